@@ -1,0 +1,224 @@
+// Package bundles embeds OPA: it compiles the floor, the house policy and their
+// composition, and answers questions. It is the only package that imports OPA.
+package bundles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// DefaultDeadline bounds one decision. A policy that needs longer refuses.
+const DefaultDeadline = 500 * time.Millisecond
+
+// Engine answers policy questions on an immutable snapshot, so that loading a
+// new house policy never makes a request wait.
+type Engine struct {
+	floor    *layer
+	compose  *layer
+	house    atomic.Pointer[layer]
+	deadline time.Duration
+	log      *slog.Logger
+
+	mu     sync.Mutex // one load at a time
+	status Status
+}
+
+// Status tells which house policy serves and what became of the last attempt.
+type Status struct {
+	Floor     string    // revision
+	House     string    // revision that serves
+	LoadedAt  time.Time // when it began to
+	LastError string    // why a newer one was refused, "" if none was
+}
+
+// Options of an Engine. The zero value is the shipped policy.
+type Options struct {
+	Floor    fs.FS         // policies.FS if nil; tests put a sabotaged floor here
+	House    fs.FS         // the starter bundle if nil
+	Deadline time.Duration // DefaultDeadline if 0
+	Log      *slog.Logger
+}
+
+// New compiles floor, composition and house policy. It fails if any of them is
+// not fit to serve: a server without policy must not start.
+func New(o Options) (*Engine, error) {
+	if o.Floor == nil {
+		o.Floor = policies.FS
+	}
+	if o.House == nil {
+		house, err := fs.Sub(policies.FS, "house")
+		if err != nil {
+			return nil, fmt.Errorf("starter house policy: %w", err)
+		}
+		o.House = house
+	}
+	if o.Deadline == 0 {
+		o.Deadline = DefaultDeadline
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	floor, err := compileFloor(o.Floor)
+	if err != nil {
+		return nil, fmt.Errorf("floor: %w", err)
+	}
+	compose, err := compileCompose(o.Floor)
+	if err != nil {
+		return nil, fmt.Errorf("compose: %w", err)
+	}
+	e := &Engine{floor: floor, compose: compose, deadline: o.Deadline, log: o.Log, status: Status{Floor: floor.revision}}
+	if err := e.Load(o.House); err != nil {
+		return nil, fmt.Errorf("house: %w", err)
+	}
+	return e, nil
+}
+
+// Load checks and compiles a house policy and lets it serve from the next
+// question on. If it is unfit the error names file, line and reason, and the
+// old one keeps serving.
+func (e *Engine) Load(house fs.FS) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l, err := compileHouse(house)
+	if err != nil {
+		e.status.LastError = err.Error()
+		return err
+	}
+	e.house.Store(l)
+	e.status.House, e.status.LoadedAt, e.status.LastError = l.revision, time.Now().UTC(), ""
+	return nil
+}
+
+// Status reports the serving revisions.
+func (e *Engine) Status() Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.status
+}
+
+// Decide answers one question. It always returns a usable decision: if policy
+// errs, conflicts, takes too long or gives no answer, that is a refusal with
+// reason policy_error, and the error says what happened.
+func (e *Engine) Decide(ctx context.Context, in policies.Input) (policies.Decision, error) {
+	house := e.house.Load()
+	revision := policies.Revision{Floor: e.floor.revision, House: house.revision}
+	ctx, cancel := context.WithTimeout(ctx, e.deadline)
+	defer cancel()
+	d, err := e.decide(ctx, in, house)
+	if err != nil {
+		err = fmt.Errorf("decide %s: %w", in.Action, err)
+		d = policies.Decision{Reasons: []policies.Reason{{Code: policies.CodePolicyError}}}
+	}
+	d.Revision = revision
+	for i := range d.Reasons {
+		d.Reasons[i].Rule = e.ruleOf(d.Reasons[i], house)
+	}
+	return d, err
+}
+
+func (e *Engine) decide(ctx context.Context, in policies.Input, house *layer) (policies.Decision, error) {
+	kind := policies.Kind(in.Action)
+	doc, err := bind(in)
+	if err != nil {
+		return policies.Decision{}, err
+	}
+	floor, err := e.floor.ask(ctx, kind, doc.value())
+	if err != nil {
+		return policies.Decision{}, fmt.Errorf("floor: %w", err)
+	}
+	if house.entries[kind] == nil { // the house has no say in this kind
+		return e.composed(ctx, kind, floor, ast.NewObject())
+	}
+	if !allowed(floor) { // nothing left to narrow, and perhaps no resource to show
+		return e.composed(ctx, kind, floor, ast.NewObject())
+	}
+	answer, err := house.ask(ctx, kind, doc.forHouse(floor))
+	if err != nil {
+		return policies.Decision{}, fmt.Errorf("house: %w", err)
+	}
+	return e.composed(ctx, kind, floor, answer)
+}
+
+func (e *Engine) composed(ctx context.Context, kind string, floor, house ast.Value) (policies.Decision, error) {
+	if e.compose.entries[kind] == nil { // a kind the house cannot touch
+		return decode(floor)
+	}
+	input := ast.NewObject(
+		[2]*ast.Term{ast.InternedTerm("floor"), ast.NewTerm(floor)},
+		[2]*ast.Term{ast.InternedTerm("house"), ast.NewTerm(house)},
+	)
+	answer, err := e.compose.ask(ctx, kind, input)
+	if err != nil {
+		return policies.Decision{}, fmt.Errorf("compose: %w", err)
+	}
+	return decode(answer)
+}
+
+// ruleOf finds where a reason was given: file and line of its rule.
+func (e *Engine) ruleOf(r policies.Reason, house *layer) string {
+	for _, l := range []*layer{house, e.floor, e.compose} {
+		if at, ok := l.rules[ruleKey{r.Code, r.Party}]; ok && (l != house || r.Party == "house") {
+			return at
+		}
+	}
+	return ""
+}
+
+// Codes lists every reason code the floor and composition can give, for the
+// test that holds the table of OAuth errors complete.
+func (e *Engine) Codes() []string {
+	seen := map[string]bool{policies.CodePolicyError: true, policies.CodeSeatBelt: true}
+	for _, l := range []*layer{e.floor, e.compose} {
+		for k := range l.rules {
+			seen[k.code] = true
+		}
+	}
+	codes := make([]string, 0, len(seen))
+	for c := range seen {
+		codes = append(codes, c)
+	}
+	return codes
+}
+
+// layer is one compiled policy: its entrypoints, revision, and where its
+// reasons are given.
+type layer struct {
+	entries  map[string]*rego.PreparedEvalQuery
+	revision string
+	rules    map[ruleKey]string
+}
+
+type ruleKey struct{ code, party string }
+
+// errUndefined: policy gave no answer, or more than one.
+var errUndefined = errors.New("no single answer")
+
+func (l *layer) ask(ctx context.Context, kind string, input ast.Value) (ast.Value, error) {
+	q := l.entries[kind]
+	if q == nil {
+		return nil, fmt.Errorf("no entrypoint for %q", kind)
+	}
+	rs, err := q.Eval(ctx, rego.EvalParsedInput(input))
+	if err != nil {
+		return nil, err
+	}
+	if len(rs) != 1 || len(rs[0].Expressions) != 1 {
+		return nil, errUndefined
+	}
+	v, ok := rs[0].Expressions[0].Value.(ast.Value)
+	if !ok {
+		return nil, errUndefined
+	}
+	return v, nil
+}

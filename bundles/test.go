@@ -1,0 +1,106 @@
+package bundles
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sort"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/cover"
+	"github.com/open-policy-agent/opa/v1/format"
+	"github.com/open-policy-agent/opa/v1/tester"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// TestReport is what a policy's own tests showed.
+type TestReport struct {
+	Passed   int
+	Failed   []string // names, with place and cause
+	Coverage float64  // percent of lines
+	Missing  []string // file:line ranges no test reached
+}
+
+// Check tells whether dir would be accepted as house policy, without loading it.
+func Check(house fs.FS) error {
+	_, err := compileHouse(house)
+	return err
+}
+
+// Unformatted lists the files that `opa fmt` would change.
+func Unformatted(fsys fs.FS, root string) ([]string, error) {
+	src, err := read(fsys, root)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for name := range src.modules {
+		want, err := format.Source(name, src.files[name])
+		if err != nil {
+			return nil, err
+		}
+		if string(want) != string(src.files[name]) {
+			out = append(out, name)
+		}
+	}
+	sort.Strings(out)
+	return out, nil
+}
+
+// Test runs the *_test.rego files under root with coverage.
+func Test(ctx context.Context, fsys fs.FS, root string) (TestReport, error) {
+	src, err := read(fsys, root)
+	if err != nil {
+		return TestReport{}, err
+	}
+	schemas, err := schemaSet()
+	if err != nil {
+		return TestReport{}, err
+	}
+	c := ast.NewCompiler().WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
+	if root == "compose" { // its input is the two answers, not a question
+		c = ast.NewCompiler()
+	}
+	tracer := cover.New()
+	runner := tester.NewRunner().SetCompiler(c).SetModules(src.modules).
+		SetCoverageQueryTracer(tracer).SetTimeout(30 * time.Second).CapturePrintOutput(true)
+	results, err := runner.RunTests(ctx, nil)
+	if err != nil {
+		return TestReport{}, err
+	}
+	var report TestReport
+	for r := range results {
+		switch {
+		case r.Error != nil:
+			report.Failed = append(report.Failed, fmt.Sprintf("%s: %s.%s: %v", r.Location, r.Package, r.Name, r.Error))
+		case r.Fail:
+			report.Failed = append(report.Failed, fmt.Sprintf("%s: %s.%s", r.Location, r.Package, r.Name))
+		case !r.Skip:
+			report.Passed++
+		}
+	}
+	covered := tracer.Report(src.live())
+	report.Coverage = covered.Coverage
+	for name, file := range covered.Files {
+		for _, gap := range file.NotCovered {
+			report.Missing = append(report.Missing, fmt.Sprintf("%s:%d-%d", name, gap.Start.Row, gap.End.Row))
+		}
+	}
+	sort.Strings(report.Missing)
+	sort.Strings(report.Failed)
+	return report, nil
+}
+
+// fingerprint names the content of a house folder, readable or not.
+func fingerprint(fsys fs.FS) string {
+	src, err := read(fsys, ".")
+	if err != nil {
+		return "unreadable: " + err.Error()
+	}
+	return src.revision()
+}
+
+// Shipped is the policy in the binary.
+func Shipped() fs.FS { return policies.FS }

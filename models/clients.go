@@ -1,0 +1,188 @@
+package models
+
+import (
+	"context"
+	"slices"
+
+	"gorm.io/gorm"
+)
+
+// Kinds of clients. Rules are the same for both; an agent must have an owner.
+const (
+	KindAgent       = "agent"
+	KindApplication = "application"
+)
+
+// GrantTypes a client may be allowed to use.
+var grantTypes = []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}
+
+// DefaultTokenTTL is the longest life of a client's tokens unless it was set up otherwise, in seconds.
+const DefaultTokenTTL = 3600
+
+// DefaultExpiry of a new agent, in seconds from its creation: 90 days.
+const DefaultExpiry = 90 * 24 * 3600
+
+// Client is an agent or an application: an OAuth client with an identity of its own.
+type Client struct {
+	Meta
+	Kind          string     `json:"kind"`
+	Name          string     `json:"name"` // unique handle
+	Purpose       string     `json:"purpose"`
+	OwnerID       *string    `json:"owner_id"` // the user who answers for it
+	Sponsor       string     `json:"sponsor"`
+	Status        string     `json:"status"`
+	ExpiresAt     int64      `json:"expires_at"`
+	Labels        Labels     `gorm:"serializer:json" json:"labels"`
+	GrantTypes    []string   `gorm:"serializer:json" json:"grant_types"`
+	DefaultScopes []ScopeRef `gorm:"serializer:json" json:"default_scopes"` // if none are requested
+	MaxTTL        int64      `gorm:"column:max_ttl" json:"max_ttl"`         // seconds
+	SelfGrantID   string     `json:"self_grant_id"`                         // what its own tokens hang from
+}
+
+func (c *Client) touches(ch *change) { ch.touch("client", c.ID) }
+
+func (c *Client) validate() error {
+	if c.Kind != KindAgent && c.Kind != KindApplication {
+		return invalid("kind", "must be agent or application")
+	}
+	if c.Kind == KindAgent && (c.OwnerID == nil || *c.OwnerID == "") {
+		return invalid("owner_id", "an agent needs an owner: the user who answers for it")
+	}
+	if c.MaxTTL < 1 || c.MaxTTL > 86400 {
+		return invalid("max_ttl", "must be 1 to 86400 seconds")
+	}
+	for _, g := range c.GrantTypes {
+		if !slices.Contains(grantTypes, g) {
+			return invalid("grant_types", "%q is not one of %v", g, grantTypes)
+		}
+	}
+	for _, s := range c.DefaultScopes {
+		if err := CheckScope("default_scopes", s.Name); err != nil {
+			return err
+		}
+	}
+	for _, err := range []error{
+		checkHandle("name", c.Name), checkText("purpose", c.Purpose, 1000), checkText("sponsor", c.Sponsor, 200),
+		checkStatus(c.Status, StatusActive, StatusSuspended, StatusDecommissioned), checkLabels(c.Labels), checkExpiry(c.ExpiresAt),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CreateClient stores a new client, filling in id, status, and, where they were
+// left out, expiry (90 days for agents), token lifetime and grant types.
+func (s *Store) CreateClient(ctx context.Context, by By, c *Client) error {
+	prefix := PrefixApplication
+	if c.Kind == KindAgent {
+		prefix = PrefixAgent
+	}
+	c.ID, c.Status = NewID(prefix), StatusActive
+	if c.ExpiresAt == 0 {
+		c.ExpiresAt = Never
+		if c.Kind == KindAgent {
+			c.ExpiresAt = s.Now() + DefaultExpiry
+		}
+	}
+	if c.MaxTTL == 0 {
+		c.MaxTTL = DefaultTokenTTL
+	}
+	if c.GrantTypes == nil {
+		c.GrantTypes = slices.Clone(grantTypes)
+	}
+	return s.change(ctx, by, "createClient", func(ch *change) error {
+		g := selfGrant(c.ID, ch.now)
+		c.SelfGrantID = g.ID
+		if err := ch.insert(c); err != nil {
+			return err
+		}
+		return ch.tx.Create(&g).Error
+	})
+}
+
+// Client reads one client. ErrNotFound if there is none.
+func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
+	return get[Client](ctx, s, "getClient", id)
+}
+
+// ClientFilter narrows a list of clients; empty fields do not.
+type ClientFilter struct {
+	Kind, Status, OwnerID, Name string
+	RoleID                      string // assigned directly
+	Label, LabelValue           string
+}
+
+// Clients lists clients, oldest first.
+func (s *Store) Clients(ctx context.Context, f ClientFilter, p Page) ([]Client, string, error) {
+	q := where(s.read.WithContext(ctx), map[string]string{"kind": f.Kind, "status": f.Status, "owner_id": f.OwnerID, "name": f.Name})
+	if f.RoleID != "" {
+		q = q.Where("id in (select principal_id from assignments where role_id = ?)", f.RoleID)
+	}
+	return list(q, "listClients", "id", p, func(c Client) string { return c.ID })
+}
+
+// UpdateClient changes what edit changes, if the client is still ifVersion.
+func (s *Store) UpdateClient(ctx context.Context, by By, id string, ifVersion int64, edit func(*Client)) (*Client, error) {
+	return update(ctx, s, by, "updateClient", id, ifVersion, func(_ *change, c *Client) error {
+		if c.Status == StatusDecommissioned {
+			return invalid("status", "a decommissioned client cannot be changed")
+		}
+		edit(c)
+		return nil
+	})
+}
+
+// SuspendClient silences a client until it is restored: it gets no token, and
+// every token it holds or stands in the chain of is inactive.
+func (s *Store) SuspendClient(ctx context.Context, by By, id string) (*Client, error) {
+	return s.setClientStatus(ctx, by, "suspendClient", id, StatusSuspended)
+}
+
+// RestoreClient ends a suspension.
+func (s *Store) RestoreClient(ctx context.Context, by By, id string) (*Client, error) {
+	return s.setClientStatus(ctx, by, "restoreClient", id, StatusActive)
+}
+
+func (s *Store) setClientStatus(ctx context.Context, by By, action, id, status string) (*Client, error) {
+	return update(ctx, s, by, action, id, AnyVersion, func(_ *change, c *Client) error {
+		if c.Status == StatusDecommissioned {
+			return invalid("status", "a decommissioned client stays decommissioned")
+		}
+		c.Status = status
+		return nil
+	})
+}
+
+// DecommissionClient ends a client for good. Its credentials and tokens are
+// revoked; the record stays, because the ledger names it.
+func (s *Store) DecommissionClient(ctx context.Context, by By, id string, ifVersion int64) error {
+	_, err := update(ctx, s, by, "deleteClient", id, ifVersion, func(ch *change, c *Client) error {
+		c.Status = StatusDecommissioned
+		if err := ch.tx.Model(&Credential{}).Where("client_id = ? and revoked_at = 0", c.ID).Update("revoked_at", ch.now).Error; err != nil {
+			return err
+		}
+		var grants []Grant
+		if err := ch.tx.Where("client_id = ? and revoked_at = 0", c.ID).Find(&grants).Error; err != nil {
+			return err
+		}
+		for _, g := range grants {
+			if err := ch.endGrant(&g); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// where adds an equality for every filter that is set. Columns are constants.
+func where(q *gorm.DB, filters map[string]string) *gorm.DB {
+	for column, v := range filters {
+		if v != "" {
+			q = q.Where(column+" = ?", v)
+		}
+	}
+	return q
+}

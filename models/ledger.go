@@ -1,0 +1,339 @@
+package models
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// Kinds and outcomes of ledger entries.
+const (
+	KindDecision = "decision" // policy answered
+	KindChange   = "change"   // an administrator or the system changed something
+	KindFailure  = "failure"  // it never came to a question: unreadable, or not who they say
+
+	OutcomeGranted = "granted"
+	OutcomeRefused = "refused"
+	OutcomeDone    = "done"
+)
+
+// Entry is one row of the ledger. It holds no secret, token or password.
+type Entry struct {
+	Seq        int64  `gorm:"primaryKey;autoIncrement:false" json:"seq"` // from 0, without gaps
+	ID         string `json:"id"`
+	At         int64  `json:"at"` // unix milliseconds
+	Kind       string `json:"kind"`
+	Action     string `json:"action"`
+	Outcome    string `json:"outcome"`
+	ClientID   string `json:"client_id"`
+	SubjectID  string `json:"subject_id"`
+	ResourceID string `json:"resource_id"`
+	TokenID    string `json:"token_id"` // issued or presented
+	ParentID   string `json:"parent_id"`
+	Txn        string `json:"txn"`
+	GrantID    string `json:"grant_id"`
+	Policy     string `json:"policy"` // revision of the house policy
+	Detail     string `json:"detail"` // JSON: what was asked, answered and why
+}
+
+// TableName is ledger.
+func (Entry) TableName() string { return "ledger" }
+
+// leaf is what the Merkle tree commits to: every column of the row.
+func (e Entry) leaf() []byte {
+	body, _ := json.Marshal(e) // strings and integers cannot fail
+	return body
+}
+
+// Head is the one row that orders all batches.
+type Head struct {
+	ID    int64 `gorm:"primaryKey"`
+	Size  int64
+	Epoch int64
+	Edge  []byte // hashes of the tree's right edge, see tree.go
+}
+
+// TableName is ledger_head.
+func (Head) TableName() string { return "ledger_head" }
+
+// FactBody is a fact by its digest.
+type FactBody struct {
+	Digest string `gorm:"primaryKey"`
+	Body   string
+}
+
+// TableName is facts.
+func (FactBody) TableName() string { return "facts" }
+
+// Once is something that may be used a single time until it expires.
+type Once struct {
+	Purpose   string `gorm:"primaryKey"`
+	Value     string `gorm:"primaryKey"`
+	ExpiresAt int64  // unix seconds
+}
+
+// TableName is used_once.
+func (Once) TableName() string { return "used_once" }
+
+// Record is what one decision wants written, all of it or nothing.
+type Record struct {
+	Entry Entry
+	Token *Token     // that was issued
+	Facts []FactBody // that the decision was taken on
+	Once  *Once      // that it uses up
+	View  *View      // what it saw; nil if it drew on no facts
+}
+
+// Append commits a record and returns when it is durable. ErrStale: a fact
+// changed since the decision was taken, decide again. ErrUsed: its single-use
+// value was used before. Anything else: nothing was written, fail closed.
+func (s *Store) Append(ctx context.Context, r *Record) error {
+	return s.ledger.append(ctx, r)
+}
+
+// committer gathers records of concurrent requests into one transaction. It
+// lingers for nobody: a batch is whatever arrived while the last was written.
+type committer struct {
+	store *Store
+	queue chan *pending
+	done  chan struct{}
+	once  sync.Once
+
+	known map[string]bool // digests that are stored, as far as this process knows
+}
+
+type pending struct {
+	ctx    context.Context
+	record *Record
+	result chan error
+}
+
+// Bounds of one batch and of what waits for the next.
+const (
+	maxBatch = 256
+	maxQueue = 4096
+	maxKnown = 100_000
+)
+
+func newCommitter(s *Store) *committer {
+	c := &committer{store: s, queue: make(chan *pending, maxQueue), done: make(chan struct{}), known: map[string]bool{}}
+	go c.run()
+	return c
+}
+
+func (c *committer) append(ctx context.Context, r *Record) error {
+	p := &pending{ctx: ctx, record: r, result: make(chan error, 1)}
+	select {
+	case c.queue <- p:
+	default:
+		return fmt.Errorf("append to ledger: %w: too many records waiting", ErrUnavailable)
+	}
+	select {
+	case err := <-p.result:
+		return err
+	case <-c.done:
+		select { // the last batch may have held it
+		case err := <-p.result:
+			return err
+		default:
+			return fmt.Errorf("append to ledger: %w: shutting down", ErrUnavailable)
+		}
+	}
+}
+
+func (c *committer) run() {
+	defer close(c.done)
+	for first := range c.queue {
+		if first == nil {
+			return
+		}
+		c.commit(c.gather(first))
+	}
+}
+
+func (c *committer) gather(first *pending) []*pending {
+	batch := []*pending{first}
+	for len(batch) < maxBatch {
+		select {
+		case p := <-c.queue:
+			if p == nil {
+				c.queue <- nil // stop after this batch
+				return batch
+			}
+			batch = append(batch, p)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (c *committer) close() {
+	c.once.Do(func() { c.queue <- nil })
+	<-c.done
+}
+
+// commit writes one batch. Requests that must not be in it are told so; the
+// others share its fate.
+func (c *committer) commit(batch []*pending) {
+	refused := map[*pending]error{}
+	ctx := context.WithoutCancel(batch[0].ctx) // one caller's hanging up is not the others' loss
+	err := c.store.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		clear(refused)
+		head, err := lockHead(tx)
+		if err != nil {
+			return err
+		}
+		if err := staleOnes(tx, head, batch, refused); err != nil {
+			return err
+		}
+		if err := usedOnes(tx, batch, refused); err != nil {
+			return err
+		}
+		return c.write(tx, head, batch, refused)
+	})
+	for _, p := range batch {
+		switch {
+		case err != nil:
+			p.result <- wrap("append to ledger", err)
+		case refused[p] != nil:
+			p.result <- refused[p]
+		default:
+			c.remember(p.record.Facts)
+			p.result <- nil
+		}
+	}
+}
+
+func (c *committer) write(tx *gorm.DB, head *Head, batch []*pending, refused map[*pending]error) error {
+	var entries []Entry
+	var tokens []*Token
+	facts := map[string]FactBody{}
+	for _, p := range batch {
+		if refused[p] != nil {
+			continue
+		}
+		entries = append(entries, p.record.Entry)
+		if p.record.Token != nil {
+			tokens = append(tokens, p.record.Token)
+		}
+		for _, f := range p.record.Facts {
+			if !c.known[f.Digest] {
+				facts[f.Digest] = f
+			}
+		}
+	}
+	if len(facts) > 0 {
+		rows := make([]FactBody, 0, len(facts))
+		for _, f := range facts {
+			rows = append(rows, f)
+		}
+		slices.SortFunc(rows, func(a, b FactBody) int { return strings.Compare(a.Digest, b.Digest) })
+		if err := tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 100).Error; err != nil {
+			return err
+		}
+	}
+	if len(tokens) > 0 {
+		if err := tx.CreateInBatches(tokens, 100).Error; err != nil {
+			return err
+		}
+	}
+	return appendEntries(tx, head, entries)
+}
+
+func (c *committer) remember(facts []FactBody) {
+	if len(c.known) > maxKnown {
+		clear(c.known)
+	}
+	for _, f := range facts {
+		c.known[f.Digest] = true
+	}
+}
+
+// lockHead takes the row that orders all batches. On SQLite the transaction
+// itself is the lock.
+func lockHead(tx *gorm.DB) (*Head, error) {
+	var head Head
+	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).First(&head, "id = 1").Error
+	return &head, err
+}
+
+// staleOnes finds the records whose facts were touched after they were seen.
+func staleOnes(tx *gorm.DB, head *Head, batch []*pending, refused map[*pending]error) error {
+	oldest := head.Epoch
+	for _, p := range batch {
+		if p.record.View != nil {
+			oldest = min(oldest, p.record.View.Epoch)
+		}
+	}
+	if oldest == head.Epoch {
+		return nil
+	}
+	var rows []Changed
+	if err := tx.Where("epoch > ?", oldest).Find(&rows).Error; err != nil {
+		return err
+	}
+	latest := make(map[string]int64, len(rows))
+	for _, r := range rows {
+		latest[r.Key] = max(latest[r.Key], r.Epoch)
+	}
+	for _, p := range batch {
+		if p.record.View == nil {
+			continue
+		}
+		if slices.ContainsFunc(p.record.View.Deps, func(k string) bool { return latest[k] > p.record.View.Epoch }) {
+			refused[p] = ErrStale
+		}
+	}
+	return nil
+}
+
+// usedOnes uses up what may be used once. The insert itself is the test, so of
+// any number of parallel attempts, on any replica, one succeeds.
+func usedOnes(tx *gorm.DB, batch []*pending, refused map[*pending]error) error {
+	for _, p := range batch {
+		if p.record.Once == nil || refused[p] != nil {
+			continue
+		}
+		res := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(p.record.Once)
+		if res.Error != nil {
+			return res.Error
+		}
+		if res.RowsAffected == 0 {
+			refused[p] = ErrUsed
+		}
+	}
+	return nil
+}
+
+// appendEntries gives entries their places, grows the tree over them and moves
+// the head. It is the only writer of the ledger.
+func appendEntries(tx *gorm.DB, head *Head, entries []Entry) error {
+	first, hashes := storageIndex(head.Size), []byte(nil)
+	for i := range entries {
+		entries[i].Seq = head.Size
+		grown, edge := growTree(head.Edge, head.Size, entries[i].leaf())
+		hashes, head.Edge = append(hashes, grown...), edge
+		head.Size++
+	}
+	if len(entries) > 0 {
+		if err := tx.CreateInBatches(entries, 50).Error; err != nil {
+			return err
+		}
+		if err := tx.Create(&TreePart{First: first, Hashes: hashes}).Error; err != nil {
+			return err
+		}
+	}
+	return tx.Save(head).Error
+}
+
+// PurgeUsed forgets single-use values that have expired anyway.
+func (s *Store) PurgeUsed(ctx context.Context) error {
+	return wrap("purge", s.write.WithContext(ctx).Where("expires_at < ?", s.Now()).Delete(&Once{}).Error)
+}

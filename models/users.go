@@ -1,0 +1,92 @@
+package models
+
+import "context"
+
+// User is a person: signs in, consents, owns agents.
+type User struct {
+	Meta
+	Username  string `json:"username"` // unique handle
+	Name      string `json:"name"`
+	Email     string `json:"email"`
+	Status    string `json:"status"`
+	ExpiresAt int64  `json:"expires_at"`
+	Labels    Labels `gorm:"serializer:json" json:"labels"`
+}
+
+func (u *User) touches(c *change) { c.touch("user", u.ID) }
+
+func (u *User) validate() error {
+	for _, err := range []error{
+		checkHandle("username", u.Username), checkText("name", u.Name, 200), checkEmail(u.Email), checkLabels(u.Labels),
+		checkStatus(u.Status, StatusActive, StatusSuspended, StatusDecommissioned), checkExpiry(u.ExpiresAt),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CreateUser stores a new user, active and without expiry unless one is given.
+func (s *Store) CreateUser(ctx context.Context, by By, u *User) error {
+	u.ID, u.Status = NewID(PrefixUser), StatusActive
+	if u.ExpiresAt == 0 {
+		u.ExpiresAt = Never
+	}
+	return create(ctx, s, by, "createUser", u)
+}
+
+// User reads one user. ErrNotFound if there is none.
+func (s *Store) User(ctx context.Context, id string) (*User, error) {
+	return get[User](ctx, s, "getUser", id)
+}
+
+// UserFilter narrows a list of users; empty fields do not.
+type UserFilter struct{ Status, Username, Email string }
+
+// Users lists users, oldest first.
+func (s *Store) Users(ctx context.Context, f UserFilter, p Page) ([]User, string, error) {
+	q := where(s.read.WithContext(ctx), map[string]string{"status": f.Status, "username": f.Username, "email": f.Email})
+	return list(q, "listUsers", "id", p, func(u User) string { return u.ID })
+}
+
+// UpdateUser changes what edit changes, if the user is still ifVersion.
+func (s *Store) UpdateUser(ctx context.Context, by By, id string, ifVersion int64, edit func(*User)) (*User, error) {
+	return update(ctx, s, by, "updateUser", id, ifVersion, func(_ *change, u *User) error {
+		if u.Status == StatusDecommissioned {
+			return invalid("status", "a removed user cannot be changed")
+		}
+		edit(u)
+		return nil
+	})
+}
+
+// SuspendUser stops a user, and with them every agent they own.
+func (s *Store) SuspendUser(ctx context.Context, by By, id string) (*User, error) {
+	return s.setUserStatus(ctx, by, "suspendUser", id, StatusSuspended)
+}
+
+// RestoreUser ends a suspension.
+func (s *Store) RestoreUser(ctx context.Context, by By, id string) (*User, error) {
+	return s.setUserStatus(ctx, by, "restoreUser", id, StatusActive)
+}
+
+func (s *Store) setUserStatus(ctx context.Context, by By, action, id, status string) (*User, error) {
+	return update(ctx, s, by, action, id, AnyVersion, func(_ *change, u *User) error {
+		if u.Status == StatusDecommissioned {
+			return invalid("status", "a removed user stays removed")
+		}
+		u.Status = status
+		return nil
+	})
+}
+
+// RemoveUser ends a user for good. The record stays, because the ledger names
+// it; agents they own get no more tokens until somebody takes them over.
+func (s *Store) RemoveUser(ctx context.Context, by By, id string, ifVersion int64) error {
+	_, err := update(ctx, s, by, "deleteUser", id, ifVersion, func(_ *change, u *User) error {
+		u.Status = StatusDecommissioned
+		return nil
+	})
+	return err
+}

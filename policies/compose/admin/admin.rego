@@ -1,0 +1,23 @@
+# METADATA
+# title: Final answer to an administration question
+# description: The floor's answer, less what house policy denies.
+# scope: package
+package compose.admin
+
+import rego.v2
+
+import data.compose.answer
+import data.compose.house
+
+# METADATA
+# entrypoint: true
+decision := {
+	"allow": count(reasons) == 0,
+	"reasons": reasons,
+}
+
+reasons contains r if some r in input.floor.reasons
+
+reasons contains r if some r in house.reasons
+
+reasons contains {"code": "policy_error", "party": "floor"} if not answer.sound

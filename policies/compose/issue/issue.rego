@@ -1,0 +1,58 @@
+# METADATA
+# title: Final answer to an issue question
+# description: >-
+#   floor ∩ house. Only set difference, union and minimum are used, so no value
+#   house policy can give makes the grant larger than the floor's.
+# scope: package
+package compose.issue
+
+import rego.v2
+
+import data.compose.answer
+import data.compose.house
+
+# METADATA
+# entrypoint: true
+decision := {
+	"allow": count(reasons) == 0,
+	"reasons": reasons,
+	"scopes": input.floor.scopes - _removed_scopes,
+	"resource": input.floor.resource,
+	"audience": input.floor.audience,
+	"ttl": ttl,
+	"subject": input.floor.subject,
+	"chain": input.floor.chain,
+	"claims": object.get(input, ["house", "claims"], {}),
+	"removed": removed,
+}
+
+reasons contains r if some r in input.floor.reasons
+
+reasons contains r if some r in house.reasons
+
+# Machine grants are answered exactly: what the house takes away was asked for.
+reasons contains r if some r in removed
+
+reasons contains {"code": "policy_error", "party": "floor"} if not answer.sound
+
+# A user's standing consent answers a house rule that asks for one. Approval and
+# step-up need a person at hand, whom no machine grant has.
+reasons contains {"code": "consent_required", "party": "house"} if {
+	"consent" in input.house.require
+	not input.floor.consented == true
+}
+
+reasons contains {"code": "approval_required", "party": "house"} if "approval" in input.house.require
+
+reasons contains {"code": "step_up_required", "party": "house"} if "step_up" in input.house.require
+
+removed contains r if {
+	some scope in input.floor.scopes
+	some r in house.removals[scope]
+}
+
+_removed_scopes contains r.scope if some r in removed
+
+ttl := min({input.floor.ttl, floor(input.house.max_ttl)})
+
+ttl := input.floor.ttl if not input.house.max_ttl

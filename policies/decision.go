@@ -1,0 +1,44 @@
+package policies
+
+// Decision is one answer of policy. Go carries it out to the letter: it never
+// intersects, trims or defaults what stands here.
+type Decision struct {
+	Allow bool `json:"allow"`
+	// Reasons is empty exactly when Allow holds.
+	Reasons []Reason `json:"reasons"`
+
+	// Of an issue decision only.
+	Scopes   []string       `json:"scopes,omitempty"`
+	Resource string         `json:"resource,omitempty"` // id of the resource server
+	Audience string         `json:"audience,omitempty"` // its identifier, the aud claim
+	TTL      int64          `json:"ttl,omitempty"`      // seconds
+	Subject  string         `json:"subject,omitempty"`
+	Chain    []string       `json:"chain,omitempty"` // actors, outermost first
+	Claims   map[string]any `json:"claims,omitempty"`
+	Removed  []Reason       `json:"removed,omitempty"` // scopes taken away, and why
+
+	// Revision is set by the engine: which policies gave the answer.
+	Revision Revision `json:"revision"`
+}
+
+// Reason says why something was refused or removed.
+type Reason struct {
+	Code  string `json:"code"`
+	Party string `json:"party,omitempty"` // client | subject | actor | consent | parent | resource | house …
+	ID    string `json:"id,omitempty"`    // of the party
+	Scope string `json:"scope,omitempty"`
+	Value string `json:"value,omitempty"` // what was seen, when that helps
+	Rule  string `json:"rule,omitempty"`  // file:line, set by the engine
+}
+
+// Revision names the policies behind a decision by the digest of their sources.
+type Revision struct {
+	Floor string `json:"floor"`
+	House string `json:"house"`
+}
+
+// Codes the engine itself gives when policy could not answer.
+const (
+	CodePolicyError = "policy_error"
+	CodeSeatBelt    = "seat_belt"
+)

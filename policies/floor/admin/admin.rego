@@ -1,0 +1,124 @@
+# METADATA
+# title: Administration
+# description: >-
+#   Deputy's own API is a resource server like any other: a live token locked to
+#   it, carrying the operation's scope, which everybody in the token still holds.
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.admin
+
+import rego.v2
+
+import data.floor.standing
+import data.floor.token
+
+# METADATA
+# entrypoint: true
+decision := {"allow": count(reasons) == 0, "reasons": reasons}
+
+# Deputy's own resource server. Its id is fixed, so no other can pose as it.
+self := "rsv_deputy"
+
+# METADATA
+# description: >-
+#   The scope each operation needs. Editing an identity, widening what it may do
+#   and stopping it are different rights.
+required := {
+	"listClients": "clients:read",
+	"getClient": "clients:read",
+	"listEffectiveScopes": "clients:read",
+	"listCredentials": "clients:read",
+	"createClient": "clients:write",
+	"updateClient": "clients:write",
+	"deleteClient": "clients:write",
+	"createCredential": "credentials:write",
+	"rotateCredential": "credentials:write",
+	"revokeCredential": "credentials:write",
+	"suspendClient": "clients:suspend",
+	"restoreClient": "clients:suspend",
+	"listUsers": "users:read",
+	"getUser": "users:read",
+	"createUser": "users:write",
+	"updateUser": "users:write",
+	"deleteUser": "users:write",
+	"suspendUser": "users:suspend",
+	"restoreUser": "users:suspend",
+	"listGroups": "groups:read",
+	"getGroup": "groups:read",
+	"listGroupMembers": "groups:read",
+	"createGroup": "groups:write",
+	"updateGroup": "groups:write",
+	"deleteGroup": "groups:write",
+	"addGroupMember": "roles:assign",
+	"removeGroupMember": "roles:assign",
+	"listRoles": "roles:read",
+	"getRole": "roles:read",
+	"listAssignments": "roles:read",
+	"createRole": "roles:write",
+	"updateRole": "roles:write",
+	"deleteRole": "roles:write",
+	"createAssignment": "roles:assign",
+	"deleteAssignment": "roles:assign",
+	"listResourceServers": "resources:read",
+	"getResourceServer": "resources:read",
+	"listScopes": "resources:read",
+	"createResourceServer": "resources:write",
+	"updateResourceServer": "resources:write",
+	"deleteResourceServer": "resources:write",
+	"putScope": "resources:write",
+	"deleteScope": "resources:write",
+	"listGrants": "tokens:read",
+	"getGrant": "tokens:read",
+	"listTokens": "tokens:read",
+	"getToken": "tokens:read",
+	"revokeGrant": "tokens:revoke",
+	"revokeToken": "tokens:revoke",
+	"listAuditEntries": "audit:read",
+	"getAuditEntry": "audit:read",
+	"getAuditHead": "audit:read",
+	"listKeys": "keys:read",
+	"rotateKey": "keys:write",
+	"getPolicy": "policy:read",
+}
+
+operation := trim_prefix(input.action.name, "admin:") if startswith(input.action.name, "admin:")
+
+scope := required[operation]
+
+reasons contains r if some r in standing.reasons
+
+reasons contains r if some r in token.reasons
+
+reasons contains {"code": "operation_unknown", "value": name} if {
+	not scope
+	name := object.get(input, ["action", "name"], "")
+}
+
+reasons contains {"code": "audience_mismatch", "party": "resource", "id": self} if {
+	token.known
+	not token.presented.aud.id == self
+}
+
+reasons contains {"code": "insufficient_scope", "party": "parent", "scope": scope} if {
+	not scope in token.presented.own
+}
+
+reasons contains {"code": "scope_not_held", "party": "client", "id": standing.client_id, "scope": scope} if {
+	not input.client.scopes[self][scope][0]
+}
+
+reasons contains {"code": "scope_not_held", "party": "subject", "id": standing.subject_id, "scope": scope} if {
+	not input.subject.scopes[self][scope][0]
+}
+
+reasons contains {"code": "scope_not_held", "party": "actor", "id": id, "scope": scope} if {
+	some i, id in token.presented.chain
+	not input.chain[i].scopes[self][scope][0]
+}
+
+# Whoever carries a token is the one it was issued to.
+reasons contains {"code": "client_unknown", "party": "client", "id": standing.client_id} if {
+	token.known
+	not input.client.id == token.presented.client
+}

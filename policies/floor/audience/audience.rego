@@ -1,0 +1,87 @@
+# METADATA
+# title: Audience
+# description: >-
+#   Every token is locked to exactly one registered, active resource server: the
+#   one the request names (RFC 8707), or, if it names none, the only one that fits.
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.audience
+
+import rego.v2
+
+# METADATA
+# scope: document
+# description: Position in input.resources of the server the token is for.
+index := i if {
+	_named == 1
+	some i, _ in input.resources
+	input.resources[i].identifier == input.request.resources[0]
+}
+
+index := i if {
+	_named == 0
+	count(fitting) == 1
+	some i in fitting
+}
+
+# With a single candidate the request is judged there, and the refusal, if any,
+# can name the scopes that are the trouble.
+index := 0 if {
+	_named == 0
+	count(fitting) == 0
+	count(input.resources) == 1
+}
+
+fitting contains i if {
+	_named == 0
+	some i, _ in input.resources
+	count(input.request.scopes) > 0
+	every s in input.request.scopes {
+		input.resources[i].scopes[s].risk
+		input.client.scopes[input.resources[i].id][s][0]
+	}
+}
+
+fitting contains i if {
+	_named == 0
+	some i, _ in input.resources
+	count(input.request.scopes) == 0
+	count(input.client.defaults[input.resources[i].id]) > 0
+}
+
+id := input.resources[index].id if is_string(input.resources[index].id)
+
+identifier := input.resources[index].identifier if is_string(input.resources[index].identifier)
+
+reasons contains {"code": "resource_several", "party": "resource"} if _named > 1
+
+reasons contains {"code": "resource_unknown", "party": "resource", "value": uri} if {
+	_named == 1
+	not id
+	uri := input.request.resources[0]
+}
+
+reasons contains {"code": "resource_required", "party": "resource"} if {
+	not _named > 0
+	not id
+	not _ambiguous
+}
+
+reasons contains {"code": "resource_ambiguous", "party": "resource"} if _ambiguous
+
+reasons contains {"code": "resource_inactive", "party": "resource", "id": id} if {
+	not input.resources[index].status == "active"
+}
+
+reasons contains {"code": "resource_unknown", "party": "resource"} if {
+	id
+	not identifier
+}
+
+_ambiguous if {
+	_named == 0
+	count(fitting) > 1
+}
+
+_named := count(input.request.resources) if is_array(input.request.resources)

@@ -1,0 +1,46 @@
+# METADATA
+# title: Introspection
+# description: >-
+#   May the caller see this token as active, and with which scopes? Only the
+#   service the token is locked to may; and it sees what is still held now, not
+#   what was held when the token was made (RFC 7662).
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.introspect
+
+import rego.v2
+
+import data.floor.standing
+import data.floor.token
+
+# METADATA
+# entrypoint: true
+decision := {"allow": count(reasons) == 0, "reasons": reasons, "scopes": held}
+
+reasons contains r if some r in standing.reasons
+
+reasons contains r if some r in token.reasons
+
+reasons contains {"code": "caller_not_audience", "party": "client", "id": standing.client_id} if {
+	not input.token.aud.operator == input.client.id
+}
+
+reasons contains {"code": "nothing_left", "party": "parent"} if count(held) == 0
+
+# The name of the action lifts restrictions elsewhere, so it must be this one.
+reasons contains {"code": "action_unknown", "value": name} if {
+	not input.action.name == "introspect"
+	name := object.get(input, ["action", "name"], "")
+}
+
+# METADATA
+# scope: document
+# description: Scopes of the token that everybody in it still holds.
+held contains s if {
+	some s in input.token.own
+	input.subject.scopes[input.token.aud.id][s][0]
+	every i, _ in input.token.chain {
+		input.chain[i].scopes[input.token.aud.id][s][0]
+	}
+}

@@ -1,0 +1,118 @@
+# METADATA
+# title: Issue
+# description: >-
+#   May this token exist, and what does it say? Machine grants are answered
+#   exactly: asking for more than one can have is a refusal that names each
+#   scope and who lacks it.
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.issue
+
+import rego.v2
+
+import data.floor.audience
+import data.floor.delegation
+import data.floor.lifetime
+import data.floor.scope
+import data.floor.standing
+import data.floor.token
+
+# METADATA
+# entrypoint: true
+# description: The most that may be granted. House policy can only take from it.
+decision := {
+	"allow": count(reasons) == 0,
+	"reasons": reasons,
+	"scopes": scope.granted,
+	"resource": _resource,
+	"audience": _audience,
+	"index": _index,
+	"ttl": _ttl,
+	"subject": _subject,
+	"chain": _chain,
+	"consented": _consented,
+}
+
+reasons contains r if some r in audience.reasons
+
+reasons contains r if some r in delegation.reasons
+
+reasons contains r if some r in lifetime.reasons
+
+reasons contains r if some r in scope.reasons
+
+reasons contains r if some r in scope.missing
+
+reasons contains r if some r in standing.reasons
+
+reasons contains r if {
+	not standing.autonomous
+	some r in token.reasons
+}
+
+# An agent asking for itself presents no token; one that is there all the same
+# means that the question was put wrong.
+reasons contains {"code": "token_unexpected", "party": "client", "id": standing.client_id} if {
+	standing.autonomous
+	standing.presented
+}
+
+reasons contains {"code": "grant_type_not_allowed", "party": "client", "id": standing.client_id, "value": _grant_type} if {
+	not _grant_type in input.client.grant_types
+}
+
+reasons contains {"code": "action_unknown", "value": name} if {
+	not _grant_types[input.action.name]
+	name := object.get(input, ["action", "name"], "")
+}
+
+reasons contains {"code": "credential_unknown", "party": "client", "id": standing.client_id} if not _proven
+
+_proven if {
+	is_string(input.credential.id)
+	input.credential.id != ""
+	input.credential.method in {"client_secret_basic", "client_secret_post", "private_key_jwt"}
+}
+
+_grant_types := {
+	"issue:access_token:client_credentials": "client_credentials",
+	"issue:access_token:token_exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
+}
+
+default _grant_type := ""
+
+_grant_type := _grant_types[input.action.name]
+
+default _resource := ""
+
+_resource := audience.id
+
+default _audience := ""
+
+_audience := audience.identifier
+
+default _index := -1
+
+_index := audience.index
+
+default _ttl := 0
+
+_ttl := lifetime.ttl
+
+default _subject := ""
+
+_subject := delegation.subject
+
+default _chain := []
+
+_chain := delegation.chain
+
+default _consented := false
+
+_consented if {
+	count(scope.granted) > 0
+	every s in scope.granted {
+		s in scope.consented
+	}
+}

@@ -1,0 +1,58 @@
+# METADATA
+# title: Lifetime
+# description: >-
+#   A token never outlives anything it hangs from: the parent token, its grant,
+#   the consent, and every identity that takes part.
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.lifetime
+
+import rego.v2
+
+import data.floor.audience
+import data.floor.standing
+
+# METADATA
+# scope: document
+# description: Seconds the token may live.
+ttl := min(bounds) if _all_known
+
+bounds contains input.resources[audience.index].token_ttl
+
+bounds contains input.client.max_ttl
+
+bounds contains input.client.expires_at - input.now
+
+bounds contains input.parent.exp - input.now
+
+bounds contains input.parent.grant.expires_at - input.now
+
+bounds contains input.subject.expires_at - input.now
+
+bounds contains input.consent.expires_at - input.now
+
+bounds contains input.request.requested_ttl
+
+bounds contains actor.expires_at - input.now if some actor in input.chain
+
+_all_known if {
+	_own_bounds_known
+	standing.autonomous
+}
+
+_all_known if {
+	_own_bounds_known
+	is_number(input.parent.exp)
+	is_number(input.subject.expires_at)
+}
+
+_own_bounds_known if {
+	is_number(input.resources[audience.index].token_ttl)
+	is_number(input.client.max_ttl)
+	is_number(input.client.expires_at)
+}
+
+reasons contains {"code": "lifetime_unknown", "party": "resource"} if not ttl
+
+reasons contains {"code": "lifetime_exhausted", "party": "resource"} if ttl < 1

@@ -1,0 +1,28 @@
+# METADATA
+# title: Revocation
+# description: >-
+#   Whoever holds a token may give it up, whatever state either is in: revoking
+#   only ever takes away (RFC 7009).
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.revoke
+
+import rego.v2
+
+import data.floor.standing
+import data.floor.token
+
+# METADATA
+# entrypoint: true
+decision := {"allow": count(reasons) == 0, "reasons": reasons}
+
+reasons contains {"code": "token_not_own", "party": "client", "id": standing.client_id} if {
+	token.known
+	not token.presented.client == input.client.id
+}
+
+reasons contains {"code": "token_unusable", "party": "parent", "value": problem} if {
+	not token.known
+	problem := object.get(input, ["request", "token_problem"], "missing")
+}

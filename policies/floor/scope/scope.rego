@@ -1,0 +1,91 @@
+# METADATA
+# title: Scope intersection
+# description: >-
+#   granted = requested, less whatever any party lacks. A scope is a pair of
+#   resource server and name, so every look-up goes through the audience. A
+#   missing fact is a missing scope: it narrows, it never widens. To hold a scope
+#   is to hold it through something, so a provenance that is empty holds nothing.
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.scope
+
+import rego.v2
+
+import data.floor.audience
+import data.floor.standing
+
+requested contains s if some s in _asked
+
+# Nothing requested means what the client was set up with, never everything.
+requested contains s if {
+	count(_asked) == 0
+	some s in input.client.defaults[audience.id]
+}
+
+granted contains s if {
+	some s in requested
+	not s in _lacked
+}
+
+_lacked contains m.scope if some m in missing
+
+missing contains {"code": "scope_unknown", "party": "resource", "id": audience.id, "scope": s} if {
+	some s in requested
+	not input.resources[audience.index].scopes[s].risk
+}
+
+missing contains {"code": "scope_not_held", "party": "client", "id": standing.client_id, "scope": s} if {
+	some s in requested
+	not input.client.scopes[audience.id][s][0]
+}
+
+missing contains {"code": "scope_not_held", "party": "subject", "id": standing.subject_id, "scope": s} if {
+	not standing.autonomous
+	some s in requested
+	not input.subject.scopes[audience.id][s][0]
+}
+
+missing contains {"code": "scope_not_consented", "party": "consent", "id": standing.subject_id, "scope": s} if {
+	not _needs_no_consent
+	some s in requested
+	not s in consented
+}
+
+missing contains {"code": "scope_not_in_parent", "party": "parent", "id": parent_id, "scope": s} if {
+	not standing.autonomous
+	some s in requested
+	not input.parent.scopes[audience.id][s][0]
+	parent_id := object.get(input, ["parent", "jti"], "")
+}
+
+missing contains {"code": "scope_not_held", "party": "actor", "id": id, "scope": s} if {
+	some s in requested
+	some i, id in input.parent.chain
+	not input.chain[i].scopes[audience.id][s][0]
+}
+
+# Without a known audience nothing was compared, so nothing may be granted.
+missing contains {"code": "scope_unknown", "party": "resource", "scope": s} if {
+	some s in requested
+	not audience.id
+}
+
+reasons contains {"code": "scope_required", "party": "client", "id": standing.client_id} if count(requested) == 0
+
+_asked := input.request.scopes if is_array(input.request.scopes)
+
+# Consent protects people. An agent's own authority needs none.
+_needs_no_consent if standing.autonomous
+
+_needs_no_consent if input.subject.kind in {"agent", "application"}
+
+consented contains s if {
+	input.consent.revoked == false
+	standing.unexpired(input.consent.expires_at)
+	input.consent.subject == input.subject.id
+	input.consent.client == input.client.id
+	input.consent.resource == audience.id
+	some s in requested
+	input.consent.scopes[s] == true
+}

@@ -1,0 +1,45 @@
+package floor.standing
+
+import rego.v2
+
+# METADATA
+# scope: document
+# description: The token that was presented, whatever it was presented for.
+presented := input.parent
+
+presented := input.token
+
+# METADATA
+# scope: document
+# description: Who answers for a client. An active user; and an application may have been set up without an owner.
+answered_for("application", null)
+
+answered_for(kind, owner) if {
+	kind in {"agent", "application"}
+	owner.status == "active"
+	unexpired(owner.expires_at)
+}
+
+# METADATA
+# scope: document
+# description: >-
+#   Whether a moment is still to come. Of numbers only, because to Rego any
+#   string is later than any number.
+unexpired(moment) if {
+	is_number(moment)
+	moment > now
+}
+
+now := input.now if is_number(input.now)
+
+default client_id := ""
+
+client_id := input.client.id if is_string(input.client.id)
+
+default subject_id := ""
+
+subject_id := presented.subject if is_string(presented.subject)
+
+default holder_id := ""
+
+holder_id := presented.client if is_string(presented.client)

@@ -1,0 +1,178 @@
+package policies
+
+import "encoding/json"
+
+// Input is one question: everything policy may ask about, and nothing else.
+// The large parts are Facts, loaded once and shared between decisions; the
+// rest is small and belongs to this request alone. A part that does not apply
+// or could not be established is nil and absent from the document: the floor
+// reads absence as refusal.
+type Input struct {
+	Action     string
+	Now        int64 // unix seconds; the only clock policy has
+	Request    Request
+	Client     *Fact[Principal]   // the authenticated client
+	Subject    *Fact[Principal]   // whom the presented token speaks for
+	Chain      []*Fact[Principal] // actors of the presented token, outermost first
+	Resources  []*Fact[Resource]  // the named resource server, or the candidates if none was named
+	Parent     *Token             // subject token of an exchange
+	Token      *Token             // token that an introspection, revocation or admin call is about
+	Consent    *Consent
+	Credential Credential
+}
+
+// Request is what was asked for, in the asker's own order.
+type Request struct {
+	GrantType    string   `json:"grant_type,omitempty"`
+	Resources    []string `json:"resources"` // canonical identifiers named by the request
+	Scopes       []string `json:"scopes"`
+	RequestedTTL int64    `json:"requested_ttl,omitempty"` // seconds; 0 = not asked
+	// ActorToken is set when RFC 8693 actor_token was sent.
+	ActorToken *ActorToken `json:"actor_token,omitempty"`
+	// TokenProblem says why the presented token could not be read as a fact.
+	TokenProblem string `json:"token_problem,omitempty"`
+}
+
+// ActorToken is what a presented actor_token proves.
+type ActorToken struct {
+	Subject  string   `json:"subject"`
+	Client   string   `json:"client"`
+	Chain    []string `json:"chain"`
+	Expires  int64    `json:"exp"`
+	Revoked  bool     `json:"revoked"`
+	Problem  string   `json:"problem,omitempty"`
+	Audience string   `json:"aud"`
+}
+
+// Credential is how the client proved itself.
+type Credential struct {
+	ID     string `json:"id"`
+	Method string `json:"method"`
+}
+
+// Principal is an agent, an application or a user, with every scope it holds.
+type Principal struct {
+	ID        string            `json:"id"`
+	Kind      string            `json:"kind"` // agent | application | user
+	Name      string            `json:"name"`
+	Status    string            `json:"status"` // active | suspended | decommissioned
+	ExpiresAt int64             `json:"expires_at"`
+	Labels    map[string]string `json:"labels"`
+	// Scopes: resource server id -> scope name -> ids of the roles it comes from.
+	Scopes map[string]map[string][]string `json:"scopes"`
+
+	// The rest is of clients only.
+	Owner      *Owner              `json:"owner"` // null when nobody answers for it
+	GrantTypes []string            `json:"grant_types,omitempty"`
+	Defaults   map[string][]string `json:"defaults,omitempty"` // resource server id -> scopes if none are requested
+	MaxTTL     int64               `json:"max_ttl,omitempty"`  // seconds
+	SelfGrant  string              `json:"-"`                  // what its own tokens hang from; not for policy
+}
+
+// Owner is the user who answers for a client.
+type Owner struct {
+	ID        string `json:"id"`
+	Status    string `json:"status"`
+	ExpiresAt int64  `json:"expires_at"`
+}
+
+// Resource is a resource server and the scopes it defines.
+type Resource struct {
+	ID         string           `json:"id"`
+	Identifier string           `json:"identifier"` // the audience, RFC 8707
+	Name       string           `json:"name"`
+	Status     string           `json:"status"`
+	Operator   string           `json:"operator"` // id of the client that is this service, "" if none
+	TokenTTL   int64            `json:"token_ttl"`
+	MaxDepth   int              `json:"max_depth"`
+	Scopes     map[string]Scope `json:"scopes"`
+}
+
+// Scope is what a resource server says of one of its scopes.
+type Scope struct {
+	Risk string `json:"risk"` // low | medium | high
+}
+
+// Token is a presented access token whose signature, issuer and type hold.
+type Token struct {
+	ID       string   `json:"jti"`
+	Client   string   `json:"client"`  // whom it was issued to
+	Subject  string   `json:"subject"` // whom it speaks for
+	Audience Audience `json:"aud"`
+	Chain    []string `json:"chain"` // actors, outermost first
+	Expires  int64    `json:"exp"`
+	IssuedAt int64    `json:"iat"`
+	Revoked  bool     `json:"revoked"`
+	Grant    Grant    `json:"grant"`
+	Txn      string   `json:"txn"` // the first token of the chain
+	Own      []string `json:"own"` // scopes written in the token, at its audience
+	// Scopes is the token's reach: resource server id -> scope -> the token's
+	// own scopes that lead to it. Its own scopes lead to themselves.
+	Scopes map[string]map[string][]string `json:"scopes"`
+}
+
+// Audience is the service a token is locked to.
+type Audience struct {
+	ID       string `json:"id"`
+	Operator string `json:"operator"`
+	Status   string `json:"status"`
+}
+
+// Grant is the authorization a chain of tokens hangs from.
+type Grant struct {
+	ID        string `json:"id"`
+	ExpiresAt int64  `json:"expires_at"`
+	Revoked   bool   `json:"revoked"`
+}
+
+// Consent is a user's standing permission for one client at one resource server.
+type Consent struct {
+	ID        string          `json:"id"`
+	Client    string          `json:"client"`
+	Subject   string          `json:"subject"`
+	Resource  string          `json:"resource"`
+	Scopes    map[string]bool `json:"scopes"`
+	ExpiresAt int64           `json:"expires_at"`
+	Revoked   bool            `json:"revoked"`
+}
+
+// MarshalJSON renders the document policy sees: the form that schemas describe,
+// tests are written in, and a recorded decision is replayed from.
+func (in Input) MarshalJSON() ([]byte, error) {
+	doc := map[string]any{
+		"v": Version, "now": in.Now, "request": in.Request, "credential": in.Credential,
+		"action": map[string]any{"name": in.Action},
+	}
+	put := func(key string, f *Fact[Principal]) {
+		if f != nil {
+			doc[key] = json.RawMessage(f.JSON)
+		}
+	}
+	put("client", in.Client)
+	put("subject", in.Subject)
+	if in.Parent != nil {
+		doc["parent"] = in.Parent
+	}
+	if in.Token != nil {
+		doc["token"] = in.Token
+	}
+	if in.Consent != nil {
+		doc["consent"] = in.Consent
+	}
+	doc["chain"] = rawFacts(in.Chain)
+	doc["resources"] = rawFacts(in.Resources)
+	return json.Marshal(doc)
+}
+
+// rawFacts keeps the places of unknown members: policy compares position by
+// position with the token's chain, so a hole must stay a hole.
+func rawFacts[T any](facts []*Fact[T]) []json.RawMessage {
+	out := make([]json.RawMessage, len(facts))
+	for i, f := range facts {
+		out[i] = json.RawMessage("null")
+		if f != nil {
+			out[i] = f.JSON
+		}
+	}
+	return out
+}

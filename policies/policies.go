@@ -1,0 +1,59 @@
+// Package policies holds the Rego that decides, embedded, and the only words
+// Go and Rego share: Input (facts), Decision (the answer) and Reason (why not).
+//
+// It imports nothing of ours and knows neither Gin, GORM nor OPA.
+package policies
+
+import "embed"
+
+// FS holds the floor, the composition and the starter house bundle, with their
+// tests, the input schema and the capabilities house policy may use.
+//
+//go:embed floor compose house schemas capabilities.json
+var FS embed.FS
+
+// Version of the input document. Raise it when a field changes meaning, so that
+// a recorded decision is never replayed against words it was not asked in.
+const Version = 1
+
+// Ceiling is the hard limit of a chain's length that no configuration lifts.
+const Ceiling = 8
+
+// Never is the expiry of what does not expire: 9999-12-31T23:59:59Z in unix
+// seconds. Facts always carry an expiry, because a missing one must refuse.
+const Never int64 = 253402300799
+
+// Action names, shaped like the AuthZEN token issuance profile:
+// issue:<token type>:<grant type>.
+const (
+	IssueClientCredentials = "issue:access_token:client_credentials"
+	IssueTokenExchange     = "issue:access_token:token_exchange"
+	Introspect             = "introspect"
+	Revoke                 = "revoke"
+	// AdminPrefix is followed by an operation id of the admin API.
+	AdminPrefix = "admin:"
+)
+
+// Kinds of decisions: each has a floor entrypoint floor.<kind>.decision, a
+// house package house.<kind> and is composed by compose.<kind>.decision.
+const (
+	KindIssue      = "issue"
+	KindIntrospect = "introspect"
+	KindRevoke     = "revoke"
+	KindAdmin      = "admin"
+)
+
+// Kinds lists every kind of decision.
+func Kinds() []string { return []string{KindIssue, KindIntrospect, KindRevoke, KindAdmin} }
+
+// Kind tells which entrypoint answers an action.
+func Kind(action string) string {
+	switch {
+	case len(action) > 6 && action[:6] == "issue:":
+		return KindIssue
+	case len(action) > len(AdminPrefix) && action[:len(AdminPrefix)] == AdminPrefix:
+		return KindAdmin
+	default:
+		return action
+	}
+}
