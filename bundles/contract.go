@@ -2,6 +2,7 @@ package bundles
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,18 +25,25 @@ func houseQuery(kind string) string {
 		strings.Join(contributions[kind], `", "`), kind)
 }
 
+// composedKinds are the kinds of decision in which a house has a say. Revocation
+// is none of them: it must always be possible.
+func composedKinds() []string { return slices.Sorted(maps.Keys(contributions)) }
+
 // houseKinds are the kinds of decision this house has rules for.
 func (s *source) houseKinds() []string {
 	var kinds []string
-	for _, kind := range policies.Kinds() {
-		for _, m := range s.live() {
-			if m.Package.Path.String() == "data.house."+kind {
-				kinds = append(kinds, kind)
-				break
-			}
+	for _, m := range s.live() {
+		kind := houseKind(m)
+		if contributions[kind] != nil && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
 		}
 	}
 	return kinds
+}
+
+// houseKind is the path of a module's package below house.
+func houseKind(m *ast.Module) string {
+	return strings.TrimPrefix(m.Package.Path.String(), "data.house.")
 }
 
 // checkSources refuses what must not even be compiled: modules outside the
@@ -73,23 +81,20 @@ func checkSources(src *source) error {
 func checkContract(c *ast.Compiler, src *source) error {
 	var errs ast.Errors
 	for _, m := range src.live() {
-		kind := strings.TrimPrefix(m.Package.Path.String(), "data.house.")
-		names, ok := contributions[kind]
-		if !ok {
-			continue // a helper package
-		}
+		kind := houseKind(m)
 		for _, r := range m.Rules {
 			name := string(r.Head.Ref()[0].Value.(ast.Var))
-			if strings.HasPrefix(name, "_") || len(r.Head.Args) > 0 {
-				continue // internals and functions
+			problem := misplaced(kind, name)
+			switch {
+			case problem != "":
+			case contributions[kind] == nil, strings.HasPrefix(name, "_"):
+				continue // a helper
+			case len(r.Head.Args) > 0:
+				problem = "must not be a function"
+			default:
+				problem = wrongType(name, c.TypeEnv.GetByRef(m.Package.Path.Append(ast.StringTerm(name))))
 			}
-			if !slices.Contains(names, name) {
-				errs = append(errs, ast.NewError("house_contract_error", r.Location,
-					"%s has no effect in house.%s: only %s count; name helpers with a leading underscore", name, kind, strings.Join(names, ", ")))
-				continue
-			}
-			ref := ast.MustParseRef("data.house." + kind + "." + name)
-			if problem := wrongType(name, c.TypeEnv.GetByRef(ref)); problem != "" {
+			if problem != "" {
 				errs = append(errs, ast.NewError("house_contract_error", r.Location, "%s %s", name, problem))
 			}
 		}
@@ -97,17 +102,35 @@ func checkContract(c *ast.Compiler, src *source) error {
 	return sorted(errs)
 }
 
+// misplaced says why a name in a house package is one that compose never reads.
+func misplaced(kind, name string) string {
+	names := contributions[kind]
+	parent, below, _ := strings.Cut(kind, ".")
+	switch {
+	case slices.Contains(contributions[parent], below):
+		return fmt.Sprintf("is in a package that stands in the place of the rule %s of house.%s", below, parent)
+	case slices.Contains(names, name) || strings.HasPrefix(name, "_"):
+		return ""
+	case names != nil:
+		return fmt.Sprintf("has no effect in house.%s: only %s count; name helpers with a leading underscore", kind, strings.Join(names, ", "))
+	case slices.Contains(contributions[policies.KindIssue], name):
+		return fmt.Sprintf("has no effect here: house policy counts in the packages house.%s", strings.Join(composedKinds(), ", house."))
+	default:
+		return ""
+	}
+}
+
 // wrongType says what is wrong with the inferred type of a contribution. What
 // inference leaves open is checked again at run time, in compose.
 func wrongType(name string, t types.Type) string {
 	switch name {
 	case "max_ttl":
-		if is[types.Number](t) || is[types.Any](t) || is[*types.Number](t) {
+		if always(t, is[types.Number]) {
 			return ""
 		}
 		return "must be a number of seconds, not " + describe(t)
 	case "claims":
-		if is[*types.Object](t) || is[types.Any](t) {
+		if always(t, is[*types.Object]) {
 			return ""
 		}
 		return "must be an object, not " + describe(t)
@@ -116,23 +139,20 @@ func wrongType(name string, t types.Type) string {
 		if !ok {
 			return fmt.Sprintf("must be a set (write `%s contains … if …`), not %s", name, describe(t))
 		}
-		if of := set.Of(); elementOK(of) {
+		if always(set.Of(), func(t types.Type) bool { return is[types.String](t) || is[*types.Object](t) }) {
 			return ""
 		}
 		return "must hold strings or objects with a code, not " + describe(set.Of())
 	}
 }
 
-func elementOK(t types.Type) bool {
-	if anyOf, ok := t.(types.Any); ok {
-		for _, one := range anyOf {
-			if !elementOK(one) {
-				return false
-			}
-		}
-		return true
+// always tells whether every type that t may turn out to be passes. An open type
+// has none yet.
+func always(t types.Type, passes func(types.Type) bool) bool {
+	if union, ok := t.(types.Any); ok {
+		return !slices.ContainsFunc(union, func(one types.Type) bool { return !passes(one) })
 	}
-	return is[types.String](t) || is[*types.String](t) || is[*types.Object](t)
+	return passes(t)
 }
 
 func is[T types.Type](t types.Type) bool { _, ok := t.(T); return ok }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,13 +86,18 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// Load checks and compiles a house policy and lets it serve from the next
-// question on. If it is unfit the error names file, line and reason, and the
+// Load checks, compiles and rehearses a house policy and lets it serve from the
+// next question on. If it is unfit the error names file, line and reason, and the
 // old one keeps serving.
 func (e *Engine) Load(house fs.FS) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l, err := compileHouse(house)
+	src, err := read(house, houseRoot)
+	if err != nil {
+		e.status.LastError = err.Error()
+		return err
+	}
+	l, err := e.fit(src)
 	if err != nil {
 		e.status.LastError = err.Error()
 		return err
@@ -121,8 +128,10 @@ func (e *Engine) Decide(ctx context.Context, in policies.Input) (policies.Decisi
 		d = policies.Decision{Reasons: []policies.Reason{{Code: policies.CodePolicyError}}}
 	}
 	d.Revision = revision
-	for i := range d.Reasons {
-		d.Reasons[i].Rule = e.ruleOf(d.Reasons[i], house)
+	for _, reasons := range [][]policies.Reason{d.Reasons, d.Removed} {
+		for i := range reasons {
+			reasons[i].Rule = e.ruleOf(reasons[i], house)
+		}
 	}
 	return d, err
 }
@@ -137,10 +146,9 @@ func (e *Engine) decide(ctx context.Context, in policies.Input, house *layer) (p
 	if err != nil {
 		return policies.Decision{}, fmt.Errorf("floor: %w", err)
 	}
-	if house.entries[kind] == nil { // the house has no say in this kind
-		return e.composed(ctx, kind, floor, ast.NewObject())
-	}
-	if !allowed(floor) { // nothing left to narrow, and perhaps no resource to show
+	// Where the house says nothing, or the floor left nothing to narrow and
+	// perhaps no resource to show, the house is not asked.
+	if house.entries[kind] == nil || !allowed(floor) {
 		return e.composed(ctx, kind, floor, ast.NewObject())
 	}
 	answer, err := house.ask(ctx, kind, doc.forHouse(floor))
@@ -184,11 +192,7 @@ func (e *Engine) Codes() []string {
 			seen[k.code] = true
 		}
 	}
-	codes := make([]string, 0, len(seen))
-	for c := range seen {
-		codes = append(codes, c)
-	}
-	return codes
+	return slices.Sorted(maps.Keys(seen))
 }
 
 // layer is one compiled policy: its entrypoints, revision, and where its

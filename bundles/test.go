@@ -25,8 +25,11 @@ type TestReport struct {
 
 // Check tells whether dir would be accepted as house policy, without loading it.
 func Check(house fs.FS) error {
-	_, err := compileHouse(house)
-	return err
+	e, err := New(Options{})
+	if err != nil {
+		return err
+	}
+	return e.Load(house)
 }
 
 // Unformatted lists the files that `opa fmt` would change.
@@ -37,7 +40,8 @@ func Unformatted(fsys fs.FS, root string) ([]string, error) {
 	}
 	var out []string
 	for name := range src.modules {
-		want, err := format.Source(name, src.files[name])
+		parser := parserOptions()
+		want, err := format.SourceWithOpts(name, src.files[name], format.Opts{ParserOptions: &parser})
 		if err != nil {
 			return nil, err
 		}
@@ -55,16 +59,16 @@ func Test(ctx context.Context, fsys fs.FS, root string) (TestReport, error) {
 	if err != nil {
 		return TestReport{}, err
 	}
-	schemas, err := schemaSet()
+	schema, err := inputSchema()
 	if err != nil {
 		return TestReport{}, err
 	}
-	c := ast.NewCompiler().WithSchemas(schemas).WithUseTypeCheckAnnotations(true)
+	c := ast.NewCompiler().WithSchemas(schemaSet(schema)).WithUseTypeCheckAnnotations(true)
 	if root == "compose" { // its input is the two answers, not a question
 		c = ast.NewCompiler()
 	}
 	tracer := cover.New()
-	runner := tester.NewRunner().SetCompiler(c).SetModules(src.modules).
+	runner := tester.NewRunner().SetCompiler(c).SetStore(src.store()).SetModules(src.modules).
 		SetCoverageQueryTracer(tracer).SetTimeout(30 * time.Second).CapturePrintOutput(true)
 	results, err := runner.RunTests(ctx, nil)
 	if err != nil {
@@ -95,7 +99,7 @@ func Test(ctx context.Context, fsys fs.FS, root string) (TestReport, error) {
 
 // fingerprint names the content of a house folder, readable or not.
 func fingerprint(fsys fs.FS) string {
-	src, err := read(fsys, ".")
+	src, err := read(fsys, houseRoot)
 	if err != nil {
 		return "unreadable: " + err.Error()
 	}

@@ -90,13 +90,13 @@ type Verification struct {
 func (s *Store) Verify(ctx context.Context, v note.Verifier, kept []string) (Verification, error) {
 	var out Verification
 	err := s.snapshot(ctx, func(db *gorm.DB) error {
-		w := &verifier{db: db, v: v, out: &out}
-		for _, step := range []func() error{w.entries, w.heads, w.facts, w.tokens} {
+		w := &verifier{db: db, v: v, notes: kept, out: &out, altered: map[int64]bool{}}
+		for _, step := range []func() error{w.entries, w.heads, w.kept, w.facts, w.tokens} {
 			if err := step(); err != nil {
 				return err
 			}
 		}
-		return w.kept(kept)
+		return nil
 	})
 	return out, wrap("verify ledger", err)
 }

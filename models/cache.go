@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"sync"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -51,7 +52,7 @@ func (c *cache) position(ctx context.Context) (int64, error) {
 // refresh applies every committed change the cache has not seen.
 func (c *cache) refresh(ctx context.Context) error {
 	c.mu.RLock()
-	since := c.epoch
+	since, primed := c.epoch, c.primed
 	c.mu.RUnlock()
 	db := c.store.read.WithContext(ctx)
 	var head Head
@@ -59,17 +60,21 @@ func (c *cache) refresh(ctx context.Context) error {
 		return wrap("refresh facts", err)
 	}
 	var changes []Changed
-	if head.Epoch > since {
+	if primed && head.Epoch > since {
 		if err := db.Where("epoch > ? and epoch <= ?", since, head.Epoch).Find(&changes).Error; err != nil {
 			return wrap("refresh facts", err)
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.primed = true
-	if head.Epoch <= c.epoch {
+	if c.primed && head.Epoch <= c.epoch {
 		return nil
 	}
+	if !primed { // what came before is not known, so nothing from before is kept
+		clear(c.entries)
+		clear(c.users)
+	}
+	c.primed = true
 	for _, ch := range changes {
 		for name := range c.users[ch.Key] {
 			c.drop(name)
@@ -78,6 +83,13 @@ func (c *cache) refresh(ctx context.Context) error {
 	c.epoch = head.Epoch
 	c.gen++
 	return nil
+}
+
+// forget makes the next View begin anew, after changes could not be read.
+func (c *cache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.primed = false
 }
 
 func (c *cache) drop(name string) {
@@ -91,28 +103,30 @@ func (c *cache) drop(name string) {
 }
 
 // load returns the entry called name, reading it with fetch if it is not there.
-// What was read while changes were being applied is used once and not kept.
-func load[T any](ctx context.Context, c *cache, name string, fetch func(*gorm.DB) (T, []string, error)) (T, []string, error) {
+// What was read while changes were being applied is used once and not kept. hit
+// tells whether it was there.
+func load[T any](ctx context.Context, c *cache, name string, fetch func(*gorm.DB) (T, []string, error)) (value T, deps []string, hit bool, err error) {
 	c.mu.RLock()
 	e, ok := c.entries[name]
 	gen := c.gen
 	c.mu.RUnlock()
 	if ok {
-		return e.value.(T), e.deps, nil
+		return e.value.(T), e.deps, true, nil
 	}
-	v, deps, err := fetch(c.store.read.WithContext(ctx))
+	value, deps, err = fetch(c.store.read.WithContext(ctx))
 	if err != nil {
-		return v, nil, wrap("load "+name, err)
+		return value, nil, false, wrap("load "+name, absent(err))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if gen == c.gen {
-		c.put(name, cached{v, deps})
+		c.put(name, cached{value, deps})
 	}
-	return v, deps, nil
+	return value, deps, false, nil
 }
 
 func (c *cache) put(name string, e cached) {
+	c.drop(name)
 	if len(c.entries) >= maxCached {
 		for victim := range c.entries {
 			c.drop(victim)
@@ -125,5 +139,22 @@ func (c *cache) put(name string, e cached) {
 			c.users[dep] = map[string]bool{}
 		}
 		c.users[dep][name] = true
+	}
+}
+
+// Follow applies the changes of other processes soon after they commit, until
+// ctx ends. Nothing depends on how soon: the ledger checks before each batch.
+func (s *Store) Follow(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.facts.refresh(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("facts not refreshed", "error", err)
+			}
+		}
 	}
 }

@@ -22,7 +22,7 @@ type By struct {
 	System     string   `json:"system,omitempty"` // the command or task, when no client is behind it
 }
 
-// ChangeKey is what facts and changes have in common: a fact depends on keys, a
+// key is what facts and changes have in common: a fact depends on keys, a
 // change touches keys.
 func key(kind, id string) string { return kind + ":" + id }
 
@@ -57,7 +57,7 @@ func (s *Store) change(ctx context.Context, by By, action string, fn func(*chang
 		}
 		if len(c.touched) > 0 {
 			head.Epoch++
-			if err := tx.Create(changedRows(head.Epoch, c.touched)).Error; err != nil {
+			if err := tx.CreateInBatches(changedRows(head.Epoch, c.touched), 500).Error; err != nil {
 				return err
 			}
 		}
@@ -66,7 +66,11 @@ func (s *Store) change(ctx context.Context, by By, action string, fn func(*chang
 	if err != nil {
 		return wrap(action, err)
 	}
-	return wrap(action, s.facts.refresh(ctx))
+	// The change is made, whatever comes now; the next View must see it.
+	if s.facts.refresh(context.WithoutCancel(ctx)) != nil {
+		s.facts.forget()
+	}
+	return nil
 }
 
 // Changed is one key that changed in one epoch.
@@ -125,7 +129,10 @@ func (c *change) forUpdate() *gorm.DB {
 // entity is a row that administrators create, change and delete.
 type entity interface {
 	identity() string
+	// validate checks the row and brings it into the form it is stored in.
 	validate() error
+	// refers names the field that refers to another row, if there is one.
+	refers() string
 	// keys a change of this row touches.
 	touches(c *change)
 }
@@ -133,8 +140,8 @@ type entity interface {
 // versioned is what entities share for optimistic concurrency.
 type versioned interface {
 	entity
+	meta() *Meta
 	stamp(now int64)
-	version() int64
 }
 
 // create stores a new row.
@@ -150,7 +157,7 @@ func (c *change) insert(row versioned) error {
 		return err
 	}
 	if err := c.tx.Create(row).Error; err != nil {
-		return err
+		return blame(err, row.refers(), "names nothing that exists")
 	}
 	row.touches(c)
 	return c.record(row.identity(), nil, row)
@@ -175,15 +182,17 @@ func update[T any, P interface {
 			return err
 		}
 		row.touches(c) // by what it hung from before
+		meta := *row.meta()
 		if err := edit(c, row); err != nil {
 			return err
 		}
+		*row.meta() = meta // is not the editor's to change
 		row.stamp(c.now)
 		if err := row.validate(); err != nil {
 			return err
 		}
 		if err := c.tx.Save(row).Error; err != nil {
-			return err
+			return blame(err, row.refers(), "names nothing that exists")
 		}
 		row.touches(c)
 		return c.record(row.identity(), json.RawMessage(before), row)
@@ -200,7 +209,7 @@ func (c *change) load(row versioned, id string, ifVersion int64) error {
 	if err := c.forUpdate().First(row, "id = ?", id).Error; err != nil {
 		return err
 	}
-	if ifVersion != AnyVersion && row.version() != ifVersion {
+	if ifVersion != AnyVersion && row.meta().Version != ifVersion {
 		return ErrVersion
 	}
 	if whole, ok := row.(interface{ fill(*gorm.DB) error }); ok {
@@ -236,7 +245,7 @@ func remove[T any, P interface {
 func get[T any](ctx context.Context, s *Store, op, id string) (*T, error) {
 	var row T
 	if err := s.read.WithContext(ctx).First(&row, "id = ?", id).Error; err != nil {
-		return nil, wrap(op, err)
+		return nil, wrap(op, absent(err))
 	}
 	return &row, nil
 }

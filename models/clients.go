@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"gorm.io/gorm"
@@ -41,7 +42,18 @@ type Client struct {
 
 func (c *Client) touches(ch *change) { ch.touch("client", c.ID) }
 
+func (c *Client) refers() string { return "owner_id" }
+
 func (c *Client) validate() error {
+	if c.Labels == nil {
+		c.Labels = Labels{}
+	}
+	if c.GrantTypes == nil {
+		c.GrantTypes = []string{}
+	}
+	if c.DefaultScopes == nil {
+		c.DefaultScopes = []ScopeRef{}
+	}
 	if c.Kind != KindAgent && c.Kind != KindApplication {
 		return invalid("kind", "must be agent or application")
 	}
@@ -79,7 +91,7 @@ func (s *Store) CreateClient(ctx context.Context, by By, c *Client) error {
 	if c.Kind == KindAgent {
 		prefix = PrefixAgent
 	}
-	c.ID, c.Status = NewID(prefix), StatusActive
+	c.Meta, c.Status = newMeta(prefix), StatusActive
 	if c.ExpiresAt == 0 {
 		c.ExpiresAt = Never
 		if c.Kind == KindAgent {
@@ -111,14 +123,20 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 type ClientFilter struct {
 	Kind, Status, OwnerID, Name string
 	RoleID                      string // assigned directly
-	Label, LabelValue           string
+	Label, LabelValue           string // LabelValue alone does nothing
 }
 
-// Clients lists clients, oldest first.
+// Clients lists clients by id: agents before applications, each oldest first.
 func (s *Store) Clients(ctx context.Context, f ClientFilter, p Page) ([]Client, string, error) {
 	q := where(s.read.WithContext(ctx), map[string]string{"kind": f.Kind, "status": f.Status, "owner_id": f.OwnerID, "name": f.Name})
 	if f.RoleID != "" {
 		q = q.Where("id in (select principal_id from assignments where role_id = ?)", f.RoleID)
+	}
+	if f.Label != "" {
+		if !labelPattern.MatchString(f.Label) {
+			return nil, "", wrap("listClients", invalid("label", "is not a label"))
+		}
+		q = s.whereLabel(q, f.Label, f.LabelValue)
 	}
 	return list(q, "listClients", "id", p, func(c Client) string { return c.ID })
 }
@@ -129,7 +147,15 @@ func (s *Store) UpdateClient(ctx context.Context, by By, id string, ifVersion in
 		if c.Status == StatusDecommissioned {
 			return invalid("status", "a decommissioned client cannot be changed")
 		}
+		before := *c
 		edit(c)
+		c.SelfGrantID = before.SelfGrantID
+		switch {
+		case c.Kind != before.Kind:
+			return invalid("kind", "cannot change: the id says it")
+		case c.Status == StatusDecommissioned:
+			return invalid("status", "decommission the client instead: more than this ends with it")
+		}
 		return nil
 	})
 }
@@ -155,14 +181,17 @@ func (s *Store) setClientStatus(ctx context.Context, by By, action, id, status s
 	})
 }
 
-// DecommissionClient ends a client for good. Its credentials and tokens are
-// revoked; the record stays, because the ledger names it.
+// DecommissionClient ends a client for good. Its credentials are revoked, and
+// its grants with every token that hangs from them; a token it exchanged from
+// another's names it, and is dead for that. The record stays, because the ledger
+// names it.
 func (s *Store) DecommissionClient(ctx context.Context, by By, id string, ifVersion int64) error {
 	_, err := update(ctx, s, by, "deleteClient", id, ifVersion, func(ch *change, c *Client) error {
 		c.Status = StatusDecommissioned
 		if err := ch.tx.Model(&Credential{}).Where("client_id = ? and revoked_at = 0", c.ID).Update("revoked_at", ch.now).Error; err != nil {
 			return err
 		}
+		ch.touch("credentials", c.ID)
 		var grants []Grant
 		if err := ch.tx.Where("client_id = ? and revoked_at = 0", c.ID).Find(&grants).Error; err != nil {
 			return err
@@ -177,10 +206,23 @@ func (s *Store) DecommissionClient(ctx context.Context, by By, id string, ifVers
 	return err
 }
 
-// where adds an equality for every filter that is set. Columns are constants.
+// whereLabel keeps what has the label, with that value if one is given.
+func (s *Store) whereLabel(q *gorm.DB, label, value string) *gorm.DB {
+	column := "labels" // SQLite reads text as JSON; Postgres must be told
+	if s.postgres {
+		column = "cast(labels as json)"
+	}
+	if value == "" {
+		return q.Where(column+" ->> ? is not null", label)
+	}
+	return q.Where(column+" ->> ? = ?", label, value)
+}
+
+// where adds an equality for every filter that is set, in the same order each
+// time, so that the same filters are the same statement. Columns are constants.
 func where(q *gorm.DB, filters map[string]string) *gorm.DB {
-	for column, v := range filters {
-		if v != "" {
+	for _, column := range slices.Sorted(maps.Keys(filters)) {
+		if v := filters[column]; v != "" {
 			q = q.Where(column+" = ?", v)
 		}
 	}

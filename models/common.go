@@ -1,8 +1,10 @@
 package models
 
 import (
+	"cmp"
 	"net/mail"
 	"regexp"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/deputyauth/deputy/policies"
@@ -28,7 +30,8 @@ type Meta struct {
 }
 
 func (m *Meta) identity() string { return m.ID }
-func (m *Meta) version() int64   { return m.Version }
+func (m *Meta) meta() *Meta      { return m }
+func (m *Meta) refers() string   { return "" }
 func (m *Meta) stamp(now int64) {
 	m.Version++
 	m.UpdatedAt = now
@@ -36,6 +39,9 @@ func (m *Meta) stamp(now int64) {
 		m.CreatedAt = now
 	}
 }
+
+// newMeta begins a row, whatever the caller left in its place.
+func newMeta(prefix string) Meta { return Meta{ID: NewID(prefix)} }
 
 // Labels are free key-value pairs for house policy and filters.
 type Labels map[string]string
@@ -120,4 +126,13 @@ func CheckScope(field, v string) error {
 type ScopeRef struct {
 	ResourceID string `json:"resource_server_id"`
 	Name       string `json:"scope"`
+}
+
+// distinct sorts references and drops what is there twice.
+func distinct(refs []ScopeRef) []ScopeRef {
+	out := append([]ScopeRef{}, refs...)
+	slices.SortFunc(out, func(a, b ScopeRef) int {
+		return cmp.Or(cmp.Compare(a.ResourceID, b.ResourceID), cmp.Compare(a.Name, b.Name))
+	})
+	return slices.Compact(out)
 }

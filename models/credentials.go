@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
+	"slices"
 
 	"gorm.io/gorm"
 )
@@ -71,13 +73,7 @@ func (ch *change) addCredential(c *Credential) (secret string, err error) {
 	if c.ExpiresAt == 0 {
 		c.ExpiresAt = Never
 	}
-	if err := checkText("name", c.Name, 100); err != nil {
-		return "", err
-	}
-	if c.ExpiresAt <= ch.now {
-		return "", invalid("expires_at", "is in the past")
-	}
-	if err := checkExpiry(c.ExpiresAt); err != nil {
+	if err := c.validate(ch.now); err != nil {
 		return "", err
 	}
 	if c.Kind == CredentialSecret {
@@ -96,6 +92,21 @@ func (ch *change) addCredential(c *Credential) (secret string, err error) {
 	}
 	ch.touch("credentials", c.ClientID)
 	return secret, ch.record(c.ID, nil, c)
+}
+
+func (c *Credential) validate(now int64) error {
+	switch {
+	case c.Kind != CredentialSecret && c.Kind != CredentialKey:
+		return invalid("kind", "must be %s or %s", CredentialSecret, CredentialKey)
+	case (c.Kind == CredentialKey) != (c.PublicJWK != ""):
+		return invalid("public_jwk", "belongs to a %s, and to nothing else", CredentialKey)
+	case c.ExpiresAt <= now:
+		return invalid("expires_at", "is in the past")
+	}
+	if err := checkExpiry(c.ExpiresAt); err != nil {
+		return err
+	}
+	return checkText("name", c.Name, 100)
 }
 
 // RotateCredential makes a successor of a secret and lets the old one live for
@@ -170,7 +181,8 @@ func (s *Store) Credentials(ctx context.Context, clientID string, p Page) ([]Cre
 // bookkeeping, not a change: no decision depends on it.
 func (s *Store) MarkUsed(ctx context.Context, used map[string]int64) error {
 	return wrap("mark used", s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		for id, at := range used {
+		for _, id := range slices.Sorted(maps.Keys(used)) { // in order, so that replicas do not lock crosswise
+			at := used[id]
 			if err := tx.Model(&Credential{}).Where("id = ? and last_used_at < ?", id, at).Update("last_used_at", at).Error; err != nil {
 				return err
 			}

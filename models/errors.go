@@ -51,11 +51,37 @@ func classify(err error) error {
 		return ErrNotFound
 	case violates(err, "23505", sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
 		return ErrConflict
-	case violates(err, "23503", sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY):
-		return &Invalid{Field: "reference", Reason: "names something that does not exist, or is still in use"}
+	case refersToNothing(err):
+		return invalid("reference", "names something that does not exist")
+	case unstorable(err):
+		return invalid("text", "holds bytes that cannot be stored")
 	default:
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+}
+
+// blame lays a reference to nothing at the door of the field that holds it.
+func blame(err error, field, format string, args ...any) error {
+	if refersToNothing(err) {
+		return invalid(field, format, args...)
+	}
+	return err
+}
+
+func refersToNothing(err error) bool {
+	return violates(err, "23503", sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY)
+}
+
+// unstorable recognises what Postgres will not take as text: a zero byte, or
+// bytes that are not UTF-8.
+func unstorable(err error) bool { return violates(err, "22021") }
+
+// absent is the error of a read: what cannot be stored is not there.
+func absent(err error) error {
+	if unstorable(err) {
+		return ErrNotFound
+	}
+	return err
 }
 
 // violates recognises a constraint violation on either database.
@@ -74,6 +100,3 @@ func violates(err error, sqlstate string, codes ...int) bool {
 	}
 	return false
 }
-
-
-func asInvalid(err error, target **Invalid) bool { return errors.As(err, target) }

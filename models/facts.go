@@ -35,7 +35,7 @@ func (s *Store) Refresh(ctx context.Context) error { return s.facts.refresh(ctx)
 // see loads a fact for this view. What does not exist is the zero value and is
 // not cached: there is no end to the names of what does not exist.
 func see[T any](ctx context.Context, v *View, name string, fetch func(*gorm.DB) (T, []string, error)) (T, error) {
-	value, deps, err := load(ctx, v.store.facts, name, fetch)
+	value, deps, _, err := load(ctx, v.store.facts, name, fetch)
 	v.Deps = append(v.Deps, deps...)
 	if errors.Is(err, ErrNotFound) {
 		err = nil
@@ -190,24 +190,28 @@ func (v *View) ResourceByName(ctx context.Context, name string) (*policies.Fact[
 	return v.Resource(ctx, id)
 }
 
-// Credentials are the live credentials of a client. They are no fact of
-// policy's, but a decision hangs from the one that was used.
-func (v *View) Credentials(ctx context.Context, clientID string) ([]Credential, error) {
-	return see(ctx, v, "credentials:"+clientID, func(db *gorm.DB) ([]Credential, []string, error) {
-		var rows []Credential
+// Credentials are the unrevoked credentials of a client. They are no fact of
+// policy's, but a decision hangs from the one that was used. cached tells that
+// they were not read just now.
+func (v *View) Credentials(ctx context.Context, clientID string) (rows []Credential, cached bool, err error) {
+	rows, deps, cached, err := load(ctx, v.store.facts, "credentials:"+clientID, func(db *gorm.DB) ([]Credential, []string, error) {
 		rows, err := liveCredentials(db, clientID)
 		if err == nil && len(rows) == 0 {
 			err = ErrNotFound
 		}
 		return rows, []string{key("credentials", clientID)}, err
 	})
+	v.Deps = append(v.Deps, deps...)
+	if errors.Is(err, ErrNotFound) {
+		return nil, false, nil
+	}
+	return rows, cached, err
 }
 
-// CredentialsNow reads them past the cache. Whoever fails with what is cached
-// is looked at once more: a credential may be a moment old, and a known client
-// with a wrong secret must take as long as an unknown one.
+// CredentialsNow reads them past the cache.
 func (v *View) CredentialsNow(ctx context.Context, clientID string) ([]Credential, error) {
 	rows, err := liveCredentials(v.store.read.WithContext(ctx), clientID)
+	v.Deps = append(v.Deps, key("credentials", clientID))
 	return rows, wrap("load credentials", err)
 }
 

@@ -32,6 +32,16 @@ type Token struct {
 	RevokedAt  int64    `json:"revoked_at"`
 }
 
+// complete brings the record into the form it is stored in: no list is null.
+func (t *Token) complete() {
+	if t.Scopes == nil {
+		t.Scopes = []string{}
+	}
+	if t.Chain == nil {
+		t.Chain = []string{}
+	}
+}
+
 func selfGrant(clientID string, now int64) Grant {
 	return Grant{ID: NewID(PrefixGrant), Kind: "client_credentials", ClientID: clientID, SubjectID: clientID, CreatedAt: now, ExpiresAt: Never}
 }

@@ -34,7 +34,7 @@ type GroupMember struct {
 
 // CreateGroup stores a new, empty group.
 func (s *Store) CreateGroup(ctx context.Context, by By, g *Group) error {
-	g.ID = NewID(PrefixGroup)
+	g.Meta = newMeta(PrefixGroup)
 	return create(ctx, s, by, "createGroup", g)
 }
 

@@ -3,11 +3,14 @@ package models
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
 
+	"golang.org/x/mod/sumdb/tlog"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -57,6 +60,15 @@ type Head struct {
 	Size  int64
 	Epoch int64
 	Edge  []byte // hashes of the tree's right edge, see tree.go
+}
+
+// check holds the head to its form, so that a damaged one stops Deputy in an
+// orderly way.
+func (h *Head) check() error {
+	if h.Size < 0 || len(h.Edge) != bits.OnesCount64(uint64(h.Size))*tlog.HashSize {
+		return errors.New("the ledger's head is damaged: restore it, then run deputy audit verify")
+	}
+	return nil
 }
 
 // TableName is ledger_head.
@@ -149,29 +161,27 @@ func (c *committer) append(ctx context.Context, r *Record) error {
 
 func (c *committer) run() {
 	defer close(c.done)
-	for first := range c.queue {
-		if first == nil {
-			return
+	for last := false; !last; {
+		var batch []*pending
+		if batch, last = c.gather(); len(batch) > 0 {
+			c.commit(batch)
 		}
-		c.commit(c.gather(first))
 	}
 }
 
-func (c *committer) gather(first *pending) []*pending {
-	batch := []*pending{first}
-	for len(batch) < maxBatch {
-		select {
-		case p := <-c.queue:
-			if p == nil {
-				c.queue <- nil // stop after this batch
-				return batch
-			}
-			batch = append(batch, p)
-		default:
-			return batch
+// gather waits for a record and takes those that wait behind it. last tells
+// that close was called before any that are left.
+func (c *committer) gather() (batch []*pending, last bool) {
+	for p := range c.queue {
+		if p == nil {
+			return batch, true
+		}
+		batch = append(batch, p)
+		if len(batch) == maxBatch || len(c.queue) == 0 {
+			break
 		}
 	}
-	return batch
+	return batch, false
 }
 
 func (c *committer) close() {
@@ -180,7 +190,7 @@ func (c *committer) close() {
 }
 
 // commit writes one batch. Requests that must not be in it are told so; the
-// others share its fate.
+// others share its fate, unless it failed by what one of them asked to write.
 func (c *committer) commit(batch []*pending) {
 	refused := map[*pending]error{}
 	ctx := context.WithoutCancel(batch[0].ctx) // one caller's hanging up is not the others' loss
@@ -198,10 +208,17 @@ func (c *committer) commit(batch []*pending) {
 		}
 		return c.write(tx, head, batch, refused)
 	})
+	err = wrap("append to ledger", err)
+	if err != nil && len(batch) > 1 && !errors.Is(err, ErrUnavailable) {
+		for _, p := range batch {
+			c.commit([]*pending{p})
+		}
+		return
+	}
 	for _, p := range batch {
 		switch {
 		case err != nil:
-			p.result <- wrap("append to ledger", err)
+			p.result <- err
 		case refused[p] != nil:
 			p.result <- refused[p]
 		default:
@@ -221,6 +238,7 @@ func (c *committer) write(tx *gorm.DB, head *Head, batch []*pending, refused map
 		}
 		entries = append(entries, p.record.Entry)
 		if p.record.Token != nil {
+			p.record.Token.complete()
 			tokens = append(tokens, p.record.Token)
 		}
 		for _, f := range p.record.Facts {
@@ -260,8 +278,10 @@ func (c *committer) remember(facts []FactBody) {
 // itself is the lock.
 func lockHead(tx *gorm.DB) (*Head, error) {
 	var head Head
-	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).First(&head, "id = 1").Error
-	return &head, err
+	if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).First(&head, "id = 1").Error; err != nil {
+		return nil, err
+	}
+	return &head, head.check()
 }
 
 // staleOnes finds the records whose facts were touched after they were seen.

@@ -52,10 +52,12 @@ func (Downstream) TableName() string { return "scope_downstream" }
 
 func (r *ResourceServer) touches(c *change) { c.touch("resource", r.ID) }
 
+func (r *ResourceServer) refers() string { return "operator_id" }
+
 func (r *ResourceServer) validate() error {
-	canonical, err := CanonicalURI(r.Identifier)
+	canonical, err := canonicalURI("identifier", r.Identifier)
 	if err != nil {
-		return invalid("identifier", "%s", err.Error())
+		return err
 	}
 	r.Identifier = canonical
 	if r.TokenTTL < 1 || r.TokenTTL > 86400 {
@@ -77,24 +79,28 @@ func (r *ResourceServer) validate() error {
 // CanonicalURI checks a resource identifier (RFC 8707 section 2: absolute, no
 // fragment) and gives the one form under which it is compared: scheme and host
 // in lower case, no default port, and no lone slash for a path.
-func CanonicalURI(raw string) (string, error) {
+func CanonicalURI(raw string) (string, error) { return canonicalURI("resource", raw) }
+
+func canonicalURI(field, raw string) (string, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || len(raw) > 2048:
-		return "", invalid("resource", "is not a URI")
+		return "", invalid(field, "is not a URI")
 	case !u.IsAbs():
-		return "", invalid("resource", "must be an absolute URI")
+		return "", invalid(field, "must be an absolute URI")
 	case strings.Contains(raw, "#"):
-		return "", invalid("resource", "must not have a fragment")
+		return "", invalid(field, "must not have a fragment")
 	case u.User != nil:
-		return "", invalid("resource", "must not have user information")
+		return "", invalid(field, "must not have user information")
+	case (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() == "":
+		return "", invalid(field, "must name a host")
 	}
 	for _, r := range raw {
 		if r <= ' ' || r > '~' || r == '"' || r == '\\' {
-			return "", invalid("resource", "must be printable ASCII")
+			return "", invalid(field, "must be printable ASCII")
 		}
 	}
-	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	u.Host = strings.TrimSuffix(strings.ToLower(u.Host), ":") // url.Parse has lowered the scheme
 	if (u.Scheme == "https" && u.Port() == "443") || (u.Scheme == "http" && u.Port() == "80") {
 		u.Host = u.Host[:strings.LastIndex(u.Host, ":")]
 	}
@@ -112,7 +118,7 @@ const (
 
 // CreateResourceServer stores a new resource server, without scopes.
 func (s *Store) CreateResourceServer(ctx context.Context, by By, r *ResourceServer) error {
-	r.ID, r.Status = NewID(PrefixResource), StatusActive
+	r.Meta, r.Status = newMeta(PrefixResource), StatusActive
 	if r.TokenTTL == 0 {
 		r.TokenTTL = DefaultResourceTTL
 	}
@@ -236,18 +242,11 @@ func (c *change) putDownstream(sc *Scope) error {
 	if err := c.tx.Where("resource_id = ? and name = ?", sc.ResourceID, sc.Name).Delete(&Downstream{}).Error; err != nil {
 		return err
 	}
-	seen := map[ScopeRef]bool{}
+	sc.Downstream = distinct(sc.Downstream)
 	for _, to := range sc.Downstream {
-		if seen[to] {
-			continue
-		}
-		seen[to] = true
 		edge := Downstream{ResourceID: sc.ResourceID, Name: sc.Name, ToResourceID: to.ResourceID, ToName: to.Name}
-		if err := classify(c.tx.Create(&edge).Error); err != nil {
-			if inv := (*Invalid)(nil); asInvalid(err, &inv) {
-				return invalid("downstream", "%q is not a scope of %s", to.Name, to.ResourceID)
-			}
-			return err
+		if err := c.tx.Create(&edge).Error; err != nil {
+			return blame(err, "downstream", "%q is not a scope of %s", to.Name, to.ResourceID)
 		}
 	}
 	return nil

@@ -43,7 +43,7 @@ func (r *Role) validate() error {
 
 // CreateRole stores a new role with its scopes.
 func (s *Store) CreateRole(ctx context.Context, by By, r *Role) error {
-	r.ID = NewID(PrefixRole)
+	r.Meta = newMeta(PrefixRole)
 	return s.change(ctx, by, "createRole", func(c *change) error {
 		if err := c.insert(r); err != nil {
 			return err
@@ -91,24 +91,15 @@ func (c *change) putRoleScopes(r *Role) error {
 	if err := c.tx.Where("role_id = ?", r.ID).Delete(&RoleScope{}).Error; err != nil {
 		return err
 	}
-	seen := map[ScopeRef]bool{}
-	rows := make([]RoleScope, 0, len(r.Scopes))
-	for _, ref := range r.Scopes {
-		if !seen[ref] {
-			seen[ref] = true
-			rows = append(rows, RoleScope{RoleID: r.ID, ResourceID: ref.ResourceID, Scope: ref.Name})
-		}
-	}
-	if len(rows) == 0 {
+	r.Scopes = distinct(r.Scopes)
+	if len(r.Scopes) == 0 {
 		return nil
 	}
-	if err := classify(c.tx.CreateInBatches(rows, 500).Error); err != nil {
-		if inv := (*Invalid)(nil); asInvalid(err, &inv) {
-			return invalid("scopes", "names a scope that its resource server does not define")
-		}
-		return err
+	rows := make([]RoleScope, len(r.Scopes))
+	for i, ref := range r.Scopes {
+		rows[i] = RoleScope{RoleID: r.ID, ResourceID: ref.ResourceID, Scope: ref.Name}
 	}
-	return nil
+	return blame(c.tx.CreateInBatches(rows, 500).Error, "scopes", "names a scope that its resource server does not define")
 }
 
 func (r *Role) fill(db *gorm.DB) error {
@@ -146,7 +137,7 @@ func (s *Store) CreateAssignment(ctx context.Context, by By, a *Assignment) erro
 		}
 		a.ID, a.CreatedAt = NewID(PrefixAssignment), c.now
 		if err := c.tx.Create(a).Error; err != nil {
-			return err
+			return blame(err, "role_id", "%q names no role", a.RoleID)
 		}
 		c.touchPrincipal(a.PrincipalID)
 		return c.record(a.ID, nil, a)

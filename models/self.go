@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"gorm.io/gorm"
 )
 
 // Deputy's own API is a resource server with a fixed id, so that no other can
@@ -47,78 +49,82 @@ func SelfScopes() []Scope {
 // the administrator role, and adds what a newer release brings. It changes
 // nothing that is there already.
 func (s *Store) EnsureSelf(ctx context.Context, identifier string) error {
-	by := By{System: "start"}
-	self, err := s.ResourceServer(ctx, SelfID)
-	if err == nil && self.Identifier == identifier {
-		have, _, err := s.Scopes(ctx, SelfID, Page{Limit: 200})
-		if err != nil {
-			return err
-		}
-		if len(have) == len(SelfScopes()) {
-			return nil
-		}
-	} else if err != nil && !errors.Is(err, ErrNotFound) {
+	identifier, err := canonicalURI("identifier", identifier)
+	if err != nil {
 		return err
 	}
-	return s.change(ctx, by, "ensureSelf", func(c *change) error { return c.ensureSelf(identifier) })
+	return s.change(ctx, By{System: "start"}, "ensureSelf", func(c *change) error { return c.ensureSelf(identifier) })
 }
 
 func (c *change) ensureSelf(identifier string) error {
-	self := ResourceServer{Meta: Meta{ID: SelfID}}
-	if err := c.tx.Limit(1).Find(&self, "id = ?", SelfID).Error; err != nil {
+	if err := c.ensureSelfServer(identifier); err != nil {
 		return err
 	}
-	if self.Version == 0 || self.Identifier != identifier { // a new issuer is a new audience: old tokens are for the old one
-		self.Identifier, self.Name, self.Description = identifier, "deputy", "Deputy's own API"
-		self.Status, self.TokenTTL, self.MaxDepth = StatusActive, DefaultResourceTTL, DefaultMaxDepth
-		self.stamp(c.now)
-		if err := self.validate(); err != nil {
-			return err
-		}
-		if err := c.tx.Save(&self).Error; err != nil {
-			return err
-		}
-		self.touches(c)
-		if err := c.record(SelfID, nil, self); err != nil {
-			return err
-		}
-	}
-	role := Role{Meta: Meta{ID: AdminRoleID}, Name: "deputy-admin", Description: "Everything Deputy's own API offers"}
+	var all, added []ScopeRef
 	for _, sc := range SelfScopes() {
+		ref := ScopeRef{ResourceID: SelfID, Name: sc.Name}
+		all = append(all, ref)
 		var there int64
 		if err := c.tx.Model(&Scope{}).Where("resource_id = ? and name = ?", SelfID, sc.Name).Count(&there).Error; err != nil {
 			return err
 		}
-		if there == 0 {
-			if _, err := c.putScope(&sc); err != nil {
-				return err
-			}
+		if there > 0 {
+			continue
 		}
-		role.Scopes = append(role.Scopes, ScopeRef{ResourceID: SelfID, Name: sc.Name})
-	}
-	return c.ensureRole(&role)
-}
-
-// ensureRole creates the role, or adds the scopes it lacks.
-func (c *change) ensureRole(role *Role) error {
-	var old []Role
-	if err := c.forUpdate().Where("id = ?", role.ID).Find(&old).Error; err != nil {
-		return err
-	}
-	if len(old) == 0 {
-		if err := c.insert(role); err != nil {
+		added = append(added, ref)
+		if _, err := c.putScope(&sc); err != nil {
 			return err
 		}
-		return c.putRoleScopes(role)
 	}
-	if err := fillScopes(c.tx, old); err != nil {
+	return c.ensureAdmin(all, added)
+}
+
+func (c *change) ensureSelfServer(identifier string) error {
+	self := ResourceServer{
+		Meta: Meta{ID: SelfID}, Identifier: identifier, Name: "deputy", Description: "Deputy's own API",
+		Status: StatusActive, TokenTTL: DefaultResourceTTL, MaxDepth: DefaultMaxDepth,
+	}
+	err := c.load(&self, SelfID, AnyVersion)
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return c.insert(&self)
+	case err != nil || self.Identifier == identifier:
 		return err
 	}
-	for _, ref := range role.Scopes {
-		if !slices.Contains(old[0].Scopes, ref) {
-			old[0].Scopes = append(old[0].Scopes, ref)
-		}
+	before := self
+	self.Identifier = identifier // a new issuer is a new audience: old tokens are for the old one
+	self.stamp(c.now)
+	if err := c.tx.Save(&self).Error; err != nil {
+		return err
 	}
-	old[0].touches(c)
-	return c.putRoleScopes(&old[0])
+	self.touches(c)
+	return c.record(SelfID, before, self)
+}
+
+// ensureAdmin creates the administrator role with all scopes, or gives it those
+// that were added.
+func (c *change) ensureAdmin(all, added []ScopeRef) error {
+	var role Role
+	err := c.load(&role, AdminRoleID, AnyVersion)
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		role = Role{Meta: Meta{ID: AdminRoleID}, Name: "deputy-admin", Description: "Everything Deputy's own API offers", Scopes: all}
+		if err := c.insert(&role); err != nil {
+			return err
+		}
+		return c.putRoleScopes(&role)
+	}
+	if err != nil || len(added) == 0 {
+		return err
+	}
+	before := role
+	role.Scopes = append(slices.Clone(role.Scopes), added...)
+	if err := c.putRoleScopes(&role); err != nil {
+		return err
+	}
+	role.stamp(c.now)
+	if err := c.tx.Save(&role).Error; err != nil {
+		return err
+	}
+	role.touches(c)
+	return c.record(AdminRoleID, before, role)
 }

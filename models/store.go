@@ -139,7 +139,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 	dialect, opts := goose.DialectSQLite3, []goose.ProviderOption{goose.WithVerbose(false)}
 	if s.postgres {
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // try each second for five minutes
 		if err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -55,18 +56,23 @@ func rootOf(edge []byte) tlog.Hash {
 	return h
 }
 
+var errNoHash = errors.New("a hash is missing from the tree")
+
 // storedHashes reads the tree's hashes from the database, for proofs.
 func storedHashes(db *gorm.DB) tlog.HashReader {
+	var part TreePart // the last one read: most are asked of one after the other
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
-			var part TreePart
-			if err := db.Where("first <= ?", index).Order("first desc").Limit(1).Find(&part).Error; err != nil {
-				return nil, err
+			if index < part.First || index >= part.First+int64(len(part.Hashes)/tlog.HashSize) {
+				part = TreePart{}
+				if err := db.Where("first <= ?", index).Order("first desc").Limit(1).Find(&part).Error; err != nil {
+					return nil, err
+				}
 			}
 			at := int(index-part.First) * tlog.HashSize
 			if at < 0 || at+tlog.HashSize > len(part.Hashes) {
-				return nil, fmt.Errorf("tree hash %d is missing", index)
+				return nil, fmt.Errorf("%w: %d", errNoHash, index)
 			}
 			copy(out[i][:], part.Hashes[at:])
 		}
@@ -84,6 +90,9 @@ type Tree struct {
 func (s *Store) Tree(ctx context.Context) (Tree, error) {
 	var head Head
 	if err := s.read.WithContext(ctx).First(&head, "id = 1").Error; err != nil {
+		return Tree{}, wrap("read tree", err)
+	}
+	if err := head.check(); err != nil {
 		return Tree{}, wrap("read tree", err)
 	}
 	return Tree{Size: head.Size, Root: rootOf(head.Edge)}, nil

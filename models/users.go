@@ -16,6 +16,9 @@ type User struct {
 func (u *User) touches(c *change) { c.touch("user", u.ID) }
 
 func (u *User) validate() error {
+	if u.Labels == nil {
+		u.Labels = Labels{}
+	}
 	for _, err := range []error{
 		checkHandle("username", u.Username), checkText("name", u.Name, 200), checkEmail(u.Email), checkLabels(u.Labels),
 		checkStatus(u.Status, StatusActive, StatusSuspended, StatusDecommissioned), checkExpiry(u.ExpiresAt),
@@ -29,7 +32,7 @@ func (u *User) validate() error {
 
 // CreateUser stores a new user, active and without expiry unless one is given.
 func (s *Store) CreateUser(ctx context.Context, by By, u *User) error {
-	u.ID, u.Status = NewID(PrefixUser), StatusActive
+	u.Meta, u.Status = newMeta(PrefixUser), StatusActive
 	if u.ExpiresAt == 0 {
 		u.ExpiresAt = Never
 	}

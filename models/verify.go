@@ -6,23 +6,33 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"gorm.io/gorm"
+
+	"github.com/deputyauth/deputy/policies"
 )
 
 // verifier recomputes the ledger within one snapshot of the database.
 type verifier struct {
-	db  *gorm.DB
-	v   note.Verifier
-	out *Verification
+	db    *gorm.DB
+	v     note.Verifier
+	notes []string // heads that were kept elsewhere
+	out   *Verification
 
-	edge  []byte              // of the tree as recomputed from the rows
-	roots map[int64]tlog.Hash // root for each size that a head speaks of
+	size    int64               // of the ledger, as most of what there is has it
+	edge    []byte              // of the tree as recomputed from the rows
+	roots   map[int64]tlog.Hash // root for each size that a head speaks of
+	altered map[int64]bool      // seqs of rows that are not what was written
 }
+
+// maxFindings is enough to see that something is badly wrong.
+const maxFindings = 1000
 
 func (s *Store) snapshot(ctx context.Context, fn func(*gorm.DB) error) error {
 	opts := &sql.TxOptions{ReadOnly: true}
@@ -34,7 +44,7 @@ func (s *Store) snapshot(ctx context.Context, fn func(*gorm.DB) error) error {
 }
 
 func (w *verifier) find(where, format string, args ...any) {
-	if len(w.out.Findings) < 1000 {
+	if len(w.out.Findings) < maxFindings {
 		w.out.Findings = append(w.out.Findings, Finding{Where: where, Problem: fmt.Sprintf(format, args...)})
 	}
 }
@@ -46,60 +56,119 @@ func (w *verifier) entries() error {
 	if err := w.db.First(&head, "id = 1").Error; err != nil {
 		return err
 	}
-	if err := w.collectHeadSizes(); err != nil {
+	hashes, err := w.measure(head.Size)
+	if err != nil {
 		return err
 	}
+	if err := w.collectSizes(); err != nil {
+		return err
+	}
+	if err := w.walk(); err != nil {
+		return err
+	}
+	if err := w.strays(); err != nil {
+		return err
+	}
+	w.out.Entries, w.out.Root = w.size, rootOf(w.edge)
+	switch {
+	case head.Size != w.size:
+		w.find("ledger_head", "speaks of %d entries where there are %d", head.Size, w.size)
+	case len(w.out.Findings) > 0: // may well be why the rest does not match
+	case hashes != storageIndex(w.size):
+		w.find("ledger_tree", "holds %d hashes where %d entries have %d", hashes, w.size, storageIndex(w.size))
+	case !slices.Equal(w.edge, head.Edge):
+		w.find("ledger_head", "does not match the tree")
+	}
+	return nil
+}
+
+// measure finds out how large the ledger is when head, rows and tree may each
+// have been tampered with: as large as the one in the middle. It returns how
+// many hashes the tree has.
+func (w *verifier) measure(head int64) (hashes int64, err error) {
+	var rows, bytes int64
+	if err := w.db.Model(&Entry{}).Count(&rows).Error; err != nil {
+		return 0, err
+	}
+	if err := w.db.Raw("select coalesce(sum(length(hashes)), 0) from ledger_tree").Scan(&bytes).Error; err != nil {
+		return 0, err
+	}
+	hashes = bytes / tlog.HashSize
+	tree := sort.Search(int(hashes), func(n int) bool { return storageIndex(int64(n)+1) > hashes })
+	sizes := []int64{head, rows, int64(tree)}
+	slices.Sort(sizes)
+	w.size = sizes[1]
+	return hashes, nil
+}
+
+func (w *verifier) walk() error {
 	stored := storedHashes(w.db)
 	var next int64
+	missing := func(until int64) error {
+		for ; next < until; next++ {
+			w.find(fmt.Sprintf("entry %d", next), "the row is missing")
+			if err := w.grow(stored, next, nil, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for {
 		var rows []Entry
-		if err := w.db.Where("seq >= ?", next).Order("seq").Limit(500).Find(&rows).Error; err != nil {
+		if err := w.db.Where("seq >= ? and seq < ?", next, w.size).Order("seq").Limit(500).Find(&rows).Error; err != nil {
 			return err
 		}
 		if len(rows) == 0 {
-			break
+			return missing(w.size)
 		}
 		for _, e := range rows {
-			for ; next < e.Seq; next++ {
-				w.find(fmt.Sprintf("entry %d", next), "the row is missing")
-				w.grow(stored, next, nil, "")
+			if err := missing(e.Seq); err != nil {
+				return err
 			}
-			w.grow(stored, next, e.leaf(), e.ID)
+			if err := w.grow(stored, next, e.leaf(), e.ID); err != nil {
+				return err
+			}
 			next++
 		}
 	}
-	for ; next < head.Size; next++ {
-		w.find(fmt.Sprintf("entry %d", next), "the row is missing at the end")
-		w.grow(stored, next, nil, "")
+}
+
+// strays are rows where the ledger has no place for any.
+func (w *verifier) strays() error {
+	var rows []Entry
+	if err := w.db.Where("seq < 0 or seq >= ?", w.size).Order("seq").Limit(maxFindings).Find(&rows).Error; err != nil {
+		return err
 	}
-	w.out.Entries, w.out.Root = next, rootOf(head.Edge)
-	if next > head.Size {
-		w.find(fmt.Sprintf("entry %d", head.Size), "there are rows beyond the ledger's end")
-	} else if !slices.Equal(w.edge, head.Edge) && len(w.out.Findings) == 0 {
-		w.find("ledger_head", "does not match the tree")
+	for _, e := range rows {
+		w.find(fmt.Sprintf("entry %d (%s)", e.Seq, e.ID), "the row lies outside the ledger")
 	}
 	return nil
 }
 
 // grow adds row n to the recomputed tree. A row that is not what was written is
 // named, and the stored leaf stands in for it, so that only it is.
-func (w *verifier) grow(stored tlog.HashReader, n int64, leaf []byte, id string) {
+func (w *verifier) grow(stored tlog.HashReader, n int64, leaf []byte, id string) error {
 	hashes, edge := growTree(w.edge, n, leaf)
 	for i := 0; i*tlog.HashSize < len(hashes); i++ {
 		var want tlog.Hash
 		copy(want[:], hashes[i*tlog.HashSize:])
 		got, err := stored.ReadHashes([]int64{storageIndex(n) + int64(i)})
-		switch {
-		case err != nil:
+		if errors.Is(err, errNoHash) {
 			w.find(fmt.Sprintf("tree at entry %d", n), "%v", err)
-			w.edge = edge
-			return
-		case got[0] == want:
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if got[0] == want {
 			continue
-		case i == 0 && leaf != nil:
-			w.find(fmt.Sprintf("entry %d (%s)", n, id), "the row is not what was written")
+		}
+		switch {
 		case i > 0:
 			w.find(fmt.Sprintf("tree at entry %d", n), "a stored hash does not match the hashes below it")
+		case leaf != nil:
+			w.find(fmt.Sprintf("entry %d (%s)", n, id), "the row is not what was written")
+			w.altered[n] = true
 		}
 		hashes, edge = regrow(w.edge, n, got[0], i)
 	}
@@ -107,6 +176,7 @@ func (w *verifier) grow(stored tlog.HashReader, n int64, leaf []byte, id string)
 	if _, asked := w.roots[n+1]; asked {
 		w.roots[n+1] = rootOf(edge)
 	}
+	return nil
 }
 
 // regrow is growTree with the hash at level i replaced by h.
@@ -128,14 +198,20 @@ func regrow(edge []byte, n int64, h tlog.Hash, level int) (stored, next []byte) 
 	return stored, append(next, h[:]...)
 }
 
-func (w *verifier) collectHeadSizes() error {
+// collectSizes notes at which sizes the root of the tree will be asked for.
+func (w *verifier) collectSizes() error {
 	var sizes []int64
 	if err := w.db.Model(&SignedHead{}).Pluck("size", &sizes).Error; err != nil {
 		return err
 	}
+	for _, text := range w.notes {
+		if tree, problem := w.open(text); problem == "" {
+			sizes = append(sizes, tree.N)
+		}
+	}
 	w.roots = map[int64]tlog.Hash{}
 	for _, n := range sizes {
-		w.roots[n] = tlog.Hash{}
+		w.roots[n] = rootOf(nil)
 	}
 	return nil
 }
@@ -166,20 +242,16 @@ func (w *verifier) heads() error {
 }
 
 // kept compares heads that were stored elsewhere with the tree as it is now.
-func (w *verifier) kept(notes []string) error {
-	for _, text := range notes {
+func (w *verifier) kept() error {
+	for _, text := range w.notes {
 		tree, problem := w.open(text)
-		if problem != "" {
-			w.find("kept head", "%s", problem)
-			continue
-		}
 		name := fmt.Sprintf("kept head %d", tree.N)
-		if tree.N > w.out.Entries {
-			w.find(name, "signed %d entries, but the ledger has only %d: the end was cut off", tree.N, w.out.Entries)
-			continue
-		}
-		root, err := tlog.TreeHash(tree.N, storedHashes(w.db))
-		if err != nil || root != tree.Hash {
+		switch {
+		case problem != "":
+			w.find("kept head", "%s", problem)
+		case tree.N > w.size:
+			w.find(name, "signed %d entries, but the ledger has only %d: the end was cut off", tree.N, w.size)
+		case tree.Hash != w.roots[tree.N]:
 			w.find(name, "does not match the ledger: what came before it was rewritten")
 		}
 	}
@@ -228,7 +300,7 @@ func (w *verifier) tokens() error {
 			ids[i] = t.DecisionID
 		}
 		var entries []Entry
-		if err := w.db.Where("id in ? and kind = ?", ids, KindDecision).Find(&entries).Error; err != nil {
+		if err := w.db.Where("id in ?", ids).Find(&entries).Error; err != nil {
 			return err
 		}
 		byID := make(map[string]Entry, len(entries))
@@ -237,7 +309,11 @@ func (w *verifier) tokens() error {
 		}
 		for _, t := range rows {
 			after = t.ID
-			if problem := tokenProblem(t, byID[t.DecisionID]); problem != "" {
+			e, there := byID[t.DecisionID]
+			if there && w.altered[e.Seq] {
+				continue // it is the entry that does not match
+			}
+			if problem := tokenProblem(t, e); problem != "" {
 				w.find("token "+t.ID, "%s", problem)
 			}
 		}
@@ -245,20 +321,21 @@ func (w *verifier) tokens() error {
 }
 
 func tokenProblem(t Token, e Entry) string {
-	if e.TokenID != t.ID || e.Outcome != OutcomeGranted {
+	if e.TokenID != t.ID || e.Kind != KindDecision || e.Outcome != OutcomeGranted {
 		return "no decision in the ledger granted it"
 	}
 	var d struct {
-		Decision struct {
-			Scopes []string `json:"scopes"`
-			Chain  []string `json:"chain"`
-		} `json:"decision"`
+		Input struct {
+			Now int64 `json:"now"`
+		} `json:"input"`
+		Decision policies.Decision `json:"decision"`
 	}
 	if err := json.Unmarshal([]byte(e.Detail), &d); err != nil {
 		return "the decision that granted it cannot be read"
 	}
 	if t.ClientID != e.ClientID || t.SubjectID != e.SubjectID || t.ResourceID != e.ResourceID || t.GrantID != e.GrantID ||
-		t.ParentID != e.ParentID || t.Txn != e.Txn || !slices.Equal(t.Scopes, d.Decision.Scopes) || !slices.Equal(t.Chain, d.Decision.Chain) {
+		t.ParentID != e.ParentID || t.Txn != e.Txn || t.IssuedAt != d.Input.Now || t.ExpiresAt != t.IssuedAt+d.Decision.TTL ||
+		!slices.Equal(t.Scopes, d.Decision.Scopes) || !slices.Equal(t.Chain, d.Decision.Chain) {
 		return "is not what the ledger granted"
 	}
 	return ""

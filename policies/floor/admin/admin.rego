@@ -119,6 +119,5 @@ reasons contains {"code": "scope_not_held", "party": "actor", "id": id, "scope":
 
 # Whoever carries a token is the one it was issued to.
 reasons contains {"code": "client_unknown", "party": "client", "id": standing.client_id} if {
-	token.known
 	not input.client.id == token.presented.client
 }

@@ -29,26 +29,27 @@ index := i if {
 # can name the scopes that are the trouble.
 index := 0 if {
 	_named == 0
-	count(fitting) == 0
 	count(input.resources) == 1
 }
 
 fitting contains i if {
-	_named == 0
 	some i, _ in input.resources
-	count(input.request.scopes) > 0
-	every s in input.request.scopes {
-		input.resources[i].scopes[s].risk
+	count(asked) > 0
+	every s in asked {
+		input.resources[i].scopes[s].risk in risks
 		input.client.scopes[input.resources[i].id][s][0]
 	}
 }
 
 fitting contains i if {
-	_named == 0
 	some i, _ in input.resources
-	count(input.request.scopes) == 0
-	count(input.client.defaults[input.resources[i].id]) > 0
+	count(asked) == 0
+	input.client.defaults[input.resources[i].id][0]
 }
+
+# METADATA
+# description: A resource server knows a scope if it says how risky it is.
+risks := {"low", "medium", "high"}
 
 id := input.resources[index].id if is_string(input.resources[index].id)
 
@@ -83,5 +84,9 @@ _ambiguous if {
 	_named == 0
 	count(fitting) > 1
 }
+
+# METADATA
+# description: Scopes the request names. A list that cannot be read is not an empty list.
+asked := input.request.scopes if is_array(input.request.scopes)
 
 _named := count(input.request.resources) if is_array(input.request.resources)

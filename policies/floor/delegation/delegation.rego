@@ -55,13 +55,17 @@ entitled if input.parent.client == input.client.id
 
 entitled if input.parent.aud.operator == input.client.id
 
-reasons contains {"code": "chain_circular", "party": "actor", "id": standing.client_id} if not _nobody_twice
+reasons contains {"code": "chain_circular", "party": "actor", "id": standing.client_id} if {
+	chain
+	not _nobody_twice
+}
 
 _nobody_twice if count({id | some id in chain}) == count(chain)
 
-reasons contains {"code": "chain_too_deep", "party": "resource", "id": id, "value": sprintf("%d", [count(chain)])} if {
+# An unknown audience has no limit to compare with, and is refused as such.
+reasons contains {"code": "chain_too_deep", "party": "resource", "id": audience.id, "value": depth} if {
 	not _within_limit
-	id := object.get(input, ["resources", audience.index, "id"], "")
+	depth := sprintf("%d", [count(chain)])
 }
 
 reasons contains {"code": "chain_unknown", "party": "parent"} if not chain

@@ -1,55 +1,81 @@
 # METADATA
 # title: Facts an issue decision cannot do without
 # description: >-
-#   Each fact in turn is taken out, nulled, or replaced by something of another
-#   type. Unless it is listed here as one the floor may lack, that must refuse.
+#   Each fact in turn is taken out, or replaced by something of another type. It
+#   must refuse, unless it is listed here as one that a question may lack.
 # scope: package
-package floor.issue_test
+package floor.issue_facts_test
 
 import rego.v2
 
 import data.floor.fixtures
 import data.floor.issue
 
-# What may be missing from any question, and why.
 _optional := {
-	"client/name", "subject/name", "chain/*/name", "resources/*/name", # for people to read
-	"client/labels", "subject/labels", "chain/*/labels", # of house policy
-	"client/owner/id", "subject/owner/id", "chain/*/owner/id", # only whether the owner is there counts
-	"client/defaults", # only if no scope is requested
-	"subject/owner", # of agents; a user has none
-	"subject/grant_types", "chain/*/grant_types", # what a client may ask binds it when it asks itself
-	"subject/max_ttl", "chain/*/max_ttl", "subject/defaults", "chain/*/defaults",
-	"resources/*/operator", # matters once a token for it is presented
-	"parent/aud/id", "parent/grant/id", "consent/id", # for the record
-	"parent/iat", "parent/txn", # for the record
-	"parent/own", # reach says the same, and more
+	# A request may name no resource server, if only one can be meant.
+	"request/resources/*",
+	# For people to read.
+	"client/name", "subject/name", "chain/*/name", "resources/*/name",
+	# Of house policy, which asks for the labels it minds.
+	"client/labels", "subject/labels", "chain/*/labels",
+	# Only what the owner is worth counts, not who it is.
+	"client/owner/id", "subject/owner/id", "chain/*/owner/id",
+	# Asked of a client when it is the one that asks; and of nobody, if scopes are named.
+	"client/defaults", "subject/defaults", "chain/*/defaults",
+	"subject/grant_types", "chain/*/grant_types", "subject/max_ttl", "chain/*/max_ttl",
+	# Asked once a token for this server is presented.
+	"resources/*/operator",
+	# For the record. A token's reach says what its own scopes say, and more.
+	"parent/aud/id", "parent/grant/id", "parent/iat", "parent/txn", "parent/own", "consent/id",
 }
 
-# Nobody is in front of an agent that asks for itself.
+# Nobody stands before an agent that asks for itself.
 _optional_alone := _optional | {"chain"}
 
-# The service a token was sent to need not hold it; but whose token it is, is no
-# secret: its holder must be one of the chain.
-_optional_sent := _optional
+# A holder need not be the one its token was sent to, and a user has no owner.
+_optional_held := _optional | {"parent/aud/operator", "subject/owner"}
 
-# A holder need not be the one it was sent to.
-_optional_held := _optional | {"parent/aud/operator"}
+# What is held is held through something; what that is called is provenance.
+_provenance := {
+	"client/scopes/rsv_sales/sales:read/*", "subject/scopes/rsv_sales/sales:read/*",
+	"chain/*/scopes/rsv_sales/sales:read/*", "parent/scopes/rsv_sales/sales:read/*",
+}
 
-test_no_fact_of_client_credentials_can_be_missing if {
-	every path in fixtures.facts(fixtures.credentials, _optional_alone) {
-		not issue.decision.allow with input as json.remove(fixtures.credentials, [path])
+test_client_credentials_need_every_fact if _every_fact_counts(fixtures.credentials, _optional_alone)
+
+test_relay_needs_every_fact if _every_fact_counts(fixtures.relay, _optional)
+
+test_assistant_needs_every_fact if _every_fact_counts(fixtures.assist, _optional_held)
+
+test_client_credentials_need_no_listed_fact if _no_listed_fact_counts(fixtures.credentials, _optional_alone)
+
+test_relay_needs_no_listed_fact if _no_listed_fact_counts(fixtures.relay, _optional)
+
+test_assistant_needs_no_listed_fact if _no_listed_fact_counts(fixtures.assist, _optional_held)
+
+test_client_credentials_need_facts_of_their_types if _every_type_counts(fixtures.credentials, _optional_alone)
+
+test_relay_needs_facts_of_their_types if _every_type_counts(fixtures.relay, _optional)
+
+test_assistant_needs_facts_of_their_types if _every_type_counts(fixtures.assist, _optional_held)
+
+_every_fact_counts(question, optional) if {
+	every fact in fixtures.facts(question, optional) {
+		not issue.decision.allow with input as fixtures.without(question, fact)
 	}
 }
 
-test_no_fact_of_a_relay_can_be_missing if {
-	every path in fixtures.facts(fixtures.relay, _optional_sent) {
-		not issue.decision.allow with input as json.remove(fixtures.relay, [path])
+_no_listed_fact_counts(question, optional) if {
+	every fact in fixtures.facts(question, set()) - fixtures.facts(question, optional) {
+		issue.decision.allow with input as fixtures.without(question, fact)
 	}
 }
 
-test_no_fact_of_an_assistant_can_be_missing if {
-	every path in fixtures.facts(fixtures.assist, _optional_held) {
-		not issue.decision.allow with input as json.remove(fixtures.assist, [path])
+# Null and {} are the least and the greatest JSON values, to Rego's comparisons.
+_every_type_counts(question, optional) if {
+	every fact in fixtures.facts(question, optional | _provenance) {
+		every value in [null, {}] {
+			not issue.decision.allow with input as fixtures.but(question, fact, value)
+		}
 	}
 }

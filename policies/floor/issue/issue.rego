@@ -58,8 +58,9 @@ reasons contains {"code": "token_unexpected", "party": "client", "id": standing.
 	standing.presented
 }
 
-reasons contains {"code": "grant_type_not_allowed", "party": "client", "id": standing.client_id, "value": _grant_type} if {
+reasons contains {"code": "grant_type_not_allowed", "party": "client", "id": standing.client_id, "value": type} if {
 	not _grant_type in input.client.grant_types
+	type := _grant_type
 }
 
 reasons contains {"code": "action_unknown", "value": name} if {

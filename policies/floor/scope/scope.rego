@@ -15,11 +15,11 @@ import rego.v2
 import data.floor.audience
 import data.floor.standing
 
-requested contains s if some s in _asked
+requested contains s if some s in audience.asked
 
 # Nothing requested means what the client was set up with, never everything.
 requested contains s if {
-	count(_asked) == 0
+	count(audience.asked) == 0
 	some s in input.client.defaults[audience.id]
 }
 
@@ -30,37 +30,42 @@ granted contains s if {
 
 _lacked contains m.scope if some m in missing
 
+_compared contains s if {
+	audience.id
+	some s in requested
+}
+
 missing contains {"code": "scope_unknown", "party": "resource", "id": audience.id, "scope": s} if {
 	some s in requested
-	not input.resources[audience.index].scopes[s].risk
+	not input.resources[audience.index].scopes[s].risk in audience.risks
 }
 
 missing contains {"code": "scope_not_held", "party": "client", "id": standing.client_id, "scope": s} if {
-	some s in requested
+	some s in _compared
 	not input.client.scopes[audience.id][s][0]
 }
 
 missing contains {"code": "scope_not_held", "party": "subject", "id": standing.subject_id, "scope": s} if {
 	not standing.autonomous
-	some s in requested
+	some s in _compared
 	not input.subject.scopes[audience.id][s][0]
 }
 
 missing contains {"code": "scope_not_consented", "party": "consent", "id": standing.subject_id, "scope": s} if {
 	not _needs_no_consent
-	some s in requested
+	some s in _compared
 	not s in consented
 }
 
 missing contains {"code": "scope_not_in_parent", "party": "parent", "id": parent_id, "scope": s} if {
 	not standing.autonomous
-	some s in requested
+	some s in _compared
 	not input.parent.scopes[audience.id][s][0]
 	parent_id := object.get(input, ["parent", "jti"], "")
 }
 
 missing contains {"code": "scope_not_held", "party": "actor", "id": id, "scope": s} if {
-	some s in requested
+	some s in _compared
 	some i, id in input.parent.chain
 	not input.chain[i].scopes[audience.id][s][0]
 }
@@ -72,8 +77,6 @@ missing contains {"code": "scope_unknown", "party": "resource", "scope": s} if {
 }
 
 reasons contains {"code": "scope_required", "party": "client", "id": standing.client_id} if count(requested) == 0
-
-_asked := input.request.scopes if is_array(input.request.scopes)
 
 # Consent protects people. An agent's own authority needs none.
 _needs_no_consent if standing.autonomous

@@ -78,7 +78,12 @@ reasons contains {"code": "actor_owner_inactive", "party": "actor", "id": id} if
 
 reasons contains {"code": "chain_unknown", "party": "parent"} if {
 	not autonomous
-	not is_array(presented.chain)
+	not _chain_complete
+}
+
+_chain_complete if {
+	is_array(presented.chain)
+	count(presented.chain) == count(input.chain)
 }
 
 # Whoever carries the token must be one of those whose standing was looked at.

@@ -35,13 +35,11 @@ reasons contains {"code": "token_revoked", "party": "parent"} if {
 }
 
 reasons contains {"code": "grant_ended", "party": "grant", "id": id} if {
-	known
 	not _grant_live
 	id := object.get(presented, ["grant", "id"], "")
 }
 
 reasons contains {"code": "token_audience_inactive", "party": "resource", "id": id} if {
-	known
 	not presented.aud.status == "active"
 	id := object.get(presented, ["aud", "id"], "")
 }

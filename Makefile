@@ -1,0 +1,63 @@
+# make run    start Deputy for trying out, with a sample world
+# make test   everything: vet, Go on SQLite and Postgres, Rego with coverage, real OAuth clients
+# make help   the other targets
+
+export CGO_ENABLED := 0
+GO ?= go
+NPM ?= npm
+
+.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench race clean
+
+help:
+	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
+	@echo "build        ./deputy"
+	@echo "test         everything below up to check"
+	@echo "check        vet, formatting, generated code, dependencies"
+	@echo "go-test      Go tests, on SQLite and Postgres"
+	@echo "policy-test  the Rego's own tests, with coverage"
+	@echo "client-test  OAuth clients from npm against a running server"
+	@echo "race         Go tests under the race detector (needs a C compiler)"
+	@echo "bench        Go benchmarks of each layer"
+	@echo "generate     generated code, anew"
+	@echo "clean        remove what run and build left"
+
+run: build
+	./deputy serve --dev
+
+build:
+	$(GO) build -trimpath -o deputy ./cmd/deputy
+
+test: tools check go-test policy-test client-test
+	@echo "make test: everything passed"
+
+tools:
+	tests/tools.sh
+
+check:
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) mod verify
+	tests/generated.sh
+
+go-test:
+	$(GO) test -timeout 14m ./...
+
+policy-test:
+	$(GO) run ./cmd/deputy policy test
+
+# The clients need Node; where there is none, CI fails and a laptop is told so.
+client-test:
+	tests/clients/run.sh
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./bundles ./models/... ./server/...
+
+generate:
+	$(GO) generate ./...
+
+clean:
+	rm -rf deputy data

@@ -1,0 +1,102 @@
+package bundles
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// silent is a house policy that contributes nothing.
+func silent() fstest.MapFS {
+	return fstest.MapFS{"issue.rego": {Data: []byte("package house.issue\n\n_nothing := true\n")}}
+}
+
+// answer is a decision in the oracle's words.
+func answer(d policies.Decision) verdict {
+	v := verdict{
+		Scopes: d.Scopes, Resource: d.Resource, Audience: d.Audience,
+		TTL: d.TTL, Subject: d.Subject, Chain: d.Chain,
+	}
+	for _, r := range d.Reasons {
+		if !slices.Contains(v.Codes, r.Code) {
+			v.Codes = append(v.Codes, r.Code)
+		}
+	}
+	slices.Sort(v.Codes)
+	return v
+}
+
+// differ tells whether engine and oracle disagree: about the verdict, about why
+// not, or about what is granted.
+func differ(got, want verdict) bool {
+	if !slices.Equal(got.Codes, want.Codes) || !slices.Equal(got.Scopes, want.Scopes) {
+		return true
+	}
+	if len(want.Codes) > 0 {
+		return false
+	}
+	return !slices.Equal(got.Chain, want.Chain) ||
+		got.Resource != want.Resource || got.Audience != want.Audience || got.TTL != want.TTL || got.Subject != want.Subject
+}
+
+func testAgainstOracle(t *testing.T, gen *rapid.Generator[policies.Input]) {
+	e, err := New(Options{House: silent()})
+	require.NoError(t, err)
+	allowed, asked := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		in := gen.Draw(t, "world")
+		d, err := e.Decide(context.Background(), in)
+		require.NoError(t, err)
+		if got, want := answer(d), judge(in); differ(got, want) {
+			doc, _ := json.MarshalIndent(in, "", " ")
+			t.Fatalf("the engine says %+v\nthe oracle says %+v\nasked %s", got, want, doc)
+		}
+		asked++
+		if d.Allow {
+			allowed++
+			checkBounds(t, in, d)
+		}
+	})
+	t.Logf("%d of %d worlds allowed", allowed, asked)
+	require.GreaterOrEqual(t, 5*allowed, asked, "too few worlds are allowed for the comparison to mean much")
+}
+
+func TestIssueAgreesWithOracle(t *testing.T) { testAgainstOracle(t, issueWorlds()) }
+
+func TestOthersAgreeWithOracle(t *testing.T) { testAgainstOracle(t, otherWorlds()) }
+
+// checkBounds states the one law outright, for each party by itself.
+func checkBounds(t *rapid.T, in policies.Input, d policies.Decision) {
+	if policies.Kind(in.Action) != policies.KindIssue {
+		return
+	}
+	within := func(who string, reach map[string]map[string][]string) {
+		for _, s := range d.Scopes {
+			if len(reach[d.Resource][s]) == 0 {
+				t.Fatalf("granted %s at %s, which the %s does not hold", s, d.Resource, who)
+			}
+		}
+	}
+	within("client", in.Client.Value.Scopes)
+	if in.Action == policies.IssueClientCredentials {
+		return
+	}
+	within("subject", in.Subject.Value.Scopes)
+	within("parent token", in.Parent.Scopes)
+	for _, member := range in.Chain {
+		within("actor", member.Value.Scopes)
+	}
+	if in.Now+d.TTL > in.Parent.Expires {
+		t.Fatalf("token outlives its parent by %d s", in.Now+d.TTL-in.Parent.Expires)
+	}
+	if len(d.Chain) < max(1, len(in.Parent.Chain)) || len(d.Chain) > policies.Ceiling {
+		t.Fatalf("chain %v after %v", d.Chain, in.Parent.Chain)
+	}
+}

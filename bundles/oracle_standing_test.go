@@ -1,0 +1,133 @@
+package bundles
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// standing looks at everyone who takes part.
+func (o *oracle) standing() {
+	o.refuse("client_unknown", o.client == nil || o.client.ID == "")
+	o.party("client", o.client, o.client != nil && o.answeredFor(o.client))
+	if !o.alone {
+		person := o.subject != nil && o.subject.Kind == "user"
+		o.party("subject", o.subject, person || o.subject != nil && o.answeredFor(o.subject))
+		o.refuse("subject_unknown", !o.subjectKnown())
+		o.refuse("chain_unknown", o.token == nil || o.token.Chain == nil || len(o.token.Chain) != len(o.chain))
+		o.refuse("client_unknown", !o.holderKnown())
+	}
+	if o.token == nil {
+		return
+	}
+	for i, id := range o.token.Chain {
+		p := o.actor(i)
+		o.refuse("actor_unknown", p == nil || p.ID != id)
+		o.party("actor", p, p != nil && o.answeredFor(p))
+	}
+}
+
+func (o *oracle) party(role string, p *policies.Principal, answered bool) {
+	o.refuse(role+"_inactive", p == nil || p.Status != "active")
+	o.refuse(role+"_expired", p == nil || !o.ahead(p.ExpiresAt))
+	o.refuse(role+"_owner_inactive", !answered)
+}
+
+// actor is the principal that was loaded for a place in the token's chain.
+func (o *oracle) actor(place int) *policies.Principal {
+	if place >= len(o.chain) {
+		return nil
+	}
+	return o.chain[place]
+}
+
+func (o *oracle) answeredFor(client *policies.Principal) bool {
+	owner := client.Owner
+	switch client.Kind {
+	case "application":
+		return owner == nil || owner.Status == "active" && o.ahead(owner.ExpiresAt)
+	case "agent":
+		return owner != nil && owner.Status == "active" && o.ahead(owner.ExpiresAt)
+	default:
+		return false
+	}
+}
+
+func (o *oracle) subjectKnown() bool {
+	return o.token != nil && o.token.Subject != "" && o.subject != nil && o.subject.ID == o.token.Subject
+}
+
+// holderKnown: whoever carries the token is one of those that were looked at.
+func (o *oracle) holderKnown() bool {
+	if o.token == nil {
+		return false
+	}
+	holder := o.token.Client
+	return o.client != nil && holder == o.client.ID || holder == o.token.Subject || slices.Contains(o.token.Chain, holder)
+}
+
+// live looks at the presented token.
+func (o *oracle) live() {
+	o.refuse("token_unusable", o.token == nil)
+	if o.token == nil {
+		return
+	}
+	o.refuse("token_expired", !o.ahead(o.token.Expires))
+	o.refuse("token_revoked", o.token.Revoked)
+	o.refuse("grant_ended", o.token.Grant.Revoked || !o.ahead(o.token.Grant.ExpiresAt))
+	o.refuse("token_audience_inactive", o.token.Audience.Status != "active")
+}
+
+func (o *oracle) introspect() verdict {
+	o.standing()
+	o.live()
+	t := o.in.Token
+	o.refuse("caller_not_audience", t == nil || o.client == nil || t.Audience.Operator != o.client.ID)
+	held := map[string]bool{}
+	if t != nil && t.Chain != nil {
+		for _, s := range t.Own {
+			held[s] = true
+			for i := range t.Chain {
+				p := o.actor(i)
+				held[s] = held[s] && p != nil && holds(p.Scopes, t.Audience.ID, s)
+			}
+			held[s] = held[s] && o.subject != nil && holds(o.subject.Scopes, t.Audience.ID, s)
+		}
+	}
+	maps.DeleteFunc(held, func(_ string, still bool) bool { return !still })
+	o.refuse("nothing_left", len(held) == 0)
+	return verdict{Scopes: slices.Sorted(maps.Keys(held))}
+}
+
+func (o *oracle) admin() {
+	o.standing()
+	o.live()
+	scope := map[string]string{"listClients": "read", "createClient": "write"}[strings.TrimPrefix(o.in.Action, policies.AdminPrefix)]
+	o.refuse("operation_unknown", scope == "")
+	t := o.in.Token
+	if t != nil {
+		o.refuse("audience_mismatch", t.Audience.ID != "rsv_deputy")
+		o.refuse("client_unknown", o.client == nil || o.client.ID != t.Client)
+	}
+	if scope == "" {
+		return
+	}
+	scope = "clients:" + scope
+	o.refuse("insufficient_scope", t == nil || !slices.Contains(t.Own, scope))
+	parties := []*policies.Principal{o.client, o.subject}
+	if t != nil {
+		for i := range t.Chain {
+			parties = append(parties, o.actor(i))
+		}
+	}
+	for _, p := range parties {
+		o.refuse("scope_not_held", p == nil || !holds(p.Scopes, "rsv_deputy", scope))
+	}
+}
+
+func (o *oracle) revoke() {
+	o.refuse("token_unusable", o.token == nil)
+	o.refuse("token_not_own", o.token != nil && (o.client == nil || o.client.ID != o.token.Client))
+}

@@ -1,0 +1,83 @@
+package bundles
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// fit compiles a house policy and lets it answer sample questions, so that one
+// which can only err is found before it serves.
+func (e *Engine) fit(house *source) (*layer, error) {
+	l, err := compileHouse(house)
+	if err != nil {
+		return nil, err
+	}
+	questions, err := samples()
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range questions {
+		if err := e.rehearse(in, house, l); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// rehearse asks one question. Any answer will do, but an answer it must be.
+func (e *Engine) rehearse(in policies.Input, house *source, l *layer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), e.deadline)
+	defer cancel()
+	d, err := e.decide(ctx, in, l)
+	if err != nil {
+		return fmt.Errorf("sample %s: %w", in.Action, err)
+	}
+	for _, r := range d.Reasons {
+		if r.Code == policies.CodePolicyError {
+			return fmt.Errorf("%s: sample %s: %s has a value that cannot be used",
+				house.ruleNamed(policies.Kind(in.Action), r.Value), in.Action, r.Value)
+		}
+	}
+	return nil
+}
+
+// samples are questions that the floor allows, one for every action a house has
+// a say in.
+func samples() ([]policies.Input, error) {
+	const server, scope = "rsv_deputy", "clients:read"
+	held := map[string]map[string][]string{server: {scope: {"rol_sample"}}}
+	agent, err := policies.NewFact(policies.Principal{
+		ID: "agt_sample", Kind: "agent", Name: "Sample", Status: "active", ExpiresAt: policies.Never,
+		Labels: map[string]string{}, Scopes: held, MaxTTL: 600, Defaults: map[string][]string{},
+		Owner:      &policies.Owner{ID: "usr_sample", Status: "active", ExpiresAt: policies.Never},
+		GrantTypes: []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	resource, err := policies.NewFact(policies.Resource{
+		ID: server, Identifier: "https://sample.invalid", Name: "Sample", Status: "active", Operator: "agt_sample",
+		TokenTTL: 300, MaxDepth: 4, Scopes: map[string]policies.Scope{scope: {Risk: "low"}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	token := &policies.Token{
+		ID: "tok_sample", Client: "agt_sample", Subject: "agt_sample", Expires: policies.Never,
+		Audience: policies.Audience{ID: server, Operator: "agt_sample", Status: "active"}, Chain: []string{},
+		Grant: policies.Grant{ID: "gnt_sample", ExpiresAt: policies.Never}, Txn: "tok_sample", Own: []string{scope}, Scopes: held,
+	}
+	ask := policies.Input{
+		Now: 1, Client: agent, Credential: policies.Credential{ID: "crd_sample", Method: "private_key_jwt"},
+		Request:   policies.Request{Resources: []string{"https://sample.invalid"}, Scopes: []string{scope}},
+		Resources: []*policies.Fact[policies.Resource]{resource},
+	}
+	own, exchange, introspect, admin := ask, ask, ask, ask
+	own.Action = policies.IssueClientCredentials
+	exchange.Action, exchange.Subject, exchange.Parent = policies.IssueTokenExchange, agent, token
+	introspect.Action, introspect.Subject, introspect.Token = policies.Introspect, agent, token
+	admin.Action, admin.Subject, admin.Token = policies.AdminPrefix+"listClients", agent, token
+	return []policies.Input{own, exchange, introspect, admin}, nil
+}

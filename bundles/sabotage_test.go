@@ -1,0 +1,153 @@
+package bundles
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// A property test is worth what it can notice. Here every rule of the floor that
+// refuses or bounds something is taken out in turn, and so is every condition in
+// the body of a rule that it rests on. The comparison with the oracle must see it.
+
+// sabotageWorlds are looked at, of each kind, before a sabotage counts as unnoticed.
+const sabotageWorlds = 2500
+
+// unseen are passages whose loss no question from Go can show: Go's types or the
+// choice of entrypoint say the same already. Rego tests beside the rules hold them.
+var unseen = []string{
+	"is_number(", "is_string(", "is_array(", "startswith(", // facts of other types
+	"not input.v == 1",                      // a document of another version
+	"not identifier",                        // a resource server without identifier
+	`not input.action.name == "introspect"`, // a question put under another name
+	"count(scope.granted) > 0",              // only house policy asks for consent again
+}
+
+// cut is one sabotage: a floor that lacks one passage, a rule or a line of it.
+type cut struct {
+	file       string
+	start, end int // in the file's text
+}
+
+var (
+	adds      = regexp.MustCompile(`(?m)^(reasons|missing|bounds) contains `)
+	condition = regexp.MustCompile(`(?m)^\t[^\t\n}].*[^{\n]\n`)
+	isTable   = regexp.MustCompile(`(?m)^(decision|required|_grant_types) := \{`)
+)
+
+// cuts lists every rule that adds a reason or a bound, and every condition of
+// any rule that has several.
+func cuts(floor map[string]string) []cut {
+	var out []cut
+	for file, text := range floor {
+		start := 0
+		for _, rule := range strings.SplitAfter(text, "\n\n") {
+			if adds.MatchString(rule) {
+				out = append(out, cut{file, start, start + len(rule)})
+			}
+			if !isTable.MatchString(rule) {
+				for _, at := range condition.FindAllStringIndex(rule, -1) {
+					out = append(out, cut{file, start + at[0], start + at[1]})
+				}
+			}
+			start += len(rule)
+		}
+	}
+	return slices.DeleteFunc(out, func(c cut) bool { return isExempt(floor[c.file][c.start:c.end]) })
+}
+
+// isExempt: a passage that only names what the others are about is no condition.
+func isExempt(passage string) bool {
+	return strings.HasPrefix(passage, "\tsome ") ||
+		slices.ContainsFunc(unseen, func(what string) bool { return strings.Contains(passage, what) })
+}
+
+func shippedFloor(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	require.NoError(t, fs.WalkDir(policies.FS, "floor", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.rego") {
+			return err
+		}
+		text, err := fs.ReadFile(policies.FS, name)
+		out[name] = string(text)
+		return err
+	}))
+	return out
+}
+
+type question struct {
+	in   policies.Input
+	want verdict
+}
+
+func questions() []question {
+	var out []question
+	issue, others := issueWorlds(), otherWorlds()
+	for seed := range sabotageWorlds {
+		for _, gen := range []*rapid.Generator[policies.Input]{issue, others} {
+			in := gen.Example(seed)
+			out = append(out, question{in, judge(in)})
+		}
+	}
+	return out
+}
+
+func TestEverySabotageIsNoticed(t *testing.T) {
+	shipped, err := New(Options{House: silent()})
+	require.NoError(t, err)
+	floor, asked := shippedFloor(t), questions()
+	for _, c := range cuts(floor) {
+		line := 1 + strings.Count(floor[c.file][:c.start], "\n")
+		t.Run(fmt.Sprintf("%s:%d", c.file, line), func(t *testing.T) {
+			t.Parallel()
+			layer, err := compileFloor(sabotaged(floor, c))
+			if err != nil {
+				return // the compiler noticed
+			}
+			e := &Engine{floor: layer, compose: shipped.compose, deadline: DefaultDeadline}
+			e.house.Store(shipped.house.Load())
+			noticed := slices.ContainsFunc(asked, func(q question) bool {
+				d, err := e.Decide(context.Background(), q.in)
+				return err != nil || differ(answer(d), q.want)
+			})
+			require.True(t, noticed, "nobody noticed that this is gone:\n%s", floor[c.file][c.start:c.end])
+		})
+	}
+}
+
+// sabotaged is the floor less one passage, and less the imports that only this
+// passage used, for which alone the compiler would refuse it.
+func sabotaged(floor map[string]string, c cut) fstest.MapFS {
+	out := fstest.MapFS{}
+	for name, text := range floor {
+		if name == c.file {
+			text = withoutUnusedImports(text[:c.start] + text[c.end:])
+		}
+		out[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return out
+}
+
+var imports = regexp.MustCompile(`(?m)^import data\.floor\.(\w+)\n`)
+
+func withoutUnusedImports(text string) string {
+	used := imports.ReplaceAllString(text, "")
+	return imports.ReplaceAllStringFunc(text, func(line string) string {
+		name := imports.FindStringSubmatch(line)[1]
+		if regexp.MustCompile(`[^.]\b` + name + `\.`).MatchString(used) {
+			return line
+		}
+		return ""
+	})
+}

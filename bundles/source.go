@@ -1,0 +1,193 @@
+package bundles
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Bounds of what is parsed, checked before parsing.
+const (
+	maxModules    = 500
+	maxModuleSize = 256 << 10
+	maxDataSize   = 4 << 20
+)
+
+// houseRoot is the root of a house bundle, whose folder may be called anything.
+const houseRoot = "."
+
+// source is the parsed content of one policy folder.
+type source struct {
+	root    string
+	files   map[string][]byte
+	modules map[string]*ast.Module
+	data    map[string]any
+}
+
+// read parses every .rego file under root and the data.json at its top.
+func read(fsys fs.FS, root string) (*source, error) {
+	s := &source{root: root, files: map[string][]byte{}, modules: map[string]*ast.Module{}, data: map[string]any{}}
+	err := fs.WalkDir(fsys, root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if strings.HasPrefix(d.Name(), ".") || (!strings.HasSuffix(name, ".rego") && path.Base(name) != "data.json") {
+			return nil
+		}
+		return s.add(fsys, name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(s.modules) == 0 {
+		return nil, fmt.Errorf("no .rego file under %s", root)
+	}
+	return s, nil
+}
+
+func (s *source) add(fsys fs.FS, name string) error {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return err
+	}
+	limit := int64(maxModuleSize)
+	if strings.HasSuffix(name, ".json") {
+		limit = maxDataSize
+	}
+	if info.Size() > limit {
+		return fmt.Errorf("%s: larger than %d bytes", name, limit)
+	}
+	if len(s.modules) >= maxModules {
+		return fmt.Errorf("%s: more than %d modules", name, maxModules)
+	}
+	body, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return err
+	}
+	s.files[name] = body
+	if strings.HasSuffix(name, ".json") {
+		return s.addData(name, body)
+	}
+	s.modules[name], err = ast.ParseModuleWithOpts(name, string(body), parserOptions())
+	return err
+}
+
+// parserOptions asks for Rego v2, where `not f(x)` holds if x is undefined. In
+// v1 it does not: there, a deny that rests on a fact's absence is lost in silence.
+func parserOptions() ast.ParserOptions {
+	return ast.ParserOptions{ProcessAnnotation: true, RegoVersion: ast.RegoV2}
+}
+
+// addData mounts the data.json at the top of the bundle.
+func (s *source) addData(name string, body []byte) error {
+	if path.Dir(name) != s.root {
+		return fmt.Errorf("%s: data.json belongs at the top of the bundle", name)
+	}
+	if err := json.Unmarshal(body, &s.data); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// live is what serves: everything but the tests. It is a copy, because
+// compiling changes modules.
+func (s *source) live() map[string]*ast.Module {
+	out := map[string]*ast.Module{}
+	for _, name := range s.liveNames() {
+		if m, ok := s.modules[name]; ok {
+			out[name] = m.Copy()
+		}
+	}
+	return out
+}
+
+// liveNames are the files that serve, sorted.
+func (s *source) liveNames() []string {
+	isTest := func(name string) bool { return strings.HasSuffix(name, "_test.rego") }
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(s.files)), isTest)
+}
+
+// revision is the digest of everything that serves, names included.
+func (s *source) revision() string {
+	h := sha256.New()
+	for _, name := range s.liveNames() {
+		fmt.Fprintf(h, "%s\n%d\n", name, len(s.files[name]))
+		h.Write(s.files[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// rules maps each reason to the first rule that gives it, read off rule heads.
+func (s *source) rules() map[ruleKey]string {
+	out := map[ruleKey]string{}
+	for _, name := range s.liveNames() {
+		m := s.modules[name]
+		if m == nil {
+			continue
+		}
+		for _, r := range m.Rules {
+			key, ok := s.reasonOf(r)
+			if !ok {
+				continue
+			}
+			if _, seen := out[key]; !seen {
+				out[key] = fmt.Sprintf("%s:%d", s.place(name), r.Location.Row)
+			}
+		}
+	}
+	return out
+}
+
+// ruleNamed tells where a contribution of house policy stands.
+func (s *source) ruleNamed(kind, name string) string {
+	for _, file := range s.liveNames() {
+		m := s.modules[file]
+		if m == nil || houseKind(m) != kind {
+			continue
+		}
+		for _, r := range m.Rules {
+			if r.Head.Ref()[0].Value.Compare(ast.Var(name)) == 0 {
+				return fmt.Sprintf("%s:%d", file, r.Location.Row)
+			}
+		}
+	}
+	return "house." + kind
+}
+
+// reasonOf reads which reason a rule gives: an object with a code, or, in house
+// policy, the bare name of a denial.
+func (s *source) reasonOf(r *ast.Rule) (ruleKey, bool) {
+	if r.Head.Key == nil {
+		return ruleKey{}, false
+	}
+	switch head := r.Head.Key.Value.(type) {
+	case ast.Object:
+		code, ok := lookup(head, "code").(ast.String)
+		party, _ := lookup(head, "party").(ast.String)
+		if s.root == houseRoot {
+			party = "house"
+		}
+		return ruleKey{string(code), string(party)}, ok
+	case ast.String:
+		denial := s.root == houseRoot && r.Head.Name == "deny"
+		return ruleKey{string(head), "house"}, denial
+	default:
+		return ruleKey{}, false
+	}
+}
+
+// place is how a file is called to people, whatever folder the bundle came from.
+func (s *source) place(name string) string {
+	if s.root == houseRoot {
+		return path.Join("house", name)
+	}
+	return name
+}

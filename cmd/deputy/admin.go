@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server"
+)
+
+type migrateCmd struct {
+	database
+}
+
+// Run migrates the schema.
+func (c *migrateCmd) Run(ctx context.Context, io streams) error {
+	store, err := c.open(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Migrate(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "The %s schema is up to date.\n", store.Dialect())
+	return nil
+}
+
+type adminCmd struct {
+	Create adminCreateCmd `cmd:"" help:"Create an application that may administer everything, and print its secret once."`
+}
+
+type adminCreateCmd struct {
+	database
+	Name   string `default:"admin" help:"Its name."`
+	Issuer string `env:"DEPUTY_ISSUER" default:"http://localhost:8080" help:"Public URL of the server."`
+}
+
+// Run creates the administrator. A running server sees it at once.
+func (c *adminCreateCmd) Run(ctx context.Context, io streams) error {
+	if _, err := server.CheckIssuer(c.Issuer); err != nil {
+		return err
+	}
+	store, err := c.open(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Migrate(ctx); err != nil {
+		return err
+	}
+	if err := store.EnsureSelf(ctx, server.APIIdentifier(c.Issuer)); err != nil {
+		return err
+	}
+	admin, err := createAdmin(ctx, store, c.Name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.err, "This secret is shown once. Keep it where the commands find it:\n")
+	fmt.Fprintf(io.out, "export DEPUTY_URL=%s DEPUTY_CLIENT_ID=%s DEPUTY_CLIENT_SECRET=%s\n", c.Issuer, admin.ID, admin.Secret)
+	return nil
+}
+
+// createAdmin makes an application with the administrator role.
+func createAdmin(ctx context.Context, store *models.Store, name string) (*credentials, error) {
+	by := models.By{System: "deputy admin create"}
+	app := &models.Client{Kind: models.KindApplication, Name: name, Purpose: "Administers Deputy"}
+	if err := store.CreateClient(ctx, by, app); err != nil {
+		return nil, err
+	}
+	if err := store.CreateAssignment(ctx, by, &models.Assignment{RoleID: models.AdminRoleID, PrincipalID: app.ID}); err != nil {
+		return nil, err
+	}
+	secret, err := store.CreateCredential(ctx, by, &models.Credential{ClientID: app.ID, Kind: models.CredentialSecret, Name: "first"})
+	if err != nil {
+		return nil, err
+	}
+	return &credentials{ID: app.ID, Secret: secret}, nil
+}

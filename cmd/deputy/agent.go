@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+type agentCmd struct {
+	Create  agentCreateCmd  `cmd:"" help:"Register an agent (or application) and print its first secret, once."`
+	List    agentListCmd    `cmd:"" help:"List agents and applications."`
+	Rotate  agentRotateCmd  `cmd:"" help:"Give it a new secret; the old ones live on for the overlap."`
+	Suspend agentSuspendCmd `cmd:"" help:"Silence it and every token it has a part in, now."`
+	Restore agentRestoreCmd `cmd:"" help:"End a suspension."`
+}
+
+// apiClient is a client as the admin API tells it.
+type apiClient struct {
+	ID        string `json:"id"`
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+	Status    string `json:"status"`
+	ExpiresAt string `json:"expires_at"`
+}
+
+type apiCredential struct {
+	ID        string `json:"id"`
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+	ExpiresAt string `json:"expires_at"`
+	RevokedAt string `json:"revoked_at"`
+	Secret    string `json:"secret"`
+}
+
+type list[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next_cursor"`
+}
+
+type agentCreateCmd struct {
+	connection
+	Name     string   `arg:"" help:"Its unique name."`
+	Kind     string   `default:"agent" enum:"agent,application" help:"agent or application."`
+	Owner    string   `help:"Username of the user who answers for it (required for agents)."`
+	Purpose  string   `help:"What it is for."`
+	Roles    []string `name:"role" help:"Names of roles to give it."`
+	Lifetime int      `help:"Days until it expires (default: 90 for agents)."`
+}
+
+// Run registers the agent.
+func (c *agentCreateCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.admin()
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"kind": c.Kind, "name": c.Name, "purpose": c.Purpose}
+	if c.Owner != "" {
+		if body["owner_id"], err = r.find(ctx, "/users?username=", c.Owner, "user"); err != nil {
+			return err
+		}
+	}
+	if c.Lifetime > 0 {
+		body["expires_at"] = time.Now().AddDate(0, 0, c.Lifetime).UTC().Format(time.RFC3339)
+	}
+	var roles []string
+	for _, name := range c.Roles {
+		id, err := r.find(ctx, "/roles?name=", name, "role")
+		if err != nil {
+			return err
+		}
+		roles = append(roles, id)
+	}
+	var client apiClient
+	if err := r.call(ctx, http.MethodPost, "/clients", body, &client); err != nil {
+		return err
+	}
+	for _, id := range roles {
+		if err := r.call(ctx, http.MethodPost, "/assignments", map[string]any{"role_id": id, "principal_id": client.ID}, nil); err != nil {
+			return err
+		}
+	}
+	secret, err := r.newSecret(ctx, client.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.err, "%s %s is registered. The secret is shown once.\n", client.Kind, client.Name)
+	fmt.Fprintf(io.out, "client_id=%s\nclient_secret=%s\n", client.ID, secret)
+	return nil
+}
+
+func (r *remote) newSecret(ctx context.Context, clientID string) (string, error) {
+	var made apiCredential
+	err := r.call(ctx, http.MethodPost, "/clients/"+clientID+"/credentials", map[string]any{"kind": "secret", "name": "first"}, &made)
+	return made.Secret, err
+}
+
+// find turns a name into an id; an id stands for itself.
+func (r *remote) find(ctx context.Context, query, name, what string) (string, error) {
+	var found list[struct {
+		ID string `json:"id"`
+	}]
+	if err := r.call(ctx, http.MethodGet, query+url.QueryEscape(name), nil, &found); err != nil {
+		return "", err
+	}
+	if len(found.Items) != 1 {
+		return "", fmt.Errorf("there is no %s named %q", what, name)
+	}
+	return found.Items[0].ID, nil
+}
+
+// client finds a client by id or name.
+func (r *remote) client(ctx context.Context, nameOrID string) (*apiClient, error) {
+	if len(nameOrID) > 4 && (nameOrID[:4] == "agt_" || nameOrID[:4] == "app_") {
+		var c apiClient
+		return &c, r.call(ctx, http.MethodGet, "/clients/"+url.PathEscape(nameOrID), nil, &c)
+	}
+	var found list[apiClient]
+	if err := r.call(ctx, http.MethodGet, "/clients?name="+url.QueryEscape(nameOrID), nil, &found); err != nil {
+		return nil, err
+	}
+	if len(found.Items) != 1 {
+		return nil, fmt.Errorf("there is no agent or application named %q", nameOrID)
+	}
+	return &found.Items[0], nil
+}
+
+type agentListCmd struct {
+	connection
+	Kind   string `help:"agent or application."`
+	Status string `help:"active, suspended or decommissioned."`
+}
+
+// Run prints every page of the list.
+func (c *agentListCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.admin()
+	if err != nil {
+		return err
+	}
+	q := url.Values{"limit": {"200"}}
+	setIf(q, "kind", c.Kind)
+	setIf(q, "status", c.Status)
+	for {
+		var page list[apiClient]
+		if err := r.call(ctx, http.MethodGet, "/clients?"+q.Encode(), nil, &page); err != nil {
+			return err
+		}
+		for _, a := range page.Items {
+			fmt.Fprintf(io.out, "%-32s %-12s %-14s %-24s %s\n", a.ID, a.Kind, a.Status, a.Name, a.ExpiresAt)
+		}
+		if page.Next == "" {
+			return nil
+		}
+		q.Set("cursor", page.Next)
+	}
+}
+
+type agentRotateCmd struct {
+	connection
+	Agent   string        `arg:"" help:"Name or id."`
+	Overlap time.Duration `default:"24h" help:"How long the old secrets go on working."`
+}
+
+// Run rotates every live secret of the agent into one new one.
+func (c *agentRotateCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.admin()
+	if err != nil {
+		return err
+	}
+	client, err := r.client(ctx, c.Agent)
+	if err != nil {
+		return err
+	}
+	path := "/clients/" + client.ID + "/credentials"
+	var held list[apiCredential]
+	if err := r.call(ctx, http.MethodGet, path+"?limit=200", nil, &held); err != nil {
+		return err
+	}
+	for i := len(held.Items) - 1; i >= 0; i-- { // the youngest that lives
+		old := held.Items[i]
+		if old.Kind != "secret" || old.RevokedAt != "" || past(old.ExpiresAt) {
+			continue
+		}
+		var next apiCredential
+		body := map[string]any{"overlap": int(c.Overlap.Seconds())}
+		if err := r.call(ctx, http.MethodPost, path+"/"+old.ID+"/rotate", body, &next); err != nil {
+			return err
+		}
+		fmt.Fprintf(io.err, "The new secret is shown once; %s works for %s more.\n", old.ID, c.Overlap)
+		fmt.Fprintf(io.out, "client_id=%s\nclient_secret=%s\n", client.ID, next.Secret)
+		return nil
+	}
+	return fmt.Errorf("%s holds no live secret to rotate", client.Name)
+}
+
+func past(at string) bool {
+	t, err := time.Parse(time.RFC3339, at)
+	return err == nil && t.Before(time.Now())
+}
+
+type agentSuspendCmd struct {
+	connection
+	Agent string `arg:"" help:"Name or id."`
+}
+
+// Run suspends the agent.
+func (c *agentSuspendCmd) Run(ctx context.Context, io streams) error {
+	return c.switchTo(ctx, io, c.Agent, "suspend")
+}
+
+type agentRestoreCmd struct {
+	connection
+	Agent string `arg:"" help:"Name or id."`
+}
+
+// Run restores the agent.
+func (c *agentRestoreCmd) Run(ctx context.Context, io streams) error {
+	return c.switchTo(ctx, io, c.Agent, "restore")
+}
+
+func (c connection) switchTo(ctx context.Context, io streams, agent, action string) error {
+	r, err := c.admin()
+	if err != nil {
+		return err
+	}
+	client, err := r.client(ctx, agent)
+	if err != nil {
+		return err
+	}
+	if err := r.call(ctx, http.MethodPost, "/clients/"+client.ID+"/"+action, nil, client); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "%s is %s.\n", client.Name, client.Status)
+	return nil
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+func splitListen(addr string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(addr)
+	if err != nil {
+		return "", "", fmt.Errorf("--listen %q must be host:port", addr)
+	}
+	return host, port, nil
+}
+
+// devMasterKey keeps a key of its own in the data folder.
+func devMasterKey(dir string) (Secret, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	file := filepath.Join(dir, "master.key")
+	body, err := os.ReadFile(file)
+	if err == nil {
+		return Secret(strings.TrimSpace(string(body))), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("master key: %w", err)
+	}
+	key := tokens.GenerateMasterKey()
+	return Secret(key), os.WriteFile(file, []byte(key+"\n"), 0o600)
+}
+
+// devPolicy puts the starter house policy where it can be edited, once.
+func devPolicy(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	house, err := fs.Sub(policies.FS, "house")
+	if err != nil {
+		return fmt.Errorf("starter policy: %w", err)
+	}
+	if err := os.CopyFS(dir, house); err != nil {
+		return fmt.Errorf("starter policy: %w", err)
+	}
+	return nil
+}
+
+// devWorld is what --dev remembers of the world it made: the only place where
+// secrets are kept in plain, and only for trying out.
+type devWorld struct {
+	Admin credentials            `json:"admin"`
+	Cast  map[string]credentials `json:"cast"`
+}
+
+type credentials struct {
+	ID     string `json:"client_id"`
+	Secret string `json:"client_secret"`
+}
+
+func devFile(dir string) string { return filepath.Join(dir, "dev.json") }
+
+func readDevWorld(dir string) (*devWorld, error) {
+	body, err := os.ReadFile(devFile(dir))
+	if err != nil {
+		return nil, err
+	}
+	var w devWorld
+	return &w, json.Unmarshal(body, &w)
+}
+
+func (w *devWorld) write(dir string) error {
+	body, err := json.MarshalIndent(w, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(devFile(dir), append(body, '\n'), 0o600)
+}
+
+// welcome sets up the sample world on first start, plays the tour in it, and
+// prints the box.
+func (c *serveCmd) welcome(ctx context.Context, store *models.Store, io streams, log *slog.Logger) {
+	w, err := readDevWorld(c.DataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		w, err = c.firstStart(ctx, store, io)
+	}
+	if err != nil {
+		log.Error("sample world", "error", err)
+		return
+	}
+	fmt.Fprint(io.out, box(c.Issuer, w))
+}
+
+func (c *serveCmd) firstStart(ctx context.Context, store *models.Store, io streams) (*devWorld, error) {
+	admin, err := createAdmin(ctx, store, "dev-admin")
+	if err != nil {
+		return nil, err
+	}
+	r := newRemote(c.Issuer, *admin)
+	world, err := makeWorld(ctx, r, "")
+	if err != nil {
+		return nil, err
+	}
+	w := &devWorld{Admin: *admin, Cast: world.cast}
+	if err := w.write(c.DataDir); err != nil {
+		return nil, err
+	}
+	if c.NoTour {
+		return w, nil
+	}
+	return w, play(ctx, io.out, r, world)
+}
+
+// box is what a developer sees last: where the server is, and three commands
+// that work as they stand.
+func box(issuer string, w *devWorld) string {
+	widget, support := w.Cast["chat-widget"], w.Cast["support-agent"]
+	get := func(scope string) string {
+		return fmt.Sprintf("curl -s -u %s:%s %s/oauth2/token -d grant_type=client_credentials -d scope=%s", widget.ID, widget.Secret, issuer, scope)
+	}
+	lines := []string{
+		"Deputy is running at " + issuer + "   (development only: data, keys and secrets are in ./data)",
+		"",
+		"1. chat-widget gets the token it may have:",
+		"", get("agent:chat"), "",
+		"2. It asks for more, and is told what is missing and who could change it:",
+		"", get("agent:analytics"), "",
+		"3. support-agent, the service the token is locked to, looks at it:",
+		"", fmt.Sprintf(`curl -s -u %s:%s %s/oauth2/introspect -d token=$(%s | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`,
+			support.ID, support.Secret, issuer, get("agent:chat")), "",
+		"Every answer is in the ledger: deputy audit tail    The stories again: deputy tour",
+	}
+	rule := strings.Repeat("─", 100)
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n┌%s\n", rule)
+	for _, line := range lines {
+		if strings.HasPrefix(line, "curl") { // no frame: it must survive being copied
+			fmt.Fprintf(&b, "%s\n", line)
+			continue
+		}
+		fmt.Fprintf(&b, "│ %s\n", line)
+	}
+	fmt.Fprintf(&b, "└%s\n\n", rule)
+	return b.String()
+}

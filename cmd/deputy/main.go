@@ -1,0 +1,67 @@
+// Command deputy is the authorization server and its tools.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Config kong.ConfigFlag `help:"Read settings from this JSON file; flags and environment go first." placeholder:"FILE"`
+
+	Serve       serveCmd       `cmd:"" help:"Run the server."`
+	Migrate     migrateCmd     `cmd:"" help:"Bring the database schema up to date."`
+	Admin       adminCmd       `cmd:"" help:"Set up administrators, directly in the database."`
+	Agent       agentCmd       `cmd:"" help:"Manage agents and applications through the admin API."`
+	Token       tokenCmd       `cmd:"" help:"Get, exchange and look at tokens."`
+	Audit       auditCmd       `cmd:"" help:"Read and verify the ledger, directly in the database."`
+	Policy      policyCmd      `cmd:"" help:"Check and test house policy."`
+	Tour        tourCmd        `cmd:"" help:"Play Deputy's stories against a running server."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running server whether it is ready."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "deputy:", err)
+		os.Exit(1)
+	}
+}
+
+// errUsage was explained to the user already.
+var errUsage = errors.New("see deputy --help")
+
+// streams are where commands write; they have no other output.
+type streams struct{ out, err io.Writer }
+
+// run is main without the process: tests call it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	exited := false
+	var cli commands
+	parser, err := kong.New(&cli,
+		kong.Name("deputy"), kong.Description("Deputy, the authorization server for AI agents."),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { exited = true }),
+		kong.Configuration(settings), kong.Resolvers(secretFiles{}), kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(streams{stdout, stderr}),
+	)
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	if exited { // --help
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w; %w", err, errUsage)
+	}
+	return command.Run()
+}

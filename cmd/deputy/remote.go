@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// connection says which server a command talks to, and as whom.
+type connection struct {
+	URL          string `env:"DEPUTY_URL" default:"http://localhost:8080" help:"The server's issuer URL."`
+	ClientID     string `env:"DEPUTY_CLIENT_ID" help:"Who asks (default: what --dev set up in ./data)." placeholder:"ID"`
+	ClientSecret Secret `env:"DEPUTY_CLIENT_SECRET" help:"Its secret." placeholder:"SECRET"`
+	DataDir      string `name:"data-dir" env:"DEPUTY_DATA_DIR" default:"data" help:"Where --dev keeps its credentials."`
+}
+
+// admin is the remote as an administrator: given by flags, or the one of --dev.
+func (c connection) admin() (*remote, error) {
+	if c.ClientID != "" {
+		return newRemote(c.URL, credentials{c.ClientID, string(c.ClientSecret)}), nil
+	}
+	w, err := readDevWorld(c.DataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("no credentials: set DEPUTY_CLIENT_ID and DEPUTY_CLIENT_SECRET (deputy admin create makes them)")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newRemote(c.URL, w.Admin), nil
+}
+
+// remote is a server, spoken to over HTTP only.
+type remote struct {
+	issuer string
+	self   credentials
+	http   *http.Client
+	bearer string
+}
+
+func newRemote(issuer string, self credentials) *remote {
+	return &remote{issuer: strings.TrimSuffix(issuer, "/"), self: self, http: &http.Client{Timeout: 30 * time.Second}}
+}
+
+// token is what the token endpoint answered.
+type token struct {
+	Access    string `json:"access_token"`
+	Type      string `json:"token_type"`
+	ExpiresIn int64  `json:"expires_in"`
+	Scope     string `json:"scope"`
+}
+
+// refused is an OAuth error or a problem of the API, as the server told it.
+type refused struct {
+	Status      int    `json:"-"`
+	Code        string `json:"error"`
+	Description string `json:"error_description"`
+	DecisionID  string `json:"decision_id"`
+	Title       string `json:"title"`
+	Detail      string `json:"detail"`
+	Field       string `json:"field"`
+}
+
+func (r *refused) Error() string {
+	parts := []string{fmt.Sprint(r.Status)}
+	for _, p := range []string{r.Code, r.Title, r.Field, r.Description, r.Detail} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// form posts a form as client and reads the answer into out.
+func (r *remote) form(ctx context.Context, as credentials, path string, form url.Values, out any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.issuer+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(url.QueryEscape(as.ID), url.QueryEscape(as.Secret))
+	return r.send(req, out)
+}
+
+// clientCredentials gets a token of the client's own.
+func (r *remote) clientCredentials(ctx context.Context, as credentials, resource, scope string) (token, error) {
+	form := url.Values{"grant_type": {"client_credentials"}}
+	setIf(form, "resource", resource)
+	setIf(form, "scope", scope)
+	var t token
+	return t, r.form(ctx, as, "/oauth2/token", form, &t)
+}
+
+const exchangeGrant = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+// exchange trades subject for a token at resource (RFC 8693).
+func (r *remote) exchange(ctx context.Context, as credentials, subject, resource, scope string, more url.Values) (token, error) {
+	form := url.Values{
+		"grant_type": {exchangeGrant}, "subject_token": {subject},
+		"subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+	}
+	setIf(form, "resource", resource)
+	setIf(form, "scope", scope)
+	for k, v := range more {
+		form[k] = v
+	}
+	var t token
+	return t, r.form(ctx, as, "/oauth2/token", form, &t)
+}
+
+func setIf(form url.Values, name, value string) {
+	if value != "" {
+		form.Set(name, value)
+	}
+}
+
+// call uses the admin API. A token is fetched when there is none or it ended.
+func (r *remote) call(ctx context.Context, method, path string, body, out any) error {
+	err := r.try(ctx, method, path, body, out)
+	var no *refused
+	if errors.As(err, &no) && no.Status == http.StatusUnauthorized && r.self.ID != "" {
+		t, err := r.clientCredentials(ctx, r.self, r.issuer+"/api/v1", adminScopes)
+		if err != nil {
+			return err
+		}
+		r.bearer = t.Access
+		return r.try(ctx, method, path, body, out)
+	}
+	return err
+}
+
+// adminScopes is what the commands ask for: all they may need, and no more.
+const adminScopes = "clients:read clients:write clients:suspend credentials:write users:read users:write " +
+	"roles:read roles:write roles:assign resources:read resources:write tokens:read audit:read"
+
+func (r *remote) try(ctx context.Context, method, path string, body, out any) error {
+	var reader io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		reader = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, r.issuer+"/api/v1"+path, reader)
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+r.bearer)
+	}
+	return r.send(req, out)
+}
+
+func (r *remote) send(req *http.Request, out any) error {
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s does not answer: %w", r.issuer, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode >= 300 {
+		no := &refused{Status: resp.StatusCode}
+		if json.Unmarshal(body, no) != nil {
+			no.Detail = http.StatusText(resp.StatusCode)
+		}
+		return no
+	}
+	if out == nil || len(body) == 0 {
+		return nil
+	}
+	return json.Unmarshal(body, out)
+}
+
+type healthcheckCmd struct {
+	URL string `env:"DEPUTY_URL" default:"http://127.0.0.1:8080" help:"Where the server listens."`
+}
+
+// Run exits zero when the server is ready.
+func (c *healthcheckCmd) Run(ctx context.Context, out streams) error {
+	r := newRemote(c.URL, credentials{})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.issuer+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	return r.send(req, nil)
+}
+
+// readSecretArg takes a value from the command line, or from stdin for "-".
+func readSecretArg(arg string) (string, error) {
+	if arg != "-" {
+		return arg, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
+	return strings.TrimSpace(string(body)), err
+}

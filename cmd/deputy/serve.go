@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/deputyauth/deputy/bundles"
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server"
+	"github.com/deputyauth/deputy/server/api"
+	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+type serveCmd struct {
+	database
+	Listen         string   `env:"DEPUTY_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
+	Issuer         string   `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
+	MasterKey      Secret   `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
+	PolicyDir      string   `env:"DEPUTY_POLICY_DIR" help:"Folder of your house policy; it is reloaded when it changes." placeholder:"DIR"`
+	TrustedProxies []string `env:"DEPUTY_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
+	Migrate        bool     `env:"DEPUTY_MIGRATE" help:"Bring the schema up to date first. Always so with SQLite."`
+	Dev            bool     `help:"For trying out, on this machine only: makes its own key, an administrator and a sample world."`
+	NoTour         bool     `help:"With --dev: do not play the tour on first start."`
+	LogLevel       string   `env:"DEPUTY_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+}
+
+// Run starts the server and stops it when ctx ends.
+func (c *serveCmd) Run(ctx context.Context, io streams) error {
+	log := c.logger(io.err)
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	store, err := c.database.open(log)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if c.Migrate || c.Dev || c.DatabaseURL == "" {
+		if err := store.Migrate(ctx); err != nil {
+			return err
+		}
+	}
+	if err := store.EnsureSelf(ctx, server.APIIdentifier(c.Issuer)); err != nil {
+		return fmt.Errorf("%w (is the schema up to date? deputy migrate)", err)
+	}
+	d, err := c.assemble(ctx, store, log)
+	if err != nil {
+		return err
+	}
+	stop := d.background(ctx, c.PolicyDir)
+	defer stop()
+	return d.server.Serve(ctx, c.Listen, func(addr string) {
+		log.Info("deputy serves", "issuer", c.Issuer, "address", addr, "database", store.Dialect(), "house_policy", d.engine.Status().House)
+		if c.Dev {
+			go c.welcome(ctx, store, io, log)
+		}
+	})
+}
+
+func (c *serveCmd) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // kong holds it to the four words
+	opts := &slog.HandlerOptions{Level: level}
+	if c.Dev {
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// prepare fills in what was left out and refuses unsafe combinations.
+func (c *serveCmd) prepare() error {
+	host, port, err := splitListen(c.Listen)
+	if err != nil {
+		return err
+	}
+	if c.Issuer == "" {
+		c.Issuer = "http://localhost:" + port
+	}
+	u, err := server.CheckIssuer(c.Issuer)
+	if err != nil {
+		return err
+	}
+	if !c.Dev {
+		if c.MasterKey == "" {
+			return errors.New("DEPUTY_MASTER_KEY is not set: it seals the signing keys; make one with: openssl rand -base64 32")
+		}
+		return nil
+	}
+	if !server.Loopback(u.Hostname()) || !server.Loopback(host) {
+		return errors.New("--dev is for this machine only: issuer and address must be on loopback")
+	}
+	if c.MasterKey == "" {
+		if c.MasterKey, err = devMasterKey(c.DataDir); err != nil {
+			return err
+		}
+	}
+	if c.PolicyDir == "" {
+		c.PolicyDir = filepath.Join(c.DataDir, "policy")
+		return devPolicy(c.PolicyDir)
+	}
+	return nil
+}
+
+// deputy is a server with everything it hangs from.
+type deputy struct {
+	store    *models.Store
+	keys     *tokens.Keyring
+	engine   *bundles.Engine
+	endpoint *grants.Endpoint
+	server   *server.Server
+}
+
+func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.Logger) (*deputy, error) {
+	master, err := tokens.NewMasterKey(string(c.MasterKey))
+	if err != nil {
+		return nil, err
+	}
+	keys, err := tokens.NewKeyring(ctx, c.Issuer, store, master, time.Now, log)
+	if err != nil {
+		return nil, err
+	}
+	var house fs.FS
+	if c.PolicyDir != "" {
+		house = os.DirFS(c.PolicyDir)
+	}
+	engine, err := bundles.New(bundles.Options{House: house, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Keys: keys, Now: time.Now, Log: log})
+	srv, err := server.New(server.Config{
+		Issuer: c.Issuer, Store: store, Endpoint: endpoint, Keys: keys, Log: log, TrustedProxies: c.TrustedProxies,
+		Policy: func() api.PolicyStatus { return api.PolicyStatus(engine.Status()) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &deputy{store: store, keys: keys, engine: engine, endpoint: endpoint, server: srv}, nil
+}
+
+// background starts what runs beside requests; stop waits for it to finish.
+func (d *deputy) background(ctx context.Context, policyDir string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { d.store.Follow(ctx, 250*time.Millisecond) })
+	wg.Go(func() { d.keys.Follow(ctx, 10*time.Second) })
+	wg.Go(func() { d.store.SignHeads(ctx, d.keys.LedgerSigner(), time.Second) })
+	wg.Go(func() { d.endpoint.Tend(ctx, 15*time.Second) })
+	if policyDir != "" {
+		wg.Go(func() { d.engine.Watch(ctx, policyDir, time.Second) })
+	}
+	return func() { cancel(); wg.Wait() }
+}

@@ -1,0 +1,46 @@
+package models
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+)
+
+// What the tests of this package look at from the inside.
+var (
+	GrowTree = growTree
+	RootOf   = rootOf
+	Closure  = closure
+)
+
+const (
+	MaxQueue = maxQueue
+	MaxBatch = maxBatch
+)
+
+// Writer is the pool that writes, for tampering.
+func (s *Store) Writer() *gorm.DB { return s.write }
+
+// Leaf is what the tree commits to.
+func (e Entry) Leaf() []byte { return e.leaf() }
+
+// Enqueue is Append without waiting.
+func (s *Store) Enqueue(ctx context.Context, r *Record) <-chan error {
+	p := &pending{ctx: ctx, record: r, result: make(chan error, 1)}
+	s.ledger.queue <- p
+	return p.result
+}
+
+// CommitTogether writes records as one batch.
+func (s *Store) CommitTogether(ctx context.Context, records ...*Record) []error {
+	batch := make([]*pending, len(records))
+	for i, r := range records {
+		batch[i] = &pending{ctx: ctx, record: r, result: make(chan error, 1)}
+	}
+	s.ledger.commit(batch)
+	out := make([]error, len(records))
+	for i, p := range batch {
+		out[i] = <-p.result
+	}
+	return out
+}

@@ -1,0 +1,31 @@
+# METADATA
+# title: What is left of an introspection
+# scope: package
+package compose.introspect_test
+
+import rego.v2
+
+import data.compose.introspect
+
+_seen := {"allow": true, "reasons": set(), "scopes": {"relay:run"}}
+
+test_silent_house_leaves_the_floor_as_it_is if _decision(_seen, {}) == _seen
+
+test_refusal_of_the_floor_stands if {
+	refused := {"allow": false, "reasons": {{"code": "token_revoked", "party": "parent"}}, "scopes": set()}
+	_decision(refused, {}) == refused
+}
+
+test_house_may_deny if {
+	_decision(_seen, {"deny": {"closed"}}).reasons == {{"code": "closed", "party": "house"}}
+}
+
+test_unsound_floor_refuses if _decision({"allow": true}, {}) == {
+	"allow": false,
+	"reasons": {{"code": "policy_error", "party": "floor"}},
+	"scopes": set(),
+}
+
+_decision(floor, house) := decision if {
+	decision := introspect.decision with input as {"floor": floor, "house": house}
+}

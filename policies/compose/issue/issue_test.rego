@@ -1,0 +1,82 @@
+# METADATA
+# title: What is left of a grant
+# scope: package
+package compose.issue_test
+
+import rego.v2
+
+import data.compose.issue
+
+_granted := {
+	"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
+	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300,
+	"subject": "usr_joe", "chain": ["agt_assistant"], "consented": false,
+}
+
+test_silent_house_leaves_the_floor_as_it_is if {
+	issue.decision == {
+		"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
+		"resource": "rsv_sales", "audience": "https://sales", "ttl": 300,
+		"subject": "usr_joe", "chain": ["agt_assistant"], "claims": {}, "removed": set(),
+	} with input as {"floor": _granted, "house": {}}
+}
+
+test_refusal_of_the_floor_stands if {
+	refused := object.union(_granted, {"allow": false, "reasons": {{"code": "client_inactive", "party": "client"}}})
+	issue.decision.allow == false with input as {"floor": refused, "house": {}}
+}
+
+test_house_may_deny if _codes({"deny": {"closed"}}) == {"closed"}
+
+test_house_may_remove if {
+	decision := _decision({"remove": {"sales:read"}})
+	decision.scopes == {"sales:list"}
+	decision.removed == {{"code": "scope_removed", "party": "house", "scope": "sales:read"}}
+}
+
+test_removed_scope_refuses_the_request_that_named_it if _codes({"remove": {"sales:read"}}) == {"scope_removed"}
+
+test_removal_of_what_was_not_granted_changes_nothing if {
+	decision := _decision({"remove": {"sales:export"}})
+	decision.allow
+	decision.scopes == _granted.scopes
+	decision.removed == set()
+}
+
+test_house_may_shorten_the_life if _decision({"max_ttl": 60}).ttl == 60
+
+test_house_may_not_lengthen_the_life if _decision({"max_ttl": 6000}).ttl == 300
+
+test_life_is_of_whole_seconds if _decision({"max_ttl": 59.9}).ttl == 59
+
+test_house_may_add_claims_of_its_own if {
+	_decision({"claims": {"https://acme.example/team": "blue"}}).claims == {"https://acme.example/team": "blue"}
+}
+
+test_house_may_require_consent if _codes({"require": {"consent"}}) == {"consent_required"}
+
+test_consent_the_user_gave_answers_that if {
+	consented := object.union(_granted, {"consented": true})
+	issue.decision.allow with input as {"floor": consented, "house": {"require": {"consent"}}}
+}
+
+test_nobody_is_at_hand_to_approve if _codes({"require": {"approval"}}) == {"approval_required"}
+
+test_nobody_is_at_hand_to_step_up if _codes({"require": {"step_up"}}) == {"step_up_required"}
+
+test_malformed_house_refuses if _codes({"deny": true}) == {"policy_error"}
+
+test_house_that_was_not_asked_refuses if {
+	issue.decision.allow == false with input as {"floor": _granted}
+}
+
+test_unsound_floor_refuses if {
+	unsound := object.union(_granted, {"allow": false})
+	issue.reasons == {{"code": "policy_error", "party": "floor"}} with input as {"floor": unsound, "house": {}}
+}
+
+_decision(house) := decision if {
+	decision := issue.decision with input as {"floor": _granted, "house": house}
+}
+
+_codes(house) := {r.code | some r in _decision(house).reasons}

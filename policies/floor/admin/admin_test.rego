@@ -1,0 +1,89 @@
+# METADATA
+# title: Who may administer
+# scope: package
+package floor.admin_test
+
+import rego.v2
+
+import data.floor.admin
+import data.floor.fixtures
+
+test_live_token_with_the_scope_may if {
+	admin.decision == {"allow": true, "reasons": set()} with input as fixtures.administration
+}
+
+test_token_for_another_service_may_not if {
+	_codes(fixtures.but(fixtures.administration, "token/aud/id", "rsv_sales")) == {"audience_mismatch"}
+}
+
+test_token_needs_the_scope_of_the_operation if {
+	question := fixtures.but(fixtures.administration, "token/own", ["users:read"])
+	_reasons(question) == {{"code": "insufficient_scope", "party": "parent", "scope": "clients:read"}}
+}
+
+test_reading_is_not_writing if {
+	_codes(fixtures.but(fixtures.administration, "action/name", "admin:createClient")) == {
+		"insufficient_scope", "scope_not_held",
+	}
+}
+
+test_unknown_operation_is_refused if {
+	question := fixtures.but(fixtures.administration, "action/name", "admin:makeMeKing")
+	_reasons(question) == {{"code": "operation_unknown", "value": "admin:makeMeKing"}}
+}
+
+test_operation_is_asked_for_by_its_full_name if {
+	_codes(fixtures.but(fixtures.administration, "action/name", "listClients")) == {"operation_unknown"}
+}
+
+test_client_must_still_hold_the_scope if {
+	question := fixtures.but(fixtures.administration, "client/scopes", {})
+	{"code": "scope_not_held", "party": "client", "id": "agt_helper", "scope": "clients:read"} in _reasons(question)
+}
+
+test_user_must_still_hold_the_scope if {
+	question := fixtures.but(fixtures.administration, "subject/scopes", {})
+	_reasons(question) == {{"code": "scope_not_held", "party": "subject", "id": "usr_admin", "scope": "clients:read"}}
+}
+
+test_every_actor_must_still_hold_the_scope if {
+	question := fixtures.but(fixtures.administration, "chain/0/scopes", {})
+	_reasons(question) == {{"code": "scope_not_held", "party": "actor", "id": "agt_helper", "scope": "clients:read"}}
+}
+
+test_scope_held_elsewhere_does_not_count if {
+	question := fixtures.but(fixtures.administration, "subject/scopes", {"rsv_sales": {"clients:read": ["rol_1"]}})
+	_codes(question) == {"scope_not_held"}
+}
+
+test_token_is_carried_by_the_one_it_was_issued_to if {
+	_codes(fixtures.but(fixtures.administration, "client/id", "agt_other")) == {"client_unknown"}
+}
+
+test_dead_token_may_not if {
+	_codes(fixtures.but(fixtures.administration, "token/exp", 1000)) == {"token_expired"}
+}
+
+test_suspended_administrator_may_not if {
+	_codes(fixtures.but(fixtures.administration, "subject/status", "suspended")) == {"subject_inactive"}
+}
+
+test_every_operation_needs_some_scope if {
+	every operation, scope in admin.required {
+		question := fixtures.but(fixtures.administration, "action/name", sprintf("admin:%s", [operation]))
+		admin.scope == scope with input as question
+	}
+}
+
+test_widening_and_stopping_are_rights_of_their_own if {
+	writes := {scope | some operation in ["updateClient", "createClient"]; scope := admin.required[operation]}
+	widens := {scope | some operation in ["createAssignment", "addGroupMember"]; scope := admin.required[operation]}
+	stops := {scope | some operation in ["suspendClient", "restoreClient"]; scope := admin.required[operation]}
+	(count(writes & widens) + count(writes & stops)) + count(widens & stops) == 0
+}
+
+_reasons(question) := reasons if {
+	reasons := admin.decision.reasons with input as question
+}
+
+_codes(question) := fixtures.codes(_reasons(question))

@@ -1,0 +1,90 @@
+# METADATA
+# title: Which service a token is locked to
+# scope: package
+package floor.audience_test
+
+import rego.v2
+
+import data.floor.audience
+import data.floor.fixtures
+
+test_named_resource_is_the_audience if {
+	audience.id == "rsv_sales" with input as fixtures.credentials
+	audience.identifier == "https://sales" with input as fixtures.credentials
+}
+
+test_named_resource_is_found_among_others if {
+	audience.index == 1 with input as fixtures.but(_two, "request/resources", ["https://sales"])
+}
+
+test_unregistered_resource_is_refused if {
+	question := fixtures.but(fixtures.credentials, "request/resources", ["https://elsewhere"])
+	audience.reasons == {{
+		"code": "resource_unknown",
+		"party": "resource",
+		"value": "https://elsewhere",
+	}} with input as question
+}
+
+test_identifier_is_compared_exactly if {
+	_codes(fixtures.but(fixtures.credentials, "request/resources", ["https://sales/"])) == {"resource_unknown"}
+}
+
+test_token_has_one_audience if {
+	_codes(fixtures.but(_two, "request/resources", ["https://sales", "https://wiki"])) == {"resource_several"}
+}
+
+test_inactive_resource_is_refused if {
+	_codes(fixtures.but(fixtures.credentials, "resources/0/status", "suspended")) == {"resource_inactive"}
+}
+
+test_resource_without_identifier_is_no_audience if {
+	unnamed := fixtures.but(fixtures.credentials, "request/resources", [])
+	_codes(fixtures.without(unnamed, "resources/0/identifier")) == {"resource_unknown"}
+}
+
+test_only_resource_that_fits_need_not_be_named if {
+	audience.id == "rsv_sales" with input as _two
+}
+
+test_resource_fits_if_it_knows_the_scope_and_the_client_holds_it_there if {
+	held_elsewhere := fixtures.but(_two, "client/scopes", {"rsv_wiki": {"sales:read": ["rol_1"]}})
+	not audience.id with input as held_elsewhere
+}
+
+test_several_that_fit_are_ambiguous if {
+	known := fixtures.plus(_two, "resources/0/scopes/sales:read", {"risk": "low"})
+	_codes(fixtures.plus(known, "client/scopes/rsv_wiki", {"sales:read": ["rol_1"]})) == {"resource_ambiguous"}
+}
+
+test_none_that_fits_must_be_named if {
+	_codes(fixtures.but(_two, "request/scopes", ["unheard:of"])) == {"resource_required"}
+}
+
+test_single_candidate_is_where_a_bad_scope_is_judged if {
+	unnamed := fixtures.but(fixtures.credentials, "request/resources", [])
+	audience.id == "rsv_sales" with input as fixtures.but(unnamed, "request/scopes", ["unheard:of"])
+}
+
+test_nothing_requested_fits_where_the_client_has_defaults if {
+	asks_nothing := fixtures.but(_two, "request/scopes", [])
+	audience.id == "rsv_wiki" with input as fixtures.plus(asks_nothing, "client/defaults/rsv_wiki", ["wiki:read"])
+}
+
+test_resources_that_cannot_be_read_name_none if {
+	_codes(fixtures.but(_two, "request/resources", null)) == {"resource_required"}
+}
+
+# Two servers, none of them named; the second fits.
+_two := object.union(fixtures.credentials, {
+	"request": {"resources": [], "scopes": ["sales:read"]},
+	"resources": [_wiki, _sales],
+})
+
+_wiki := object.union(json.remove(_sales, ["scopes/sales:read"]), {"id": "rsv_wiki", "identifier": "https://wiki"})
+
+_sales := fixtures.credentials.resources[0]
+
+_codes(question) := codes if {
+	codes := fixtures.codes(audience.reasons) with input as question
+}

@@ -1,0 +1,103 @@
+# METADATA
+# title: What is issued, and what is refused
+# scope: package
+package floor.issue_test
+
+import rego.v2
+
+import data.floor.fixtures
+import data.floor.issue
+
+test_agent_gets_a_token_of_its_own if {
+	issue.decision == {
+		"allow": true, "reasons": set(), "scopes": {"sales:read"},
+		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300,
+		"subject": "agt_reporter", "chain": [], "consented": false,
+	} with input as fixtures.credentials
+}
+
+test_service_gets_a_token_for_the_subject_it_serves if {
+	issue.decision == {
+		"allow": true, "reasons": set(), "scopes": {"sales:read"},
+		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300,
+		"subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"], "consented": false,
+	} with input as fixtures.relay
+}
+
+test_assistant_gets_a_token_for_its_user if {
+	issue.decision == {
+		"allow": true, "reasons": set(), "scopes": {"sales:read"},
+		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300,
+		"subject": "usr_joe", "chain": ["agt_assistant"], "consented": true,
+	} with input as fixtures.assist
+}
+
+test_one_scope_too_many_refuses_the_request if {
+	_codes(fixtures.but(fixtures.credentials, "request/scopes", ["sales:read", "sales:export"])) == {
+		"scope_unknown", "scope_not_held",
+	}
+}
+
+test_grant_type_must_be_allowed_to_the_client if {
+	question := fixtures.but(fixtures.credentials, "client/grant_types", ["password"])
+	{
+		"code": "grant_type_not_allowed",
+		"party": "client",
+		"id": "agt_reporter",
+		"value": "client_credentials",
+	} in _reasons(question)
+}
+
+test_unknown_action_is_refused if {
+	question := fixtures.but(fixtures.relay, "action/name", "issue:access_token:password")
+	_codes(question) == {"action_unknown", "grant_type_not_allowed"}
+}
+
+test_agent_asking_for_itself_presents_no_token if {
+	question := fixtures.plus(fixtures.credentials, "parent", fixtures.relay.parent)
+	"token_unexpected" in _codes(question)
+}
+
+test_agent_asking_for_itself_presents_no_token_of_another_kind if {
+	question := fixtures.plus(fixtures.credentials, "token", fixtures.relay.parent)
+	"token_unexpected" in _codes(question)
+}
+
+test_client_must_have_proved_itself if {
+	_codes(fixtures.but(fixtures.credentials, "credential/id", "")) == {"credential_unknown"}
+}
+
+test_client_must_have_proved_itself_in_a_known_way if {
+	_codes(fixtures.but(fixtures.credentials, "credential/method", "none")) == {"credential_unknown"}
+}
+
+test_dead_token_is_not_exchanged if {
+	_codes(fixtures.but(fixtures.relay, "parent/revoked", true)) == {"token_revoked"}
+}
+
+test_exchange_without_a_token_is_refused if {
+	codes := _codes(fixtures.without(fixtures.relay, "parent"))
+	codes & {"token_unusable", "subject_unknown", "chain_unknown", "not_entitled"} == {
+		"token_unusable", "subject_unknown", "chain_unknown", "not_entitled",
+	}
+}
+
+test_refusals_of_every_part_are_gathered if {
+	_codes(json.patch(fixtures.relay, [
+		{"op": "replace", "path": "client/status", "value": "suspended"},
+		{"op": "replace", "path": "resources/0/status", "value": "suspended"},
+		{"op": "replace", "path": "resources/0/max_depth", "value": 1},
+		{"op": "replace", "path": "resources/0/token_ttl", "value": 0},
+		{"op": "replace", "path": "parent/scopes", "value": {}},
+	])) == {"client_inactive", "resource_inactive", "chain_too_deep", "lifetime_exhausted", "scope_not_in_parent"}
+}
+
+test_question_without_facts_is_refused_not_unanswered if {
+	issue.decision.allow == false with input as {}
+}
+
+_reasons(question) := reasons if {
+	reasons := issue.decision.reasons with input as question
+}
+
+_codes(question) := fixtures.codes(_reasons(question))

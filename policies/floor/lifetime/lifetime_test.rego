@@ -1,0 +1,51 @@
+# METADATA
+# title: How long a token may live
+# scope: package
+package floor.lifetime_test
+
+import rego.v2
+
+import data.floor.fixtures
+import data.floor.lifetime
+
+test_server_bounds_lifetime if _ttl(fixtures.credentials, "resources/0/token_ttl", 50) == 50
+
+test_client_bounds_lifetime if _ttl(fixtures.credentials, "client/max_ttl", 50) == 50
+
+test_client_expiry_bounds_lifetime if _ttl(fixtures.credentials, "client/expires_at", 1050) == 50
+
+test_subject_expiry_bounds_lifetime if _ttl(fixtures.assist, "subject/expires_at", 1050) == 50
+
+test_parent_expiry_bounds_lifetime if _ttl(fixtures.assist, "parent/exp", 1050) == 50
+
+test_grant_expiry_bounds_lifetime if _ttl(fixtures.assist, "parent/grant/expires_at", 1050) == 50
+
+test_consent_expiry_bounds_lifetime if _ttl(fixtures.assist, "consent/expires_at", 1050) == 50
+
+test_every_actor_expiry_bounds_lifetime if _ttl(fixtures.relay, "chain/1/expires_at", 1050) == 50
+
+test_request_may_ask_for_less if {
+	lifetime.ttl == 50 with input as fixtures.plus(fixtures.credentials, "request/requested_ttl", 50)
+}
+
+test_request_may_not_ask_for_more if {
+	lifetime.ttl == 300 with input as fixtures.plus(fixtures.credentials, "request/requested_ttl", 5000)
+}
+
+test_lifetime_without_a_bound_is_unknown if {
+	question := fixtures.without(fixtures.assist, "parent/exp")
+	fixtures.codes(lifetime.reasons) == {"lifetime_unknown"} with input as question
+}
+
+test_token_of_no_seconds_is_no_token if {
+	question := fixtures.but(fixtures.credentials, "client/expires_at", 1000)
+	fixtures.codes(lifetime.reasons) == {"lifetime_exhausted"} with input as question
+}
+
+test_token_of_one_second_is_a_token if {
+	lifetime.reasons == set() with input as fixtures.but(fixtures.credentials, "client/expires_at", 1001)
+}
+
+_ttl(question, pointer, value) := ttl if {
+	ttl := lifetime.ttl with input as fixtures.but(question, pointer, value)
+}

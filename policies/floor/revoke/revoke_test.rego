@@ -1,0 +1,58 @@
+# METADATA
+# title: Who may give up which token
+# scope: package
+package floor.revoke_test
+
+import rego.v2
+
+import data.floor.fixtures
+import data.floor.revoke
+
+# Everything else may be missing: revoking only ever takes away.
+_needed := {"client", "client/id", "token", "token/jti", "token/client"}
+
+test_holder_may_give_up_its_token if {
+	revoke.decision == {"allow": true, "reasons": set()} with input as fixtures.surrender
+}
+
+test_nobody_else_may if {
+	question := fixtures.but(fixtures.surrender, "client/id", "agt_other")
+	revoke.decision.reasons == {{"code": "token_not_own", "party": "client", "id": "agt_other"}} with input as question
+}
+
+test_suspended_client_may_still_give_up_its_token if {
+	revoke.decision.allow with input as fixtures.but(fixtures.surrender, "client/status", "suspended")
+}
+
+test_expired_token_may_still_be_given_up if {
+	revoke.decision.allow with input as fixtures.but(fixtures.surrender, "token/exp", 1)
+}
+
+test_unreadable_token_is_not_given_up if {
+	missing := fixtures.without(fixtures.surrender, "token")
+	revoke.decision.reasons == {{
+		"code": "token_unusable",
+		"party": "parent",
+		"value": "malformed",
+	}} with input as fixtures.plus(missing, "request", {"token_problem": "malformed"})
+}
+
+test_every_needed_fact_counts if {
+	every fact in _needed {
+		not revoke.decision.allow with input as fixtures.without(fixtures.surrender, fact)
+	}
+}
+
+test_no_other_fact_counts if {
+	every fact in fixtures.facts(fixtures.surrender, set()) - _needed {
+		revoke.decision.allow with input as fixtures.without(fixtures.surrender, fact)
+	}
+}
+
+test_every_type_counts if {
+	every fact in _needed {
+		every value in [null, {}] {
+			not revoke.decision.allow with input as fixtures.but(fixtures.surrender, fact, value)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// admit asks policy before anything else of a request is looked at. A route
+// that openapi.yaml does not know has no name, and policy refuses it.
+func (s *server) admit(c *gin.Context) {
+	c.Header("Cache-Control", "no-store")
+	ctx, op := c.Request.Context(), s.operation(c)
+	call, _ := ctx.Value(callKey{}).(grants.Call)
+	var who models.By
+	var err error
+	bearer, reason := bearerToken(c.Request.Header)
+	if reason == "" {
+		who, err = s.Endpoint.Admit(ctx, call, bearer, op.id)
+	} else {
+		err = s.Endpoint.BadBearer(ctx, call, op.id, reason)
+	}
+	if err != nil {
+		s.challenge(c, op, err, reason != bearerMissing)
+		s.fail(c, err)
+		return
+	}
+	c.Request = c.Request.WithContext(context.WithValue(ctx, byKey{}, who))
+}
+
+// Reasons, for the ledger, why a call has no usable token.
+const (
+	bearerMissing   = "bearer_missing"
+	bearerSeveral   = "bearer_several"
+	bearerMalformed = "bearer_malformed"
+)
+
+// bearerToken reads the one Authorization header (RFC 6750 section 2.1). A
+// token is taken from nowhere else.
+func bearerToken(h http.Header) (token, reason string) {
+	values := h.Values("Authorization")
+	if len(values) > 1 {
+		return "", bearerSeveral
+	}
+	scheme, token, _ := strings.Cut(strings.Join(values, ""), " ")
+	switch {
+	case !strings.EqualFold(scheme, "Bearer"):
+		return "", bearerMissing
+	case token == "" || strings.ContainsAny(token, " \t,"):
+		return "", bearerMalformed
+	}
+	return token, ""
+}
+
+// challenge says how to do better next time (RFC 6750 section 3, RFC 9728
+// section 5.1). Who sent no token has made no error.
+func (s *server) challenge(c *gin.Context, op *operation, err error, sent bool) {
+	var refusal *oauth.Error
+	if !errors.As(err, &refusal) || (refusal.Code != oauth.InvalidToken && refusal.Code != oauth.InsufficientScope) {
+		return
+	}
+	attributes := []string{`realm="deputy"`}
+	if sent {
+		attributes = append(attributes, fmt.Sprintf(`error="%s"`, refusal.Code), fmt.Sprintf(`error_description="%s"`, oauth.Clean(refusal.Description)))
+	}
+	if op.scope != "" {
+		attributes = append(attributes, fmt.Sprintf(`scope="%s"`, op.scope))
+	}
+	attributes = append(attributes, fmt.Sprintf(`resource_metadata="%s/.well-known/oauth-protected-resource%s"`, s.Issuer, Prefix))
+	c.Header("WWW-Authenticate", "Bearer "+strings.Join(attributes, ", "))
+}

@@ -1,0 +1,116 @@
+// Package api is the admin API under /api/v1. openapi.yaml is its source:
+// routes, types and the checks of requests come from there, and what is written
+// here hands over between it and the store. Who may call what is policy's to say.
+package api
+
+//go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// Prefix is where the API lives; <issuer> + Prefix is the audience of its tokens.
+const Prefix = "/api/v1"
+
+// Admitter asks policy whether a bearer token may be used for an operation, and
+// records the answer. BadBearer is the refusal of a call without a usable token.
+type Admitter interface {
+	Admit(ctx context.Context, call grants.Call, bearer, operation string) (models.By, error)
+	BadBearer(ctx context.Context, call grants.Call, operation, reason string) *oauth.Error
+}
+
+// Rotator makes the next token-signing key, which signs after lead seconds.
+type Rotator interface {
+	Rotate(ctx context.Context, by models.By, lead int64) (*models.SigningKey, error)
+}
+
+// PolicyStatus tells which policy serves.
+type PolicyStatus struct {
+	Floor     string // revision
+	House     string // revision
+	LoadedAt  time.Time
+	LastError string // why a newer one was refused, "" if none was
+}
+
+// Config of the API; every field is required.
+type Config struct {
+	Issuer   string // without trailing slash
+	Endpoint Admitter
+	Store    *models.Store
+	Keys     Rotator
+	Policy   func() PolicyStatus
+	Call     func(*gin.Context) grants.Call
+	Log      *slog.Logger
+}
+
+// server implements the operations of openapi.yaml.
+type server struct {
+	Config
+	operations map[string]*operation
+}
+
+var _ StrictServerInterface = (*server)(nil)
+
+// Register mounts the API on the root router. It is the one way to an
+// operation, and admission stands in front of every one. Only the description
+// of the API, openapi.json, is open to everybody.
+func Register(r gin.IRouter, c Config) error {
+	doc, err := GetSpec()
+	if err != nil {
+		return fmt.Errorf("admin API: read openapi.yaml: %w", err)
+	}
+	raw, err := GetSpecJSON()
+	if err != nil {
+		return fmt.Errorf("admin API: read openapi.yaml: %w", err)
+	}
+	s := &server{Config: c, operations: operations(doc)}
+	engine := s.engine()
+	engine.GET(Prefix+"/openapi.json", func(c *gin.Context) { c.Data(200, "application/json", raw) })
+	r.Any(Prefix+"/*path", func(outer *gin.Context) {
+		ctx := context.WithValue(outer.Request.Context(), callKey{}, c.Call(outer))
+		engine.ServeHTTP(outer.Writer, outer.Request.WithContext(ctx))
+	})
+	return nil
+}
+
+// engine routes within Prefix. It is an engine of its own because the name of a
+// scope may hold a slash, so that paths are matched as they were escaped, and
+// because whatever matches no operation is answered with a problem, too.
+func (s *server) engine() *gin.Engine {
+	e := gin.New()
+	e.UseEscapedPath, e.UnescapePathValues = true, false
+	e.RedirectTrailingSlash, e.HandleMethodNotAllowed = false, true
+	e.ContextWithFallback = true // a handler's context is the request's
+	e.NoRoute(func(c *gin.Context) { s.fail(c, models.ErrNotFound) })
+	e.NoMethod(func(c *gin.Context) { s.fail(c, fault("method_not_allowed", "", "This path has other methods; see Allow.")) })
+
+	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
+		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { s.fail(c, unreadable(err)) },
+		HandlerErrorFunc:         s.fail,
+		ResponseErrorHandlerFunc: s.fail,
+	})
+	RegisterHandlersWithOptions(e.Group(Prefix, s.admit, s.check), strict, GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, _ int) { s.fail(c, unreadable(err)) },
+	})
+	return e
+}
+
+type (
+	callKey struct{} // grants.Call: where the request came from
+	byKey   struct{} // models.By: who was admitted
+)
+
+// by tells who makes the change. Only an admitted request has one.
+func by(ctx context.Context) models.By {
+	who, _ := ctx.Value(byKey{}).(models.By)
+	return who
+}

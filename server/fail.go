@@ -1,0 +1,52 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// errorBody is RFC 6749 section 5.2; decision_id names the ledger entry.
+type errorBody struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+	DecisionID  string `json:"decision_id,omitempty"`
+}
+
+// fail is the one writer of OAuth errors. What it does not know is a
+// server_error, told without its cause.
+func (s *Server) fail(c *gin.Context, err error) {
+	var e *oauth.Error
+	if !errors.As(err, &e) {
+		e = oauth.Errorf(oauth.ServerError, "Something went wrong here.").Because(err)
+	}
+	if status := e.Status(); status >= http.StatusInternalServerError {
+		s.Log.Error("request failed", "request_id", call(c).RequestID, "path", c.FullPath(), "error", e)
+		if status == http.StatusServiceUnavailable {
+			c.Header("Retry-After", "1")
+		}
+	}
+	if e.Code == oauth.InvalidClient {
+		c.Header("WWW-Authenticate", fmt.Sprintf(`Basic realm="deputy", error="%s"`, e.Code))
+	}
+	noStore(c)
+	c.AbortWithStatusJSON(e.Status(), errorBody{e.Code, e.Description, e.DecisionID})
+}
+
+func (s *Server) notFound(c *gin.Context) {
+	c.AbortWithStatusJSON(http.StatusNotFound, errorBody{Error: "not_found", Description: "There is nothing at this address."})
+}
+
+func (s *Server) wrongMethod(c *gin.Context) {
+	c.AbortWithStatusJSON(http.StatusMethodNotAllowed, errorBody{Error: oauth.InvalidRequest, Description: "This address does not take that method."})
+}
+
+// noStore keeps tokens and refusals out of caches (RFC 6749 section 5.1).
+func noStore(c *gin.Context) {
+	c.Header("Cache-Control", "no-store")
+	c.Header("Pragma", "no-cache")
+}

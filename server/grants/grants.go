@@ -1,0 +1,120 @@
+// Package grants turns requests into questions for policy and carries the
+// answers out: tokens, introspection, revocation, access to Deputy's own API.
+// It knows no Gin, GORM or OPA, and it decides nothing.
+package grants
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+// Decider answers policy questions. The decision it returns is usable, as a
+// refusal, even when it returns an error.
+type Decider interface {
+	Decide(ctx context.Context, in policies.Input) (policies.Decision, error)
+}
+
+// Call says where a request came from, for the ledger.
+type Call struct {
+	RequestID string
+	IP        string
+	UserAgent string
+}
+
+// Grant turns one kind of token request into a question for policy. It never
+// answers it: Question adds facts to in, nothing more.
+type Grant interface {
+	Type() string   // grant_type
+	Action() string // the policy action, issue:…
+	Question(ctx context.Context, f *facts, req oauth.TokenRequest, in *policies.Input) error
+}
+
+// Endpoint serves everything that is decided by policy.
+type Endpoint struct {
+	issuer string
+	store  *models.Store
+	policy Decider
+	keys   *tokens.Keyring
+	now    func() time.Time
+	log    *slog.Logger
+	grants map[string]Grant
+
+	used   *lastUsed
+	alarms atomic.Int64
+}
+
+// Config of an Endpoint; every field is required.
+type Config struct {
+	Issuer string
+	Store  *models.Store
+	Policy Decider
+	Keys   *tokens.Keyring
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// New makes an Endpoint with every grant there is.
+func New(c Config) *Endpoint {
+	e := &Endpoint{
+		issuer: c.Issuer, store: c.Store, policy: c.Policy, keys: c.Keys, now: c.Now, log: c.Log,
+		grants: map[string]Grant{}, used: newLastUsed(),
+	}
+	for _, g := range All() {
+		e.grants[g.Type()] = g
+	}
+	return e
+}
+
+// All lists the grants. A new one is added here, and to the table of refusals
+// in tests/, which fails until it is.
+func All() []Grant { return []Grant{clientCredentials{}, tokenExchange{}} }
+
+// Alarms counts how often the seat belt held or policy failed to answer.
+func (e *Endpoint) Alarms() int64 { return e.alarms.Load() }
+
+// Token serves the token endpoint. The phases are the same for every grant, in
+// this order; a grant cannot skip one.
+func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest) (oauth.TokenResponse, error) {
+	grant, ok := e.grants[req.GrantType]
+	if !ok {
+		problem := oauth.Errorf(oauth.UnsupportedGrantType, "This server does not know the grant_type.").Named("unsupported_grant_type")
+		return oauth.TokenResponse{}, e.Refuse(ctx, call, "token", req.Client.ID, problem)
+	}
+	var issued *issuance
+	err := e.settle(ctx, call, grant.Action(), req.Client.ID, func(f *facts) (*matter, error) {
+		proof, err := e.authenticate(ctx, f, req.Client)
+		if err != nil {
+			return nil, err
+		}
+		in := policies.Input{Action: grant.Action(), Now: f.now, Credential: proof.credential, Request: request(req)}
+		if in.Client, err = f.view.Principal(ctx, proof.clientID); err != nil {
+			return nil, err
+		}
+		if err := grant.Question(ctx, f, req, &in); err != nil {
+			return nil, err
+		}
+		issued = &issuance{}
+		return &matter{in: in, once: proof.once, credential: proof.credential.ID, carryOut: func(d policies.Decision, r *models.Record) error {
+			return e.mint(in, d, issued, r)
+		}}, nil
+	})
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	return issued.response(grant), nil
+}
+
+func request(req oauth.TokenRequest) policies.Request {
+	resources := req.Resources
+	if resources == nil {
+		resources = []string{}
+	}
+	return policies.Request{GrantType: req.GrantType, Resources: resources, Scopes: req.Scopes}
+}

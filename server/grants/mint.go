@@ -1,0 +1,67 @@
+package grants
+
+import (
+	"strings"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+// issuance is a token that was made and may leave once it is recorded.
+type issuance struct {
+	raw   string
+	token models.Token
+}
+
+// mint signs exactly what the decision says. The only thing it makes up is the
+// token's name.
+func (e *Endpoint) mint(in policies.Input, d policies.Decision, out *issuance, r *models.Record) error {
+	t := models.Token{
+		ID: models.NewID(models.PrefixToken), ClientID: in.Client.Value.ID, SubjectID: d.Subject, ResourceID: d.Resource,
+		Scopes: d.Scopes, Chain: d.Chain, DecisionID: r.Entry.ID, IssuedAt: in.Now, ExpiresAt: in.Now + d.TTL,
+	}
+	if in.Parent != nil {
+		t.ParentID, t.GrantID, t.Txn = in.Parent.ID, in.Parent.Grant.ID, in.Parent.Txn
+	} else {
+		t.GrantID, t.Txn = in.Client.Value.SelfGrant, t.ID
+	}
+	profile := profiles(in)
+	raw, err := e.keys.Sign(tokens.Claims{
+		Subject: d.Subject, SubProfile: profile(d.Subject), Audience: d.Audience,
+		ClientID: t.ClientID, ClientProfile: profile(t.ClientID), Scope: strings.Join(d.Scopes, " "),
+		ID: t.ID, Txn: t.Txn, GrantID: t.GrantID, IssuedAt: t.IssuedAt, Expires: t.ExpiresAt,
+		Act: tokens.NestActors(d.Chain, profile), House: d.Claims,
+	})
+	if err != nil {
+		return err
+	}
+	*out = issuance{raw: raw, token: t}
+	r.Token = &out.token
+	r.Entry.TokenID, r.Entry.ParentID, r.Entry.GrantID, r.Entry.Txn = t.ID, t.ParentID, t.GrantID, t.Txn
+	r.Entry.SubjectID, r.Entry.ResourceID = t.SubjectID, t.ResourceID
+	return nil
+}
+
+// profiles tells what kind of principal an id of this request names.
+func profiles(in policies.Input) func(id string) string {
+	kinds := map[string]string{}
+	for _, p := range append([]*policies.Fact[policies.Principal]{in.Client, in.Subject}, in.Chain...) {
+		if p != nil {
+			kinds[p.Value.ID] = p.Value.Kind
+		}
+	}
+	return func(id string) string { return tokens.Profile(kinds[id]) }
+}
+
+func (i *issuance) response(g Grant) oauth.TokenResponse {
+	resp := oauth.TokenResponse{
+		AccessToken: i.raw, TokenType: "Bearer",
+		ExpiresIn: i.token.ExpiresAt - i.token.IssuedAt, Scope: strings.Join(i.token.Scopes, " "),
+	}
+	if g.Type() == oauth.TokenExchange {
+		resp.IssuedTokenType = oauth.TypeAccessToken
+	}
+	return resp
+}

@@ -1,0 +1,217 @@
+package grants
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// answer is how a reason of policy is told: the OAuth code at Deputy's own
+// endpoints, the code when a bearer token was used (RFC 6750), and a sentence
+// that says what is missing and who could change it.
+type answer struct {
+	reason string
+	code   string
+	bearer string
+	say    func(t teller, r policies.Reason) string
+}
+
+// answers is ordered: of several reasons, the first in this table gives the
+// code, and every reason with the same code is told.
+var answers = []answer{
+	{policies.CodePolicyError, oauth.ServerError, oauth.ServerError, fixed("Policy gave no valid answer, so nothing was granted. An administrator can find the cause under this decision id.")},
+	{policies.CodeSeatBelt, oauth.ServerError, oauth.ServerError, fixed("Policy granted more than a party has, so nothing was granted. An administrator has been alarmed.")},
+	{"action_unknown", oauth.ServerError, oauth.ServerError, fixed("Policy does not know this action.")},
+	{"operation_unknown", oauth.ServerError, oauth.ServerError, fixed("Policy does not know this operation.")},
+	{"credential_unknown", oauth.UnauthorizedClient, oauth.InvalidToken, fixed("The client is not known to have authenticated.")},
+	{"token_unusable", oauth.InvalidRequest, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("The presented token cannot be used (%s). It must be an access token of this server.", r.Value)
+	}},
+	{"client_unknown", oauth.UnauthorizedClient, oauth.InvalidToken, fixed("The client of this token is unknown.")},
+	{"client_inactive", oauth.UnauthorizedClient, oauth.InvalidToken, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("Client %s is %s. Its owner or an administrator can restore it.", t.name(r.ID), r.Value)
+	}},
+	{"client_expired", oauth.UnauthorizedClient, oauth.InvalidToken, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("Client %s has expired. Its owner or an administrator can extend it.", t.name(r.ID))
+	}},
+	{"client_owner_inactive", oauth.UnauthorizedClient, oauth.InvalidToken, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("Nobody active answers for client %s. An administrator can give it another owner.", t.name(r.ID))
+	}},
+	{"grant_type_not_allowed", oauth.UnauthorizedClient, oauth.InvalidToken, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("Client %s may not use grant_type %s. An administrator can allow it.", t.name(r.ID), r.Value)
+	}},
+	{"token_unexpected", oauth.InvalidRequest, oauth.InvalidToken, fixed("This grant takes no token.")},
+	{"token_expired", oauth.InvalidRequest, oauth.InvalidToken, fixed("The presented token has expired.")},
+	{"token_revoked", oauth.InvalidRequest, oauth.InvalidToken, fixed("The presented token has been revoked.")},
+	{"grant_ended", oauth.InvalidRequest, oauth.InvalidToken, fixed("The grant that the presented token hangs from has ended.")},
+	{"token_audience_inactive", oauth.InvalidRequest, oauth.InvalidToken, fixed("The service the presented token is for is not active.")},
+	{"audience_mismatch", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token is for another audience.")},
+	{"subject_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("The subject of the presented token is unknown.")},
+	{"subject_inactive", oauth.InvalidRequest, oauth.InvalidToken, party("The subject of the presented token, %s, is not active.")},
+	{"subject_expired", oauth.InvalidRequest, oauth.InvalidToken, party("The subject of the presented token, %s, has expired.")},
+	{"subject_owner_inactive", oauth.InvalidRequest, oauth.InvalidToken, party("Nobody active answers for %s, the subject of the presented token.")},
+	{"chain_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("The chain of the presented token is unknown.")},
+	{"actor_unknown", oauth.InvalidRequest, oauth.InvalidToken, party("Actor %s in the token's chain is unknown.")},
+	{"actor_inactive", oauth.InvalidRequest, oauth.InvalidToken, party("Actor %s in the token's chain is not active.")},
+	{"actor_expired", oauth.InvalidRequest, oauth.InvalidToken, party("Actor %s in the token's chain has expired.")},
+	{"actor_owner_inactive", oauth.InvalidRequest, oauth.InvalidToken, party("Nobody active answers for actor %s in the token's chain.")},
+	{"not_entitled", oauth.InvalidRequest, oauth.InvalidToken, party("Client %s neither holds the subject token nor is the service it was sent to.")},
+	{"token_not_own", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token was issued to another client.")},
+	{"actor_token_foreign", oauth.InvalidRequest, oauth.InvalidToken, fixed("The actor token is not a live token of the client's own. The actor is always the authenticated client; leave actor_token out.")},
+	{"chain_circular", oauth.InvalidRequest, oauth.InvalidToken, party("%s is in the token's chain already; no agent appears twice.")},
+	{"chain_too_deep", oauth.InvalidRequest, oauth.InvalidToken, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("The chain would have %s actors, more than %s accepts. An administrator can change its limit.", r.Value, t.name(r.ID))
+	}},
+	{"resource_several", oauth.InvalidTarget, oauth.InvalidToken, fixed("A token is for one resource server; name one.")},
+	{"resource_unknown", oauth.InvalidTarget, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("No resource server is registered as %s. An administrator can register it.", r.Value)
+	}},
+	{"resource_required", oauth.InvalidTarget, oauth.InvalidToken, fixed("Name the resource server the token is for: none of those the client has scopes at fits the request alone.")},
+	{"resource_ambiguous", oauth.InvalidTarget, oauth.InvalidToken, fixed("Several resource servers fit the request; name one with the resource parameter.")},
+	{"resource_inactive", oauth.InvalidTarget, oauth.InvalidToken, party("Resource server %s is not active. An administrator can restore it.")},
+	{"scope_required", oauth.InvalidScope, oauth.InvalidToken, fixed("No scope was requested and the client has no default there.")},
+	{"scope_unknown", oauth.InvalidScope, oauth.InvalidToken, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("%s defines no scope %s.", t.name(r.ID), r.Scope)
+	}},
+	{"insufficient_scope", oauth.InsufficientScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("The token lacks scope %s.", r.Scope)
+	}},
+	{"scope_not_held", oauth.InvalidScope, oauth.InsufficientScope, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("%s %s does not hold scope %s. An administrator can assign a role that has it.", title(r.Party), t.name(r.ID), r.Scope)
+	}},
+	{"scope_not_consented", oauth.InvalidScope, oauth.InsufficientScope, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("%s has not consented to scope %s.", t.name(r.ID), r.Scope)
+	}},
+	{"scope_not_in_parent", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("The subject token does not reach scope %s; no exchange widens a token.", r.Scope)
+	}},
+	{"scope_removed", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("House policy removes scope %s.", r.Scope)
+	}},
+	{"lifetime_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("No lifetime can be given to the token.")},
+	{"lifetime_exhausted", oauth.InvalidRequest, oauth.InvalidToken, fixed("Something the token hangs from ends now.")},
+	{"caller_not_audience", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token is for another service.")},
+	{"nothing_left", oauth.InvalidRequest, oauth.InvalidToken, fixed("Nothing of what the token allowed is held any more.")},
+}
+
+// house is how a reason that only house policy knows is told.
+var house = answer{"", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+	if r.Scope != "" {
+		return fmt.Sprintf("House policy removes scope %s (%s).", r.Scope, r.Code)
+	}
+	return fmt.Sprintf("House policy refuses: %s.", r.Code)
+}}
+
+func fixed(s string) func(teller, policies.Reason) string {
+	return func(teller, policies.Reason) string { return s }
+}
+
+func party(format string) func(teller, policies.Reason) string {
+	return func(t teller, r policies.Reason) string { return fmt.Sprintf(format, t.name(r.ID)) }
+}
+
+func title(party string) string {
+	if party == "" {
+		return "Party"
+	}
+	return strings.ToUpper(party[:1]) + party[1:]
+}
+
+// teller knows names for the ids of a request's own parties, and of no others.
+type teller struct{ names map[string]string }
+
+func newTeller(in policies.Input) teller {
+	t := teller{map[string]string{}}
+	for _, p := range append([]*policies.Fact[policies.Principal]{in.Client, in.Subject}, in.Chain...) {
+		if p != nil {
+			t.names[p.Value.ID] = p.Value.Name
+		}
+	}
+	for _, r := range in.Resources {
+		if r != nil {
+			t.names[r.Value.ID] = r.Value.Name
+		}
+	}
+	return t
+}
+
+func (t teller) name(id string) string {
+	switch name := t.names[id]; {
+	case name != "":
+		return name
+	case id != "":
+		return id
+	default:
+		return "unknown"
+	}
+}
+
+// maxTold bounds how many sentences one description holds.
+const maxTold = 8
+
+// refusal tells a refusing decision as an OAuth error.
+func refusal(in policies.Input, d policies.Decision, decisionID string) *oauth.Error {
+	first, rank := house, len(answers)
+	for _, r := range d.Reasons {
+		if a, at := find(r); at < rank {
+			first, rank = a, at
+		}
+	}
+	bearer := policies.Kind(in.Action) == policies.KindAdmin
+	t := newTeller(in)
+	var told []string
+	for _, r := range d.Reasons {
+		if a, _ := find(r); a.at(bearer) == first.at(bearer) && len(told) < maxTold {
+			if sentence := a.say(t, r); !slices.Contains(told, sentence) {
+				told = append(told, sentence)
+			}
+		}
+	}
+	e := oauth.Errorf(first.at(bearer), "%s", strings.Join(told, " "))
+	e.DecisionID, e.Reason = decisionID, first.reason
+	for _, r := range d.Reasons {
+		if r.Code == "insufficient_scope" {
+			e.Scope = r.Scope
+		}
+	}
+	return e
+}
+
+func (a answer) at(bearer bool) string {
+	if bearer {
+		return a.bearer
+	}
+	return a.code
+}
+
+// find returns the answer to a reason and its rank.
+func find(r policies.Reason) (answer, int) {
+	for i, a := range answers {
+		if a.reason == r.Code {
+			return a, i
+		}
+	}
+	if r.Scope != "" {
+		a := house
+		a.code = oauth.InvalidScope
+		return a, len(answers)
+	}
+	return house, len(answers)
+}
+
+// isRefusal tells a refusal by policy from a failure to come to a decision.
+func isRefusal(err error) bool {
+	var problem *oauth.Error
+	if !errors.As(err, &problem) {
+		return false
+	}
+	switch problem.Code {
+	case oauth.ServerError, oauth.TemporarilyUnavailable, oauth.InvalidClient:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,123 @@
+package grants
+
+import (
+	"encoding/json"
+	"regexp"
+	"time"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// detail is what the ledger keeps of a decision beyond its columns: enough to
+// put the same question again. Large facts are kept once, by digest.
+type detail struct {
+	Call     callDetail        `json:"call"`
+	Input    inputDetail       `json:"input"`
+	Decision policies.Decision `json:"decision"`
+}
+
+type callDetail struct {
+	RequestID string `json:"request_id,omitempty"`
+	IP        string `json:"ip,omitempty"`
+	UserAgent string `json:"user_agent,omitempty"`
+}
+
+type inputDetail struct {
+	V          int                 `json:"v"`
+	Action     string              `json:"action"`
+	Now        int64               `json:"now"`
+	Request    policies.Request    `json:"request"`
+	Credential policies.Credential `json:"credential"`
+	Parent     *policies.Token     `json:"parent,omitempty"`
+	Token      *policies.Token     `json:"token,omitempty"`
+	Consent    *policies.Consent   `json:"consent,omitempty"`
+	// Digests of facts.
+	Client    string   `json:"client,omitempty"`
+	Subject   string   `json:"subject,omitempty"`
+	Chain     []string `json:"chain"`
+	Resources []string `json:"resources"`
+}
+
+// record writes a decision down as the ledger will keep it.
+func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *models.View) *models.Record {
+	in := m.in
+	r := &models.Record{Once: m.once, View: view}
+	kept := inputDetail{
+		V: policies.Version, Action: in.Action, Now: in.Now, Request: in.Request, Credential: in.Credential,
+		Parent: in.Parent, Token: in.Token, Consent: in.Consent,
+		Client: keep(r, in.Client), Subject: keep(r, in.Subject), Chain: keepAll(r, in.Chain), Resources: keepAll(r, in.Resources),
+	}
+	body, err := json.Marshal(detail{Call: seen(call), Input: kept, Decision: d})
+	if err != nil { // claims of house policy are the only part of free shape
+		body, _ = json.Marshal(map[string]string{"error": err.Error()})
+	}
+	r.Entry = models.Entry{
+		ID: models.NewID(models.PrefixDecision), At: e.now().UnixMilli(), Kind: models.KindDecision, Action: in.Action,
+		Outcome: models.OutcomeRefused, ResourceID: d.Resource, SubjectID: d.Subject, Policy: d.Revision.House, Detail: string(body),
+	}
+	if d.Allow {
+		r.Entry.Outcome = models.OutcomeGranted
+	}
+	if in.Client != nil {
+		r.Entry.ClientID = in.Client.Value.ID
+	}
+	for _, t := range []*policies.Token{in.Parent, in.Token} {
+		if t != nil {
+			r.Entry.SubjectID, r.Entry.Txn, r.Entry.GrantID = t.Subject, t.Txn, t.Grant.ID
+		}
+	}
+	if in.Parent != nil {
+		r.Entry.ParentID = in.Parent.ID
+	}
+	if in.Token != nil {
+		r.Entry.TokenID, r.Entry.ResourceID = in.Token.ID, in.Token.Audience.ID
+	}
+	return r
+}
+
+// keep adds a fact to what the record stores and returns its digest.
+func keep[T any](r *models.Record, f *policies.Fact[T]) string {
+	if f == nil {
+		return ""
+	}
+	r.Facts = append(r.Facts, models.FactBody{Digest: f.Digest, Body: string(f.JSON)})
+	return f.Digest
+}
+
+func keepAll[T any](r *models.Record, facts []*policies.Fact[T]) []string {
+	out := make([]string, len(facts))
+	for i, f := range facts {
+		out[i] = keep(r, f)
+	}
+	return out
+}
+
+// clientIDShape is what a client id can look like; anything else a stranger
+// sent as one is not written into the ledger.
+var clientIDShape = regexp.MustCompile(`^(agt|app)_[0-9a-z]{1,40}$`)
+
+// failure is the entry of a request that was refused before any question.
+func failure(call Call, action, clientID string, problem *oauth.Error, now time.Time) *models.Record {
+	if !clientIDShape.MatchString(clientID) {
+		clientID = ""
+	}
+	body, _ := json.Marshal(struct {
+		Call   callDetail `json:"call"`
+		Error  string     `json:"error"`
+		Reason string     `json:"reason"`
+	}{seen(call), problem.Code, problem.Reason})
+	return &models.Record{Entry: models.Entry{
+		ID: models.NewID(models.PrefixDecision), At: now.UnixMilli(), Kind: models.KindFailure, Action: action,
+		Outcome: models.OutcomeRefused, ClientID: clientID, Detail: string(body),
+	}}
+}
+
+func seen(c Call) callDetail {
+	agent := c.UserAgent
+	if len(agent) > 200 {
+		agent = agent[:200]
+	}
+	return callDetail{RequestID: c.RequestID, IP: c.IP, UserAgent: agent}
+}

@@ -1,0 +1,99 @@
+package grants
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// seatBelt verifies that an allowing decision stays within every party. It
+// computes nothing and changes nothing: policy has decided, and this only
+// refuses to believe an impossible answer. It should never fire.
+func seatBelt(in policies.Input, d policies.Decision) error {
+	if !d.Allow || policies.Kind(in.Action) != policies.KindIssue {
+		return nil
+	}
+	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltChain, beltLife} {
+		if err := check(in, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func beltTarget(in policies.Input, d policies.Decision) error {
+	for _, r := range in.Resources {
+		if r.Value.ID == d.Resource && r.Value.Identifier == d.Audience && d.Audience != "" {
+			if len(in.Request.Resources) > 0 && !slices.Contains(in.Request.Resources, d.Audience) {
+				return fmt.Errorf("audience %s was not asked for", d.Audience)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("audience %q is no resource server of this request", d.Audience)
+}
+
+func beltScopes(in policies.Input, d policies.Decision) error {
+	if len(d.Scopes) == 0 {
+		return fmt.Errorf("no scope")
+	}
+	for _, s := range d.Scopes {
+		if len(in.Request.Scopes) > 0 && !slices.Contains(in.Request.Scopes, s) {
+			return fmt.Errorf("scope %s was not requested", s)
+		}
+		if in.Client == nil || in.Client.Value.Scopes[d.Resource][s] == nil {
+			return fmt.Errorf("scope %s is not the client's", s)
+		}
+		if in.Parent == nil {
+			continue
+		}
+		if in.Parent.Scopes[d.Resource][s] == nil {
+			return fmt.Errorf("scope %s is not within the parent token", s)
+		}
+		if in.Subject == nil || in.Subject.Value.Scopes[d.Resource][s] == nil {
+			return fmt.Errorf("scope %s is not the subject's", s)
+		}
+		if in.Subject.Value.Kind == "user" && (in.Consent == nil || !in.Consent.Scopes[s]) {
+			return fmt.Errorf("scope %s was not consented to", s)
+		}
+		for i, id := range in.Parent.Chain {
+			if i >= len(in.Chain) || in.Chain[i] == nil || in.Chain[i].Value.Scopes[d.Resource][s] == nil {
+				return fmt.Errorf("scope %s is not actor %s's", s, id)
+			}
+		}
+	}
+	return nil
+}
+
+func beltChain(in policies.Input, d policies.Decision) error {
+	if len(d.Chain) > policies.Ceiling {
+		return fmt.Errorf("chain of %d actors", len(d.Chain))
+	}
+	if in.Parent == nil {
+		if len(d.Chain) != 0 || d.Subject != in.Client.Value.ID {
+			return fmt.Errorf("a token of the client's own speaks for %s through %v", d.Subject, d.Chain)
+		}
+		return nil
+	}
+	if d.Subject != in.Parent.Subject {
+		return fmt.Errorf("the subject changed to %s", d.Subject)
+	}
+	if len(d.Chain) == 0 || d.Chain[0] != in.Client.Value.ID {
+		return fmt.Errorf("the client is not the current actor of %v", d.Chain)
+	}
+	if slices.Equal(d.Chain, in.Parent.Chain) || slices.Equal(d.Chain[1:], in.Parent.Chain) {
+		return nil
+	}
+	return fmt.Errorf("chain %v does not continue %v", d.Chain, in.Parent.Chain)
+}
+
+func beltLife(in policies.Input, d policies.Decision) error {
+	if d.TTL < 1 {
+		return fmt.Errorf("lifetime of %d seconds", d.TTL)
+	}
+	if in.Parent != nil && in.Now+d.TTL > in.Parent.Expires {
+		return fmt.Errorf("the token would outlive its parent by %d seconds", in.Now+d.TTL-in.Parent.Expires)
+	}
+	return nil
+}

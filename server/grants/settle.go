@@ -1,0 +1,108 @@
+package grants
+
+import (
+	"context"
+	"errors"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// matter is one question with what is to be done about the answer.
+type matter struct {
+	in         policies.Input
+	once       *models.Once
+	credential string // id of the credential that was used
+	// carryOut does what an allowing decision says and adds it to the record.
+	// Nothing it makes leaves before the record is durable.
+	carryOut func(policies.Decision, *models.Record) error
+}
+
+// attempts bounds how often one request is decided again because its facts
+// changed while it was being answered.
+const attempts = 5
+
+// settle is the one way from a question to an answer that leaves: facts,
+// decision, seat belt, carrying out, record. ask is called again, on fresh
+// facts, whenever what it had seen was changed before the record was written.
+func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID string, ask func(*facts) (*matter, error)) error {
+	for range attempts {
+		m, record, refusal, err := e.once(ctx, call, action, clientID, ask)
+		if err != nil {
+			return err
+		}
+		err = e.store.Append(ctx, record)
+		switch {
+		case err == nil && refusal == nil:
+			e.used.note(m.credential, m.in.Now)
+			return nil
+		case err == nil:
+			return refusal
+		case errors.Is(err, models.ErrUsed):
+			return e.Refuse(ctx, call, action, clientID, oauth.BadClient("assertion_replayed"))
+		case !errors.Is(err, models.ErrStale):
+			return unavailable(err)
+		}
+		if err := e.store.Refresh(ctx); err != nil {
+			return unavailable(err)
+		}
+	}
+	return unavailable(models.ErrStale)
+}
+
+// once asks and answers one time.
+func (e *Endpoint) once(ctx context.Context, call Call, action, clientID string, ask func(*facts) (*matter, error)) (*matter, *models.Record, *oauth.Error, error) {
+	view, err := e.store.View(ctx)
+	if err != nil {
+		return nil, nil, nil, unavailable(err)
+	}
+	m, err := ask(&facts{view: view, keys: e.keys, now: e.now().Unix()})
+	if err != nil {
+		return nil, nil, nil, e.Refuse(ctx, call, action, clientID, err)
+	}
+	d, err := e.policy.Decide(ctx, m.in)
+	if err != nil {
+		e.alarm("policy did not answer", m.in.Action, err)
+	}
+	if err := seatBelt(m.in, d); err != nil {
+		e.alarm("seat belt: policy granted more than a party has", m.in.Action, err)
+		d = policies.Decision{Revision: d.Revision, Reasons: []policies.Reason{{Code: policies.CodeSeatBelt, Value: err.Error()}}}
+	}
+	record := e.record(call, m, d, view)
+	if !d.Allow {
+		return m, record, refusal(m.in, d, record.Entry.ID), nil
+	}
+	if err := m.carryOut(d, record); err != nil {
+		return nil, nil, nil, oauth.Errorf(oauth.ServerError, "The token could not be made.").Because(err)
+	}
+	return m, record, nil, nil
+}
+
+func (e *Endpoint) alarm(what, action string, err error) {
+	e.alarms.Add(1)
+	e.log.Error(what, "alarm", true, "action", action, "error", err)
+}
+
+// Refuse records a request that never came to a question: it could not be read,
+// or nobody knows who sent it. It returns what the client is told. If not even
+// the refusal can be recorded, that is what the client hears.
+func (e *Endpoint) Refuse(ctx context.Context, call Call, action, clientID string, err error) *oauth.Error {
+	var problem *oauth.Error
+	if !errors.As(err, &problem) {
+		return unavailable(err)
+	}
+	record := failure(call, action, clientID, problem, e.now())
+	if err := e.store.Append(ctx, record); err != nil {
+		return unavailable(err)
+	}
+	told := *problem
+	told.DecisionID = record.Entry.ID
+	return &told
+}
+
+// unavailable is a fault on our side. It is never reported as anything that
+// makes a client throw its credentials or tokens away.
+func unavailable(err error) *oauth.Error {
+	return oauth.Errorf(oauth.TemporarilyUnavailable, "Try again in a moment.").Because(err)
+}

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// token is the token endpoint: RFC 6749 section 3.2, RFC 8693, RFC 8707.
+func (s *Server) token(c *gin.Context) {
+	req, problem := oauth.ParseTokenRequest(c.Request)
+	if problem != nil {
+		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), "token", req.Client.ID, problem))
+		return
+	}
+	resp, err := s.Endpoint.Token(c.Request.Context(), call(c), req)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	noStore(c)
+	c.JSON(http.StatusOK, resp)
+}
+
+// introspect is RFC 7662.
+func (s *Server) introspect(c *gin.Context) {
+	q, problem := oauth.ParseTokenQuery(c.Request)
+	if problem != nil {
+		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), "introspect", q.Client.ID, problem))
+		return
+	}
+	answer, err := s.Endpoint.Introspect(c.Request.Context(), call(c), q)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	noStore(c)
+	c.JSON(http.StatusOK, answer)
+}
+
+// revoke is RFC 7009.
+func (s *Server) revoke(c *gin.Context) {
+	q, problem := oauth.ParseTokenQuery(c.Request)
+	if problem != nil {
+		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), "revoke", q.Client.ID, problem))
+		return
+	}
+	if err := s.Endpoint.Revoke(c.Request.Context(), call(c), q); err != nil {
+		s.fail(c, err)
+		return
+	}
+	noStore(c)
+	c.Status(http.StatusOK)
+}

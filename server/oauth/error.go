@@ -1,0 +1,96 @@
+// Package oauth holds the words of the protocol: requests, responses, errors
+// and metadata as the RFCs write them. It decides nothing and imports nothing
+// of ours.
+package oauth
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Error codes of RFC 6749 section 5.2, RFC 8693, RFC 8707 and RFC 6750.
+const (
+	InvalidRequest         = "invalid_request"
+	InvalidClient          = "invalid_client"
+	InvalidGrant           = "invalid_grant"
+	InvalidScope           = "invalid_scope"
+	InvalidTarget          = "invalid_target"
+	InvalidToken           = "invalid_token"
+	InsufficientScope      = "insufficient_scope"
+	UnauthorizedClient     = "unauthorized_client"
+	UnsupportedGrantType   = "unsupported_grant_type"
+	UnsupportedTokenType   = "unsupported_token_type"
+	AccessDenied           = "access_denied"
+	ServerError            = "server_error"
+	TemporarilyUnavailable = "temporarily_unavailable"
+)
+
+// Error is an OAuth error response. Its cause stays inside: it is for the log.
+type Error struct {
+	Code        string
+	Description string
+	DecisionID  string // names the ledger entry, for whoever may read it
+	Reason      string // machine-readable code, for the ledger
+	Scope       string // for insufficient_scope
+	cause       error
+}
+
+// Errorf makes an error with a description for the client. Characters that RFC
+// 6749 does not allow in error_description are replaced.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Description: Clean(fmt.Sprintf(format, args...))}
+}
+
+// Because attaches what really happened, for the log only.
+func (e *Error) Because(cause error) *Error {
+	with := *e
+	with.cause = cause
+	return &with
+}
+
+// Named gives the reason code under which the ledger keeps the refusal.
+func (e *Error) Named(reason string) *Error {
+	with := *e
+	with.Reason = reason
+	return &with
+}
+
+func (e *Error) Error() string {
+	if e.cause != nil {
+		return e.Code + ": " + e.Description + ": " + e.cause.Error()
+	}
+	return e.Code + ": " + e.Description
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Status is the HTTP status of the error.
+func (e *Error) Status() int {
+	switch e.Code {
+	case InvalidClient, InvalidToken:
+		return http.StatusUnauthorized
+	case InsufficientScope:
+		return http.StatusForbidden
+	case ServerError:
+		return http.StatusInternalServerError
+	case TemporarilyUnavailable:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// Clean keeps a description within the characters of RFC 6749 section 5.2.
+func Clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < ' ' || r > '~' || r == '\\':
+			return '?'
+		}
+		return r
+	}, s)
+}

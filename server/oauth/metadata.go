@@ -1,0 +1,58 @@
+package oauth
+
+// Metadata is the authorization server's description of itself: RFC 8414, and
+// the same document as OpenID Connect Discovery reads it. Nothing in it is ever
+// null: what does not apply is left out.
+type Metadata struct {
+	Issuer                            string   `json:"issuer"`
+	TokenEndpoint                     string   `json:"token_endpoint"`
+	JWKSURI                           string   `json:"jwks_uri"`
+	IntrospectionEndpoint             string   `json:"introspection_endpoint"`
+	RevocationEndpoint                string   `json:"revocation_endpoint"`
+	GrantTypesSupported               []string `json:"grant_types_supported"`
+	ResponseTypesSupported            []string `json:"response_types_supported"`
+	TokenEndpointAuthMethods          []string `json:"token_endpoint_auth_methods_supported"`
+	TokenEndpointAuthSigningAlgs      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionEndpointAuthMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionEndpointAuthSignAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationEndpointAuthMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationEndpointAuthSigningAlgs []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	ScopesSupported                   []string `json:"scopes_supported,omitempty"`
+	SubjectTypesSupported             []string `json:"subject_types_supported,omitempty"`
+	IDTokenSigningAlgs                []string `json:"id_token_signing_alg_values_supported,omitempty"`
+	ServiceDocumentation              string   `json:"service_documentation,omitempty"`
+}
+
+// AssertionAlgs are the algorithms a client may sign an assertion with: only
+// asymmetric ones, and none that is not pinned by its registered key.
+func AssertionAlgs() []string {
+	return []string{"ES256", "ES384", "EdDSA", "RS256", "PS256"}
+}
+
+// NewMetadata describes a server at issuer (no trailing slash). openID adds the
+// fields OpenID Connect Discovery requires.
+func NewMetadata(issuer string, openID bool) Metadata {
+	m := Metadata{
+		Issuer: issuer, TokenEndpoint: issuer + "/oauth2/token", JWKSURI: issuer + "/oauth2/jwks",
+		IntrospectionEndpoint: issuer + "/oauth2/introspect", RevocationEndpoint: issuer + "/oauth2/revoke",
+		GrantTypesSupported:      []string{ClientCredentials, TokenExchange},
+		ResponseTypesSupported:   []string{}, // no authorization endpoint yet
+		TokenEndpointAuthMethods: AuthMethods(), TokenEndpointAuthSigningAlgs: AssertionAlgs(),
+		IntrospectionEndpointAuthMethods: AuthMethods(), IntrospectionEndpointAuthSignAlgs: AssertionAlgs(),
+		RevocationEndpointAuthMethods: AuthMethods(), RevocationEndpointAuthSigningAlgs: AssertionAlgs(),
+	}
+	if openID {
+		m.SubjectTypesSupported, m.IDTokenSigningAlgs = []string{"public"}, []string{"ES256"}
+	}
+	return m
+}
+
+// ResourceMetadata describes a protected resource (RFC 9728).
+type ResourceMetadata struct {
+	Resource             string   `json:"resource"`
+	AuthorizationServers []string `json:"authorization_servers"`
+	JWKSURI              string   `json:"jwks_uri,omitempty"`
+	ScopesSupported      []string `json:"scopes_supported"`
+	BearerMethods        []string `json:"bearer_methods_supported"`
+	ResourceName         string   `json:"resource_name"`
+}

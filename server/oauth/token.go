@@ -1,0 +1,171 @@
+package oauth
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Grant types.
+const (
+	ClientCredentials = "client_credentials"
+	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
+// Token types of RFC 8693 section 3.
+const (
+	TypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+	TypeJWT         = "urn:ietf:params:oauth:token-type:jwt"
+)
+
+// TokenRequest is a request to the token endpoint, read and checked for syntax.
+type TokenRequest struct {
+	GrantType string
+	Client    ClientAuth
+	Scopes    []string // as sent, without repetitions
+	Resources []string // RFC 8707 resource and RFC 8693 audience, as sent
+
+	SubjectToken       string
+	SubjectTokenType   string
+	ActorToken         string
+	ActorTokenType     string
+	RequestedTokenType string
+}
+
+// TokenResponse is the answer of RFC 6749 section 5.1 and RFC 8693 section 2.2.1.
+type TokenResponse struct {
+	AccessToken     string `json:"access_token"`
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
+	TokenType       string `json:"token_type"`
+	ExpiresIn       int64  `json:"expires_in"` // seconds
+	Scope           string `json:"scope"`
+}
+
+// exchangeOnly parameters mean something to token exchange alone. Elsewhere they
+// are refused, not ignored: whoever sends one believes that it binds the token.
+var exchangeOnly = []string{"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type", "requested_subject"}
+
+// ParseTokenRequest is the only reader of token requests. On an error it returns
+// what it had understood so far, for the ledger.
+func ParseTokenRequest(r *http.Request) (TokenRequest, *Error) {
+	f, problem := ReadForm(r)
+	if problem != nil {
+		return TokenRequest{}, problem
+	}
+	req := TokenRequest{
+		GrantType: f.Get("grant_type"), Resources: slices.Concat(f.All("resource"), f.All("audience")),
+		SubjectToken: f.Get("subject_token"), SubjectTokenType: f.Get("subject_token_type"),
+		ActorToken: f.Get("actor_token"), ActorTokenType: f.Get("actor_token_type"),
+		RequestedTokenType: f.Get("requested_token_type"),
+	}
+	if req.Client, problem = ReadClient(r, f); problem != nil {
+		return req, problem
+	}
+	if req.GrantType == "" {
+		return req, Errorf(InvalidRequest, "grant_type is missing.").Named("grant_type_missing")
+	}
+	if req.Scopes, problem = ParseScope(f.Get("scope")); problem != nil {
+		return req, problem
+	}
+	if len(req.Resources) > 16 {
+		return req, Errorf(InvalidTarget, "Too many resources; a token is for one.").Named("too_large")
+	}
+	if req.GrantType == TokenExchange {
+		return req, checkExchange(req, f)
+	}
+	if name, sent := f.Any(exchangeOnly...); sent {
+		return req, Errorf(InvalidRequest, "Parameter %s has no meaning with grant_type %s.", name, short(req.GrantType)).Named("misplaced_parameter")
+	}
+	return req, nil
+}
+
+// checkExchange is RFC 8693 section 2.1.
+func checkExchange(req TokenRequest, f Form) *Error {
+	switch {
+	case f.Get("requested_subject") != "":
+		return Errorf(InvalidRequest, "requested_subject is not supported: the subject is the subject token's.").Named("misplaced_parameter")
+	case req.SubjectToken == "":
+		return Errorf(InvalidRequest, "subject_token is missing.").Named("subject_token_missing")
+	case req.SubjectTokenType != TypeAccessToken:
+		return Errorf(InvalidRequest, "subject_token_type must be %s: only access tokens are exchanged.", TypeAccessToken).Named("subject_token_type")
+	case (req.ActorToken == "") != (req.ActorTokenType == ""):
+		return Errorf(InvalidRequest, "actor_token and actor_token_type belong together.").Named("actor_token_type")
+	case req.ActorToken != "" && req.ActorTokenType != TypeAccessToken:
+		return Errorf(InvalidRequest, "actor_token_type must be %s.", TypeAccessToken).Named("actor_token_type")
+	case req.RequestedTokenType != "" && req.RequestedTokenType != TypeAccessToken && req.RequestedTokenType != TypeJWT:
+		return Errorf(InvalidRequest, "requested_token_type must be %s.", TypeAccessToken).Named("requested_token_type")
+	}
+	return nil
+}
+
+// MaxScopes in one request.
+const MaxScopes = 200
+
+// ParseScope splits a scope parameter (RFC 6749 section 3.3), dropping repetitions.
+func ParseScope(s string) ([]string, *Error) {
+	out := []string{}
+	for _, token := range strings.Split(s, " ") {
+		if token == "" || slices.Contains(out, token) {
+			continue
+		}
+		if len(token) > 128 || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+			return nil, Errorf(InvalidScope, "scope holds a character that no scope has, or a name of more than 128 characters.").Named("scope_malformed")
+		}
+		if len(out) == MaxScopes {
+			return nil, Errorf(InvalidScope, "More than %d scopes.", MaxScopes).Named("too_large")
+		}
+		out = append(out, token)
+	}
+	return out, nil
+}
+
+// TokenQuery is a request of introspection (RFC 7662 section 2.1) or revocation
+// (RFC 7009 section 2.1).
+type TokenQuery struct {
+	Client ClientAuth
+	Token  string
+	Hint   string
+}
+
+// ParseTokenQuery reads either.
+func ParseTokenQuery(r *http.Request) (TokenQuery, *Error) {
+	f, problem := ReadForm(r)
+	if problem != nil {
+		return TokenQuery{}, problem
+	}
+	q := TokenQuery{Token: f.Get("token"), Hint: f.Get("token_type_hint")}
+	if q.Client, problem = ReadClient(r, f); problem != nil {
+		return q, problem
+	}
+	if q.Token == "" {
+		return q, Errorf(InvalidRequest, "token is missing.").Named("token_missing")
+	}
+	return q, nil
+}
+
+// Act is the actor claim of RFC 8693 section 4.1, the current actor outermost.
+type Act struct {
+	Subject string `json:"sub"`
+	Profile string `json:"sub_profile,omitempty"`
+	Act     *Act   `json:"act,omitempty"`
+}
+
+// Introspection is the answer of RFC 7662 section 2.2. All but Active is left
+// out of an inactive one.
+type Introspection struct {
+	Active        bool   `json:"active"`
+	Issuer        string `json:"iss,omitempty"`
+	Subject       string `json:"sub,omitempty"`
+	SubProfile    string `json:"sub_profile,omitempty"`
+	Audience      string `json:"aud,omitempty"`
+	ClientID      string `json:"client_id,omitempty"`
+	ClientProfile string `json:"client_profile,omitempty"`
+	Scope         string `json:"scope,omitempty"`
+	TokenType     string `json:"token_type,omitempty"`
+	ID            string `json:"jti,omitempty"`
+	Txn           string `json:"txn,omitempty"`
+	GrantID       string `json:"gid,omitempty"`
+	IssuedAt      int64  `json:"iat,omitempty"`
+	Expires       int64  `json:"exp,omitempty"`
+	Act           *Act   `json:"act,omitempty"`
+}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"net"
+	"net/http"
+
+	"context"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/deputyauth/deputy/server/api"
+)
+
+// routes lists every route there is.
+func (s *Server) routes() {
+	r := s.engine
+	r.Use(s.recovered, s.identified, hardened)
+	r.NoRoute(s.notFound)
+	r.NoMethod(s.wrongMethod)
+
+	r.GET("/healthz", s.healthz)
+	r.GET("/readyz", s.readyz)
+
+	root := r.Group(s.base)
+	root.GET("/", s.index)
+	root.GET("/pages.css", s.css)
+
+	// Open to browsers of any origin: nothing here goes by cookies.
+	open := r.Group("", anyOrigin)
+	discovery := map[string]gin.HandlerFunc{
+		"/.well-known/oauth-authorization-server" + s.base:           s.oauthMetadata,
+		"/.well-known/openid-configuration" + s.base:                 s.openIDMetadata,
+		s.base + "/.well-known/openid-configuration":                 s.openIDMetadata,
+		"/.well-known/oauth-protected-resource" + s.base + "/api/v1": s.resourceMetadata,
+		s.base + "/oauth2/jwks":                                      s.jwks,
+	}
+	for path, handler := range discovery {
+		open.GET(path, handler)
+		open.OPTIONS(path, preflight)
+	}
+	endpoints := map[string]gin.HandlerFunc{
+		s.base + "/oauth2/token":      s.token,
+		s.base + "/oauth2/introspect": s.introspect,
+		s.base + "/oauth2/revoke":     s.revoke,
+	}
+	for path, handler := range endpoints {
+		open.POST(path, handler)
+		open.OPTIONS(path, preflight)
+	}
+
+	api.Register(root, api.Config{
+		Issuer: s.Issuer, Endpoint: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Call: call, Log: s.Log,
+	})
+}
+
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", addr)
+}
+
+func (s *Server) index(c *gin.Context) {
+	c.Header("Content-Type", "text/html; charset=utf-8")
+	c.Status(http.StatusOK)
+	if err := s.pages.ExecuteTemplate(c.Writer, "index.html", gin.H{"Issuer": s.Issuer, "Base": s.base}); err != nil {
+		s.Log.Error("page not written", "error", err)
+	}
+}

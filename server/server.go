@@ -1,0 +1,126 @@
+// Package server is the HTTP surface: Gin, routes, handlers of a few lines, and
+// the one writer of errors. It decides nothing.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/api"
+	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/web"
+)
+
+// Config of a Server; every field is required but TrustedProxies.
+type Config struct {
+	Issuer         string // absolute URL without trailing slash or fragment
+	Store          *models.Store
+	Endpoint       *grants.Endpoint
+	Keys           *tokens.Keyring
+	Policy         func() api.PolicyStatus
+	TrustedProxies []string // whose X-Forwarded-For is believed
+	Log            *slog.Logger
+}
+
+// Server answers HTTP.
+type Server struct {
+	Config
+	base   string // path of the issuer, "" if it has none
+	pages  *template.Template
+	engine *gin.Engine
+}
+
+// New builds the server and its routes.
+func New(c Config) (*Server, error) {
+	u, err := CheckIssuer(c.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := web.Pages()
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	gin.SetMode(gin.ReleaseMode)
+	s := &Server{Config: c, base: u.Path, pages: pages, engine: gin.New()}
+	s.engine.HandleMethodNotAllowed = true
+	s.engine.RedirectTrailingSlash = false // metadata must never redirect
+	s.engine.UseRawPath, s.engine.UnescapePathValues = true, true
+	if err := s.engine.SetTrustedProxies(c.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	s.routes()
+	return s, nil
+}
+
+// CheckIssuer holds an issuer to RFC 8414 section 2; http is for loopback only.
+func CheckIssuer(issuer string) (*url.URL, error) {
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil:
+		return nil, fmt.Errorf("issuer %q is not an absolute URL", issuer)
+	case u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(issuer, "/") || strings.HasSuffix(issuer, "?") || strings.HasSuffix(issuer, "#"):
+		return nil, fmt.Errorf("issuer %q must have no query, fragment or trailing slash", issuer)
+	case u.Scheme != "https" && (u.Scheme != "http" || !Loopback(u.Hostname())):
+		return nil, fmt.Errorf("issuer %q must be https; http is for loopback addresses only", issuer)
+	}
+	return u, nil
+}
+
+// Loopback reports whether host can only be this machine.
+func Loopback(host string) bool {
+	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+}
+
+// APIIdentifier is the audience of Deputy's own API.
+func APIIdentifier(issuer string) string { return issuer + "/api/v1" }
+
+// Handler is the server as a handler.
+func (s *Server) Handler() http.Handler { return s.engine }
+
+// Bounds of one connection.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 15 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 32 << 10
+	drain         = 25 * time.Second
+)
+
+// Serve answers on addr until ctx ends, then lets what is in flight finish.
+// ready is called with the address it listens on.
+func (s *Server) Serve(ctx context.Context, addr string, ready func(addr string)) error {
+	listener, err := listen(ctx, addr)
+	if err != nil {
+		return err
+	}
+	h := &http.Server{
+		Handler: s.engine, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- h.Serve(listener) }()
+	ready(listener.Addr().String())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := h.Shutdown(grace); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("shut down: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package tokens
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/deputyauth/deputy/models"
+)
+
+// Overlap is how long a retired key stays published: the longest life of a token, in seconds.
+const Overlap = 86400
+
+// Keyring holds the signing keys, unsealed, and renews itself from the database.
+type Keyring struct {
+	issuer string
+	store  *models.Store
+	master MasterKey
+	now    func() time.Time
+	log    *slog.Logger
+
+	ring atomic.Pointer[ring]
+	mu   sync.Mutex // one reload at a time
+	last time.Time
+}
+
+type ring struct {
+	keys  []*key // oldest first
+	byID  map[string]*key
+	jwks  []byte
+	notes note.Signer
+}
+
+type key struct {
+	models.SigningKey
+	private *ecdsa.PrivateKey
+}
+
+// NewKeyring unseals the keys of the database, making the first ones if there
+// are none. It fails if the master key is not the one they were sealed under.
+func NewKeyring(ctx context.Context, issuer string, store *models.Store, master MasterKey, now func() time.Time, log *slog.Logger) (*Keyring, error) {
+	k := &Keyring{issuer: issuer, store: store, master: master, now: now, log: log}
+	by := models.By{System: "start"}
+	if err := k.add(ctx, by, 0, true); err != nil {
+		return nil, fmt.Errorf("first signing key: %w", err)
+	}
+	if err := k.addLedgerKey(ctx, by); err != nil {
+		return nil, fmt.Errorf("first ledger key: %w", err)
+	}
+	return k, k.Reload(ctx)
+}
+
+// Rotate makes the next signing key. It is published at once and signs after
+// lead seconds, so that services have it before they meet it; the old one is
+// published until the last of its tokens has expired.
+func (k *Keyring) Rotate(ctx context.Context, by models.By, lead int64) (*models.SigningKey, error) {
+	next, err := k.newTokenKey(lead)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.store.AddSigningKey(ctx, by, next, Overlap, false); err != nil {
+		return nil, err
+	}
+	return next, k.Reload(ctx)
+}
+
+func (k *Keyring) add(ctx context.Context, by models.By, lead int64, onlyIfNone bool) error {
+	next, err := k.newTokenKey(lead)
+	if err != nil {
+		return err
+	}
+	return k.store.AddSigningKey(ctx, by, next, Overlap, onlyIfNone)
+}
+
+func (k *Keyring) newTokenKey(lead int64) (*models.SigningKey, error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("generate key: %w", err)
+	}
+	id := models.NewID(models.PrefixKey)
+	public, err := json.Marshal(jose.JSONWebKey{Key: private.Public(), KeyID: id, Algorithm: "ES256", Use: "sig"})
+	if err != nil {
+		return nil, fmt.Errorf("encode key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, fmt.Errorf("encode key: %w", err)
+	}
+	return &models.SigningKey{
+		ID: id, Purpose: models.KeyForTokens, Alg: "ES256", PublicJWK: string(public),
+		Sealed: k.master.Seal(id, der), ActiveAt: k.now().Unix() + lead,
+	}, nil
+}
+
+// addLedgerKey makes the Ed25519 key that signs tree heads (sumdb/note).
+func (k *Keyring) addLedgerKey(ctx context.Context, by models.By) error {
+	private, public, err := note.GenerateKey(rand.Reader, "deputy-ledger")
+	if err != nil {
+		return err
+	}
+	id := models.NewID(models.PrefixKey)
+	return k.store.AddSigningKey(ctx, by, &models.SigningKey{
+		ID: id, Purpose: models.KeyForLedger, Alg: "Ed25519", PublicJWK: public,
+		Sealed: k.master.Seal(id, []byte(private)), ActiveAt: k.now().Unix(),
+	}, Overlap, true)
+}
+
+// Reload reads the keys of the database anew.
+func (k *Keyring) Reload(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rows, err := k.store.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	next := &ring{byID: map[string]*key{}}
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, row := range rows {
+		plain, err := k.master.Open(row.ID, row.Sealed)
+		if err != nil {
+			return err
+		}
+		if row.Purpose == models.KeyForLedger {
+			if next.notes, err = note.NewSigner(string(plain)); err != nil {
+				return fmt.Errorf("ledger key %s: %w", row.ID, err)
+			}
+			continue
+		}
+		one, err := unsealed(row, plain)
+		if err != nil {
+			return err
+		}
+		next.keys, next.byID[row.ID] = append(next.keys, one), one
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: one.private.Public(), KeyID: row.ID, Algorithm: row.Alg, Use: "sig"})
+	}
+	if next.jwks, err = json.Marshal(set); err != nil {
+		return fmt.Errorf("encode key set: %w", err)
+	}
+	k.ring.Store(next)
+	k.last = k.now()
+	return nil
+}
+
+func unsealed(row models.SigningKey, plain []byte) (*key, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(plain)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", row.ID, err)
+	}
+	private, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("signing key %s: not an ECDSA key", row.ID)
+	}
+	return &key{SigningKey: row, private: private}, nil
+}
+
+// Follow reloads the keys now and then, until ctx ends, so that a rotation on
+// one replica reaches the others.
+func (k *Keyring) Follow(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := k.Reload(ctx); err != nil && ctx.Err() == nil {
+				k.log.Error("signing keys not reloaded", "error", err)
+			}
+		}
+	}
+}
+
+// JWKS is the published key set (RFC 7517).
+func (k *Keyring) JWKS() []byte { return k.ring.Load().jwks }
+
+// LedgerSigner signs tree heads.
+func (k *Keyring) LedgerSigner() note.Signer { return k.ring.Load().notes }
+
+// errNoKey: no key is active, so nothing can be signed.
+var errNoKey = errors.New("no signing key is active")
+
+// Sign writes the claims as a JWT of RFC 9068 (typ at+jwt).
+func (k *Keyring) Sign(c Claims) (string, error) {
+	now := k.now().Unix()
+	var use *key
+	for _, one := range k.ring.Load().keys {
+		if one.ActiveAt <= now && now < one.ExpiresAt {
+			use = one // the youngest that is active
+		}
+	}
+	if use == nil {
+		return "", errNoKey
+	}
+	c.Issuer = k.issuer
+	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
+	t.Header["typ"], t.Header["kid"] = "at+jwt", use.ID
+	signed, err := t.SignedString(crypto.PrivateKey(use.private))
+	if err != nil {
+		return "", fmt.Errorf("sign token: %w", err)
+	}
+	return signed, nil
+}

@@ -1,0 +1,107 @@
+package tokens
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// maxToken bounds what is parsed at all, in bytes.
+const maxToken = 16 << 10
+
+// Problem says why a token could not be read. It is a fact for policy and the
+// ledger, and safe to show.
+type Problem string
+
+// What can be wrong with a token before anybody asks whether it is live.
+const (
+	Malformed    Problem = "malformed"
+	WrongType    Problem = "wrong_type"
+	UnknownKey   Problem = "unknown_key"
+	BadSignature Problem = "bad_signature"
+	Foreign      Problem = "foreign_issuer"
+	Unknown      Problem = "unknown_token"
+)
+
+func (p Problem) Error() string { return string(p) }
+
+// Verify reads an access token of ours: its type, key, algorithm, signature,
+// issuer and shape. Whether it is expired or revoked is for policy to say.
+func (k *Keyring) Verify(ctx context.Context, raw string) (*Claims, error) {
+	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
+		return nil, Malformed
+	}
+	var claims Claims
+	parser := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding())
+	_, err := parser.ParseWithClaims(raw, &claims, func(t *jwt.Token) (any, error) { return k.keyFor(ctx, t) })
+	var problem Problem
+	switch {
+	case errors.As(err, &problem):
+		return nil, problem
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return nil, Malformed
+	case err != nil:
+		return nil, BadSignature
+	case claims.Issuer != k.issuer:
+		return nil, Foreign
+	case !claims.complete():
+		return nil, Malformed
+	}
+	return &claims, nil
+}
+
+// keyFor checks the header and finds the key. The algorithm is the key's, never
+// the header's choice; keys inside the header are not even looked at.
+func (k *Keyring) keyFor(ctx context.Context, t *jwt.Token) (*ecdsa.PublicKey, error) {
+	typ, _ := t.Header["typ"].(string)
+	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	if typ != "at+jwt" {
+		return nil, WrongType
+	}
+	if _, critical := t.Header["crit"]; critical {
+		return nil, Malformed
+	}
+	kid, _ := t.Header["kid"].(string)
+	one := k.ring.Load().byID[kid]
+	if one == nil && strings.HasPrefix(kid, "key_") && k.mayReload() {
+		if err := k.Reload(ctx); err == nil {
+			one = k.ring.Load().byID[kid]
+		}
+	}
+	if one == nil || one.Alg != t.Method.Alg() {
+		return nil, UnknownKey
+	}
+	return &one.private.PublicKey, nil
+}
+
+// mayReload lets an unknown key cause one look at the database a second: another
+// replica may have rotated, but made-up keys must not load the database.
+func (k *Keyring) mayReload() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.now().Sub(k.last) > time.Second
+}
+
+// Peek reads a token's claims without checking anything, for printing.
+func Peek(raw string) (header, claims map[string]any, err error) {
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 {
+		return nil, nil, Malformed
+	}
+	for i, into := range []*map[string]any{&header, &claims} {
+		body, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err != nil {
+			return nil, nil, Malformed
+		}
+		if err := json.Unmarshal(body, into); err != nil {
+			return nil, nil, Malformed
+		}
+	}
+	return header, claims, nil
+}

@@ -1,0 +1,155 @@
+// Package harness runs the whole server in process, on either database, with a
+// clock that tests can move, and builds the small worlds tests play in.
+package harness
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/bundles"
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/server"
+	"github.com/deputyauth/deputy/server/api"
+	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+// Dialects are the databases every test of behaviour runs on.
+var Dialects = []string{"sqlite", "postgres"}
+
+// Clock is the real clock, moved.
+type Clock struct{ offset atomic.Int64 }
+
+// Now is the moved time.
+func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+
+// Advance moves the clock forward.
+func (c *Clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
+
+// Server is a running Deputy.
+type Server struct {
+	TB       testing.TB
+	URL      string // the issuer
+	Store    *models.Store
+	Keys     *tokens.Keyring
+	Engine   *bundles.Engine
+	Endpoint *grants.Endpoint
+	Clock    *Clock
+	master   tokens.MasterKey
+}
+
+// Options of New; the zero value is the shipped policy.
+type Options struct {
+	House fs.FS                               // house policy
+	Floor fs.FS                               // a sabotaged floor
+	Wrap  func(grants.Decider) grants.Decider // a sabotaged engine
+}
+
+// New starts a server on a fresh database.
+func New(tb testing.TB, dialect string, o Options) *Server {
+	tb.Helper()
+	ctx := context.Background()
+	s := &Server{TB: tb, Clock: &Clock{}}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	opts := models.Options{Now: s.Clock.Now, Log: log}
+	if dialect == "postgres" {
+		opts.URL = modelstest.Postgres(tb)
+	} else {
+		opts.Dir = tb.TempDir()
+	}
+	var err error
+	s.Store, err = models.Open(opts)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = s.Store.Close() })
+	require.NoError(tb, s.Store.Migrate(ctx))
+
+	web := httptest.NewUnstartedServer(nil)
+	s.URL = "http://" + web.Listener.Addr().String()
+	require.NoError(tb, s.Store.EnsureSelf(ctx, server.APIIdentifier(s.URL)))
+	s.master, err = tokens.NewMasterKey(tokens.GenerateMasterKey())
+	require.NoError(tb, err)
+	s.Keys, err = tokens.NewKeyring(ctx, s.URL, s.Store, s.master, s.Clock.Now, log)
+	require.NoError(tb, err)
+	s.Engine = engine(tb, o)
+	var policy grants.Decider = s.Engine
+	if o.Wrap != nil {
+		policy = o.Wrap(policy)
+	}
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Keys: s.Keys, Now: s.Clock.Now, Log: log})
+	srv, err := server.New(server.Config{
+		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, Keys: s.Keys, Log: log,
+		Policy: func() api.PolicyStatus { return api.PolicyStatus(s.Engine.Status()) },
+	})
+	require.NoError(tb, err)
+	web.Config.Handler = srv.Handler()
+	web.Start()
+	tb.Cleanup(web.Close)
+	return s
+}
+
+// shipped is the engine of tests that change no policy: compiled once.
+var shipped = sync.OnceValues(func() (*bundles.Engine, error) {
+	return bundles.New(bundles.Options{Deadline: deadline})
+})
+
+// deadline is generous: these tests are about answers, on busy machines.
+const deadline = 5 * time.Second
+
+func engine(tb testing.TB, o Options) *bundles.Engine {
+	tb.Helper()
+	e, err := shipped()
+	if o.House != nil || o.Floor != nil {
+		e, err = bundles.New(bundles.Options{House: o.House, Floor: o.Floor, Deadline: deadline})
+	}
+	require.NoError(tb, err)
+	return e
+}
+
+// SigningKey is the server's private key: what only it should have, for tests
+// that forge what it would never sign.
+func (s *Server) SigningKey() (kid string, private *ecdsa.PrivateKey) {
+	s.TB.Helper()
+	keys, err := s.Store.SigningKeys(context.Background())
+	require.NoError(s.TB, err)
+	for _, k := range keys {
+		if k.Purpose != models.KeyForTokens {
+			continue
+		}
+		der, err := s.master.Open(k.ID, k.Sealed)
+		require.NoError(s.TB, err)
+		parsed, err := x509.ParsePKCS8PrivateKey(der)
+		require.NoError(s.TB, err)
+		return k.ID, parsed.(*ecdsa.PrivateKey)
+	}
+	s.TB.Fatal("no signing key")
+	return "", nil
+}
+
+// LastEntry is the newest row of the ledger.
+func (s *Server) LastEntry() models.Entry {
+	s.TB.Helper()
+	rows, _, err := s.Store.Entries(context.Background(), models.EntryFilter{Newest: true}, -1, 1)
+	require.NoError(s.TB, err)
+	require.Len(s.TB, rows, 1)
+	return rows[0]
+}
+
+// Tokens counts the tokens that were issued.
+func (s *Server) Tokens() int {
+	s.TB.Helper()
+	rows, _, err := s.Store.Tokens(context.Background(), models.TokenFilter{}, models.Page{Limit: 200})
+	require.NoError(s.TB, err)
+	return len(rows)
+}
