@@ -108,7 +108,7 @@ func schemaSet(s schema) *ast.SchemaSet {
 }
 
 func prepare(c *ast.Compiler, src *source, kinds []string, query func(kind string) string) (*layer, error) {
-	l := &layer{entries: map[string]*rego.PreparedEvalQuery{}, revision: src.revision(), rules: src.rules()}
+	l := &layer{entries: map[string]*rego.PreparedEvalQuery{}, revision: src.revision(), rules: map[string]map[ruleKey]string{}}
 	store := src.store()
 	for _, kind := range kinds {
 		q, err := rego.New(
@@ -118,7 +118,7 @@ func prepare(c *ast.Compiler, src *source, kinds []string, query func(kind strin
 		if err != nil {
 			return nil, fmt.Errorf("prepare %s: %w", kind, err)
 		}
-		l.entries[kind] = &q
+		l.entries[kind], l.rules[kind] = &q, src.rules(kind)
 	}
 	return l, nil
 }

@@ -60,7 +60,7 @@ func refusals() map[string]struct {
 		"deny is an array":            {rules(`deny := ["x"]`), []string{"issue.rego:3", "deny must be a set"}},
 		"deny is a function":          {rules(`deny(x) := x`), []string{"issue.rego:3", "deny must not be a function"}},
 		"deny holds numbers":          {rules(`deny contains 1 if input.v == 2`), []string{"issue.rego:3", "deny must hold strings or objects", "not number"}},
-		"deny is hidden by a package": {with("a.rego", "package house.issue.deny\n\nx := 1\n"), []string{"a.rego:3", "in the place of the rule deny"}},
+		"deny is hidden by a package": {fstest.MapFS{"a.rego": moduleFile("package house.issue.deny\n\nx := 1\n"), "b.rego": moduleFile("package house.issue\n\n_x := 1\n")}, []string{"a.rego:3", "in the place of the rule deny"}},
 		"remove is an array":          {rules(`remove := ["read"]`), []string{"issue.rego:3", "remove must be a set"}},
 		"max_ttl is a name":           {rules(`max_ttl := "5m"`), []string{"issue.rego:3", "max_ttl must be a number of seconds, not string"}},
 		"max_ttl may be a name":       {rules("max_ttl := 5 if input.v == 1\n\nmax_ttl := \"5m\" if input.v == 2"), []string{"issue.rego:5", "not any<number, string>"}},

@@ -130,7 +130,7 @@ func (e *Engine) Decide(ctx context.Context, in policies.Input) (policies.Decisi
 	d.Revision = revision
 	for _, reasons := range [][]policies.Reason{d.Reasons, d.Removed} {
 		for i := range reasons {
-			reasons[i].Rule = e.ruleOf(reasons[i], house)
+			reasons[i].Rule = e.ruleOf(policies.Kind(in.Action), reasons[i], house)
 		}
 	}
 	return d, err
@@ -173,10 +173,11 @@ func (e *Engine) composed(ctx context.Context, kind string, floor, house ast.Val
 	return decode(answer)
 }
 
-// ruleOf finds where a reason was given: file and line of its rule.
-func (e *Engine) ruleOf(r policies.Reason, house *layer) string {
+// ruleOf finds where a reason was given: file and line of its rule. Only the
+// house's rules give reasons of party house, and compose those about the house.
+func (e *Engine) ruleOf(kind string, r policies.Reason, house *layer) string {
 	for _, l := range []*layer{house, e.floor, e.compose} {
-		if at, ok := l.rules[ruleKey{r.Code, r.Party}]; ok && (l != house || r.Party == "house") {
+		if at, ok := l.rules[kind][ruleKey{r.Code, r.Party}]; ok {
 			return at
 		}
 	}
@@ -188,8 +189,10 @@ func (e *Engine) ruleOf(r policies.Reason, house *layer) string {
 func (e *Engine) Codes() []string {
 	seen := map[string]bool{policies.CodePolicyError: true, policies.CodeSeatBelt: true}
 	for _, l := range []*layer{e.floor, e.compose} {
-		for k := range l.rules {
-			seen[k.code] = true
+		for _, rules := range l.rules {
+			for k := range rules {
+				seen[k.code] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))
@@ -200,7 +203,7 @@ func (e *Engine) Codes() []string {
 type layer struct {
 	entries  map[string]*rego.PreparedEvalQuery
 	revision string
-	rules    map[ruleKey]string
+	rules    map[string]map[ruleKey]string // by kind
 }
 
 type ruleKey struct{ code, party string }
@@ -212,6 +215,9 @@ func (l *layer) ask(ctx context.Context, kind string, input ast.Value) (ast.Valu
 	q := l.entries[kind]
 	if q == nil {
 		return nil, fmt.Errorf("no entrypoint for %q", kind)
+	}
+	if err := ctx.Err(); err != nil { // a quick evaluation might not notice
+		return nil, err
 	}
 	rs, err := q.Eval(ctx, rego.EvalParsedInput(input))
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -20,46 +21,20 @@ type document struct {
 func bind(in policies.Input) (*document, error) {
 	d := &document{pairs: make([][2]*ast.Term, 0, 14)}
 	d.add("v", ast.InternedTerm(policies.Version))
-	d.add("now", ast.NumberTerm(json.Number(fmt.Sprint(in.Now))))
+	d.add("now", ast.NumberTerm(json.Number(strconv.FormatInt(in.Now, 10))))
 	d.add("action", ast.ObjectTerm([2]*ast.Term{ast.InternedTerm("name"), ast.StringTerm(in.Action)}))
-
-	for _, small := range []struct {
-		key   string
-		value any
-		have  bool
-	}{
-		{"request", in.Request, true},
-		{"credential", in.Credential, true},
-		{"parent", in.Parent, in.Parent != nil},
-		{"token", in.Token, in.Token != nil},
-		{"consent", in.Consent, in.Consent != nil},
-	} {
-		if !small.have {
-			continue
-		}
-		body, err := json.Marshal(small.value)
-		if err != nil {
-			return nil, fmt.Errorf("bind %s: %w", small.key, err)
-		}
-		v, err := toValue(body)
-		if err != nil {
-			return nil, fmt.Errorf("bind %s: %w", small.key, err)
-		}
-		d.add(small.key, v.(*ast.Term))
+	if err := d.bindRequest(in); err != nil {
+		return nil, err
 	}
-
-	for _, f := range []struct {
-		key  string
-		fact *policies.Fact[policies.Principal]
-	}{{"client", in.Client}, {"subject", in.Subject}} {
-		if f.fact == nil {
+	for key, f := range map[string]*policies.Fact[policies.Principal]{"client": in.Client, "subject": in.Subject} {
+		if f == nil {
 			continue
 		}
-		t, err := term(f.fact)
+		t, err := term(f)
 		if err != nil {
-			return nil, fmt.Errorf("bind %s: %w", f.key, err)
+			return nil, fmt.Errorf("bind %s: %w", key, err)
 		}
-		d.add(f.key, t)
+		d.add(key, t)
 	}
 	chain, err := terms(in.Chain)
 	if err != nil {
@@ -71,6 +46,83 @@ func bind(in policies.Input) (*document, error) {
 	}
 	d.add("resources", ast.ArrayTerm(d.resources...))
 	return d, nil
+}
+
+// bindRequest adds what belongs to this question alone.
+func (d *document) bindRequest(in policies.Input) error {
+	small := map[string]any{"request": in.Request, "credential": in.Credential}
+	if in.Consent != nil {
+		small["consent"] = in.Consent
+	}
+	for key, value := range small {
+		t, err := marshal(value)
+		if err != nil {
+			return fmt.Errorf("bind %s: %w", key, err)
+		}
+		d.add(key, t)
+	}
+	for key, token := range map[string]*policies.Token{"parent": in.Parent, "token": in.Token} {
+		if token == nil {
+			continue
+		}
+		t, err := tokenTerm(*token)
+		if err != nil {
+			return fmt.Errorf("bind %s: %w", key, err)
+		}
+		d.add(key, t)
+	}
+	return nil
+}
+
+// tokenTerm spares a token's reach, which may be large, the way through JSON.
+func tokenTerm(token policies.Token) (*ast.Term, error) {
+	reach := ast.NullTerm()
+	if token.Scopes != nil {
+		reach = objectTerm(token.Scopes, func(scopes map[string][]string) *ast.Term {
+			if scopes == nil {
+				return ast.NullTerm()
+			}
+			return objectTerm(scopes, stringsTerm)
+		})
+	}
+	token.Scopes = nil
+	t, err := marshal(token)
+	if err != nil {
+		return nil, err
+	}
+	t.Value.(ast.Object).Insert(ast.InternedTerm("scopes"), reach)
+	return t, nil
+}
+
+func objectTerm[V any](m map[string]V, of func(V) *ast.Term) *ast.Term {
+	pairs := make([][2]*ast.Term, 0, len(m))
+	for key, value := range m {
+		pairs = append(pairs, [2]*ast.Term{ast.StringTerm(key), of(value)})
+	}
+	return ast.ObjectTerm(pairs...)
+}
+
+func stringsTerm(list []string) *ast.Term {
+	if list == nil {
+		return ast.NullTerm()
+	}
+	out := make([]*ast.Term, len(list))
+	for i, s := range list {
+		out[i] = ast.StringTerm(s)
+	}
+	return ast.ArrayTerm(out...)
+}
+
+func marshal(v any) (*ast.Term, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	t, err := toValue(body)
+	if err != nil {
+		return nil, err
+	}
+	return t.(*ast.Term), nil
 }
 
 func (d *document) add(key string, t *ast.Term) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -98,5 +99,20 @@ func checkBounds(t *rapid.T, in policies.Input, d policies.Decision) {
 	}
 	if len(d.Chain) < max(1, len(in.Parent.Chain)) || len(d.Chain) > policies.Ceiling {
 		t.Fatalf("chain %v after %v", d.Chain, in.Parent.Chain)
+	}
+}
+
+// What policy sees is what is recorded and replayed.
+func TestBoundInputIsTheRecordedDocument(t *testing.T) {
+	gen := rapid.OneOf(issueWorlds(), otherWorlds())
+	for seed := range 300 {
+		in := gen.Example(seed)
+		body, err := json.Marshal(in)
+		require.NoError(t, err)
+		want, err := toValue(body)
+		require.NoError(t, err)
+		d, err := bind(in)
+		require.NoError(t, err)
+		require.Zero(t, d.value().Compare(want.(*ast.Term).Value), "%s\n%s", d.value(), body)
 	}
 }

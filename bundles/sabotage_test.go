@@ -21,7 +21,7 @@ import (
 // the body of a rule that it rests on. The comparison with the oracle must see it.
 
 // sabotageWorlds are looked at, of each kind, before a sabotage counts as unnoticed.
-const sabotageWorlds = 2500
+const sabotageWorlds = 1500
 
 // unseen are passages whose loss no question from Go can show: Go's types or the
 // choice of entrypoint say the same already. Rego tests beside the rules hold them.
@@ -117,11 +117,12 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 			}
 			e := &Engine{floor: layer, compose: shipped.compose, deadline: DefaultDeadline}
 			e.house.Store(shipped.house.Load())
-			noticed := slices.ContainsFunc(asked, func(q question) bool {
+			at := slices.IndexFunc(asked, func(q question) bool {
 				d, err := e.Decide(context.Background(), q.in)
 				return err != nil || differ(answer(d), q.want)
 			})
-			require.True(t, noticed, "nobody noticed that this is gone:\n%s", floor[c.file][c.start:c.end])
+			t.Logf("NOTICED %d", at)
+			require.GreaterOrEqual(t, at, 0, "nobody noticed that this is gone:\n%s", floor[c.file][c.start:c.end])
 		})
 	}
 }

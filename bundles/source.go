@@ -30,6 +30,7 @@ type source struct {
 	files   map[string][]byte
 	modules map[string]*ast.Module
 	data    map[string]any
+	serving []string // names of the files that serve, tests left out; sorted
 }
 
 // read parses every .rego file under root and the data.json at its top.
@@ -50,6 +51,8 @@ func read(fsys fs.FS, root string) (*source, error) {
 	if len(s.modules) == 0 {
 		return nil, fmt.Errorf("no .rego file under %s", root)
 	}
+	isTest := func(name string) bool { return strings.HasSuffix(name, "_test.rego") }
+	s.serving = slices.DeleteFunc(slices.Sorted(maps.Keys(s.files)), isTest)
 	return s, nil
 }
 
@@ -101,7 +104,7 @@ func (s *source) addData(name string, body []byte) error {
 // compiling changes modules.
 func (s *source) live() map[string]*ast.Module {
 	out := map[string]*ast.Module{}
-	for _, name := range s.liveNames() {
+	for _, name := range s.serving {
 		if m, ok := s.modules[name]; ok {
 			out[name] = m.Copy()
 		}
@@ -109,85 +112,12 @@ func (s *source) live() map[string]*ast.Module {
 	return out
 }
 
-// liveNames are the files that serve, sorted.
-func (s *source) liveNames() []string {
-	isTest := func(name string) bool { return strings.HasSuffix(name, "_test.rego") }
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(s.files)), isTest)
-}
-
 // revision is the digest of everything that serves, names included.
 func (s *source) revision() string {
 	h := sha256.New()
-	for _, name := range s.liveNames() {
+	for _, name := range s.serving {
 		fmt.Fprintf(h, "%s\n%d\n", name, len(s.files[name]))
 		h.Write(s.files[name])
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// rules maps each reason to the first rule that gives it, read off rule heads.
-func (s *source) rules() map[ruleKey]string {
-	out := map[ruleKey]string{}
-	for _, name := range s.liveNames() {
-		m := s.modules[name]
-		if m == nil {
-			continue
-		}
-		for _, r := range m.Rules {
-			key, ok := s.reasonOf(r)
-			if !ok {
-				continue
-			}
-			if _, seen := out[key]; !seen {
-				out[key] = fmt.Sprintf("%s:%d", s.place(name), r.Location.Row)
-			}
-		}
-	}
-	return out
-}
-
-// ruleNamed tells where a contribution of house policy stands.
-func (s *source) ruleNamed(kind, name string) string {
-	for _, file := range s.liveNames() {
-		m := s.modules[file]
-		if m == nil || houseKind(m) != kind {
-			continue
-		}
-		for _, r := range m.Rules {
-			if r.Head.Ref()[0].Value.Compare(ast.Var(name)) == 0 {
-				return fmt.Sprintf("%s:%d", file, r.Location.Row)
-			}
-		}
-	}
-	return "house." + kind
-}
-
-// reasonOf reads which reason a rule gives: an object with a code, or, in house
-// policy, the bare name of a denial.
-func (s *source) reasonOf(r *ast.Rule) (ruleKey, bool) {
-	if r.Head.Key == nil {
-		return ruleKey{}, false
-	}
-	switch head := r.Head.Key.Value.(type) {
-	case ast.Object:
-		code, ok := lookup(head, "code").(ast.String)
-		party, _ := lookup(head, "party").(ast.String)
-		if s.root == houseRoot {
-			party = "house"
-		}
-		return ruleKey{string(code), string(party)}, ok
-	case ast.String:
-		denial := s.root == houseRoot && r.Head.Name == "deny"
-		return ruleKey{string(head), "house"}, denial
-	default:
-		return ruleKey{}, false
-	}
-}
-
-// place is how a file is called to people, whatever folder the bundle came from.
-func (s *source) place(name string) string {
-	if s.root == houseRoot {
-		return path.Join("house", name)
-	}
-	return name
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -49,7 +49,7 @@ func Unformatted(fsys fs.FS, root string) ([]string, error) {
 			out = append(out, name)
 		}
 	}
-	sort.Strings(out)
+	slices.Sort(out)
 	return out, nil
 }
 
@@ -92,8 +92,9 @@ func Test(ctx context.Context, fsys fs.FS, root string) (TestReport, error) {
 			report.Missing = append(report.Missing, fmt.Sprintf("%s:%d-%d", name, gap.Start.Row, gap.End.Row))
 		}
 	}
-	sort.Strings(report.Missing)
-	sort.Strings(report.Failed)
+	slices.Sort(report.Missing)
+	report.Missing = slices.Compact(report.Missing)
+	slices.Sort(report.Failed)
 	return report, nil
 }
 

@@ -26,7 +26,7 @@ type world struct {
 
 func worlds(actions ...string) *rapid.Generator[policies.Input] {
 	return rapid.Custom(func(t *rapid.T) policies.Input {
-		w := &world{t: t, noise: rapid.SampledFrom([]int{0, 1, 2, 4, 15}).Draw(t, "noise")}
+		w := &world{t: t, noise: rapid.SampledFrom([]int{0, 0, 0, 1, 2, 4, 15}).Draw(t, "noise")}
 		return w.question(rapid.SampledFrom(actions).Draw(t, "action"))
 	})
 }
@@ -189,7 +189,7 @@ func (w *world) request(client string) (policies.Request, []*policies.Fact[polic
 			[][]string{nil, {"https://elsewhere"}, {one.Identifier, two.Identifier}}),
 		RequestedTTL: either(w, "requested ttl", []int64{0, 30, 9000}, []int64{-1}),
 	}
-	if w.upTo(9, "actor token") == 9 {
+	if w.upTo(7, "actor token") == 7 {
 		req.ActorToken = w.actorToken(client)
 	}
 	facts := []*policies.Fact[policies.Resource]{fact(w, "one", one), fact(w, "two", two)}
@@ -199,19 +199,32 @@ func (w *world) request(client string) (policies.Request, []*policies.Fact[polic
 	return req, facts
 }
 
+// actorToken is the client's own, or has one thing wrong with it.
 func (w *world) actorToken(client string) *policies.ActorToken {
-	return &policies.ActorToken{
-		Subject: either(w, "actor subject", []string{client}, agents()), Client: either(w, "actor client", []string{client}, agents()),
-		Chain:   either(w, "actor chain", [][]string{{}}, [][]string{nil, {client}}),
-		Expires: w.expiry("actor expires"), Revoked: w.bad("actor revoked"),
-		Problem: either(w, "actor problem", []string{""}, []string{"malformed"}), Audience: "https://rsv_1",
+	t := &policies.ActorToken{Subject: client, Client: client, Chain: []string{}, Expires: worldNow + 50, Audience: "https://rsv_1"}
+	switch w.upTo(8, "actor token flaw") {
+	case 1:
+		t.Subject = "agt_other"
+	case 2:
+		t.Client = "agt_other"
+	case 3:
+		t.Chain = nil
+	case 4:
+		t.Chain = []string{client}
+	case 5:
+		t.Expires = worldNow
+	case 6:
+		t.Revoked = true
+	case 7:
+		t.Problem = "malformed"
 	}
+	return t
 }
 
 // token draws a presented token with the facts about everyone in it. The client,
 // ids[0], holds it or is the service it was sent to.
 func (w *world) token(ids, servers []string, kind string) (policies.Principal, *policies.Token, []*policies.Fact[policies.Principal]) {
-	length := either(w, "length", []int{0, 1, 1, 2, 3}, []int{4, 5, 6, 7, 8, 9, 10})
+	length := rapid.SampledFrom([]int{0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6, 7, 8, 10}).Draw(w.t, "length")
 	members := append([]string{}, ids[2:2+length]...)
 	holds := kind == policies.KindAdmin || kind == policies.KindRevoke || kind == policies.KindIssue && w.coin("holds")
 	if length > 0 && holds {
@@ -261,6 +274,6 @@ func (w *world) consent(client, subject string) *policies.Consent {
 		ID: "cns_1", Client: either(w, "consent client", []string{client}, agents()),
 		Subject:  either(w, "consent subject", []string{subject}, []string{"usr_2", ""}),
 		Resource: rapid.SampledFrom([]string{oneServer, oneServer, twoServer}).Draw(w.t, "consent at"),
-		Scopes:   map[string]bool{"read": !w.bad("read"), "write": !w.bad("write")}, ExpiresAt: w.expiry("consent expires"), Revoked: w.bad("consent revoked"),
+		Scopes:   map[string]bool{"read": w.upTo(19, "read") < 19, "write": w.upTo(19, "write") < 19}, ExpiresAt: w.expiry("consent expires"), Revoked: w.bad("consent revoked"),
 	}
 }

@@ -18,11 +18,17 @@ const (
 	MaxBatch = maxBatch
 )
 
+// Reader is the pool that reads, for tampering.
+func (s *Store) Reader() *gorm.DB { return s.read }
+
 // Writer is the pool that writes, for tampering.
 func (s *Store) Writer() *gorm.DB { return s.write }
 
 // Leaf is what the tree commits to.
 func (e Entry) Leaf() []byte { return e.leaf() }
+
+// Forget empties the cache of facts.
+func (s *Store) Forget() { s.facts.forget() }
 
 // Enqueue is Append without waiting.
 func (s *Store) Enqueue(ctx context.Context, r *Record) <-chan error {

@@ -159,7 +159,7 @@ func serverFaults() []fault[models.ResourceServer] {
 		{"unknown operator", "operator_id", func(r *models.ResourceServer) { r.OperatorID = &nobody }},
 		{"no lifetime", "token_ttl", func(r *models.ResourceServer) { r.TokenTTL = -1 }},
 		{"more than a day", "token_ttl", func(r *models.ResourceServer) { r.TokenTTL = 86401 }},
-		{"below no depth", "max_depth", func(r *models.ResourceServer) { r.MaxDepth = -1 }},
+		{"below no depth", "max_depth", func(r *models.ResourceServer) { r.MaxDepth = -2 }},
 		{"beyond the ceiling", "max_depth", func(r *models.ResourceServer) { r.MaxDepth = 9 }},
 	}
 }

@@ -51,7 +51,7 @@ func TestReach(t *testing.T) {
 	})
 }
 
-// world draws a small graph of downstream edges.
+// edges draws a small graph of downstream edges.
 func edges(t *rapid.T) map[models.ScopeRef][]models.ScopeRef {
 	return rapid.MapOf(scopeRef(), rapid.SliceOfN(scopeRef(), 0, 3)).Draw(t, "edges")
 }

@@ -116,14 +116,21 @@ const (
 	DefaultResourceTTL = 600
 )
 
+// NoActors, as the MaxDepth of a new resource server, is a depth of 0: tokens
+// for it have no chain. 0 itself stands for the default there.
+const NoActors = -1
+
 // CreateResourceServer stores a new resource server, without scopes.
 func (s *Store) CreateResourceServer(ctx context.Context, by By, r *ResourceServer) error {
 	r.Meta, r.Status = newMeta(PrefixResource), StatusActive
 	if r.TokenTTL == 0 {
 		r.TokenTTL = DefaultResourceTTL
 	}
-	if r.MaxDepth == 0 {
+	switch r.MaxDepth {
+	case 0:
 		r.MaxDepth = DefaultMaxDepth
+	case NoActors:
+		r.MaxDepth = 0
 	}
 	return create(ctx, s, by, "createResourceServer", r)
 }

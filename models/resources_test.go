@@ -21,6 +21,12 @@ func TestResourceServers(t *testing.T) {
 			require.Equal(t, models.DefaultMaxDepth, r.MaxDepth)
 			requireServer(t, s, r)
 		})
+		t.Run("no actors is another depth than none given", func(t *testing.T) {
+			r := &models.ResourceServer{Identifier: "https://alone.example", Name: "alone", MaxDepth: models.NoActors}
+			require.NoError(t, s.CreateResourceServer(t.Context(), by, r))
+			require.Zero(t, r.MaxDepth)
+			requireServer(t, s, r)
+		})
 		t.Run("one identifier, however it is written", func(t *testing.T) {
 			modelstest.Service(t, s, "taken")
 			for _, same := range []string{"https://taken.example", "https://TAKEN.example/", "https://taken.example:443"} {

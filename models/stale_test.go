@@ -194,6 +194,22 @@ func TestWritesAreSeen(t *testing.T) {
 	})
 }
 
+// A change that was made but cannot be read back is made all the same; nobody
+// decides anything until it can.
+func TestChangeThatCannotBeReadBack(t *testing.T) {
+	s := modelstest.New(t, "sqlite") // there reads have a pool of their own
+	w := modelstest.NewWorld(t, s, "w")
+	principal(t, view(t, s), w.Agent.ID)
+	pool, err := s.Reader().DB()
+	require.NoError(t, err)
+	require.NoError(t, pool.Close())
+	c, err := s.SuspendClient(t.Context(), by, w.Agent.ID)
+	require.NoError(t, err)
+	require.Equal(t, models.StatusSuspended, c.Status)
+	_, err = s.View(t.Context())
+	require.ErrorIs(t, err, models.ErrUnavailable)
+}
+
 // A write elsewhere leaves a decision standing.
 func TestOtherWritesDoNotMakeStale(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {

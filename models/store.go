@@ -81,16 +81,17 @@ func (s *Store) openSQLite(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	file := filepath.Join(dir, "deputy.db")
+	// As a URI, so that any character may be in the folder's name.
+	file := "file:" + (&url.URL{Path: filepath.ToSlash(filepath.Join(dir, "deputy.db"))}).EscapedPath()
 	// FULL: a committed ledger row survives a power cut. Immediate transactions:
 	// a writer waits at its beginning instead of failing in its middle.
 	pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(10000)"}, "_txlock": {"immediate"}}
 	var err error
-	if s.write, err = s.gorm(sqlite.Dialector{DriverName: "sqlite", DSN: "file:" + file + "?" + pragmas.Encode()}, 1); err != nil {
+	if s.write, err = s.gorm(sqlite.Dialector{DriverName: "sqlite", DSN: file + "?" + pragmas.Encode()}, 1); err != nil {
 		return err
 	}
 	pragmas = url.Values{"_pragma": {"busy_timeout(10000)", "query_only(1)"}}
-	s.read, err = s.gorm(sqlite.Dialector{DriverName: "sqlite", DSN: "file:" + file + "?" + pragmas.Encode()}, 8)
+	s.read, err = s.gorm(sqlite.Dialector{DriverName: "sqlite", DSN: file + "?" + pragmas.Encode()}, 8)
 	return err
 }
 

@@ -41,7 +41,7 @@ func growTree(edge []byte, n int64, leaf []byte) (stored, next []byte) {
 
 // rootOf is the tree's hash, read off its right edge.
 func rootOf(edge []byte) tlog.Hash {
-	if len(edge) == 0 {
+	if len(edge) < tlog.HashSize {
 		h, _ := tlog.TreeHash(0, nil)
 		return h
 	}

@@ -96,10 +96,11 @@ func (c *serveCmd) welcome(ctx context.Context, store *models.Store, io streams,
 		w, err = c.firstStart(ctx, store, io)
 	}
 	if err != nil {
-		log.Error("sample world", "error", err)
-		return
+		log.Error("the sample world is not as it must be", "error", err)
 	}
-	fmt.Fprint(io.out, box(c.Issuer, w))
+	if w != nil {
+		fmt.Fprint(io.out, box(c.Issuer, w))
+	}
 }
 
 func (c *serveCmd) firstStart(ctx context.Context, store *models.Store, io streams) (*devWorld, error) {

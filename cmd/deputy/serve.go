@@ -30,6 +30,7 @@ type serveCmd struct {
 	Migrate        bool     `env:"DEPUTY_MIGRATE" help:"Bring the schema up to date first. Always so with SQLite."`
 	Dev            bool     `help:"For trying out, on this machine only: makes its own key, an administrator and a sample world."`
 	NoTour         bool     `help:"With --dev: do not play the tour on first start."`
+	floor          fs.FS    // nil: the floor in this binary; tests sabotage it
 	LogLevel       string   `env:"DEPUTY_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 }
 
@@ -132,7 +133,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 	if c.PolicyDir != "" {
 		house = os.DirFS(c.PolicyDir)
 	}
-	engine, err := bundles.New(bundles.Options{House: house, Log: log})
+	engine, err := bundles.New(bundles.Options{Floor: c.floor, House: house, Log: log})
 	if err != nil {
 		return nil, err
 	}

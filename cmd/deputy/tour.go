@@ -94,7 +94,11 @@ func (t *tour) multiAgent() {
 		_, err := t.r.exchange(t.ctx, t.w.cast["summarize-agent"], search, t.w.audience("notes-agent"), "notes:append", nil)
 		return err
 	})
-	t.refuse("search-agent asks for more than the token reaches", "invalid_scope", func() error {
+	t.refuse("search-agent asks for more: everybody here holds it, but the task does not reach it", "invalid_scope", func() error {
+		_, err := t.r.exchange(t.ctx, t.w.cast["search-agent"], search, t.w.audience("summarize-agent"), "summarize:archive", nil)
+		return err
+	})
+	t.refuse("search-agent asks for what it does not hold either", "invalid_scope", func() error {
 		_, err := t.r.exchange(t.ctx, t.w.cast["search-agent"], search, t.w.audience("orchestrator"), "agent:orchestrate", nil)
 		return err
 	})

@@ -29,7 +29,10 @@ type castMember struct {
 
 var services = []service{ // what others hang from comes first
 	{"notes-agent", []scopeSpec{{"notes:append", "low", "Keep a note", nil}}},
-	{"summarize-agent", []scopeSpec{{"summarize:text", "low", "Summarize a text", []pair{{"notes-agent", "notes:append"}}}}},
+	{"summarize-agent", []scopeSpec{
+		{"summarize:text", "low", "Summarize a text", []pair{{"notes-agent", "notes:append"}}},
+		{"summarize:archive", "medium", "Summarize everything there is", nil},
+	}},
 	{"search-agent", []scopeSpec{{"search:web", "low", "Search the web", []pair{{"summarize-agent", "summarize:text"}}}}},
 	{"orchestrator", []scopeSpec{{"agent:orchestrate", "medium", "Carry out a task with other agents", []pair{{"search-agent", "search:web"}}}}},
 	{"support-agent", []scopeSpec{
@@ -38,7 +41,11 @@ var services = []service{ // what others hang from comes first
 	}},
 }
 
-var chainScopes = []pair{{"search-agent", "search:web"}, {"summarize-agent", "summarize:text"}, {"notes-agent", "notes:append"}}
+// chainScopes is what the task of story 3 needs, and one scope that it does not.
+var chainScopes = []pair{
+	{"search-agent", "search:web"}, {"summarize-agent", "summarize:archive"},
+	{"summarize-agent", "summarize:text"}, {"notes-agent", "notes:append"},
+}
 
 var cast = []castMember{
 	{"chat-widget", "application", "The chat on the shop's pages", []pair{{"support-agent", "agent:chat"}}},
@@ -46,7 +53,7 @@ var cast = []castMember{
 	{"support-agent", "agent", "Answers customers", nil},
 	{"orchestrator", "agent", "Splits a task among other agents", append([]pair{{"orchestrator", "agent:orchestrate"}}, chainScopes...)},
 	{"search-agent", "agent", "Searches the web", chainScopes[1:]},
-	{"summarize-agent", "agent", "Summarizes texts", chainScopes[2:]},
+	{"summarize-agent", "agent", "Summarizes texts", chainScopes[3:]},
 	{"notes-agent", "agent", "Keeps notes", nil},
 }
 

@@ -9,6 +9,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -55,14 +57,15 @@ type Config struct {
 // server implements the operations of openapi.yaml.
 type server struct {
 	Config
+	base       string // path of the issuer, "" if it has none
 	operations map[string]*operation
 }
 
 var _ StrictServerInterface = (*server)(nil)
 
-// Register mounts the API on the root router. It is the one way to an
-// operation, and admission stands in front of every one. Only the description
-// of the API, openapi.json, is open to everybody.
+// Register mounts the API on the router that stands for the issuer. It is the
+// one way to an operation, and admission stands in front of every one. Only the
+// description of the API, openapi.json, is open to everybody.
 func Register(r gin.IRouter, c Config) error {
 	doc, err := GetSpec()
 	if err != nil {
@@ -72,12 +75,17 @@ func Register(r gin.IRouter, c Config) error {
 	if err != nil {
 		return fmt.Errorf("admin API: read openapi.yaml: %w", err)
 	}
-	s := &server{Config: c, operations: operations(doc)}
+	issuer, err := url.Parse(c.Issuer)
+	if err != nil {
+		return fmt.Errorf("admin API: %w", err)
+	}
+	s := &server{Config: c, base: issuer.Path, operations: operations(doc)}
 	engine := s.engine()
-	engine.GET(Prefix+"/openapi.json", func(c *gin.Context) { c.Data(200, "application/json", raw) })
+	engine.GET(Prefix+"/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", raw) })
+	inner := http.StripPrefix(s.base, engine)
 	r.Any(Prefix+"/*path", func(outer *gin.Context) {
 		ctx := context.WithValue(outer.Request.Context(), callKey{}, c.Call(outer))
-		engine.ServeHTTP(outer.Writer, outer.Request.WithContext(ctx))
+		inner.ServeHTTP(outer.Writer, outer.Request.WithContext(ctx))
 	})
 	return nil
 }
@@ -91,7 +99,9 @@ func (s *server) engine() *gin.Engine {
 	e.RedirectTrailingSlash, e.HandleMethodNotAllowed = false, true
 	e.ContextWithFallback = true // a handler's context is the request's
 	e.NoRoute(func(c *gin.Context) { s.fail(c, models.ErrNotFound) })
-	e.NoMethod(func(c *gin.Context) { s.fail(c, fault("method_not_allowed", "", "This path has other methods; see Allow.")) })
+	e.NoMethod(func(c *gin.Context) {
+		s.fail(c, fault("method_not_allowed", "", "This path has other methods; see Allow."))
+	})
 
 	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
 		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { s.fail(c, unreadable(err)) },

@@ -81,7 +81,7 @@ func (s *server) check(c *gin.Context) {
 func checkPath(c *gin.Context, _ *operation) error {
 	for i, p := range c.Params {
 		name, err := url.PathUnescape(p.Value)
-		if err != nil || !isText(name) {
+		if err != nil || name == "" || !isText(name) {
 			return models.ErrNotFound
 		}
 		c.Params[i].Value = name

@@ -103,7 +103,7 @@ func (s *server) fail(c *gin.Context, err error) {
 		p.DecisionID = by(c.Request.Context()).DecisionID
 	}
 	if p.Status >= 500 && c.Request.Context().Err() == nil {
-		s.Log.ErrorContext(c, "admin API failed", "operation", s.operation(c).id, "decision", p.DecisionID, "error", err)
+		s.Log.ErrorContext(c.Request.Context(), "admin API failed", "operation", s.operation(c).id, "decision", p.DecisionID, "error", err)
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		c.Header("Retry-After", "1")

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -90,12 +91,13 @@ func (p *patch[T]) UnmarshalJSON(b []byte) error {
 
 // merge returns the writable part of current with the patch applied.
 func (p *patch[T]) merge(current any) (merged T) {
-	doc := map[string]any{}
-	for _, step := range []func() error{
-		func() error { return through(current, &doc) },
-		func() error { return through(mergePatch(doc, p.doc), &merged) },
-	} {
-		_ = step() // both documents have been through JSON before
+	var doc map[string]any
+	err := through(current, &doc)
+	if err == nil {
+		err = through(mergePatch(doc, p.doc), &merged)
+	}
+	if err != nil {
+		panic("patch: both documents have been through JSON before: " + err.Error()) // and the transaction around us ends
 	}
 	return merged
 }
@@ -130,9 +132,12 @@ func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + 
 
 // version reads If-Match, whose form has been checked.
 func version(m IfMatch) int64 {
+	if m == "" || m == "*" {
+		return models.AnyVersion
+	}
 	v, err := strconv.ParseInt(strings.Trim(m, `"`), 10, 64)
 	if err != nil {
-		return models.AnyVersion
+		return -1 // no object's
 	}
 	return v
 }
@@ -163,5 +168,17 @@ func orEmpty(id *string) string {
 	return *id
 }
 
-func refOf(r models.ScopeRef) ScopeRef   { return ScopeRef{ResourceServerID: r.ResourceID, Scope: r.Name} }
-func refInto(r ScopeRef) models.ScopeRef { return models.ScopeRef{ResourceID: r.ResourceServerID, Name: r.Scope} }
+func refOf(r models.ScopeRef) ScopeRef {
+	return ScopeRef{ResourceServerID: r.ResourceID, Scope: r.Name}
+}
+func refInto(r ScopeRef) models.ScopeRef {
+	return models.ScopeRef{ResourceID: r.ResourceServerID, Name: r.Scope}
+}
+
+// location is where an object of the API is.
+func (s *server) location(segments ...string) string {
+	for i, name := range segments {
+		segments[i] = url.PathEscape(name)
+	}
+	return s.base + Prefix + "/" + strings.Join(segments, "/")
+}

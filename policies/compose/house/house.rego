@@ -15,7 +15,7 @@ reasons contains {"code": "policy_error", "party": "house", "value": key} if som
 
 denials contains object.union(d, {"party": "house"}) if {
 	some d in input.house.deny
-	is_object(d)
+	is_string(d.code)
 }
 
 denials contains {"code": d, "party": "house"} if {
@@ -30,7 +30,7 @@ removals[scope] contains {"code": "scope_removed", "party": "house", "scope": sc
 
 removals[r.scope] contains object.union_n([{"code": "scope_removed"}, r, {"party": "house"}]) if {
 	some r in input.house.remove
-	is_object(r)
+	_removal(r)
 }
 
 malformed contains "house" if not is_object(input.house)

@@ -1,0 +1,285 @@
+package models_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/models/modelstest"
+)
+
+// together runs fn n times at once and counts the outcomes.
+func together(n int, fn func(i int) error) (errs []error) {
+	errs = make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = fn(i) })
+	}
+	all.Wait()
+	return errs
+}
+
+func TestAppend(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		t.Run("a hundred at once get places without gaps", func(t *testing.T) {
+			w := modelstest.NewWorld(t, s, "w")
+			first := size(t, s)
+			records := make([]*models.Record, 100)
+			for i := range records {
+				records[i] = modelstest.Granted(w.Token(s))
+				records[i].Facts = []models.FactBody{{Digest: "same", Body: "{}"}}
+			}
+			for _, err := range together(100, func(i int) error { return s.Append(t.Context(), records[i]) }) {
+				require.NoError(t, err)
+			}
+			require.Equal(t, first+100, size(t, s))
+			rows, more, err := s.Entries(t.Context(), models.EntryFilter{Kind: models.KindDecision}, -1, 200)
+			require.NoError(t, err)
+			require.False(t, more)
+			require.Len(t, rows, 100)
+			for i, e := range rows {
+				require.Equal(t, first+int64(i), e.Seq)
+			}
+			for _, r := range records {
+				e, err := s.EntryByID(t.Context(), r.Entry.ID)
+				require.NoError(t, err)
+				want := r.Entry
+				want.Seq = e.Seq
+				require.Equal(t, &want, e)
+				_, err = s.Token(t.Context(), r.Token.ID)
+				require.NoError(t, err)
+			}
+			bodies, err := s.FactBodies(t.Context(), []string{"same", "none"})
+			require.NoError(t, err)
+			require.Equal(t, map[string]string{"same": "{}"}, bodies)
+		})
+		t.Run("a caller that hangs up loses nobody's record", func(t *testing.T) {
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			r := modelstest.Refused(s, "agt_a")
+			require.NoError(t, s.Append(gone, r))
+			_, err := s.EntryByID(t.Context(), r.Entry.ID)
+			require.NoError(t, err)
+		})
+		t.Run("what one record does wrong is not the others' fault", func(t *testing.T) {
+			w := modelstest.NewWorld(t, s, "wrong")
+			token := modelstest.Issue(t, s, w.Token(s))
+			before := size(t, s)
+			good, twice := modelstest.Refused(s, "agt_a"), modelstest.Granted(token)
+			errs := s.CommitTogether(t.Context(), good, twice, modelstest.Refused(s, "agt_b"))
+			require.NoError(t, errs[0])
+			require.ErrorIs(t, errs[1], models.ErrConflict)
+			require.NoError(t, errs[2])
+			require.Equal(t, before+2, size(t, s))
+			if s.Dialect() == "postgres" {
+				errs := s.CommitTogether(t.Context(), modelstest.Refused(s, "agt_a"), modelstest.Refused(s, "agt_\x00"))
+				require.NoError(t, errs[0])
+				requireInvalid(t, errs[1], "text")
+			}
+		})
+	})
+}
+
+func TestOnce(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		w := modelstest.NewWorld(t, s, "w")
+		before := size(t, s)
+		records := make([]*models.Record, 100)
+		for i := range records {
+			records[i] = modelstest.Granted(w.Token(s))
+			records[i].Once = &models.Once{Purpose: "assertion", Value: "jti", ExpiresAt: s.Now() + 60}
+		}
+		won := 0
+		for i, err := range together(100, func(i int) error { return s.Append(t.Context(), records[i]) }) {
+			_, token := s.Token(t.Context(), records[i].Token.ID)
+			if err == nil {
+				won++
+				require.NoError(t, token)
+				continue
+			}
+			require.ErrorIs(t, err, models.ErrUsed)
+			require.ErrorIs(t, token, models.ErrNotFound)
+		}
+		require.Equal(t, 1, won)
+		require.Equal(t, before+1, size(t, s))
+
+		t.Run("for another purpose it is another", func(t *testing.T) {
+			r := modelstest.Granted(w.Token(s))
+			r.Once = &models.Once{Purpose: "code", Value: "jti", ExpiresAt: s.Now() + 60}
+			require.NoError(t, s.Append(t.Context(), r))
+		})
+		t.Run("a stale record uses nothing up", func(t *testing.T) {
+			v := view(t, s)
+			principal(t, v, w.Agent.ID)
+			_, err := s.SuspendClient(t.Context(), by, w.Agent.ID)
+			require.NoError(t, err)
+			once := &models.Once{Purpose: "code", Value: "unused", ExpiresAt: s.Now() + 60}
+			stale, again := modelstest.Granted(w.Token(s)), modelstest.Granted(w.Token(s))
+			stale.View, stale.Once, again.Once = v, once, once
+			require.ErrorIs(t, s.Append(t.Context(), stale), models.ErrStale)
+			require.NoError(t, s.Append(t.Context(), again))
+		})
+		t.Run("forgotten after it expired, not before", func(t *testing.T) {
+			append := func(at int64) error {
+				r := modelstest.Refused(s, "agt_a")
+				r.Once = &models.Once{Purpose: "purge", Value: "x", ExpiresAt: at}
+				return s.Append(t.Context(), r)
+			}
+			require.NoError(t, append(s.Now()-1))
+			require.ErrorIs(t, append(s.Now()+60), models.ErrUsed)
+			require.NoError(t, s.PurgeUsed(t.Context()))
+			require.NoError(t, append(s.Now()+60))
+			require.NoError(t, s.PurgeUsed(t.Context()))
+			require.ErrorIs(t, append(s.Now()+60), models.ErrUsed)
+		})
+	})
+}
+
+func TestOnceAcrossReplicas(t *testing.T) {
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		replicas := []*models.Store{modelstest.Open(t, o), modelstest.Open(t, o)}
+		w := modelstest.NewWorld(t, replicas[0], "w")
+		before := size(t, replicas[0])
+		won := 0
+		for _, err := range together(100, func(i int) error {
+			r := modelstest.Granted(w.Token(replicas[0]))
+			if i%10 == 0 {
+				r.Once = &models.Once{Purpose: "code", Value: "x", ExpiresAt: models.Never}
+			}
+			return replicas[i%2].Append(t.Context(), r)
+		}) {
+			if err == nil {
+				won++
+			} else {
+				require.ErrorIs(t, err, models.ErrUsed)
+			}
+		}
+		require.Equal(t, 91, won)
+		require.Equal(t, before+91, size(t, replicas[1]))
+	})
+}
+
+func TestAppendFails(t *testing.T) {
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		watch := modelstest.Open(t, o)
+		w := modelstest.NewWorld(t, watch, "w")
+		before := size(t, watch)
+		untouched := func(t *testing.T, r *models.Record) {
+			t.Helper()
+			require.Equal(t, before, size(t, watch))
+			_, err := watch.EntryByID(t.Context(), r.Entry.ID)
+			require.ErrorIs(t, err, models.ErrNotFound)
+			_, err = watch.Token(t.Context(), r.Token.ID)
+			require.ErrorIs(t, err, models.ErrNotFound)
+		}
+		full := func() *models.Record {
+			r := modelstest.Granted(w.Token(watch))
+			r.Once = &models.Once{Purpose: "code", Value: "x", ExpiresAt: models.Never}
+			r.Facts = []models.FactBody{{Digest: "d", Body: "{}"}}
+			return r
+		}
+		t.Run("the database is gone", func(t *testing.T) {
+			s := modelstest.Open(t, o)
+			pool, err := s.Writer().DB()
+			require.NoError(t, err)
+			require.NoError(t, pool.Close())
+			r := full()
+			require.ErrorIs(t, s.Append(t.Context(), r), models.ErrUnavailable)
+			untouched(t, r)
+			_, err = s.SuspendClient(t.Context(), by, w.Agent.ID)
+			require.ErrorIs(t, err, models.ErrUnavailable)
+		})
+		t.Run("the store is closed", func(t *testing.T) {
+			s := modelstest.Open(t, o)
+			require.NoError(t, s.Close())
+			r := full()
+			require.ErrorIs(t, s.Append(t.Context(), r), models.ErrUnavailable)
+			untouched(t, r)
+		})
+		t.Run("the last write of a batch fails", func(t *testing.T) {
+			require.NoError(t, watch.Writer().Exec("alter table ledger_tree rename to away").Error)
+			r, other := full(), modelstest.Granted(w.Token(watch))
+			for _, err := range watch.CommitTogether(t.Context(), r, other) {
+				require.ErrorIs(t, err, models.ErrUnavailable)
+			}
+			untouched(t, r)
+			untouched(t, other)
+			require.NoError(t, watch.Writer().Exec("alter table away rename to ledger_tree").Error)
+			require.NoError(t, watch.Append(t.Context(), r), "nothing of it was used up")
+		})
+		t.Run("the head is damaged", func(t *testing.T) {
+			require.NoError(t, watch.Writer().Exec("update ledger_head set size = 0").Error)
+			require.ErrorIs(t, watch.Append(t.Context(), modelstest.Refused(watch, "agt_a")), models.ErrUnavailable)
+			_, err := watch.Tree(t.Context())
+			require.ErrorIs(t, err, models.ErrUnavailable)
+		})
+	})
+}
+
+// With more waiting than it will hold, the ledger says so instead of growing.
+func TestQueueOverflows(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		held := s.Writer().Begin()
+		require.NoError(t, held.Exec("update ledger_head set epoch = epoch").Error)
+		const over = 40
+		results := make(chan error)
+		for range models.MaxQueue + models.MaxBatch + over {
+			go func() { results <- s.Append(context.Background(), modelstest.Refused(s, "agt_a")) }()
+		}
+		for range over {
+			err := <-results
+			require.ErrorIs(t, err, models.ErrUnavailable)
+			require.ErrorContains(t, err, "too many")
+		}
+		require.NoError(t, held.Rollback().Error)
+		var written int64
+		for range models.MaxQueue + models.MaxBatch {
+			switch err := <-results; {
+			case err == nil:
+				written++
+			default:
+				require.ErrorContains(t, err, "too many")
+			}
+		}
+		require.GreaterOrEqual(t, written, int64(models.MaxQueue))
+		require.Equal(t, written, size(t, s))
+	})
+}
+
+func TestCloseDrains(t *testing.T) {
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		s := modelstest.Open(t, o)
+		var queued []<-chan error
+		for range 1000 {
+			queued = append(queued, s.Enqueue(t.Context(), modelstest.Refused(s, "agt_a")))
+		}
+		require.NoError(t, s.Close())
+		for _, result := range queued {
+			require.NoError(t, <-result)
+		}
+		require.Equal(t, int64(1000), size(t, modelstest.Open(t, o)))
+
+		t.Run("while others append", func(t *testing.T) {
+			s := modelstest.Open(t, o)
+			errs := together(51, func(i int) error {
+				if i == 25 {
+					return s.Close()
+				}
+				return s.Append(context.Background(), modelstest.Refused(s, "agt_a"))
+			})
+			written := int64(0)
+			for i, err := range errs {
+				if err == nil && i != 25 {
+					written++
+				} else if !errors.Is(err, models.ErrUnavailable) {
+					require.NoError(t, err)
+				}
+			}
+			require.Equal(t, 1000+written, size(t, modelstest.Open(t, o)))
+		})
+	})
+}

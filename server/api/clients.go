@@ -1,0 +1,120 @@
+package api
+
+import (
+	"context"
+
+	"github.com/deputyauth/deputy/models"
+)
+
+func clientOf(c models.Client) Client {
+	return Client{
+		ID: c.ID, Version: c.Version, Kind: ClientKind(c.Kind), Name: c.Name, Purpose: c.Purpose, OwnerID: orEmpty(c.OwnerID),
+		Sponsor: c.Sponsor, Status: PrincipalStatus(c.Status), ExpiresAt: at(c.ExpiresAt), Labels: labelsOf(c.Labels),
+		GrantTypes: each(c.GrantTypes, same), DefaultScopes: each(c.DefaultScopes, refOf), MaxTTL: c.MaxTTL,
+		SelfGrantID: c.SelfGrantID, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt),
+	}
+}
+
+// into writes all of the input but the kind, which never changes.
+func (in ClientInput) into(c *models.Client) {
+	c.Name, c.Purpose, c.OwnerID, c.Sponsor = in.Name, in.Purpose, optional(in.OwnerID), in.Sponsor
+	c.ExpiresAt, c.Labels, c.MaxTTL = in.ExpiresAt.unix(), models.Labels(in.Labels), in.MaxTTL
+	c.DefaultScopes = each(in.DefaultScopes, refInto)
+	if in.GrantTypes != nil {
+		c.GrantTypes = in.GrantTypes
+	}
+}
+
+func labelsOf(l models.Labels) Labels {
+	if l == nil {
+		return Labels{}
+	}
+	return Labels(l)
+}
+
+func oneClient(c *models.Client) OneClientJSONResponse {
+	return OneClientJSONResponse{Body: clientOf(*c), Headers: OneClientResponseHeaders{ETag: etag(c.Version)}}
+}
+
+func (s *server) ListClients(ctx context.Context, r ListClientsRequestObject) (ListClientsResponseObject, error) {
+	p := r.Params
+	if p.LabelValue != "" && p.Label == "" {
+		return nil, malformed("label_value", "Needs label.")
+	}
+	rows, next, err := s.Store.Clients(ctx, models.ClientFilter{
+		Kind: string(p.Kind), Status: string(p.Status), OwnerID: p.OwnerID, Name: p.Name, RoleID: p.RoleID,
+		Label: p.Label, LabelValue: p.LabelValue,
+	}, page(p.Limit, p.Cursor))
+	if err != nil {
+		return nil, err
+	}
+	return ListClients200JSONResponse{Items: each(rows, clientOf), NextCursor: cursor(next)}, nil
+}
+
+func (s *server) CreateClient(ctx context.Context, r CreateClientRequestObject) (CreateClientResponseObject, error) {
+	c := &models.Client{Kind: string(r.Body.Kind)}
+	r.Body.into(c)
+	if err := s.Store.CreateClient(ctx, by(ctx), c); err != nil {
+		return nil, err
+	}
+	return CreateClient201JSONResponse{NewClientJSONResponse{
+		Body: clientOf(*c), Headers: NewClientResponseHeaders{ETag: etag(c.Version), Location: s.location("clients", c.ID)},
+	}}, nil
+}
+
+func (s *server) GetClient(ctx context.Context, r GetClientRequestObject) (GetClientResponseObject, error) {
+	c, err := s.Store.Client(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return GetClient200JSONResponse{oneClient(c)}, nil
+}
+
+func (s *server) UpdateClient(ctx context.Context, r UpdateClientRequestObject) (UpdateClientResponseObject, error) {
+	c, err := s.Store.UpdateClient(ctx, by(ctx), r.ID, version(r.Params.IfMatch), func(c *models.Client) {
+		in := r.JSONBody.merge(clientOf(*c))
+		in.into(c)
+		c.ExpiresAt = in.ExpiresAt.orNever()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return UpdateClient200JSONResponse{oneClient(c)}, nil
+}
+
+func (s *server) DeleteClient(ctx context.Context, r DeleteClientRequestObject) (DeleteClientResponseObject, error) {
+	return DeleteClient204Response{}, s.Store.DecommissionClient(ctx, by(ctx), r.ID, version(r.Params.IfMatch))
+}
+
+func (s *server) SuspendClient(ctx context.Context, r SuspendClientRequestObject) (SuspendClientResponseObject, error) {
+	c, err := s.Store.SuspendClient(ctx, by(ctx), r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return SuspendClient200JSONResponse{oneClient(c)}, nil
+}
+
+func (s *server) RestoreClient(ctx context.Context, r RestoreClientRequestObject) (RestoreClientResponseObject, error) {
+	c, err := s.Store.RestoreClient(ctx, by(ctx), r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return RestoreClient200JSONResponse{oneClient(c)}, nil
+}
+
+func (s *server) ListEffectiveScopes(ctx context.Context, r ListEffectiveScopesRequestObject) (ListEffectiveScopesResponseObject, error) {
+	rows, next, err := s.Store.EffectiveScopes(ctx, r.ID, page(r.Params.Limit, r.Params.Cursor))
+	if err != nil {
+		return nil, err
+	}
+	return ListEffectiveScopes200JSONResponse{Items: each(rows, effectiveOf), NextCursor: cursor(next)}, nil
+}
+
+func effectiveOf(e models.EffectiveScope) EffectiveScope {
+	return EffectiveScope{
+		ResourceServerID: e.ResourceID, ResourceServer: e.Identifier, Scope: e.Scope, Risk: Risk(e.Risk),
+		Roles: each(e.Roles, func(r models.ScopeSource) ScopeSource {
+			return ScopeSource{RoleID: r.RoleID, Role: r.Role, Direct: r.Direct, Via: each(r.Via, same)}
+		}),
+	}
+}

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/deputyauth/deputy/models"
+)
+
+func credentialOf(c models.Credential) Credential {
+	return Credential{
+		ID: c.ID, ClientID: c.ClientID, Kind: CredentialKind(c.Kind), Name: c.Name, PublicJWK: json.RawMessage(c.PublicJWK),
+		CreatedAt: at(c.CreatedAt), ExpiresAt: at(c.ExpiresAt), LastUsedAt: at(c.LastUsedAt), RevokedAt: at(c.RevokedAt),
+	}
+}
+
+// newCredential is the only answer that holds a secret.
+func (s *server) newCredential(c *models.Credential, secret string) NewCredentialJSONResponse {
+	body := credentialOf(*c)
+	body.Secret = secret
+	return NewCredentialJSONResponse{
+		Body: body, Headers: NewCredentialResponseHeaders{Location: s.location("clients", c.ClientID, "credentials", c.ID)},
+	}
+}
+
+func (s *server) ListCredentials(ctx context.Context, r ListCredentialsRequestObject) (ListCredentialsResponseObject, error) {
+	rows, next, err := s.Store.Credentials(ctx, r.ID, page(r.Params.Limit, r.Params.Cursor))
+	if err != nil {
+		return nil, err
+	}
+	return ListCredentials200JSONResponse{Items: each(rows, credentialOf), NextCursor: cursor(next)}, nil
+}
+
+func (s *server) CreateCredential(ctx context.Context, r CreateCredentialRequestObject) (CreateCredentialResponseObject, error) {
+	c := &models.Credential{ClientID: r.ID, Kind: string(r.Body.Kind), Name: r.Body.Name, ExpiresAt: r.Body.ExpiresAt.unix()}
+	switch given := r.Body.PublicJWK != nil; {
+	case given && r.Body.Kind == CredentialKindSecret:
+		return nil, fault("invalid_value", "public_jwk", "A secret has no key; make a credential of kind public_key.")
+	case given:
+		jwk, err := publicJWK(r.Body.PublicJWK)
+		if err != nil {
+			return nil, err
+		}
+		c.PublicJWK = jwk
+	case r.Body.Kind == CredentialKindPublicKey:
+		return nil, fault("invalid_value", "public_jwk", "A credential of kind public_key needs its key.")
+	}
+	secret, err := s.Store.CreateCredential(ctx, by(ctx), c)
+	if err != nil {
+		return nil, err
+	}
+	return CreateCredential201JSONResponse{s.newCredential(c, secret)}, nil
+}
+
+func (s *server) RotateCredential(ctx context.Context, r RotateCredentialRequestObject) (RotateCredentialResponseObject, error) {
+	c, secret, err := s.Store.RotateCredential(ctx, by(ctx), r.ID, r.CredentialID, r.Body.Overlap, r.Body.ExpiresAt.unix())
+	if err != nil {
+		return nil, err
+	}
+	return RotateCredential201JSONResponse{s.newCredential(c, secret)}, nil
+}
+
+func (s *server) RevokeCredential(ctx context.Context, r RevokeCredentialRequestObject) (RevokeCredentialResponseObject, error) {
+	return RevokeCredential204Response{}, s.Store.RevokeCredential(ctx, by(ctx), r.ID, r.CredentialID)
+}

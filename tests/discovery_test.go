@@ -1,0 +1,109 @@
+package tests
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/tests/harness"
+)
+
+func get(t *testing.T, s *harness.Server, path string) harness.Answer {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.URL+path, nil)
+	require.NoError(t, err)
+	return s.Send(req)
+}
+
+func TestMetadataIsWhereClientsLook(t *testing.T) {
+	s := harness.New(t, "sqlite", harness.Options{})
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+		a := get(t, s, path)
+		require.Equal(t, http.StatusOK, a.Status, path)
+		require.Equal(t, s.URL, a.JSON["issuer"], "byte for byte")
+		require.Equal(t, s.URL+"/oauth2/token", a.JSON["token_endpoint"])
+		require.Equal(t, s.URL+"/oauth2/jwks", a.JSON["jwks_uri"])
+		require.Contains(t, a.JSON["grant_types_supported"], harness.ExchangeGrant)
+		require.Contains(t, a.JSON["token_endpoint_auth_methods_supported"], "private_key_jwt")
+		require.Contains(t, a.JSON, "response_types_supported")
+		require.NotContains(t, a.Body, "null")
+		require.NotContains(t, a.Body, "offline_access")
+		require.Equal(t, "*", a.Header.Get("Access-Control-Allow-Origin"))
+	}
+	require.Contains(t, get(t, s, "/.well-known/openid-configuration").JSON, "id_token_signing_alg_values_supported")
+	require.Equal(t, http.StatusNotFound, get(t, s, "/.well-known/oauth-authorization-server/nobody").Status, "unknown is 404, never 401")
+	require.Equal(t, http.StatusNotFound, get(t, s, "/.well-known/oauth-authorization-server/").Status, "and never a redirect")
+
+	a := get(t, s, "/.well-known/oauth-protected-resource/api/v1")
+	require.Equal(t, s.URL+"/api/v1", a.JSON["resource"])
+	require.Equal(t, []any{s.URL}, a.JSON["authorization_servers"])
+}
+
+func TestPreflightIsAnswered(t *testing.T) {
+	s := harness.New(t, "sqlite", harness.Options{})
+	req, err := http.NewRequest(http.MethodOptions, s.URL+"/oauth2/token", nil)
+	require.NoError(t, err)
+	req.Header.Set("Origin", "https://app.example")
+	req.Header.Set("Access-Control-Request-Method", "POST")
+	a := s.Send(req)
+	require.Equal(t, http.StatusNoContent, a.Status)
+	require.Contains(t, a.Header.Get("Access-Control-Allow-Headers"), "MCP-Protocol-Version")
+}
+
+func jwks(t *testing.T, s *harness.Server) (kids []string) {
+	t.Helper()
+	a := get(t, s, "/oauth2/jwks")
+	require.NotContains(t, a.Body, `"d"`, "no private part")
+	var set struct{ Keys []struct{ Kid, Alg string } }
+	require.NoError(t, json.Unmarshal([]byte(a.Body), &set))
+	for _, k := range set.Keys {
+		require.Equal(t, "ES256", k.Alg)
+		kids = append(kids, k.Kid)
+	}
+	return kids
+}
+
+// A key is published before it signs, and stays until its last token is over.
+func TestKeysRotateWithOverlap(t *testing.T) {
+	each(t, func(t *testing.T, s *harness.Server) {
+		agent := s.Agent("agent", s.User("owner"))
+		service := s.Service("service", agent, "read")
+		s.Allow(agent.ID, service, "read")
+		kidOf := func(token string) any {
+			header, _ := claimsOf(t, token)
+			return header["kid"]
+		}
+		old := s.Own(agent, service.Identifier, "read")
+		next, err := s.Keys.Rotate(context.Background(), models.By{System: "test"}, 300)
+		require.NoError(t, err)
+		require.Len(t, jwks(t, s), 2, "the next key is published at once")
+		require.Equal(t, kidOf(old), kidOf(s.Own(agent, service.Identifier, "read")), "but does not sign yet")
+		s.Clock.Advance(301 * time.Second)
+		fresh := s.Own(agent, service.Identifier, "read")
+		require.Equal(t, next.ID, kidOf(fresh))
+		require.True(t, s.Active(agent, old), "what the old key signed is still good")
+		s.Clock.Advance(25 * time.Hour)
+		require.NoError(t, s.Keys.Reload(context.Background()))
+		require.Equal(t, []string{next.ID}, jwks(t, s), "the old key is gone with the last of its tokens")
+	})
+}
+
+// Private keys are sealed: neither they nor any secret can be read in the database.
+func TestKeysAreSealedAtRest(t *testing.T) {
+	s := harness.New(t, "sqlite", harness.Options{})
+	keys, err := s.Store.SigningKeys(context.Background())
+	require.NoError(t, err)
+	_, private := s.SigningKey()
+	raw, err := private.Bytes()
+	require.NoError(t, err)
+	for _, k := range keys {
+		require.NotContains(t, string(k.Sealed), string(raw))
+		require.False(t, strings.Contains(string(k.Sealed), "PRIVATE+KEY"))
+	}
+}
