@@ -2,6 +2,7 @@ package bundles
 
 import (
 	"context"
+	"io/fs"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,4 +54,20 @@ func TestUnformattedNamesFiles(t *testing.T) {
 	unformatted, err := Unformatted(house, ".")
 	require.NoError(t, err)
 	require.Equal(t, []string{"issue.rego"}, unformatted)
+}
+
+func TestTestsOfAHouseReachOutNoMoreThanItsRules(t *testing.T) {
+	house := silent()
+	house["issue_test.rego"] = moduleFile("package house.issue_test\n\ntest_out if http.send({\"method\": \"get\", \"url\": \"http://localhost\"})\n")
+	_, err := Test(context.Background(), house, ".")
+	require.ErrorContains(t, err, "undefined function http.send")
+}
+
+func TestStarterHouseStandsOnItsOwn(t *testing.T) {
+	house, err := fs.Sub(policies.FS, "house")
+	require.NoError(t, err)
+	report, err := Test(context.Background(), house, ".")
+	require.NoError(t, err)
+	require.Empty(t, report.Failed)
+	require.InDelta(t, 100, report.Coverage, 0)
 }

@@ -59,13 +59,9 @@ func Test(ctx context.Context, fsys fs.FS, root string) (TestReport, error) {
 	if err != nil {
 		return TestReport{}, err
 	}
-	schema, err := inputSchema()
+	c, err := testCompiler(root)
 	if err != nil {
 		return TestReport{}, err
-	}
-	c := ast.NewCompiler().WithSchemas(schemaSet(schema)).WithUseTypeCheckAnnotations(true)
-	if root == "compose" { // its input is the two answers, not a question
-		c = ast.NewCompiler()
 	}
 	tracer := cover.New()
 	runner := tester.NewRunner().SetCompiler(c).SetStore(src.store()).SetModules(src.modules).
@@ -96,6 +92,27 @@ func Test(ctx context.Context, fsys fs.FS, root string) (TestReport, error) {
 	report.Missing = slices.Compact(report.Missing)
 	slices.Sort(report.Failed)
 	return report, nil
+}
+
+// testCompiler is laxer than the one for serving: tests need not be strict. Those
+// of a house are limited to its capabilities all the same; they run in the server.
+func testCompiler(root string) (*ast.Compiler, error) {
+	if root == "compose" { // its input is the two answers, not a question
+		return ast.NewCompiler(), nil
+	}
+	schema, err := inputSchema()
+	if err != nil {
+		return nil, err
+	}
+	c := ast.NewCompiler().WithSchemas(schemaSet(schema)).WithUseTypeCheckAnnotations(true)
+	if root != houseRoot {
+		return c, nil
+	}
+	caps, err := capabilities()
+	if err != nil {
+		return nil, err
+	}
+	return c.WithCapabilities(caps), nil
 }
 
 // fingerprint names the content of a house folder, readable or not.

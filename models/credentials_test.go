@@ -12,6 +12,7 @@ import (
 )
 
 func TestCredentials(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		t.Run("a secret is shown once and stored as a hash", func(t *testing.T) {
 			c := modelstest.Application(t, s, "shown")
@@ -37,6 +38,12 @@ func TestCredentials(t *testing.T) {
 			_, _, err = s.RotateCredential(t.Context(), by, c.ID, cred.ID, 0, 0)
 			requireInvalid(t, err, "kind")
 		})
+	})
+}
+
+func TestCredentialsOfAClient(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		t.Run("of nobody", func(t *testing.T) {
 			_, err := s.CreateCredential(t.Context(), by, &models.Credential{ClientID: "agt_nobody", Kind: models.CredentialSecret})
 			require.ErrorIs(t, err, models.ErrNotFound)
@@ -78,6 +85,7 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestRevokeCredential(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		c := modelstest.Application(t, s, "app")
 		cred, _ := modelstest.Secret(t, s, c.ID)
@@ -98,6 +106,7 @@ func TestRevokeCredential(t *testing.T) {
 }
 
 func TestRotateCredential(t *testing.T) {
+	t.Parallel()
 	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
 		now := time.Unix(1_800_000_000, 0)
 		o.Now = func() time.Time { return now }

@@ -33,6 +33,7 @@ type column struct {
 // TestModelsMatchMigrations: the structs are not migrated by GORM, so nothing
 // else notices when one of them and its table part ways.
 func TestModelsMatchMigrations(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		known := []string{"goose_db_version"}
 		for _, model := range tables() {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestEffectiveScopes(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w := modelstest.NewWorld(t, s, "w")
 		inner := modelstest.Group(t, s, "inner", w.Agent.ID)
@@ -44,6 +45,7 @@ func TestEffectiveScopes(t *testing.T) {
 }
 
 func TestEvidence(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		modelstest.NewWorld(t, s, "w")
 		rows, _, err := s.Entries(t.Context(), models.EntryFilter{}, -1, 200)

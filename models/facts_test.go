@@ -26,6 +26,7 @@ func principal(t *testing.T, v *models.View, id string) policies.Principal {
 }
 
 func TestPrincipal(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		owner := modelstest.User(t, s, "owner")
 		one, two := modelstest.Service(t, s, "one", "read", "write"), modelstest.Service(t, s, "two", "read")
@@ -64,12 +65,19 @@ func TestPrincipal(t *testing.T) {
 				Scopes: map[string]map[string][]string{one.ID: {"read": {writer.ID}, "write": {writer.ID}}, two.ID: {"read": {elsewhere.ID}}},
 			}, principal(t, view(t, s), owner.ID))
 		})
+	})
+}
+
+func TestPrincipalIs(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		agent := modelstest.NewWorld(t, s, "w").Agent
 		t.Run("an application that nobody answers for", func(t *testing.T) {
 			p := principal(t, view(t, s), modelstest.Application(t, s, "app").ID)
 			require.Nil(t, p.Owner)
 			require.Empty(t, p.Scopes)
 		})
-		t.Run("the same facts have the same digest, wherever they are loaded", func(t *testing.T) {
+		t.Run("the same, by its digest, wherever it is loaded", func(t *testing.T) {
 			a, err := view(t, s).Principal(t.Context(), agent.ID)
 			require.NoError(t, err)
 			b, err := view(t, s).Principal(t.Context(), agent.ID)
@@ -83,8 +91,8 @@ func TestPrincipal(t *testing.T) {
 			require.Equal(t, a.Digest, c.Digest)
 		})
 		t.Run("nobody", func(t *testing.T) {
-			v := view(t, s)
-			for _, id := range []string{"agt_nobody", "usr_nobody", "grp_x", outer.ID, "", "https://client.example/metadata"} {
+			v, group := view(t, s), modelstest.Group(t, s, "group")
+			for _, id := range []string{"agt_nobody", "usr_nobody", "grp_x", group.ID, "", "https://client.example/metadata"} {
 				f, err := v.Principal(t.Context(), id)
 				require.NoError(t, err)
 				require.Nil(t, f, id)
@@ -94,6 +102,7 @@ func TestPrincipal(t *testing.T) {
 }
 
 func TestResourceFact(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		operator := modelstest.Application(t, s, "operator")
 		r := &models.ResourceServer{Identifier: "https://orders.example", Name: "orders", OperatorID: &operator.ID, TokenTTL: 60, MaxDepth: 2}
@@ -119,6 +128,7 @@ func TestResourceFact(t *testing.T) {
 }
 
 func TestCredentialFacts(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		c := modelstest.Application(t, s, "app")
 		first, _ := modelstest.Secret(t, s, c.ID)
@@ -144,6 +154,7 @@ func TestCredentialFacts(t *testing.T) {
 }
 
 func TestTokenState(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w := modelstest.NewWorld(t, s, "w")
 		root := modelstest.Issue(t, s, w.Token(s))

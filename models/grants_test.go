@@ -10,6 +10,7 @@ import (
 )
 
 func TestTokens(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w := modelstest.NewWorld(t, s, "w")
 		t.Run("recorded as they were issued", func(t *testing.T) {
@@ -37,6 +38,13 @@ func TestTokens(t *testing.T) {
 			require.ElementsMatch(t, []string{other.ID}, alive(t, s, root, child, grandchild, sibling, other))
 			require.ErrorIs(t, s.RevokeToken(t.Context(), by, "tok_none"), models.ErrNotFound)
 		})
+	})
+}
+
+func TestRevokedTokensAreRecorded(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		w := modelstest.NewWorld(t, s, "w")
 		t.Run("what fell is in the ledger", func(t *testing.T) {
 			root := modelstest.Issue(t, s, w.Token(s))
 			child := modelstest.Issue(t, s, modelstest.Exchange(root, "agt_b"))
@@ -65,6 +73,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestRevokeGrant(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w, other := modelstest.NewWorld(t, s, "w"), modelstest.NewWorld(t, s, "other")
 		root := modelstest.Issue(t, s, w.Token(s))

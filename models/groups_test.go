@@ -10,6 +10,7 @@ import (
 )
 
 func TestGroups(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		t.Run("created and changed", func(t *testing.T) {
 			g := modelstest.Group(t, s, "staff")
@@ -43,6 +44,12 @@ func TestGroups(t *testing.T) {
 			_, _, err := s.GroupMembers(t.Context(), "grp_nobody", models.Page{})
 			require.ErrorIs(t, err, models.ErrNotFound)
 		})
+	})
+}
+
+func TestNestedGroups(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		t.Run("no group contains itself", func(t *testing.T) {
 			c := modelstest.Group(t, s, "c")
 			b := modelstest.Group(t, s, "b", c.ID)

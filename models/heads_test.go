@@ -26,6 +26,7 @@ func noteKey(t *testing.T) (note.Signer, note.Verifier) {
 }
 
 func TestSignHead(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		signer, verifier := noteKey(t)
 		require.NoError(t, s.SignHead(t.Context(), signer))
@@ -51,6 +52,7 @@ func TestSignHead(t *testing.T) {
 }
 
 func TestSignHeadsSignsOnceMoreAtItsEnd(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		signer, _ := noteKey(t)
 		modelstest.User(t, s, "alice")

@@ -35,6 +35,7 @@ func refuse[T any](t *testing.T, s *models.Store, create func(context.Context, m
 }
 
 func TestInvalid(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w := modelstest.NewWorld(t, s, "w")
 		t.Run("client", func(t *testing.T) {
@@ -72,6 +73,13 @@ func TestInvalid(t *testing.T) {
 			}
 			refuse(t, s, s.CreateResourceServer, good, serverFaults())
 		})
+	})
+}
+
+func TestInvalidParts(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		w := modelstest.NewWorld(t, s, "w")
 		t.Run("scope", func(t *testing.T) {
 			good := func() *models.Scope { return &models.Scope{ResourceID: w.Service.ID, Name: "good"} }
 			put := func(ctx context.Context, by models.By, sc *models.Scope) error {
@@ -181,6 +189,7 @@ func scopeFaults() []fault[models.Scope] {
 
 // Statuses are set by updates only: what is created is active.
 func TestInvalidStatus(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w := modelstest.NewWorld(t, s, "w")
 		_, err := s.UpdateClient(t.Context(), by, w.Agent.ID, models.AnyVersion, func(c *models.Client) { c.Status = "expired" })
@@ -196,6 +205,7 @@ func TestInvalidStatus(t *testing.T) {
 
 // Ids come from requests; Postgres refuses some bytes as text.
 func TestUnstorableIDs(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		for _, id := range []string{"agt_\x00", "agt_\xff"} {
 			_, err := s.Client(t.Context(), id)

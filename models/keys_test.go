@@ -11,6 +11,7 @@ import (
 )
 
 func TestSigningKeys(t *testing.T) {
+	t.Parallel()
 	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
 		now := time.Unix(1_800_000_000, 0)
 		o.Now = func() time.Time { return now }

@@ -2,7 +2,6 @@ package models_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 
@@ -24,6 +23,7 @@ func together(n int, fn func(i int) error) (errs []error) {
 }
 
 func TestAppend(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		t.Run("a hundred at once get places without gaps", func(t *testing.T) {
 			w := modelstest.NewWorld(t, s, "w")
@@ -57,6 +57,12 @@ func TestAppend(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, map[string]string{"same": "{}"}, bodies)
 		})
+	})
+}
+
+func TestAppendAmongOthers(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		t.Run("a caller that hangs up loses nobody's record", func(t *testing.T) {
 			gone, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -85,6 +91,7 @@ func TestAppend(t *testing.T) {
 }
 
 func TestOnce(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w := modelstest.NewWorld(t, s, "w")
 		before := size(t, s)
@@ -107,12 +114,24 @@ func TestOnce(t *testing.T) {
 		require.Equal(t, 1, won)
 		require.Equal(t, before+1, size(t, s))
 
-		t.Run("for another purpose it is another", func(t *testing.T) {
+	})
+}
+
+func TestOnceIs(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		w := modelstest.NewWorld(t, s, "w")
+		use := func(purpose string, at int64) error {
 			r := modelstest.Granted(w.Token(s))
-			r.Once = &models.Once{Purpose: "code", Value: "jti", ExpiresAt: s.Now() + 60}
-			require.NoError(t, s.Append(t.Context(), r))
+			r.Once = &models.Once{Purpose: purpose, Value: "jti", ExpiresAt: at}
+			return s.Append(t.Context(), r)
+		}
+		t.Run("another for another purpose", func(t *testing.T) {
+			require.NoError(t, use("assertion", s.Now()+60))
+			require.NoError(t, use("code", s.Now()+60))
+			require.ErrorIs(t, use("code", s.Now()+60), models.ErrUsed)
 		})
-		t.Run("a stale record uses nothing up", func(t *testing.T) {
+		t.Run("not used up by a stale record", func(t *testing.T) {
 			v := view(t, s)
 			principal(t, v, w.Agent.ID)
 			_, err := s.SuspendClient(t.Context(), by, w.Agent.ID)
@@ -124,22 +143,18 @@ func TestOnce(t *testing.T) {
 			require.NoError(t, s.Append(t.Context(), again))
 		})
 		t.Run("forgotten after it expired, not before", func(t *testing.T) {
-			append := func(at int64) error {
-				r := modelstest.Refused(s, "agt_a")
-				r.Once = &models.Once{Purpose: "purge", Value: "x", ExpiresAt: at}
-				return s.Append(t.Context(), r)
-			}
-			require.NoError(t, append(s.Now()-1))
-			require.ErrorIs(t, append(s.Now()+60), models.ErrUsed)
+			require.NoError(t, use("purge", s.Now()-1))
+			require.ErrorIs(t, use("purge", s.Now()+60), models.ErrUsed)
 			require.NoError(t, s.PurgeUsed(t.Context()))
-			require.NoError(t, append(s.Now()+60))
+			require.NoError(t, use("purge", s.Now()+60))
 			require.NoError(t, s.PurgeUsed(t.Context()))
-			require.ErrorIs(t, append(s.Now()+60), models.ErrUsed)
+			require.ErrorIs(t, use("purge", s.Now()+60), models.ErrUsed)
 		})
 	})
 }
 
 func TestOnceAcrossReplicas(t *testing.T) {
+	t.Parallel()
 	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
 		replicas := []*models.Store{modelstest.Open(t, o), modelstest.Open(t, o)}
 		w := modelstest.NewWorld(t, replicas[0], "w")
@@ -163,123 +178,61 @@ func TestOnceAcrossReplicas(t *testing.T) {
 	})
 }
 
+// When the ledger cannot be written, nothing is: no entry, no token, no fact,
+// and nothing is used up.
 func TestAppendFails(t *testing.T) {
+	t.Parallel()
 	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
 		watch := modelstest.Open(t, o)
 		w := modelstest.NewWorld(t, watch, "w")
 		before := size(t, watch)
-		untouched := func(t *testing.T, r *models.Record) {
+		record := modelstest.Granted(w.Token(watch))
+		record.Once = &models.Once{Purpose: "code", Value: "x", ExpiresAt: models.Never}
+		record.Facts = []models.FactBody{{Digest: "d", Body: "{}"}}
+		fails := func(t *testing.T, s *models.Store) {
 			t.Helper()
+			for _, err := range append(s.CommitTogether(t.Context(), record, modelstest.Refused(s, "agt_a")), s.Append(t.Context(), record)) {
+				require.ErrorIs(t, err, models.ErrUnavailable)
+			}
 			require.Equal(t, before, size(t, watch))
-			_, err := watch.EntryByID(t.Context(), r.Entry.ID)
+			_, err := watch.EntryByID(t.Context(), record.Entry.ID)
 			require.ErrorIs(t, err, models.ErrNotFound)
-			_, err = watch.Token(t.Context(), r.Token.ID)
+			_, err = watch.Token(t.Context(), record.Token.ID)
 			require.ErrorIs(t, err, models.ErrNotFound)
-		}
-		full := func() *models.Record {
-			r := modelstest.Granted(w.Token(watch))
-			r.Once = &models.Once{Purpose: "code", Value: "x", ExpiresAt: models.Never}
-			r.Facts = []models.FactBody{{Digest: "d", Body: "{}"}}
-			return r
+			facts, err := watch.FactBodies(t.Context(), []string{"d"})
+			require.NoError(t, err)
+			require.Empty(t, facts)
 		}
 		t.Run("the database is gone", func(t *testing.T) {
 			s := modelstest.Open(t, o)
 			pool, err := s.Writer().DB()
 			require.NoError(t, err)
 			require.NoError(t, pool.Close())
-			r := full()
-			require.ErrorIs(t, s.Append(t.Context(), r), models.ErrUnavailable)
-			untouched(t, r)
+			fails(t, s)
 			_, err = s.SuspendClient(t.Context(), by, w.Agent.ID)
 			require.ErrorIs(t, err, models.ErrUnavailable)
 		})
 		t.Run("the store is closed", func(t *testing.T) {
 			s := modelstest.Open(t, o)
 			require.NoError(t, s.Close())
-			r := full()
-			require.ErrorIs(t, s.Append(t.Context(), r), models.ErrUnavailable)
-			untouched(t, r)
+			fails(t, s)
 		})
 		t.Run("the last write of a batch fails", func(t *testing.T) {
 			require.NoError(t, watch.Writer().Exec("alter table ledger_tree rename to away").Error)
-			r, other := full(), modelstest.Granted(w.Token(watch))
-			for _, err := range watch.CommitTogether(t.Context(), r, other) {
-				require.ErrorIs(t, err, models.ErrUnavailable)
-			}
-			untouched(t, r)
-			untouched(t, other)
+			fails(t, watch)
 			require.NoError(t, watch.Writer().Exec("alter table away rename to ledger_tree").Error)
-			require.NoError(t, watch.Append(t.Context(), r), "nothing of it was used up")
-		})
-		t.Run("the head is damaged", func(t *testing.T) {
-			require.NoError(t, watch.Writer().Exec("update ledger_head set size = 0").Error)
-			require.ErrorIs(t, watch.Append(t.Context(), modelstest.Refused(watch, "agt_a")), models.ErrUnavailable)
-			_, err := watch.Tree(t.Context())
-			require.ErrorIs(t, err, models.ErrUnavailable)
+			require.NoError(t, watch.Append(t.Context(), record), "it was not used up")
 		})
 	})
 }
 
-// With more waiting than it will hold, the ledger says so instead of growing.
-func TestQueueOverflows(t *testing.T) {
+func TestDamagedHead(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
-		held := s.Writer().Begin()
-		require.NoError(t, held.Exec("update ledger_head set epoch = epoch").Error)
-		const over = 40
-		results := make(chan error)
-		for range models.MaxQueue + models.MaxBatch + over {
-			go func() { results <- s.Append(context.Background(), modelstest.Refused(s, "agt_a")) }()
-		}
-		for range over {
-			err := <-results
-			require.ErrorIs(t, err, models.ErrUnavailable)
-			require.ErrorContains(t, err, "too many")
-		}
-		require.NoError(t, held.Rollback().Error)
-		var written int64
-		for range models.MaxQueue + models.MaxBatch {
-			switch err := <-results; {
-			case err == nil:
-				written++
-			default:
-				require.ErrorContains(t, err, "too many")
-			}
-		}
-		require.GreaterOrEqual(t, written, int64(models.MaxQueue))
-		require.Equal(t, written, size(t, s))
-	})
-}
-
-func TestCloseDrains(t *testing.T) {
-	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
-		s := modelstest.Open(t, o)
-		var queued []<-chan error
-		for range 1000 {
-			queued = append(queued, s.Enqueue(t.Context(), modelstest.Refused(s, "agt_a")))
-		}
-		require.NoError(t, s.Close())
-		for _, result := range queued {
-			require.NoError(t, <-result)
-		}
-		require.Equal(t, int64(1000), size(t, modelstest.Open(t, o)))
-
-		t.Run("while others append", func(t *testing.T) {
-			s := modelstest.Open(t, o)
-			errs := together(51, func(i int) error {
-				if i == 25 {
-					return s.Close()
-				}
-				return s.Append(context.Background(), modelstest.Refused(s, "agt_a"))
-			})
-			written := int64(0)
-			for i, err := range errs {
-				if err == nil && i != 25 {
-					written++
-				} else if !errors.Is(err, models.ErrUnavailable) {
-					require.NoError(t, err)
-				}
-			}
-			require.Equal(t, 1000+written, size(t, modelstest.Open(t, o)))
-		})
+		modelstest.User(t, s, "alice")
+		require.NoError(t, s.Writer().Exec("update ledger_head set size = 0").Error)
+		require.ErrorIs(t, s.Append(t.Context(), modelstest.Refused(s, "agt_a")), models.ErrUnavailable)
+		_, err := s.Tree(t.Context())
+		require.ErrorIs(t, err, models.ErrUnavailable)
 	})
 }

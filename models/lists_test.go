@@ -52,6 +52,7 @@ func ids[T any](t *testing.T, id func(T) string) func(rows []T, next string, err
 func clientID(c models.Client) string { return c.ID }
 
 func TestClientFilters(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w := modelstest.NewWorld(t, s, "w")
 		agent, app := w.Agent.ID, modelstest.Application(t, s, "app").ID
@@ -77,6 +78,7 @@ func TestClientFilters(t *testing.T) {
 }
 
 func TestUserAndGroupFilters(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		alice, bob := modelstest.User(t, s, "alice"), modelstest.User(t, s, "bob")
 		_, err := s.SuspendUser(t.Context(), by, bob.ID)
@@ -105,6 +107,7 @@ func TestUserAndGroupFilters(t *testing.T) {
 }
 
 func TestResourceAndRoleFilters(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		w := modelstest.NewWorld(t, s, "w")
 		run := &models.ResourceServer{Identifier: "https://run.example", Name: "run", OperatorID: &w.Agent.ID}
@@ -143,6 +146,7 @@ func TestResourceAndRoleFilters(t *testing.T) {
 }
 
 func TestTokenAndGrantFilters(t *testing.T) {
+	t.Parallel()
 	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
 		now := time.Unix(1_800_000_000, 0)
 		o.Now = func() time.Time { return now }
@@ -182,6 +186,7 @@ func TestTokenAndGrantFilters(t *testing.T) {
 }
 
 func TestEntryFilters(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		for i := range 3 {
 			n := fmt.Sprint(i)

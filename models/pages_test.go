@@ -42,6 +42,7 @@ func checkPages[T any](t *testing.T, want []string, page func(models.Page) ([]T,
 }
 
 func TestPages(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		ctx := t.Context()
 		w := modelstest.NewWorld(t, s, "w")
@@ -89,6 +90,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestPageSizes(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		for i := range 51 {
 			modelstest.User(t, s, fmt.Sprint("user", i))
@@ -102,6 +104,7 @@ func TestPageSizes(t *testing.T) {
 }
 
 func TestEntryPages(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		modelstest.NewWorld(t, s, "w")
 		n := size(t, s)

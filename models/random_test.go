@@ -134,6 +134,7 @@ func (w *town) glances(t *testing.T, s *models.Store) map[string]glance {
 // Whatever is changed in whatever order: the cache shows what the database
 // holds, and no decision is recorded on a fact that is no longer so.
 func TestRandomChanges(t *testing.T) {
+	t.Parallel()
 	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)

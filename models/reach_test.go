@@ -15,6 +15,7 @@ import (
 type reach = map[string]map[string][]string
 
 func TestReach(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		ask, search, sum := modelstest.Service(t, s, "ask", "ask", "ping"), modelstest.Service(t, s, "search", "web"), modelstest.Service(t, s, "sum", "text", "all")
 		ref := func(r *models.ResourceServer, name string) models.ScopeRef {
@@ -71,6 +72,7 @@ var someScopes = rapid.SliceOfDistinct(rapid.SampledFrom([]string{"r", "s", "t",
 // never reach less (monotone), and reaching on from what was reached leads
 // nowhere new (idempotent). So a token exchanged from another reaches no more.
 func TestReachIsAClosure(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		graph, own, more := edges(t), someScopes.Draw(t, "own"), someScopes.Draw(t, "more")
 		got := models.Closure(graph, "rsv_a", own)

@@ -159,6 +159,9 @@ func (s *Store) UpdateResourceServer(ctx context.Context, by By, id string, ifVe
 		if r.Identifier != identifier {
 			return invalid("identifier", "cannot change: tokens are locked to it; register another resource server")
 		}
+		if r.ID == SelfID && r.Status != StatusActive {
+			return invalid("status", "Deputy's own API cannot be suspended: nobody could restore it")
+		}
 		return nil
 	})
 }

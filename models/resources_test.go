@@ -10,6 +10,7 @@ import (
 )
 
 func TestResourceServers(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		operator := modelstest.Application(t, s, "operator")
 		t.Run("created", func(t *testing.T) {
@@ -47,6 +48,12 @@ func TestResourceServers(t *testing.T) {
 			_, err = s.UpdateResourceServer(t.Context(), by, r.ID, r.Version, func(*models.ResourceServer) {})
 			require.ErrorIs(t, err, models.ErrVersion)
 		})
+	})
+}
+
+func TestResourceServerEnds(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		t.Run("the identifier stays", func(t *testing.T) {
 			r := modelstest.Service(t, s, "fixed")
 			_, err := s.UpdateResourceServer(t.Context(), by, r.ID, r.Version, func(r *models.ResourceServer) { r.Identifier = "https://moved.example" })
@@ -70,6 +77,7 @@ func TestResourceServers(t *testing.T) {
 }
 
 func TestScopes(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		one, two := modelstest.Service(t, s, "one"), modelstest.Service(t, s, "two", "read", "write")
 		ref := func(name string) models.ScopeRef { return models.ScopeRef{ResourceID: two.ID, Name: name} }
@@ -104,6 +112,13 @@ func TestScopes(t *testing.T) {
 			requireInvalid(t, err, "downstream")
 			require.ErrorIs(t, s.DeleteScope(t.Context(), by, one.ID, "bad"), models.ErrNotFound, "nothing of it is left")
 		})
+	})
+}
+
+func TestScopesEnd(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		one := modelstest.Service(t, s, "one")
 		t.Run("of nobody", func(t *testing.T) {
 			_, err := s.PutScope(t.Context(), by, &models.Scope{ResourceID: "rsv_none", Name: "read"})
 			require.ErrorIs(t, err, models.ErrNotFound)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestEnsureSelf(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		ctx := t.Context()
 		require.NoError(t, s.EnsureSelf(ctx, "https://Deputy.example/"))
@@ -59,6 +60,7 @@ func TestEnsureSelf(t *testing.T) {
 }
 
 func TestIDs(t *testing.T) {
+	t.Parallel()
 	last := ""
 	for range 1000 {
 		id := models.NewID(models.PrefixToken)

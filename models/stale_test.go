@@ -1,8 +1,13 @@
 package models_test
 
 import (
+	"context"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -73,7 +78,7 @@ type write struct {
 }
 
 func writes() []write {
-	return append(identityWrites(), accessWrites()...)
+	return slices.Concat(identityWrites(), accessWrites(), serviceWrites())
 }
 
 func identityWrites() []write {
@@ -144,6 +149,11 @@ func accessWrites() []write {
 		{"group deleted", func(t *testing.T, s *models.Store, sc *scene) error {
 			return s.DeleteGroup(t.Context(), by, sc.outer.ID, models.AnyVersion)
 		}, onlyOwn},
+	}
+}
+
+func serviceWrites() []write {
+	return []write{
 		{"scope deleted", func(t *testing.T, s *models.Store, sc *scene) error {
 			return s.DeleteScope(t.Context(), by, sc.Service.ID, "read")
 		}, func(_ *scene, seen *sight) { seen.Read, seen.Risk = nil, "" }},
@@ -168,6 +178,7 @@ func accessWrites() []write {
 // Every write that changes what a decision sees is seen by the next view, and
 // makes what was decided before it stale.
 func TestWritesAreSeen(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		for i, w := range writes() {
 			t.Run(w.name, func(t *testing.T) {
@@ -197,6 +208,7 @@ func TestWritesAreSeen(t *testing.T) {
 // A change that was made but cannot be read back is made all the same; nobody
 // decides anything until it can.
 func TestChangeThatCannotBeReadBack(t *testing.T) {
+	t.Parallel()
 	s := modelstest.New(t, "sqlite") // there reads have a pool of their own
 	w := modelstest.NewWorld(t, s, "w")
 	principal(t, view(t, s), w.Agent.ID)
@@ -212,6 +224,7 @@ func TestChangeThatCannotBeReadBack(t *testing.T) {
 
 // A write elsewhere leaves a decision standing.
 func TestOtherWritesDoNotMakeStale(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		sc := newScene(t, s, "here")
 		away, elsewhere := modelstest.Group(t, s, "away"), []*scene{}
@@ -239,6 +252,7 @@ func TestOtherWritesDoNotMakeStale(t *testing.T) {
 // Two replicas on one database: what one changes makes what the other decided
 // stale, and once it has caught up it sees the change.
 func TestReplicas(t *testing.T) {
+	t.Parallel()
 	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
 		here, there := modelstest.Open(t, o), modelstest.Open(t, o)
 		for i, w := range writes() {
@@ -260,5 +274,25 @@ func TestReplicas(t *testing.T) {
 				require.NoError(t, here.Append(t.Context(), fresh))
 			})
 		}
+	})
+}
+
+// A store that follows sees what another changed without being told.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		here, there := modelstest.Open(t, o), modelstest.Open(t, o)
+		w := modelstest.NewWorld(t, there, "w")
+		require.Equal(t, models.StatusActive, principal(t, view(t, here), w.Agent.ID).Status)
+		ctx, stop := context.WithCancel(t.Context())
+		var following sync.WaitGroup
+		following.Go(func() { here.Follow(ctx, time.Millisecond) })
+		_, err := there.SuspendClient(t.Context(), by, w.Agent.ID)
+		require.NoError(t, err)
+		for principal(t, view(t, here), w.Agent.ID).Status == models.StatusActive {
+			runtime.Gosched()
+		}
+		stop()
+		following.Wait()
 	})
 }

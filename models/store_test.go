@@ -13,6 +13,7 @@ import (
 var by = modelstest.By()
 
 func TestOpen(t *testing.T) {
+	t.Parallel()
 	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
 		s := modelstest.Open(t, o)
 		require.NoError(t, s.Ping(t.Context()))
@@ -36,6 +37,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestMigrate(t *testing.T) {
+	t.Parallel()
 	t.Run("twice changes nothing", func(t *testing.T) {
 		modelstest.Each(t, func(t *testing.T, s *models.Store) {
 			u := modelstest.User(t, s, "alice")

@@ -13,6 +13,7 @@ import (
 
 // Our tree, grown from its right edge alone, is tlog's tree.
 func TestTreeIsTlogs(t *testing.T) {
+	t.Parallel()
 	var ours, theirs []tlog.Hash
 	var edge []byte
 	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
@@ -42,6 +43,7 @@ func TestTreeIsTlogs(t *testing.T) {
 }
 
 func TestProof(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		modelstest.NewWorld(t, s, "w") // some batches of one
 		records := []*models.Record{}

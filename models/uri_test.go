@@ -11,6 +11,7 @@ import (
 )
 
 func TestCanonicalURI(t *testing.T) {
+	t.Parallel()
 	for raw, want := range map[string]string{
 		"https://h":                  "https://h",
 		"https://h/":                 "https://h",
@@ -39,6 +40,10 @@ func TestCanonicalURI(t *testing.T) {
 		require.NoError(t, err, raw)
 		require.Equal(t, want, got, raw)
 	}
+}
+
+func TestCanonicalURIRefuses(t *testing.T) {
+	t.Parallel()
 	for raw, reason := range map[string]string{
 		"":                                       "absolute",
 		"orders":                                 "absolute",
@@ -70,6 +75,7 @@ func TestCanonicalURI(t *testing.T) {
 }
 
 func TestCanonicalURIIsStable(t *testing.T) {
+	t.Parallel()
 	uri := rapid.StringMatching(`(?i:https?|urn|x)(://|:|:///)[A-Z\[\]:./?&=%@a-z0-9-]{0,24}`)
 	rapid.Check(t, func(t *rapid.T) {
 		once, err := models.CanonicalURI(uri.Draw(t, "uri"))

@@ -10,6 +10,7 @@ import (
 )
 
 func TestUsers(t *testing.T) {
+	t.Parallel()
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		t.Run("created", func(t *testing.T) {
 			u := &models.User{Meta: models.Meta{Version: 3}, Username: "alice", Name: "Älice", Status: models.StatusSuspended}

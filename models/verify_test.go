@@ -85,6 +85,7 @@ func (e *evidence) found(t *testing.T, kept ...string) []string {
 func entry(seq int64) string { return fmt.Sprint("entry ", seq) }
 
 func TestVerifyFindsNothing(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range modelstest.Dialects() {
 		t.Run(dialect, func(t *testing.T) {
 			e := gather(t, dialect)
@@ -141,6 +142,7 @@ func tamperings(t *testing.T) []tampering {
 }
 
 func TestVerifyFindsTampering(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range modelstest.Dialects() {
 		t.Run(dialect, func(t *testing.T) {
 			e := gather(t, dialect)
@@ -183,6 +185,7 @@ func keep[T any](t *testing.T, db *gorm.DB) (putBack func()) {
 // What is cut off or rewritten throughout is consistent in itself: a signed
 // head convicts it, and if that was taken away too, one that was kept elsewhere.
 func TestVerifyFindsConsistentTampering(t *testing.T) {
+	t.Parallel()
 	for _, dialect := range modelstest.Dialects() {
 		t.Run(dialect, func(t *testing.T) {
 			t.Run("the end cut off", func(t *testing.T) {

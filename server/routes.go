@@ -1,10 +1,9 @@
 package server
 
 import (
+	"context"
 	"net"
 	"net/http"
-
-	"context"
 
 	"github.com/gin-gonic/gin"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // routes lists every route there is.
-func (s *Server) routes() {
+func (s *Server) routes() error {
 	r := s.engine
 	r.Use(s.recovered, s.identified, hardened)
 	r.NoRoute(s.notFound)
@@ -28,11 +27,11 @@ func (s *Server) routes() {
 	// Open to browsers of any origin: nothing here goes by cookies.
 	open := r.Group("", anyOrigin)
 	discovery := map[string]gin.HandlerFunc{
-		"/.well-known/oauth-authorization-server" + s.base:           s.oauthMetadata,
-		"/.well-known/openid-configuration" + s.base:                 s.openIDMetadata,
-		s.base + "/.well-known/openid-configuration":                 s.openIDMetadata,
-		"/.well-known/oauth-protected-resource" + s.base + "/api/v1": s.resourceMetadata,
-		s.base + "/oauth2/jwks":                                      s.jwks,
+		"/.well-known/oauth-authorization-server" + s.base:            s.oauthMetadata,
+		"/.well-known/openid-configuration" + s.base:                  s.openIDMetadata,
+		s.base + "/.well-known/openid-configuration":                  s.openIDMetadata,
+		"/.well-known/oauth-protected-resource" + s.base + api.Prefix: s.resourceMetadata,
+		s.base + "/oauth2/jwks":                                       s.jwks,
 	}
 	for path, handler := range discovery {
 		open.GET(path, handler)
@@ -48,7 +47,7 @@ func (s *Server) routes() {
 		open.OPTIONS(path, preflight)
 	}
 
-	api.Register(root, api.Config{
+	return api.Register(root, api.Config{
 		Issuer: s.Issuer, Endpoint: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Call: call, Log: s.Log,
 	})
 }

@@ -59,8 +59,7 @@ func New(c Config) (*Server, error) {
 	if err := s.engine.SetTrustedProxies(c.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
-	s.routes()
-	return s, nil
+	return s, s.routes()
 }
 
 // CheckIssuer holds an issuer to RFC 8414 section 2; http is for loopback only.
@@ -83,7 +82,7 @@ func Loopback(host string) bool {
 }
 
 // APIIdentifier is the audience of Deputy's own API.
-func APIIdentifier(issuer string) string { return issuer + "/api/v1" }
+func APIIdentifier(issuer string) string { return issuer + api.Prefix }
 
 // Handler is the server as a handler.
 func (s *Server) Handler() http.Handler { return s.engine }

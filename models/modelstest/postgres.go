@@ -165,7 +165,7 @@ func run(bin, dir string, attr *syscall.SysProcAttr) (io.Closer, error) {
 	}
 	args := []string{"-c", supervise, "sh", dir, filepath.Join(bin, "postgres"), "-D", data, "-k", dir}
 	for _, setting := range []string{
-		"listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200",
+		"listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=200",
 	} {
 		args = append(args, "-c", setting)
 	}

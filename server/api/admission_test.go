@@ -171,7 +171,7 @@ func TestTheLedgerSaysWhoAdministered(t *testing.T) {
 	require.Regexp(t, "^dec_", body.JSON["decision_id"])
 }
 
-// blind admits nobody and counts.
+// blind admits nobody.
 type blind struct {
 	everybody
 	err error
@@ -236,6 +236,7 @@ func TestTheDescriptionIsOpen(t *testing.T) {
 	a := c.do(http.MethodGet, "/openapi.json", nil)
 	a.is(http.StatusOK)
 	require.Equal(t, "application/json", a.Header.Get("Content-Type"))
+	require.NotContains(t, a.Body, "x-go-")
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(a.Body))
 	require.NoError(t, err)
 	require.Equal(t, c.doc.Paths.Len(), doc.Paths.Len())

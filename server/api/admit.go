@@ -74,6 +74,6 @@ func (s *server) challenge(c *gin.Context, op *operation, err error, sent bool) 
 	if op.scope != "" {
 		attributes = append(attributes, fmt.Sprintf(`scope="%s"`, op.scope))
 	}
-	attributes = append(attributes, fmt.Sprintf(`resource_metadata="%s/.well-known/oauth-protected-resource%s"`, s.Issuer, Prefix))
+	attributes = append(attributes, fmt.Sprintf(`resource_metadata="%s"`, s.metadata))
 	c.Header("WWW-Authenticate", "Bearer "+strings.Join(attributes, ", "))
 }

@@ -7,10 +7,13 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -58,6 +61,7 @@ type Config struct {
 type server struct {
 	Config
 	base       string // path of the issuer, "" if it has none
+	metadata   string // where the API describes itself as a protected resource
 	operations map[string]*operation
 }
 
@@ -71,7 +75,7 @@ func Register(r gin.IRouter, c Config) error {
 	if err != nil {
 		return fmt.Errorf("admin API: read openapi.yaml: %w", err)
 	}
-	raw, err := GetSpecJSON()
+	description, err := published()
 	if err != nil {
 		return fmt.Errorf("admin API: read openapi.yaml: %w", err)
 	}
@@ -80,14 +84,43 @@ func Register(r gin.IRouter, c Config) error {
 		return fmt.Errorf("admin API: %w", err)
 	}
 	s := &server{Config: c, base: issuer.Path, operations: operations(doc)}
+	s.metadata = strings.TrimSuffix(c.Issuer, s.base) + "/.well-known/oauth-protected-resource" + s.base + Prefix
 	engine := s.engine()
-	engine.GET(Prefix+"/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", raw) })
+	engine.GET(Prefix+"/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", description) })
 	inner := http.StripPrefix(s.base, engine)
 	r.Any(Prefix+"/*path", func(outer *gin.Context) {
 		ctx := context.WithValue(outer.Request.Context(), callKey{}, c.Call(outer))
 		inner.ServeHTTP(outer.Writer, outer.Request.WithContext(ctx))
 	})
 	return nil
+}
+
+// published is openapi.yaml in JSON, without what only our code generator reads.
+func published() ([]byte, error) {
+	raw, err := GetSpecJSON()
+	if err != nil {
+		return nil, err
+	}
+	var doc any
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		return nil, err
+	}
+	dropExtensions(doc)
+	return json.Marshal(doc)
+}
+
+func dropExtensions(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		maps.DeleteFunc(v, func(k string, _ any) bool { return strings.HasPrefix(k, "x-go-") })
+		for _, inner := range v {
+			dropExtensions(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			dropExtensions(inner)
+		}
+	}
 }
 
 // engine routes within Prefix. It is an engine of its own because the name of a

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
@@ -101,13 +102,8 @@ func TestPublicKeys(t *testing.T) {
 	at := "/clients/" + modelstest.Application(t, c.store, "widget").ID + "/credentials"
 	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	p521, _ := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	ed, edPrivate, _ := ed25519.GenerateKey(rand.Reader)
-	big, _ := rsa.GenerateKey(rand.Reader, 2048)
-	small := &rsa.PublicKey{N: big.N, E: big.E}
-	small = &rsa.PublicKey{N: small.N.Rsh(small.N, 1024), E: small.E}
-	big, _ = rsa.GenerateKey(rand.Reader, 2048)
-
+	ed, _, _ := ed25519.GenerateKey(rand.Reader)
+	rsa2048, _ := rsa.GenerateKey(rand.Reader, 2048)
 	for _, good := range []struct {
 		key  object
 		want string
@@ -116,8 +112,8 @@ func TestPublicKeys(t *testing.T) {
 		{jwk(t, p256.Public(), object{"alg": "ES256", "kid": "one", "use": "sig", "x5u": "https://evil.example", "nosuch": 1}), "ES256"},
 		{jwk(t, p384.Public(), nil), "ES384"},
 		{jwk(t, ed, nil), "EdDSA"},
-		{jwk(t, big.Public(), object{"alg": "RS256"}), "RS256"},
-		{jwk(t, big.Public(), object{"alg": "PS256"}), "PS256"},
+		{jwk(t, rsa2048.Public(), object{"alg": "RS256"}), "RS256"},
+		{jwk(t, rsa2048.Public(), object{"alg": "PS256"}), "PS256"},
 	} {
 		made := c.do(http.MethodPost, at, object{"kind": "public_key", "public_jwk": good.key}).is(http.StatusCreated)
 		require.NotContains(t, made, "secret")
@@ -129,17 +125,29 @@ func TestPublicKeys(t *testing.T) {
 		require.NotContains(t, stored, "x5u")
 		require.NotContains(t, stored, "nosuch")
 	}
+	key := c.do(http.MethodGet, at, nil).ids("id")[0]
+	c.do(http.MethodPost, at+"/"+key+"/rotate", object{"overlap": 0}).problem(http.StatusUnprocessableEntity, "invalid_value", "kind")
+}
+
+func TestKeysThatAreRefused(t *testing.T) {
+	c := newClient(t)
+	at := "/clients/" + modelstest.Application(t, c.store, "widget").ID + "/credentials"
+	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	p521, _ := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	_, ed, _ := ed25519.GenerateKey(rand.Reader)
+	rsa2048, _ := rsa.GenerateKey(rand.Reader, 2048)
+	short := &rsa.PublicKey{N: new(big.Int).Rsh(rsa2048.N, 1024), E: rsa2048.E}
 	for name, bad := range map[string]any{
 		"private EC":      jwk(t, p256, nil),
-		"private OKP":     jwk(t, edPrivate, nil),
-		"private RSA":     jwk(t, big, object{"alg": "RS256"}),
+		"private OKP":     jwk(t, ed, nil),
+		"private RSA":     jwk(t, rsa2048, object{"alg": "RS256"}),
 		"symmetric":       object{"kty": "oct", "k": "AAAA"},
 		"P-521":           jwk(t, p521.Public(), nil),
-		"short RSA":       jwk(t, small, object{"alg": "RS256"}),
-		"RSA without alg": jwk(t, big.Public(), nil),
+		"short RSA":       jwk(t, short, object{"alg": "RS256"}),
+		"RSA without alg": jwk(t, rsa2048.Public(), nil),
 		"alg of another":  jwk(t, p256.Public(), object{"alg": "RS256"}),
 		"alg none":        jwk(t, p256.Public(), object{"alg": "none"}),
-		"alg HS256":       jwk(t, big.Public(), object{"alg": "HS256"}),
+		"alg HS256":       jwk(t, rsa2048.Public(), object{"alg": "HS256"}),
 		"for encryption":  jwk(t, p256.Public(), object{"use": "enc"}),
 		"off the curve":   jwk(t, p256.Public(), object{"y": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}),
 		"long kid":        jwk(t, p256.Public(), object{"kid": long(201)}),
@@ -151,6 +159,4 @@ func TestPublicKeys(t *testing.T) {
 		a.problem(http.StatusUnprocessableEntity, "invalid_value", "public_jwk")
 	}
 	c.do(http.MethodPost, at, object{"kind": "public_key", "public_jwk": "x"}).problem(http.StatusBadRequest, "invalid_request", "public_jwk")
-	key := c.do(http.MethodGet, at, nil).ids("id")[0]
-	c.do(http.MethodPost, at+"/"+key+"/rotate", object{"overlap": 0}).problem(http.StatusUnprocessableEntity, "invalid_value", "kind")
 }

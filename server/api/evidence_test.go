@@ -15,8 +15,9 @@ import (
 	"github.com/deputyauth/deputy/models/modelstest"
 )
 
-func TestEffectiveScopesSayWhereTheyComeFrom(t *testing.T) {
-	c := newClient(t)
+func TestEffectiveScopesSayWhereTheyComeFrom(t *testing.T) { both(t, testEffectiveScopes) }
+
+func testEffectiveScopes(t *testing.T, c *client) {
 	w := modelstest.NewWorld(t, c.store, "w") // read and write by w-role, directly
 	other := modelstest.Service(t, c.store, "other", "x:1")
 	shared := modelstest.Role(t, c.store, "shared", w.Service.ID, "read")
@@ -223,4 +224,3 @@ func TestGrantsAndTokensEnd(t *testing.T) {
 		c.do(http.MethodPost, path, nil).problem(http.StatusNotFound, "not_found", "")
 	}
 }
-

@@ -14,8 +14,14 @@ import (
 	"github.com/deputyauth/deputy/models/modelstest"
 )
 
-func TestFilters(t *testing.T) {
-	c := newClient(t)
+// both runs a test on either database.
+func both(t *testing.T, test func(*testing.T, *client)) {
+	modelstest.Each(t, func(t *testing.T, s *models.Store) { test(t, newClientOn(t, s, nil)) })
+}
+
+func TestFilters(t *testing.T) { both(t, testFilters) }
+
+func testFilters(t *testing.T, c *client) {
 	w, v := modelstest.NewWorld(t, c.store, "w"), modelstest.NewWorld(t, c.store, "v")
 	widget := c.create("/clients", object{"kind": "application", "name": "widget", "labels": object{"team": "a"}})
 	other := c.create("/clients", object{"kind": "application", "name": "other", "labels": object{"team": "b"}})
@@ -29,44 +35,40 @@ func TestFilters(t *testing.T) {
 	foreign := modelstest.Issue(t, c.store, v.Token(c.store))
 	c.do(http.MethodPost, "/tokens/"+foreign.ID+"/revoke", nil).is(http.StatusNoContent)
 
-	for _, one := range []struct {
-		list, filter string
-		want         []string
-	}{
-		{"/clients", "kind=agent", []string{w.Agent.ID, v.Agent.ID}},
-		{"/clients", "status=suspended", []string{other}},
-		{"/clients", "owner_id=" + w.Owner.ID, []string{w.Agent.ID}},
-		{"/clients", "name=widget", []string{widget}},
-		{"/clients", "role_id=" + w.Role.ID, []string{w.Agent.ID}},
-		{"/clients", "label=team", []string{widget, other}},
-		{"/clients", "label=team&label_value=b", []string{other}},
-		{"/clients", "label=team&label_value=b&status=active", []string{}},
-		{"/users", "status=suspended", []string{v.Owner.ID}},
-		{"/users", "username=w-owner", []string{w.Owner.ID}},
-		{"/users", "email=v-owner@example.com", []string{v.Owner.ID}},
-		{"/groups", "name=group", []string{group}},
-		{"/groups", "name=none", []string{}},
-		{"/groups", "member_id=" + widget, []string{group}},
-		{"/roles", "name=w-role", []string{w.Role.ID}},
-		{"/assignments", "role_id=" + w.Role.ID, []string{w.Assignment.ID}},
-		{"/assignments", "principal_id=" + v.Agent.ID, []string{v.Assignment.ID}},
-		{"/resource-servers", "name=mine", []string{mine}},
-		{"/resource-servers", "identifier=HTTPS://mine.example/", []string{mine}},
-		{"/resource-servers", "status=suspended", []string{v.Service.ID}},
-		{"/resource-servers", "operator_id=" + widget, []string{mine}},
-		{"/grants", "client_id=" + w.Agent.ID, []string{w.Agent.SelfGrantID}},
-		{"/grants", "subject_id=" + v.Agent.ID, []string{v.Agent.SelfGrantID}},
-		{"/tokens", "client_id=" + widget, []string{second.ID}},
-		{"/tokens", "subject_id=" + w.Agent.ID, []string{first.ID, second.ID}},
-		{"/tokens", "grant_id=" + v.Agent.SelfGrantID, []string{foreign.ID}},
-		{"/tokens", "parent_id=" + first.ID, []string{second.ID}},
-		{"/tokens", "txn=" + first.ID, []string{first.ID, second.ID}},
-		{"/tokens", "resource_server_id=" + v.Service.ID, []string{foreign.ID}},
-		{"/tokens", "live=true", []string{first.ID, second.ID}},
-		{"/tokens", "live=false", []string{first.ID, second.ID, foreign.ID}},
+	for filter, want := range map[string][]string{
+		"/clients?kind=agent":                                {w.Agent.ID, v.Agent.ID},
+		"/clients?status=suspended":                          {other},
+		"/clients?owner_id=" + w.Owner.ID:                    {w.Agent.ID},
+		"/clients?name=widget":                               {widget},
+		"/clients?role_id=" + w.Role.ID:                      {w.Agent.ID},
+		"/clients?label=team":                                {widget, other},
+		"/clients?label=team&label_value=b":                  {other},
+		"/clients?label=team&label_value=b&status=active":    {},
+		"/users?status=suspended":                            {v.Owner.ID},
+		"/users?username=w-owner":                            {w.Owner.ID},
+		"/users?email=v-owner@example.com":                   {v.Owner.ID},
+		"/groups?name=group":                                 {group},
+		"/groups?name=none":                                  {},
+		"/groups?member_id=" + widget:                        {group},
+		"/roles?name=w-role":                                 {w.Role.ID},
+		"/assignments?role_id=" + w.Role.ID:                  {w.Assignment.ID},
+		"/assignments?principal_id=" + v.Agent.ID:            {v.Assignment.ID},
+		"/resource-servers?name=mine":                        {mine},
+		"/resource-servers?identifier=HTTPS://mine.example/": {mine},
+		"/resource-servers?status=suspended":                 {v.Service.ID},
+		"/resource-servers?operator_id=" + widget:            {mine},
+		"/grants?client_id=" + w.Agent.ID:                    {w.Agent.SelfGrantID},
+		"/grants?subject_id=" + v.Agent.ID:                   {v.Agent.SelfGrantID},
+		"/tokens?client_id=" + widget:                        {second.ID},
+		"/tokens?subject_id=" + w.Agent.ID:                   {first.ID, second.ID},
+		"/tokens?grant_id=" + v.Agent.SelfGrantID:            {foreign.ID},
+		"/tokens?parent_id=" + first.ID:                      {second.ID},
+		"/tokens?txn=" + first.ID:                            {first.ID, second.ID},
+		"/tokens?resource_server_id=" + v.Service.ID:         {foreign.ID},
+		"/tokens?live=true":                                  {first.ID, second.ID},
+		"/tokens?live=false":                                 {first.ID, second.ID, foreign.ID},
 	} {
-		got := c.do(http.MethodGet, one.list+"?"+one.filter, nil).ids("id")
-		require.ElementsMatch(t, one.want, got, "%s?%s", one.list, one.filter)
+		require.ElementsMatch(t, want, c.do(http.MethodGet, filter, nil).ids("id"), filter)
 	}
 }
 
@@ -86,8 +88,9 @@ func (c *client) walk(path, field string) (all []string, pages int) {
 	}
 }
 
-func TestEveryListComesInPages(t *testing.T) {
-	c := newClient(t)
+func TestEveryListComesInPages(t *testing.T) { both(t, testPages) }
+
+func testPages(t *testing.T, c *client) {
 	w := modelstest.NewWorld(t, c.store, "w")
 	group := modelstest.Group(t, c.store, "all")
 	for i := range 4 {
@@ -186,7 +189,9 @@ func TestEntriesCanBeFiltered(t *testing.T) {
 		slices.Reverse(want)
 		require.Equal(t, want, c.do(http.MethodGet, "/audit/entries?limit=200&order=desc&"+filter, nil).ids("id"), filter)
 	}
-	for filter, field := range map[string]string{"kind=x": "kind", "outcome=x": "outcome", "order=x": "order", "since=yesterday": "since", "until=2026-01-01": "until"} {
+	for filter, field := range map[string]string{
+		"kind=x": "kind", "outcome=x": "outcome", "order=x": "order", "since=yesterday": "since", "until=2026-01-01": "until",
+	} {
 		c.do(http.MethodGet, "/audit/entries?"+filter, nil).problem(http.StatusBadRequest, "invalid_request", field)
 	}
 }

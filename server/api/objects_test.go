@@ -11,22 +11,20 @@ import (
 	"github.com/deputyauth/deputy/models/modelstest"
 )
 
-// kinds are the objects with a version: how to make one, change it, and what is
-// there afterwards besides what the server adds.
-func kinds(c *client) []struct {
+// kind of objects with a version: how to make one, change it, and what is there
+// afterwards besides what the server adds.
+type kind struct {
 	path                  string
 	create, patch, became object
 	kept                  bool // the record stays after DELETE
-} {
+}
+
+func kinds(c *client) []kind {
 	owner := modelstest.User(c.t, c.store, "owner").ID
 	service := modelstest.Service(c.t, c.store, "service", "read", "write")
 	operator := modelstest.Application(c.t, c.store, "operator").ID
 	ref := func(scope string) object { return object{"resource_server_id": service.ID, "scope": scope} }
-	return []struct {
-		path                  string
-		create, patch, became object
-		kept                  bool
-	}{
+	return []kind{
 		{
 			path: "/clients", kept: true,
 			create: object{
@@ -275,5 +273,6 @@ func TestDeputysOwnAPIStays(t *testing.T) {
 	c := newClient(t)
 	c.do(http.MethodDelete, "/resource-servers/rsv_deputy", nil).problem(http.StatusUnprocessableEntity, "invalid_value", "id")
 	c.do(http.MethodDelete, "/resource-servers/rsv_deputy/scopes/users:read", nil).problem(http.StatusUnprocessableEntity, "invalid_value", "resource_server_id")
+	c.do(http.MethodPatch, "/resource-servers/rsv_deputy", object{"status": "suspended"}).problem(http.StatusUnprocessableEntity, "invalid_value", "status")
 	c.do(http.MethodDelete, "/roles/rol_admin", nil).problem(http.StatusUnprocessableEntity, "invalid_value", "id")
 }

@@ -49,8 +49,12 @@ func malformed(field, format string, args ...any) error {
 // unreadable is malformed with whatever a decoder had to say.
 func unreadable(err error) error {
 	var known *mistake
-	if errors.As(err, &known) {
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &known):
 		return known
+	case errors.As(err, &mistyped):
+		return malformed(mistyped.Field, "Must not be %s.", mistyped.Value)
 	}
 	return malformed("", "%s", err)
 }
@@ -72,7 +76,7 @@ func problemOf(err error) Problem {
 	case errors.Is(err, models.ErrNotFound):
 		p = Problem{Type: "not_found", Detail: "There is no such object."}
 	case errors.Is(err, models.ErrConflict):
-		p = Problem{Type: "conflict", Detail: "Another object has this name or identifier already."}
+		p = Problem{Type: "conflict", Detail: "There is one already: names, identifiers and assignments are unique."}
 	case errors.Is(err, models.ErrVersion):
 		p = Problem{Type: "version_mismatch", Detail: "The object changed since it was read; read it again."}
 	case errors.Is(err, models.ErrUnavailable):

@@ -64,6 +64,8 @@ func TestBodiesThatCannotBeUnderstood(t *testing.T) {
 	} {
 		c.do(http.MethodPost, "/users", body).problem(http.StatusBadRequest, "invalid_request", field)
 	}
+	c.do(http.MethodPost, "/clients", `{"kind": "application", "name": "x", "max_ttl": 60.5}`).problem(http.StatusBadRequest, "invalid_request", "max_ttl")
+	c.do(http.MethodPost, "/clients", `{"kind": "application", "name": "x", "max_ttl": 60.0}`).problem(http.StatusBadRequest, "invalid_request", "max_ttl")
 	require.Empty(t, c.do(http.MethodGet, "/users", nil).ids("id"), "nothing of it was stored")
 }
 
@@ -251,4 +253,9 @@ func TestBelowAnIssuerWithAPath(t *testing.T) {
 	engine.ServeHTTP(w, req)
 	require.Equal(t, http.StatusCreated, w.Code, w.Body)
 	require.Regexp(t, "^/auth"+Prefix+"/users/usr_", w.Header().Get("Location"))
+
+	w = httptest.NewRecorder()
+	engine.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/auth"+Prefix+"/users", nil))
+	require.Equal(t, http.StatusUnauthorized, w.Code)
+	require.Contains(t, w.Header().Get("WWW-Authenticate"), `resource_metadata="https://deputy.example/.well-known/oauth-protected-resource/auth/api/v1"`, "RFC 9728 section 3.1")
 }

@@ -25,6 +25,7 @@ type answer struct {
 var answers = []answer{
 	{policies.CodePolicyError, oauth.ServerError, oauth.ServerError, fixed("Policy gave no valid answer, so nothing was granted. An administrator can find the cause under this decision id.")},
 	{policies.CodeSeatBelt, oauth.ServerError, oauth.ServerError, fixed("Policy granted more than a party has, so nothing was granted. An administrator has been alarmed.")},
+	{"version_unknown", oauth.ServerError, oauth.ServerError, fixed("The question to policy was put in words of another version.")},
 	{"action_unknown", oauth.ServerError, oauth.ServerError, fixed("Policy does not know this action.")},
 	{"operation_unknown", oauth.ServerError, oauth.ServerError, fixed("Policy does not know this operation.")},
 	{"credential_unknown", oauth.UnauthorizedClient, oauth.InvalidToken, fixed("The client is not known to have authenticated.")},
@@ -92,6 +93,9 @@ var answers = []answer{
 	{"scope_removed", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("House policy removes scope %s.", r.Scope)
 	}},
+	{"consent_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks for the user's consent, and there is none.")},
+	{"approval_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks for a person's approval, which this grant cannot bring.")},
+	{"step_up_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks a person to sign in anew, which this grant cannot bring.")},
 	{"lifetime_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("No lifetime can be given to the token.")},
 	{"lifetime_exhausted", oauth.InvalidRequest, oauth.InvalidToken, fixed("Something the token hangs from ends now.")},
 	{"caller_not_audience", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token is for another service.")},
@@ -153,10 +157,27 @@ func (t teller) name(id string) string {
 // maxTold bounds how many sentences one description holds.
 const maxTold = 8
 
+// decisive reasons make the others mere consequences: of a token that could not
+// be read, nothing is known, and saying so eight times helps nobody.
+var decisive = []string{policies.CodePolicyError, policies.CodeSeatBelt, "version_unknown", "action_unknown", "operation_unknown", "token_unusable"}
+
+// worthTelling leaves out what only follows from a decisive reason.
+func worthTelling(reasons []policies.Reason) []policies.Reason {
+	for _, code := range decisive {
+		for _, r := range reasons {
+			if r.Code == code {
+				return []policies.Reason{r}
+			}
+		}
+	}
+	return reasons
+}
+
 // refusal tells a refusing decision as an OAuth error.
 func refusal(in policies.Input, d policies.Decision, decisionID string) *oauth.Error {
-	first, rank := house, len(answers)
-	for _, r := range d.Reasons {
+	reasons := worthTelling(d.Reasons)
+	first, rank := house, len(answers)+1
+	for _, r := range reasons {
 		if a, at := find(r); at < rank {
 			first, rank = a, at
 		}
@@ -164,7 +185,7 @@ func refusal(in policies.Input, d policies.Decision, decisionID string) *oauth.E
 	bearer := policies.Kind(in.Action) == policies.KindAdmin
 	t := newTeller(in)
 	var told []string
-	for _, r := range d.Reasons {
+	for _, r := range reasons {
 		if a, _ := find(r); a.at(bearer) == first.at(bearer) && len(told) < maxTold {
 			if sentence := a.say(t, r); !slices.Contains(told, sentence) {
 				told = append(told, sentence)
@@ -173,7 +194,7 @@ func refusal(in policies.Input, d policies.Decision, decisionID string) *oauth.E
 	}
 	e := oauth.Errorf(first.at(bearer), "%s", strings.Join(told, " "))
 	e.DecisionID, e.Reason = decisionID, first.reason
-	for _, r := range d.Reasons {
+	for _, r := range reasons {
 		if r.Code == "insufficient_scope" {
 			e.Scope = r.Scope
 		}
