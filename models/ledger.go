@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"gorm.io/gorm"
@@ -131,6 +132,8 @@ const (
 	maxBatch = 256
 	maxQueue = 4096
 	maxKnown = 100_000
+
+	commitTimeout = 10 * time.Second
 )
 
 func newCommitter(s *Store) *committer {
@@ -193,7 +196,9 @@ func (c *committer) close() {
 // others share its fate, unless it failed by what one of them asked to write.
 func (c *committer) commit(batch []*pending) {
 	refused := map[*pending]error{}
-	ctx := context.WithoutCancel(batch[0].ctx) // one caller's hanging up is not the others' loss
+	// One caller's hanging up is not the others' loss; a database that hangs is everybody's.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), commitTimeout)
+	defer cancel()
 	err := c.store.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		clear(refused)
 		head, err := lockHead(tx)
