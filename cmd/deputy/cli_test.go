@@ -120,7 +120,7 @@ func TestFirstStartPlaysTheTourAndEndsInABox(t *testing.T) {
 		addr := strings.Replace(strings.TrimPrefix(d.url, "http://"), "localhost", "127.0.0.1", 1)
 		d.start(addr, nil)
 		require.NotContains(t, d.welcome, "Story 1", "the tour is for the first start")
-		require.Contains(t, d.welcome, "curl -s", "the box is for every start")
+		require.Contains(t, d.welcome, "curl -sw", "the box is for every start")
 		require.Contains(t, d.must("audit", "verify"), "0 entries are newer than the newest head", "stopping signs the end")
 	})
 }

@@ -99,7 +99,7 @@ func (c *serveCmd) welcome(ctx context.Context, store *models.Store, io streams,
 		log.Error("the sample world is not as it must be", "error", err)
 	}
 	if w != nil {
-		fmt.Fprint(io.out, box(c.Issuer, w))
+		fmt.Fprint(io.out, box(c.Issuer, c.DataDir, w))
 	}
 }
 
@@ -125,22 +125,22 @@ func (c *serveCmd) firstStart(ctx context.Context, store *models.Store, io strea
 
 // box is what a developer sees last: where the server is, and three commands
 // that work as they stand.
-func box(issuer string, w *devWorld) string {
+func box(issuer, dir string, w *devWorld) string {
 	widget, support := w.Cast["chat-widget"], w.Cast["support-agent"]
 	get := func(scope string) string {
-		return fmt.Sprintf("curl -s -u %s:%s %s/oauth2/token -d grant_type=client_credentials -d scope=%s", widget.ID, widget.Secret, issuer, scope)
+		return fmt.Sprintf("curl -sw '\\n' -u %s:%s %s/oauth2/token -d grant_type=client_credentials -d scope=%s", widget.ID, widget.Secret, issuer, scope)
 	}
 	lines := []string{
-		"Deputy is running at " + issuer + "   (development only: data, keys and secrets are in ./data)",
+		"Deputy is running at " + issuer + "   (development only: data, keys and secrets are in " + dir + ")",
 		"",
 		"1. chat-widget gets the token it may have:",
 		"", get("agent:chat"), "",
 		"2. It asks for more, and is told what is missing and who could change it:",
 		"", get("agent:analytics"), "",
 		"3. support-agent, the service the token is locked to, looks at it:",
-		"", fmt.Sprintf(`curl -s -u %s:%s %s/oauth2/introspect -d token=$(%s | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`,
+		"", fmt.Sprintf(`curl -sw '\n' -u %s:%s %s/oauth2/introspect -d token=$(%s | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`,
 			support.ID, support.Secret, issuer, get("agent:chat")), "",
-		"Every answer is in the ledger: deputy audit tail    The stories again: deputy tour",
+		"Every answer is in the ledger: ./deputy audit tail     The stories again: ./deputy tour",
 	}
 	rule := strings.Repeat("─", 100)
 	var b strings.Builder

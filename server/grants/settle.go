@@ -19,18 +19,26 @@ type matter struct {
 	carryOut func(policies.Decision, *models.Record) error
 }
 
-// attempts bounds how often one request is decided again because its facts
+// maxAttempts bounds how often one request is decided again because its facts
 // changed while it was being answered.
-const attempts = 5
+const maxAttempts = 5
 
 // settle is the one way from a question to an answer that leaves: facts,
 // decision, seat belt, carrying out, record. ask is called again, on fresh
 // facts, whenever what it had seen was changed before the record was written.
 func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID string, ask func(*facts) (*matter, error)) error {
-	for range attempts {
-		m, record, refusal, err := e.once(ctx, call, action, clientID, ask)
+	for range maxAttempts {
+		view, err := e.store.View(ctx)
 		if err != nil {
-			return err
+			return unavailable(err)
+		}
+		m, err := ask(&facts{view: view, keys: e.keys, now: e.now().Unix()})
+		if err != nil {
+			return e.Refuse(ctx, call, action, clientID, err)
+		}
+		record, refusal, err := e.answer(ctx, call, m, view)
+		if err != nil {
+			return e.Refuse(ctx, call, action, clientID, err)
 		}
 		err = e.store.Append(ctx, record)
 		switch {
@@ -51,16 +59,9 @@ func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID strin
 	return unavailable(models.ErrStale)
 }
 
-// once asks and answers one time.
-func (e *Endpoint) once(ctx context.Context, call Call, action, clientID string, ask func(*facts) (*matter, error)) (*matter, *models.Record, *oauth.Error, error) {
-	view, err := e.store.View(ctx)
-	if err != nil {
-		return nil, nil, nil, unavailable(err)
-	}
-	m, err := ask(&facts{view: view, keys: e.keys, now: e.now().Unix()})
-	if err != nil {
-		return nil, nil, nil, e.Refuse(ctx, call, action, clientID, err)
-	}
+// answer decides and carries out. What it returns, token or refusal, may be told
+// once the record is durable.
+func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *models.View) (*models.Record, *oauth.Error, error) {
 	d, err := e.policy.Decide(ctx, m.in)
 	if err != nil {
 		e.alarm("policy did not answer", m.in.Action, err)
@@ -71,12 +72,12 @@ func (e *Endpoint) once(ctx context.Context, call Call, action, clientID string,
 	}
 	record := e.record(call, m, d, view)
 	if !d.Allow {
-		return m, record, refusal(m.in, d, record.Entry.ID), nil
+		return record, refusal(m.in, d, record.Entry.ID), nil
 	}
 	if err := m.carryOut(d, record); err != nil {
-		return nil, nil, nil, oauth.Errorf(oauth.ServerError, "The token could not be made.").Because(err)
+		return nil, nil, oauth.Errorf(oauth.ServerError, "What was granted could not be carried out.").Because(err).Named("not_carried_out")
 	}
-	return m, record, nil, nil
+	return record, nil, nil
 }
 
 func (e *Endpoint) alarm(what, action string, err error) {

@@ -1,0 +1,130 @@
+package grants
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// assertion is a client's own statement of who it is (RFC 7523, as the BCP
+// update narrows it: one audience, our issuer).
+type assertion struct {
+	Issuer   string           `json:"iss"`
+	Subject  string           `json:"sub"`
+	Audience jwt.ClaimStrings `json:"aud"`
+	Expires  float64          `json:"exp"`
+	IssuedAt float64          `json:"iat"`
+	Before   float64          `json:"nbf"`
+	ID       string           `json:"jti"`
+}
+
+// Bounds of an assertion, in seconds.
+const (
+	maxAssertionLife = 600
+	maxClockSkew     = 60
+	maxAssertionSize = 8 << 10
+)
+
+// assertedClient reads who an assertion says it is from. It is checked after.
+func assertedClient(a oauth.ClientAuth) (string, error) {
+	if len(a.Assertion) > maxAssertionSize {
+		return a.ID, oauth.BadClient("assertion_malformed")
+	}
+	var claims struct {
+		jwt.RegisteredClaims
+	}
+	if _, _, err := jwt.NewParser(jwt.WithStrictDecoding()).ParseUnverified(a.Assertion, &claims); err != nil || claims.Subject == "" {
+		return a.ID, oauth.BadClient("assertion_malformed")
+	}
+	if a.ID != "" && a.ID != claims.Subject {
+		return a.ID, oauth.BadClient("assertion_client_mismatch")
+	}
+	return claims.Subject, nil
+}
+
+func (e *Endpoint) checkAssertion(f *facts, a oauth.ClientAuth, live []models.Credential) (*proof, error) {
+	reason := "bad_credentials"
+	for _, c := range live {
+		if c.Kind != models.CredentialKey || !c.Live(f.now) {
+			continue
+		}
+		claims, problem := verifyAssertion(a.Assertion, c.PublicJWK)
+		if problem != "" {
+			reason = problem
+			continue
+		}
+		if reason = e.judge(claims, a.ID, f.now); reason != "" {
+			return nil, oauth.BadClient(reason)
+		}
+		return &proof{
+			clientID: a.ID, credential: policies.Credential{ID: c.ID, Method: a.Method},
+			once: &models.Once{Purpose: "client_assertion", Value: digest(a.ID, claims.ID), ExpiresAt: int64(claims.Expires) + maxClockSkew + 1},
+		}, nil
+	}
+	return nil, oauth.BadClient(reason)
+}
+
+// verifyAssertion checks type and signature with one registered key. The
+// algorithm is the key's: the header may only agree.
+func verifyAssertion(raw, publicJWK string) (*assertion, string) {
+	var jwk jose.JSONWebKey
+	if err := json.Unmarshal([]byte(publicJWK), &jwk); err != nil {
+		return nil, "registered_key_unreadable"
+	}
+	object, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(jwk.Algorithm)})
+	if err != nil || len(object.Signatures) != 1 {
+		return nil, "assertion_malformed"
+	}
+	header := object.Signatures[0].Protected
+	if typ, ok := header.ExtraHeaders[jose.HeaderType].(string); ok {
+		typ = strings.ToLower(strings.TrimPrefix(typ, "application/"))
+		if typ != "jwt" && typ != "client-authentication+jwt" {
+			return nil, "assertion_type"
+		}
+	}
+	if header.KeyID != "" && jwk.KeyID != "" && header.KeyID != jwk.KeyID {
+		return nil, "assertion_key"
+	}
+	body, err := object.Verify(jwk)
+	if err != nil {
+		return nil, "assertion_signature"
+	}
+	var claims assertion
+	if err := json.Unmarshal(body, &claims); err != nil {
+		return nil, "assertion_malformed"
+	}
+	return &claims, ""
+}
+
+func (e *Endpoint) judge(c *assertion, clientID string, now int64) string {
+	at := float64(now)
+	switch {
+	case c.Issuer != clientID || c.Subject != clientID:
+		return "assertion_client_mismatch"
+	case len(c.Audience) != 1 || c.Audience[0] != e.issuer:
+		return "assertion_audience"
+	case c.Expires == 0 || c.Expires+maxClockSkew <= at:
+		return "assertion_expired"
+	case c.Expires > at+maxAssertionLife+maxClockSkew:
+		return "assertion_too_long"
+	case c.IssuedAt > at+maxClockSkew || c.Before > at+maxClockSkew:
+		return "assertion_early"
+	case c.ID == "" || len(c.ID) > 256:
+		return "assertion_id"
+	}
+	return ""
+}
+
+// digest keeps foreign strings of any shape out of keys.
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:])
+}
