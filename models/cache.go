@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"sync"
-	"time"
 
 	"gorm.io/gorm"
 )
@@ -139,22 +138,5 @@ func (c *cache) put(name string, e cached) {
 			c.users[dep] = map[string]bool{}
 		}
 		c.users[dep][name] = true
-	}
-}
-
-// Follow applies the changes of other processes soon after they commit, until
-// ctx ends. Nothing depends on how soon: the ledger checks before each batch.
-func (s *Store) Follow(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := s.facts.refresh(ctx); err != nil && ctx.Err() == nil {
-				s.log.Error("facts not refreshed", "error", err)
-			}
-		}
 	}
 }

@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -45,25 +44,4 @@ func (s *Store) SignHead(ctx context.Context, signer note.Signer) error {
 	}
 	row := SignedHead{Size: tree.Size, At: s.now().UnixMilli(), Note: string(signed)}
 	return wrap("sign head", s.write.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error)
-}
-
-// SignHeads signs the tree again and again until ctx ends, and once more then.
-func (s *Store) SignHeads(ctx context.Context, signer note.Signer, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			if err := s.SignHead(last, signer); err != nil {
-				s.log.Error("ledger head not signed", "error", err)
-			}
-			return
-		case <-tick.C:
-			if err := s.SignHead(ctx, signer); err != nil && ctx.Err() == nil {
-				s.log.Error("ledger head not signed", "error", err)
-			}
-		}
-	}
 }

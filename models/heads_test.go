@@ -1,10 +1,8 @@
 package models_test
 
 import (
-	"context"
 	"crypto/rand"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/note"
@@ -48,19 +46,5 @@ func TestSignHead(t *testing.T) {
 		tree, err := s.Tree(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, tlog.Tree{N: tree.Size, Hash: tree.Root}, signed)
-	})
-}
-
-func TestSignHeadsSignsOnceMoreAtItsEnd(t *testing.T) {
-	t.Parallel()
-	modelstest.Each(t, func(t *testing.T, s *models.Store) {
-		signer, _ := noteKey(t)
-		modelstest.User(t, s, "alice")
-		ended, end := context.WithCancel(t.Context())
-		end()
-		s.SignHeads(ended, signer, time.Hour)
-		head, err := s.LatestHead(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, int64(1), head.Size)
 	})
 }

@@ -1,13 +1,9 @@
 package models_test
 
 import (
-	"context"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -274,25 +270,5 @@ func TestReplicas(t *testing.T) {
 				require.NoError(t, here.Append(t.Context(), fresh))
 			})
 		}
-	})
-}
-
-// A store that follows sees what another changed without being told.
-func TestFollow(t *testing.T) {
-	t.Parallel()
-	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
-		here, there := modelstest.Open(t, o), modelstest.Open(t, o)
-		w := modelstest.NewWorld(t, there, "w")
-		require.Equal(t, models.StatusActive, principal(t, view(t, here), w.Agent.ID).Status)
-		ctx, stop := context.WithCancel(t.Context())
-		var following sync.WaitGroup
-		following.Go(func() { here.Follow(ctx, time.Millisecond) })
-		_, err := there.SuspendClient(t.Context(), by, w.Agent.ID)
-		require.NoError(t, err)
-		for principal(t, view(t, here), w.Agent.ID).Status == models.StatusActive {
-			runtime.Gosched()
-		}
-		stop()
-		following.Wait()
 	})
 }

@@ -57,7 +57,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	stop := d.background(ctx, c.PolicyDir)
+	stop := d.background(ctx, c.PolicyDir, log)
 	defer stop()
 	return d.server.Serve(ctx, c.Listen, func(addr string) {
 		log.Info("deputy serves", "issuer", c.Issuer, "address", addr, "database", store.Dialect(), "house_policy", d.engine.Status().House)
@@ -149,15 +149,47 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 }
 
 // background starts what runs beside requests; stop waits for it to finish.
-func (d *deputy) background(ctx context.Context, policyDir string) (stop func()) {
+func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { d.store.Follow(ctx, 250*time.Millisecond) })
-	wg.Go(func() { d.keys.Follow(ctx, 10*time.Second) })
-	wg.Go(func() { d.store.SignHeads(ctx, d.keys.LedgerSigner(), time.Second) })
-	wg.Go(func() { d.endpoint.Tend(ctx, 15*time.Second) })
+	for _, task := range []task{
+		{"refresh facts", 250 * time.Millisecond, d.store.Refresh},
+		{"reload signing keys", 10 * time.Second, d.keys.Reload},
+		{"sign ledger head", time.Second, func(ctx context.Context) error { return d.store.SignHead(ctx, d.keys.LedgerSigner()) }},
+		{"tend credentials", 15 * time.Second, d.endpoint.Tend},
+	} {
+		wg.Go(func() { task.repeat(ctx, log) })
+	}
 	if policyDir != "" {
 		wg.Go(func() { d.engine.Watch(ctx, policyDir, time.Second) })
 	}
 	return func() { cancel(); wg.Wait() }
+}
+
+// task is something done again and again.
+type task struct {
+	name  string
+	every time.Duration
+	do    func(context.Context) error
+}
+
+// repeat runs the task until ctx ends, and once more then.
+func (t task) repeat(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(t.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := t.do(ctx); err != nil && ctx.Err() == nil {
+				log.Error("background task failed", "task", t.name, "error", err)
+			}
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := t.do(last); err != nil {
+				log.Error("background task failed at the end", "task", t.name, "error", err)
+			}
+			return
+		}
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 )
 
 // lastUsed gathers when credentials were used and is written now and then: it
@@ -34,29 +33,11 @@ func (l *lastUsed) take() map[string]int64 {
 }
 
 // Tend writes when credentials were last used and forgets expired single-use
-// values, every so often, and once more when ctx ends.
-func (e *Endpoint) Tend(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			e.tend(last)
-			return
-		case <-tick.C:
-			e.tend(ctx)
-		}
-	}
-}
-
-func (e *Endpoint) tend(ctx context.Context) {
+// values. It is called now and then, and once more at the end.
+func (e *Endpoint) Tend(ctx context.Context) error {
 	var errs []error
 	if seen := e.used.take(); len(seen) > 0 {
 		errs = append(errs, e.store.MarkUsed(ctx, seen))
 	}
-	if err := errors.Join(append(errs, e.store.PurgeUsed(ctx))...); err != nil && ctx.Err() == nil {
-		e.log.Error("housekeeping failed", "error", err)
-	}
+	return errors.Join(append(errs, e.store.PurgeUsed(ctx))...)
 }

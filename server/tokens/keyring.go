@@ -167,23 +167,6 @@ func unsealed(row models.SigningKey, plain []byte) (*key, error) {
 	return &key{SigningKey: row, private: private}, nil
 }
 
-// Follow reloads the keys now and then, until ctx ends, so that a rotation on
-// one replica reaches the others.
-func (k *Keyring) Follow(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := k.Reload(ctx); err != nil && ctx.Err() == nil {
-				k.log.Error("signing keys not reloaded", "error", err)
-			}
-		}
-	}
-}
-
 // JWKS is the published key set (RFC 7517).
 func (k *Keyring) JWKS() []byte { return k.ring.Load().jwks }
 
