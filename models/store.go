@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -37,7 +36,6 @@ type Store struct {
 	read, write *gorm.DB
 	postgres    bool
 	now         func() time.Time
-	log         *slog.Logger
 	facts       *cache
 	ledger      *committer
 }
@@ -47,18 +45,14 @@ type Options struct {
 	URL string           // postgres://…, or empty for SQLite
 	Dir string           // where SQLite keeps its file, "data" if empty
 	Now func() time.Time // time.Now if nil
-	Log *slog.Logger
 }
 
 // Open connects to the database. Call Migrate before anything else, and Close
 // when done.
 func Open(o Options) (*Store, error) {
-	s := &Store{now: o.Now, log: o.Log}
+	s := &Store{now: o.Now}
 	if s.now == nil {
 		s.now = time.Now
-	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
 	if o.URL == "" {

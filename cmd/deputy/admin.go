@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server"
@@ -15,7 +14,7 @@ type migrateCmd struct {
 
 // Run migrates the schema.
 func (c *migrateCmd) Run(ctx context.Context, io streams) error {
-	store, err := c.open(slog.New(slog.DiscardHandler))
+	store, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -42,7 +41,7 @@ func (c *adminCreateCmd) Run(ctx context.Context, io streams) error {
 	if _, err := server.CheckIssuer(c.Issuer); err != nil {
 		return err
 	}
-	store, err := c.open(slog.New(slog.DiscardHandler))
+	store, err := c.open()
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -30,7 +29,7 @@ type auditVerifyCmd struct {
 
 // Run verifies the ledger; it fails if there is any finding.
 func (c *auditVerifyCmd) Run(ctx context.Context, io streams) error {
-	store, err := c.open(slog.New(slog.DiscardHandler))
+	store, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -97,7 +96,7 @@ type auditTailCmd struct {
 
 // Run prints entries, oldest first.
 func (c *auditTailCmd) Run(ctx context.Context, io streams) error {
-	store, err := c.open(slog.New(slog.DiscardHandler))
+	store, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -171,7 +170,7 @@ type auditShowCmd struct {
 
 // Run prints what the ledger keeps, facts included.
 func (c *auditShowCmd) Run(ctx context.Context, io streams) error {
-	store, err := c.open(slog.New(slog.DiscardHandler))
+	store, err := c.open()
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,8 @@ type database struct {
 	DataDir     string `name:"data-dir" env:"DEPUTY_DATA_DIR" default:"data" help:"Folder of the SQLite database and, with --dev, of everything else."`
 }
 
-func (d database) open(log *slog.Logger) (*models.Store, error) {
-	return models.Open(models.Options{URL: string(d.DatabaseURL), Dir: d.DataDir, Log: log})
+func (d database) open() (*models.Store, error) {
+	return models.Open(models.Options{URL: string(d.DatabaseURL), Dir: d.DataDir})
 }
 
 // secretFiles reads NAME from the file that NAME_FILE names, for settings that

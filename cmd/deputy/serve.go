@@ -40,7 +40,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	store, err := c.database.open(log)
+	store, err := c.open()
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	keys, err := tokens.NewKeyring(ctx, c.Issuer, store, master, time.Now, log)
+	keys, err := tokens.NewKeyring(ctx, c.Issuer, store, master, time.Now)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func newClientOn(t *testing.T, store *models.Store, admitter func(*tokens.Keyrin
 	master, err := tokens.NewMasterKey(tokens.GenerateMasterKey())
 	require.NoError(t, err)
 	log := slog.New(slog.DiscardHandler)
-	c.keys, err = tokens.NewKeyring(t.Context(), issuer, store, master, time.Now, log)
+	c.keys, err = tokens.NewKeyring(t.Context(), issuer, store, master, time.Now)
 	require.NoError(t, err)
 	var a Admitter = everybody{}
 	if admitter != nil {

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +30,6 @@ type Keyring struct {
 	store  *models.Store
 	master MasterKey
 	now    func() time.Time
-	log    *slog.Logger
 
 	ring atomic.Pointer[ring]
 	mu   sync.Mutex // one reload at a time
@@ -52,8 +50,8 @@ type key struct {
 
 // NewKeyring unseals the keys of the database, making the first ones if there
 // are none. It fails if the master key is not the one they were sealed under.
-func NewKeyring(ctx context.Context, issuer string, store *models.Store, master MasterKey, now func() time.Time, log *slog.Logger) (*Keyring, error) {
-	k := &Keyring{issuer: issuer, store: store, master: master, now: now, log: log}
+func NewKeyring(ctx context.Context, issuer string, store *models.Store, master MasterKey, now func() time.Time) (*Keyring, error) {
+	k := &Keyring{issuer: issuer, store: store, master: master, now: now}
 	by := models.By{System: "start"}
 	if err := k.add(ctx, by, 0, true); err != nil {
 		return nil, fmt.Errorf("first signing key: %w", err)

@@ -63,7 +63,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	ctx := context.Background()
 	s := &Server{TB: tb, Clock: &Clock{}}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	opts := models.Options{Now: s.Clock.Now, Log: log}
+	opts := models.Options{Now: s.Clock.Now}
 	if dialect == "postgres" {
 		opts.URL = modelstest.Postgres(tb)
 	} else {
@@ -80,7 +80,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	require.NoError(tb, s.Store.EnsureSelf(ctx, server.APIIdentifier(s.URL)))
 	s.master, err = tokens.NewMasterKey(tokens.GenerateMasterKey())
 	require.NoError(tb, err)
-	s.Keys, err = tokens.NewKeyring(ctx, s.URL, s.Store, s.master, s.Clock.Now, log)
+	s.Keys, err = tokens.NewKeyring(ctx, s.URL, s.Store, s.master, s.Clock.Now)
 	require.NoError(tb, err)
 	s.Engine = engine(tb, o)
 	var policy grants.Decider = s.Engine
