@@ -21,7 +21,7 @@ import (
 )
 
 // DefaultDeadline bounds one decision. A policy that needs longer refuses.
-const DefaultDeadline = 500 * time.Millisecond
+const DefaultDeadline = time.Second
 
 // Engine answers policy questions on an immutable snapshot, so that loading a
 // new house policy never makes a request wait.

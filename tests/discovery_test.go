@@ -16,7 +16,12 @@ import (
 
 func get(t *testing.T, s *harness.Server, path string) harness.Answer {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, s.URL+path, nil)
+	return getURL(t, s, s.URL+path)
+}
+
+func getURL(t *testing.T, s *harness.Server, url string) harness.Answer {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, url, nil)
 	require.NoError(t, err)
 	return s.Send(req)
 }
@@ -43,6 +48,43 @@ func TestMetadataIsWhereClientsLook(t *testing.T) {
 	a := get(t, s, "/.well-known/oauth-protected-resource/api/v1")
 	require.Equal(t, s.URL+"/api/v1", a.JSON["resource"])
 	require.Equal(t, []any{s.URL}, a.JSON["authorization_servers"])
+}
+
+// An issuer with a path is found by both rules: inserted before the path (RFC
+// 8414) and appended to it (OpenID Connect Discovery).
+func TestIssuerWithAPath(t *testing.T) {
+	s := harness.New(t, "sqlite", harness.Options{Path: "/tenants/t1"})
+	for _, url := range []string{
+		s.Host + "/.well-known/oauth-authorization-server/tenants/t1",
+		s.Host + "/.well-known/openid-configuration/tenants/t1",
+		s.URL + "/.well-known/openid-configuration",
+	} {
+		a := getURL(t, s, url)
+		require.Equal(t, http.StatusOK, a.Status, url)
+		require.Equal(t, s.URL, a.JSON["issuer"])
+		require.Equal(t, s.URL+"/oauth2/token", a.JSON["token_endpoint"])
+	}
+	require.Equal(t, http.StatusNotFound, getURL(t, s, s.Host+"/.well-known/oauth-authorization-server").Status)
+	require.Equal(t, s.URL+"/api/v1", getURL(t, s, s.Host+"/.well-known/oauth-protected-resource/tenants/t1/api/v1").JSON["resource"])
+
+	c := newChain(s)
+	require.True(t, s.Active(c.agents[3], c.tokens[3]))
+	a := get(t, s, "/api/v1/clients")
+	require.Equal(t, http.StatusUnauthorized, a.Status)
+	require.Contains(t, a.Header.Get("WWW-Authenticate"), `resource_metadata="`+s.Host+`/.well-known/oauth-protected-resource/tenants/t1/api/v1"`)
+	require.Contains(t, get(t, s, "/").Body, `href="/.well-known/oauth-authorization-server/tenants/t1"`)
+}
+
+func TestIndexPageIsSafeToShow(t *testing.T) {
+	s := harness.New(t, "sqlite", harness.Options{})
+	a := get(t, s, "/")
+	require.Equal(t, http.StatusOK, a.Status)
+	require.Contains(t, a.Body, s.URL)
+	require.NotContains(t, a.Body, "<script")
+	require.Contains(t, a.Header.Get("Content-Security-Policy"), "default-src 'none'")
+	require.Equal(t, "DENY", a.Header.Get("X-Frame-Options"))
+	require.Equal(t, http.StatusOK, get(t, s, "/pages.css").Status)
+	require.Equal(t, http.StatusNotFound, get(t, s, "/nothing").Status)
 }
 
 func TestPreflightIsAnswered(t *testing.T) {

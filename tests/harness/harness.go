@@ -42,6 +42,7 @@ func (c *Clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
 type Server struct {
 	TB       testing.TB
 	URL      string // the issuer
+	Host     string // the issuer without its path
 	Store    *models.Store
 	Keys     *tokens.Keyring
 	Engine   *bundles.Engine
@@ -52,6 +53,7 @@ type Server struct {
 
 // Options of New; the zero value is the shipped policy.
 type Options struct {
+	Path  string                              // of the issuer, "" if it has none
 	House fs.FS                               // house policy
 	Floor fs.FS                               // a sabotaged floor
 	Wrap  func(grants.Decider) grants.Decider // a sabotaged engine
@@ -76,7 +78,8 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	require.NoError(tb, s.Store.Migrate(ctx))
 
 	web := httptest.NewUnstartedServer(nil)
-	s.URL = "http://" + web.Listener.Addr().String()
+	s.Host = "http://" + web.Listener.Addr().String()
+	s.URL = s.Host + o.Path
 	require.NoError(tb, s.Store.EnsureSelf(ctx, server.APIIdentifier(s.URL)))
 	s.master, err = tokens.NewMasterKey(tokens.GenerateMasterKey())
 	require.NoError(tb, err)
