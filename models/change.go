@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
 
@@ -20,6 +21,11 @@ type By struct {
 	RequestID  string   `json:"request_id,omitempty"`
 	IP         string   `json:"ip,omitempty"`
 	System     string   `json:"system,omitempty"` // the command or task, when no client is behind it
+
+	// Seen is what the decision that allowed the change drew on. If any of it has
+	// changed by the time the change is made, Again must allow it anew.
+	Seen  *View                             `json:"-"`
+	Again func(context.Context) (By, error) `json:"-"`
 }
 
 // key is what facts and changes have in common: a fact depends on keys, a
@@ -42,14 +48,39 @@ type change struct {
 	entries []Entry
 }
 
-// change runs fn in a transaction that begins by taking the ledger's head, so
+// change makes a change on the authority of by. If that authority itself changed
+// since it was decided, it is decided once more, and its refusal is the answer.
+func (s *Store) change(ctx context.Context, by By, action string, fn func(*change) error) error {
+	err := s.tryChange(ctx, by, action, fn)
+	if errors.Is(err, ErrStale) && by.Again != nil {
+		if by, err = by.Again(ctx); err != nil {
+			return err
+		}
+		err = s.tryChange(ctx, by, action, fn)
+	}
+	if errors.Is(err, ErrStale) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
+
+// tryChange runs fn in a transaction that begins by taking the ledger's head, so
 // that it has its place among the batches of all replicas, and ends by writing
 // what was touched and recorded.
-func (s *Store) change(ctx context.Context, by By, action string, fn func(*change) error) error {
+func (s *Store) tryChange(ctx context.Context, by By, action string, fn func(*change) error) error {
 	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		head, err := lockHead(tx)
 		if err != nil {
 			return err
+		}
+		if by.Seen != nil {
+			latest, err := changedSince(tx, head, by.Seen.Epoch)
+			if err != nil {
+				return err
+			}
+			if by.Seen.stale(latest) {
+				return ErrStale
+			}
 		}
 		c := &change{tx: tx, store: s, by: by, action: action, now: s.Now(), touched: map[string]bool{}}
 		if err := fn(c); err != nil {

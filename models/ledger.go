@@ -297,26 +297,38 @@ func staleOnes(tx *gorm.DB, head *Head, batch []*pending, refused map[*pending]e
 			oldest = min(oldest, p.record.View.Epoch)
 		}
 	}
-	if oldest == head.Epoch {
-		return nil
+	latest, err := changedSince(tx, head, oldest)
+	if err != nil {
+		return err
+	}
+	for _, p := range batch {
+		if p.record.View != nil && p.record.View.stale(latest) {
+			refused[p] = ErrStale
+		}
+	}
+	return nil
+}
+
+// changedSince tells in which epoch each key was last touched, of those touched
+// after epoch.
+func changedSince(tx *gorm.DB, head *Head, epoch int64) (map[string]int64, error) {
+	if epoch >= head.Epoch {
+		return nil, nil
 	}
 	var rows []Changed
-	if err := tx.Where("epoch > ?", oldest).Find(&rows).Error; err != nil {
-		return err
+	if err := tx.Where("epoch > ?", epoch).Find(&rows).Error; err != nil {
+		return nil, err
 	}
 	latest := make(map[string]int64, len(rows))
 	for _, r := range rows {
 		latest[r.Key] = max(latest[r.Key], r.Epoch)
 	}
-	for _, p := range batch {
-		if p.record.View == nil {
-			continue
-		}
-		if slices.ContainsFunc(p.record.View.Deps, func(k string) bool { return latest[k] > p.record.View.Epoch }) {
-			refused[p] = ErrStale
-		}
-	}
-	return nil
+	return latest, nil
+}
+
+// stale reports whether something the view hangs from was touched after it.
+func (v *View) stale(latest map[string]int64) bool {
+	return slices.ContainsFunc(v.Deps, func(k string) bool { return latest[k] > v.Epoch })
 }
 
 // usedOnes uses up what may be used once. The insert itself is the test, so of

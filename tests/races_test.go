@@ -2,9 +2,11 @@ package tests
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -115,5 +117,40 @@ func TestAnAssertionIsUsedOnce(t *testing.T) {
 		}
 		require.Equal(t, map[int]int{http.StatusOK: 1, http.StatusUnauthorized: 49}, count)
 		require.Equal(t, 1, s.Tokens())
+	})
+}
+
+// A call of the admin API that was admitted, and whose body is still on its way
+// when its caller is suspended, changes nothing.
+func TestAdmissionDoesNotOutliveTheAdministrator(t *testing.T) {
+	each(t, func(t *testing.T, s *harness.Server) {
+		ctx := context.Background()
+		boss := s.Agent("boss", s.User("owner"))
+		accomplice := s.Agent("accomplice", s.User("other-owner"))
+		s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+			return st.CreateAssignment(ctx, by, &models.Assignment{RoleID: models.AdminRoleID, PrincipalID: boss.ID})
+		})
+		token := s.Own(boss, s.URL+"/api/v1", "roles:assign")
+		body, writer := io.Pipe()
+		req, err := http.NewRequest(http.MethodPost, s.URL+"/api/v1/assignments", body)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Content-Type", "application/json")
+		answers := make(chan harness.Answer, 1)
+		go func() { answers <- s.Send(req) }()
+		_, err = io.WriteString(writer, `{"role_id": "`+models.AdminRoleID+`", `)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return s.LastEntry().Action == "admin:createAssignment" }, 10*time.Second, time.Millisecond)
+
+		_, err = s.Store.SuspendClient(ctx, models.By{System: "test"}, boss.ID)
+		require.NoError(t, err)
+		_, err = io.WriteString(writer, `"principal_id": "`+accomplice.ID+`"}`)
+		require.NoError(t, err)
+		require.NoError(t, writer.Close())
+		a := <-answers
+		require.Equal(t, http.StatusUnauthorized, a.Status, a.Body)
+		rows, _, err := s.Store.Assignments(ctx, "", accomplice.ID, models.Page{})
+		require.NoError(t, err)
+		require.Empty(t, rows)
 	})
 }

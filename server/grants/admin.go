@@ -11,7 +11,7 @@ import (
 // Admit asks policy whether a bearer token may be used for an operation of
 // Deputy's own API, and says who acts, for the ledger.
 func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation string) (models.By, error) {
-	var by models.By
+	by := models.By{Again: func(ctx context.Context) (models.By, error) { return e.Admit(ctx, call, bearer, operation) }}
 	action := policies.AdminPrefix + operation
 	err := e.settle(ctx, call, action, "", func(f *facts) (*matter, error) {
 		in := policies.Input{Action: action, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: []string{}}}
@@ -25,10 +25,8 @@ func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation strin
 			}
 		}
 		return &matter{in: in, carryOut: func(_ policies.Decision, r *models.Record) error {
-			by = models.By{
-				ClientID: in.Token.Client, SubjectID: in.Token.Subject, Chain: in.Token.Chain,
-				DecisionID: r.Entry.ID, RequestID: call.RequestID, IP: call.IP,
-			}
+			by.ClientID, by.SubjectID, by.Chain = in.Token.Client, in.Token.Subject, in.Token.Chain
+			by.DecisionID, by.RequestID, by.IP, by.Seen = r.Entry.ID, call.RequestID, call.IP, r.View
 			return nil
 		}}, nil
 	})
