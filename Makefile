@@ -17,7 +17,7 @@ help:
 	@echo "policy-test  the Rego's own tests, with coverage"
 	@echo "client-test  OAuth clients from npm against a running server"
 	@echo "race         Go tests under the race detector (needs a C compiler)"
-	@echo "bench        Go benchmarks of each layer"
+	@echo "bench        Go benchmarks: policy, ledger, and whole requests beside the bare limit"
 	@echo "generate     generated code, anew"
 	@echo "clean        remove what run and build left"
 
@@ -54,7 +54,7 @@ race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./bundles ./models/... ./server/...
+	$(GO) test -run '^$$' -bench . -benchmem ./bundles ./models ./tests
 
 generate:
 	$(GO) generate ./...

@@ -50,6 +50,9 @@ func compileHouse(src *source) (*layer, error) {
 	if err := checkContract(c, src); err != nil {
 		return nil, err
 	}
+	if err := checkReferences(c, src); err != nil {
+		return nil, err
+	}
 	return prepare(c, src, src.houseKinds(), houseQuery)
 }
 

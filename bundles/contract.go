@@ -58,6 +58,9 @@ func checkSources(src *source) error {
 			return fmt.Errorf("data.json: top-level key %q; house data lives under \"house\"", key)
 		}
 	}
+	if err := checkTests(src); err != nil {
+		return err
+	}
 	if !slices.Contains(src.houseKinds(), policies.KindIssue) {
 		return fmt.Errorf("no package house.issue: without it house policy would have no say in any token")
 	}
@@ -73,6 +76,59 @@ func checkSources(src *source) error {
 		})
 	}
 	return sorted(errs)
+}
+
+// checkTests keeps test files to packages of their own. What they hold does not
+// serve, so a deny among them would be one its author believes in.
+func checkTests(src *source) error {
+	var errs ast.Errors
+	for name, m := range src.modules {
+		last, _ := m.Package.Path[len(m.Package.Path)-1].Value.(ast.String)
+		if isTest(name) && !strings.HasSuffix(string(last), "_test") {
+			errs = append(errs, ast.NewError("house_contract_error", m.Package.Location,
+				"package must end in _test, not %s: rules in a file named *_test.rego do not serve",
+				strings.TrimPrefix(m.Package.Path.String(), "data.")))
+		}
+	}
+	return sorted(errs)
+}
+
+// checkReferences refuses references to rules and base data that there are not.
+// A deny that rests on one would never fire. What follows a variable in a
+// reference is not known before there is a question, and not looked at.
+func checkReferences(c *ast.Compiler, src *source) error {
+	base, err := ast.InterfaceToValue(src.data)
+	if err != nil {
+		return fmt.Errorf("data.json: %w", err)
+	}
+	var errs ast.Errors
+	for _, m := range c.Modules {
+		ast.WalkRefs(m, func(r ast.Ref) bool {
+			path := r.ConstantPrefix()
+			if !r.HasPrefix(ast.DefaultRootRef) || ruled(c.RuleTree, path) {
+				return false
+			}
+			if _, err := base.Find(path[1:]); err != nil {
+				errs = append(errs, ast.NewError("house_contract_error", r[0].Location,
+					"%s is neither a rule of this policy nor in its data.json", path))
+			}
+			return false
+		})
+	}
+	return sorted(errs)
+}
+
+// ruled tells whether a path leads to a package, to a rule, or on into its value.
+func ruled(node *ast.TreeNode, path ast.Ref) bool {
+	for _, step := range path {
+		if node = node.Child(step.Value); node == nil {
+			return false
+		}
+		if len(node.Values) > 0 {
+			return true
+		}
+	}
+	return true
 }
 
 // checkContract holds the rules of house packages to names and types that

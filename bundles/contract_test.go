@@ -87,7 +87,86 @@ func unread() map[string]refusal {
 		"deny in a package misspelt":    {with("admn.rego", "package house.admn\n\ndeny contains \"x\"\n"), []string{"admn.rego:3", "deny has no effect here", "house.admin"}},
 		"deny of revocation":            {with("revoke.rego", "package house.revoke\n\ndeny contains \"x\"\n"), []string{"revoke.rego:3", "deny has no effect here"}},
 		"no package house.issue":        {fstest.MapFS{"a.rego": moduleFile("package house.admin\n\ndeny contains \"x\" if input.v == 2\n")}, []string{"no package house.issue"}},
-		"house.issue in tests only":     {fstest.MapFS{"a_test.rego": moduleFile("package house.issue\n\ndeny contains \"x\"\n")}, []string{"no package house.issue"}},
+		"house.issue in tests only":     {fstest.MapFS{"a_test.rego": moduleFile("package house.issue_test\n\ntest_x if true\n")}, []string{"no package house.issue"}},
+		"deny in a test file":           {with("load_test.rego", "# Load.\npackage house.issue\n\ndeny contains \"x\"\n"), []string{"load_test.rego:2", "package must end in _test, not house.issue"}},
+		"deny of a kind in tests only":  {with("admin_test.rego", "package house.admin\n\ndeny contains \"x\"\n"), []string{"admin_test.rego:1", "not house.admin"}},
+		"nothing but a test file":       {fstest.MapFS{"a_test.rego": moduleFile("package house.issue\n\ndeny contains \"x\"\n")}, []string{"a_test.rego:1", "not house.issue"}},
+		"test package above house":      {with("a_test.rego", "package house_test.issue\n\ntest_x if true\n"), []string{"a_test.rego:1", "not house_test.issue"}},
+	}
+}
+
+// leadNowhere: rules and base data that there are not: the rule would never fire.
+func leadNowhere() map[string]refusal {
+	blocked := `deny contains "x" if input.client.name in data.house.blocked`
+	data := func(body, rule string) fstest.MapFS {
+		house := rules(rule)
+		house["data.json"] = moduleFile(body)
+		return house
+	}
+	nowhere := func(path string) []string {
+		return []string{"issue.rego:3", "house_contract_error: " + path + " is neither a rule of this policy nor in its data.json"}
+	}
+	return map[string]refusal{
+		"no data.json":              {rules(blocked), nowhere("data.house.blocked")},
+		"data.json without it":      {data(`{"house": {"allowed": []}}`, blocked), nowhere("data.house.blocked")},
+		"data.json misspelt":        {data(`{"house": {"blockd": ["A"]}}`, blocked), nowhere("data.house.blocked")},
+		"empty data.json":           {data(`{}`, blocked), nowhere("data.house.blocked")},
+		"no such key below":         {data(`{"house": {"blocked": {}}}`, `deny contains "x" if input.client.name in data.house.blocked.names`), nowhere("data.house.blocked.names")},
+		"below what is no object":   {data(`{"house": {"blocked": []}}`, `deny contains "x" if input.client.name in data.house.blocked.names`), nowhere("data.house.blocked.names")},
+		"before a variable":         {rules(`deny contains "x" if data.house.blocked[input.client.name]`), nowhere("data.house.blocked")},
+		"before a nested reference": {data(`{"house": {"names": {}}}`, `deny contains "x" if data.house.names[data.house.blocked].x`), nowhere("data.house.blocked")},
+		"in brackets":               {rules(`deny contains "x" if input.client.name in data["house"]["blocked"]`), nowhere("data.house.blocked")},
+		"negated":                   {rules(`deny contains "x" if not input.client.name in data.house.allowed`), nowhere("data.house.allowed")},
+		"in a comprehension":        {rules(`max_ttl := count([1 | some x in data.house.blocked; x == input.client.name])`), nowhere("data.house.blocked")},
+		"in an otherwise":           {rules("_a if input.v == 2\n\nelse := data.house.blocked\n\ndeny contains \"x\" if _a"), []string{"issue.rego:5", "data.house.blocked is neither"}},
+		"of a replacement":          {rules(`deny contains "x" if _x with data.house.blocked as ["A"]` + "\n\n_x if input.v == 2"), nowhere("data.house.blocked")},
+		"imported":                  {rules("import data.house.blocked\n\ndeny contains \"x\" if input.client.name in blocked"), []string{"issue.rego:5", "data.house.blocked is neither"}},
+		"imported from a package": {
+			with("lib.rego", "package house.lib\n\nimport data.house.lists\n\nbad if input.client.name in lists.blocked\n"),
+			[]string{"lib.rego:5", "data.house.lists.blocked is neither"},
+		},
+		"no such rule": {
+			fstest.MapFS{
+				"lib.rego":   moduleFile("package house.lib\n\nblocked contains \"A\"\n"),
+				"issue.rego": moduleFile("package house.issue\n\ndeny contains \"x\" if input.client.name in data.house.lib.blockd\n"),
+			}, nowhere("data.house.lib.blockd"),
+		},
+		"no such package": {rules(`deny contains "x" if data.house.lbi.blocked`), nowhere("data.house.lbi.blocked")},
+		"rule of a test": {
+			fstest.MapFS{
+				"lib_test.rego": moduleFile("package house.lib_test\n\nblocked contains \"A\"\n"),
+				"issue.rego":    moduleFile("package house.issue\n\ndeny contains \"x\" if input.client.name in data.house.lib_test.blocked\n"),
+			}, nowhere("data.house.lib_test.blocked"),
+		},
+	}
+}
+
+func TestLoadAcceptsReferencesThatLeadSomewhere(t *testing.T) {
+	e := newEngine(t, silent())
+	for name, body := range map[string]string{
+		"base data":               `deny contains "x" if input.client.name in data.house.blocked`,
+		"base data that is empty": `deny contains "x" if input.client.name in data.house.none`,
+		"base data that is false": `deny contains "x" if data.house.closed`,
+		"place in an array":       `deny contains "x" if data.house.blocked[0] == input.client.name`,
+		"key of an object":        `deny contains "x" if input.client.name in data.house.teams.blue`,
+		"through a variable":      `deny contains "x" if input.client.name in data.house.teams[input.client.labels.team]`,
+		"beyond a variable":       `deny contains "x" if data.house.teams[_].nothing`,
+		"rule":                    `deny contains "x" if data.house.lib.bad`,
+		"default":                 `deny contains "x" if data.house.lib.open`,
+		"function":                `deny contains "x" if data.house.lib.same(input.client.name, "B")`,
+		"member of a rule":        `deny contains "x" if data.house.lib.names.B`,
+		"rule of several steps":   `deny contains "x" if data.house.lib.by.team.blue`,
+		"variable in a head":      `deny contains "x" if data.house.lib.of.anybody.names`,
+		"package":                 `deny contains "x" if data.house.lib[input.client.name]`,
+		"import":                  "import data.house.lib as l\n\ndeny contains \"x\" if l.bad",
+	} {
+		t.Run(name, func(t *testing.T) {
+			house := rules(body)
+			house["data.json"] = moduleFile(`{"house": {"blocked": ["B"], "none": [], "closed": false, "teams": {"blue": ["B"]}}}`)
+			house["lib.rego"] = moduleFile("package house.lib\n\nbad if input.v == 2\n\ndefault open := false\n\nsame(a, b) if a == b\n\n" +
+				"names contains \"C\"\n\nnames contains input.client.id\n\nby.team.blue if input.v == 2\n\nof[id].names := [] if id := input.client.id\n")
+			require.NoError(t, e.Load(house))
+		})
 	}
 }
 
@@ -112,7 +191,7 @@ func TestLoadRefusesAndTheOldPolicyServes(t *testing.T) {
 	e := newEngine(t, rules(`deny contains "closed" if input.client.labels.closed == "true"`))
 	closed, old := ask(t, map[string]string{"closed": "true"}, "read"), e.Status()
 	refusals := map[string]refusal{}
-	for _, group := range []map[string]refusal{outside(), misspelt(), misshapen(), unread(), broken()} {
+	for _, group := range []map[string]refusal{outside(), misspelt(), misshapen(), unread(), leadNowhere(), broken()} {
 		maps.Copy(refusals, group)
 	}
 	for name, refusal := range refusals {

@@ -34,6 +34,7 @@ type Engine struct {
 
 	mu     sync.Mutex // one load at a time
 	status Status
+	looked string // fingerprint of what the last load was about, fit or not
 }
 
 // Status tells which house policy serves and what became of the last attempt.
@@ -89,10 +90,12 @@ func New(o Options) (*Engine, error) {
 // Load checks, compiles and rehearses a house policy and lets it serve from the
 // next question on. If it is unfit the error names file, line and reason, and the
 // old one keeps serving.
-func (e *Engine) Load(house fs.FS) error {
+func (e *Engine) Load(house fs.FS) error { return e.load(read(house, houseRoot)) }
+
+func (e *Engine) load(src *source, err error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	src, err := read(house, houseRoot)
+	e.looked = fingerprint(src, err)
 	if err != nil {
 		e.status.LastError = err.Error()
 		return err
@@ -105,6 +108,13 @@ func (e *Engine) Load(house fs.FS) error {
 	e.house.Store(l)
 	e.status.House, e.status.LoadedAt, e.status.LastError = l.revision, time.Now().UTC(), ""
 	return nil
+}
+
+// known tells whether a fingerprint is of what the last load was about.
+func (e *Engine) known(fingerprint string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.looked == fingerprint
 }
 
 // Status reports the serving revisions.

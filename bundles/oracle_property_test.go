@@ -85,6 +85,7 @@ func checkBounds(t *rapid.T, in policies.Input, d policies.Decision) {
 			}
 		}
 	}
+	survivesNobody(t, in, in.Now+d.TTL)
 	within("client", in.Client.Value.Scopes)
 	if in.Action == policies.IssueClientCredentials {
 		return
@@ -99,6 +100,18 @@ func checkBounds(t *rapid.T, in policies.Input, d policies.Decision) {
 	}
 	if len(d.Chain) < max(1, len(in.Parent.Chain)) || len(d.Chain) > policies.Ceiling {
 		t.Fatalf("chain %v after %v", d.Chain, in.Parent.Chain)
+	}
+}
+
+// survivesNobody: a token ends before anyone in it does, or whoever answers for them.
+func survivesNobody(t *rapid.T, in policies.Input, end int64) {
+	for _, party := range slices.Concat(in.Chain, []*policies.Fact[policies.Principal]{in.Client, in.Subject}) {
+		if party == nil {
+			continue
+		}
+		if p := party.Value; end > p.ExpiresAt || p.Owner != nil && end > p.Owner.ExpiresAt {
+			t.Fatalf("token ends at %d, after %s or its owner", end, p.ID)
+		}
 	}
 }
 

@@ -111,17 +111,22 @@ func (o *oracle) admin() {
 		o.refuse("audience_mismatch", t.Audience.ID != "rsv_deputy")
 		o.refuse("client_unknown", o.client == nil || o.client.ID != t.Client)
 	}
-	if scope == "" {
-		return
-	}
-	scope = "clients:" + scope
-	o.refuse("insufficient_scope", t == nil || !slices.Contains(t.Own, scope))
 	parties := []*policies.Principal{o.client, o.subject}
 	if t != nil {
 		for i := range t.Chain {
 			parties = append(parties, o.actor(i))
 		}
 	}
+	o.refuse("authority_unknown", o.in.Request.Scopes == nil)
+	for _, s := range o.in.Request.Scopes {
+		o.refuse("authority_exceeded", t == nil || t.Chain == nil || !slices.Contains(t.Own, s) ||
+			slices.ContainsFunc(parties, func(p *policies.Principal) bool { return p == nil || !holds(p.Scopes, "rsv_deputy", s) }))
+	}
+	if scope == "" {
+		return
+	}
+	scope = "clients:" + scope
+	o.refuse("insufficient_scope", t == nil || !slices.Contains(t.Own, scope))
 	for _, p := range parties {
 		o.refuse("scope_not_held", p == nil || !holds(p.Scopes, "rsv_deputy", scope))
 	}

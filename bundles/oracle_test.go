@@ -267,7 +267,7 @@ func (o *oracle) lifetime(at *policies.Resource) int64 {
 		return 0
 	}
 	left := func(moment int64) int64 { return moment - o.in.Now }
-	bounds := []int64{at.TokenTTL, o.client.MaxTTL, left(o.client.ExpiresAt)}
+	bounds := []int64{at.TokenTTL, o.client.MaxTTL}
 	if asked := o.in.Request.RequestedTTL; asked != 0 {
 		bounds = append(bounds, asked)
 	}
@@ -277,9 +277,13 @@ func (o *oracle) lifetime(at *policies.Resource) int64 {
 	if o.in.Consent != nil {
 		bounds = append(bounds, left(o.in.Consent.ExpiresAt))
 	}
-	for _, p := range append(o.chain, o.subject) {
-		if p != nil {
-			bounds = append(bounds, left(p.ExpiresAt))
+	for _, p := range slices.Concat(o.chain, []*policies.Principal{o.client, o.subject}) {
+		if p == nil {
+			continue
+		}
+		bounds = append(bounds, left(p.ExpiresAt))
+		if p.Owner != nil {
+			bounds = append(bounds, left(p.Owner.ExpiresAt))
 		}
 	}
 	o.refuse("lifetime_exhausted", slices.Min(bounds) < 1)

@@ -51,10 +51,11 @@ func read(fsys fs.FS, root string) (*source, error) {
 	if len(s.modules) == 0 {
 		return nil, fmt.Errorf("no .rego file under %s", root)
 	}
-	isTest := func(name string) bool { return strings.HasSuffix(name, "_test.rego") }
 	s.serving = slices.DeleteFunc(slices.Sorted(maps.Keys(s.files)), isTest)
 	return s, nil
 }
+
+func isTest(name string) bool { return strings.HasSuffix(name, "_test.rego") }
 
 func (s *source) add(fsys fs.FS, name string) error {
 	info, err := fs.Stat(fsys, name)
@@ -113,9 +114,20 @@ func (s *source) live() map[string]*ast.Module {
 }
 
 // revision is the digest of everything that serves, names included.
-func (s *source) revision() string {
+func (s *source) revision() string { return s.digest(s.serving) }
+
+// fingerprint names all that read found in a folder, tests and errors included,
+// since either can make the folder unfit.
+func fingerprint(s *source, err error) string {
+	if err != nil {
+		return "unreadable: " + err.Error()
+	}
+	return s.digest(slices.Sorted(maps.Keys(s.files)))
+}
+
+func (s *source) digest(names []string) string {
 	h := sha256.New()
-	for _, name := range s.serving {
+	for _, name := range names {
 		fmt.Fprintf(h, "%s\n%d\n", name, len(s.files[name]))
 		h.Write(s.files[name])
 	}

@@ -104,9 +104,46 @@ func TestWatchReportsABrokenVersionOnce(t *testing.T) {
 	file := filepath.Join(dir, "issue.rego")
 	require.NoError(t, os.WriteFile(file, []byte("package house.issue\n\ndeny := true\n"), 0o600))
 	e := newEngine(t, silent())
-	seen := e.reload(dir, e.Status().House)
-	require.NotEqual(t, e.Status().House, seen)
+	seen := e.reload(dir, "")
+	require.Equal(t, seen, e.reload(dir, seen))
+	require.Contains(t, e.Status().LastError, "issue.rego:3")
 	e.status.LastError = "looked at already"
 	require.Equal(t, seen, e.reload(dir, seen))
 	require.Equal(t, "looked at already", e.Status().LastError)
+}
+
+func TestWatchWaitsForAFolderToComeToRest(t *testing.T) {
+	dir := t.TempDir()
+	e := newEngine(t, silent())
+	old, seen := e.Status(), ""
+	copied := func(name, text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		seen = e.reload(dir, seen)
+		require.Equal(t, old, e.Status(), "not looked into while files still arrive")
+	}
+	// Fit to serve from the first file on, but not what is meant.
+	copied("issue.rego", "package house.issue\n\nmax_ttl := 200\n")
+	copied("deny.rego", "package house.issue\n\ndeny contains \"closed\" if input.client.id in data.house.closed\n")
+	copied("data.json", `{"house": {"closed": ["agt_a"]}}`)
+	e.reload(dir, seen)
+	require.Empty(t, e.Status().LastError)
+	require.Equal(t, []string{"closed"}, answer(decide(t, e, ask(t, nil, "read"))).Codes)
+}
+
+func TestWatchSeesThatATestWasMended(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	e := newEngine(t, silent())
+	write("issue.rego", "package house.issue\n\nmax_ttl := 60\n")
+	write("issue_test.rego", "package house.issue\n\ntest_x if true\n")
+	e.reload(dir, e.reload(dir, ""))
+	require.Contains(t, e.Status().LastError, "issue_test.rego:1")
+
+	write("issue_test.rego", "package house.issue_test\n\ntest_x if true\n")
+	e.reload(dir, e.reload(dir, ""))
+	require.Empty(t, e.Status().LastError)
+	require.EqualValues(t, 60, decide(t, e, ask(t, nil, "read")).TTL)
 }

@@ -115,14 +115,5 @@ func testCompiler(root string) (*ast.Compiler, error) {
 	return c.WithCapabilities(caps), nil
 }
 
-// fingerprint names the content of a house folder, readable or not.
-func fingerprint(fsys fs.FS) string {
-	src, err := read(fsys, houseRoot)
-	if err != nil {
-		return "unreadable: " + err.Error()
-	}
-	return src.revision()
-}
-
 // Shipped is the policy in the binary.
 func Shipped() fs.FS { return policies.FS }

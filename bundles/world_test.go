@@ -74,6 +74,9 @@ func (w *world) question(action string) policies.Input {
 			Method: either(w, "method", []string{"private_key_jwt", "client_secret_basic", "client_secret_post"}, []string{"", "none"}),
 		}
 	}
+	if kind == policies.KindAdmin {
+		in.Request.Scopes = either(w, "conferred", [][]string{{}, {}, scopesOf(selfID)[:1], scopesOf(selfID)}, [][]string{nil, {"keys:write"}})
+	}
 	if action == policies.IssueClientCredentials && !w.bad("token") {
 		return in
 	}

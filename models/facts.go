@@ -226,6 +226,8 @@ type TokenState struct {
 	Revoked bool
 	Grant   policies.Grant
 	Txn     string
+
+	ClientID, SubjectID, ResourceID string // as issued
 }
 
 // TokenState reads the state of a token. It is not cached.
@@ -233,8 +235,9 @@ func (v *View) TokenState(ctx context.Context, id string) (TokenState, error) {
 	var row struct {
 		RevokedAt, GrantRevoked, GrantExpires int64
 		GrantID, Txn                          string
+		ClientID, SubjectID, ResourceID       string
 	}
-	res := v.store.read.WithContext(ctx).Raw(`select t.revoked_at, t.txn, t.grant_id,
+	res := v.store.read.WithContext(ctx).Raw(`select t.revoked_at, t.txn, t.grant_id, t.client_id, t.subject_id, t.resource_id,
 		g.revoked_at as grant_revoked, g.expires_at as grant_expires
 		from tokens t join grants g on g.id = t.grant_id where t.id = ?`, id).Scan(&row)
 	if res.Error != nil {
@@ -245,7 +248,7 @@ func (v *View) TokenState(ctx context.Context, id string) (TokenState, error) {
 	}
 	v.Deps = append(v.Deps, key("txn", row.Txn), key("grant", row.GrantID))
 	return TokenState{
-		Known: true, Revoked: row.RevokedAt != 0, Txn: row.Txn,
+		Known: true, Revoked: row.RevokedAt != 0, Txn: row.Txn, ClientID: row.ClientID, SubjectID: row.SubjectID, ResourceID: row.ResourceID,
 		Grant: policies.Grant{ID: row.GrantID, ExpiresAt: row.GrantExpires, Revoked: row.GrantRevoked != 0},
 	}, nil
 }

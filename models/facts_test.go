@@ -165,7 +165,10 @@ func TestTokenState(t *testing.T) {
 			require.NoError(t, err)
 			return st
 		}
-		live := models.TokenState{Known: true, Txn: root.ID, Grant: policies.Grant{ID: root.GrantID, ExpiresAt: models.Never}}
+		live := models.TokenState{
+			Known: true, Txn: root.ID, Grant: policies.Grant{ID: root.GrantID, ExpiresAt: models.Never},
+			ClientID: root.ClientID, SubjectID: root.SubjectID, ResourceID: root.ResourceID,
+		}
 		require.Equal(t, live, state(root.ID))
 		require.Equal(t, live, state(child.ID))
 		require.Equal(t, models.TokenState{}, state("tok_none"))

@@ -40,7 +40,7 @@ func (s *Store) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 func (s *Store) AddSigningKey(ctx context.Context, by By, next *SigningKey, overlap int64, onlyIfNone bool) error {
 	return s.change(ctx, by, "rotateKey", func(c *change) error {
 		var old []SigningKey
-		if err := c.forUpdate().Where("purpose = ? and retires_at = ?", next.Purpose, Never).Find(&old).Error; err != nil {
+		if err := c.forUpdate().Where("purpose = ? and retires_at > ?", next.Purpose, next.ActiveAt).Find(&old).Error; err != nil {
 			return err
 		}
 		if onlyIfNone && len(old) > 0 {

@@ -55,6 +55,32 @@ func TestSigningKeys(t *testing.T) {
 	})
 }
 
+// An emergency rotation overtakes a planned one: both older keys retire now.
+func TestRotatingAtOnceRetiresAPendingKeyToo(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		now := s.Now()
+		add := func(at int64) string {
+			k := &models.SigningKey{ID: models.NewID(models.PrefixKey), Purpose: models.KeyForTokens, Alg: "ES256", PublicJWK: "{}", Sealed: []byte{1}, ActiveAt: at}
+			require.NoError(t, s.AddSigningKey(t.Context(), by, k, 100, false))
+			return k.ID
+		}
+		add(now)
+		add(now + 604800)
+		last := add(now + 1)
+		keys, err := s.SigningKeys(t.Context())
+		require.NoError(t, err)
+		require.Len(t, keys, 3)
+		for _, k := range keys {
+			if k.ID == last {
+				require.Equal(t, models.Never, k.RetiresAt)
+				continue
+			}
+			require.Equal(t, [2]int64{now + 1, now + 101}, [2]int64{k.RetiresAt, k.ExpiresAt})
+		}
+	})
+}
+
 func keyIDs(t *testing.T, s *models.Store) []string {
 	t.Helper()
 	keys, err := s.SigningKeys(t.Context())

@@ -162,6 +162,9 @@ func (s *Store) UpdateResourceServer(ctx context.Context, by By, id string, ifVe
 		if r.ID == SelfID && r.Status != StatusActive {
 			return invalid("status", "Deputy's own API cannot be suspended: nobody could restore it")
 		}
+		if r.ID == SelfID && r.OperatorID != nil {
+			return invalid("operator_id", "nobody operates Deputy's own API but Deputy")
+		}
 		return nil
 	})
 }
@@ -196,6 +199,9 @@ func (s *Store) Scopes(ctx context.Context, resourceID string, p Page) ([]Scope,
 
 // PutScope defines a scope or replaces what it says, downstream scopes included.
 func (s *Store) PutScope(ctx context.Context, by By, sc *Scope) (created bool, err error) {
+	if sc.ResourceID == SelfID {
+		return false, invalid("resource_server_id", "the scopes of Deputy's own API are the release's")
+	}
 	if sc.Risk == "" {
 		sc.Risk = RiskLow
 	}

@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"gorm.io/gorm"
@@ -45,15 +46,40 @@ func SelfScopes() []Scope {
 	}
 }
 
+// ErrOtherIssuer: the database belongs to a server with another issuer.
+var ErrOtherIssuer = errors.New("this database belongs to another issuer")
+
 // EnsureSelf registers Deputy's own API under identifier, with its scopes and
 // the administrator role, and adds what a newer release brings. It changes
-// nothing that is there already.
+// nothing that is there already: ErrOtherIssuer if that is under another
+// identifier, because renaming it would shut out whoever serves there.
 func (s *Store) EnsureSelf(ctx context.Context, identifier string) error {
 	identifier, err := canonicalURI("identifier", identifier)
 	if err != nil {
 		return err
 	}
+	self, err := s.ResourceServer(ctx, SelfID)
+	if err == nil && self.Identifier != identifier {
+		return fmt.Errorf("%w: its API is %s, not %s", ErrOtherIssuer, self.Identifier, identifier)
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
 	return s.change(ctx, By{System: "start"}, "ensureSelf", func(c *change) error { return c.ensureSelf(identifier) })
+}
+
+// RenameSelf moves Deputy's own API to another identifier: a new issuer is a new
+// audience, and tokens for the old one are dead.
+func (s *Store) RenameSelf(ctx context.Context, by By, identifier string) error {
+	identifier, err := canonicalURI("identifier", identifier)
+	if err != nil {
+		return err
+	}
+	_, err = update(ctx, s, by, "renameSelf", SelfID, AnyVersion, func(_ *change, r *ResourceServer) error {
+		r.Identifier = identifier
+		return nil
+	})
+	return err
 }
 
 func (c *change) ensureSelf(identifier string) error {
@@ -85,20 +111,10 @@ func (c *change) ensureSelfServer(identifier string) error {
 		Status: StatusActive, TokenTTL: DefaultResourceTTL, MaxDepth: DefaultMaxDepth,
 	}
 	err := c.load(&self, SelfID, AnyVersion)
-	switch {
-	case errors.Is(err, gorm.ErrRecordNotFound):
+	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return c.insert(&self)
-	case err != nil || self.Identifier == identifier:
-		return err
 	}
-	before := self
-	self.Identifier = identifier // a new issuer is a new audience: old tokens are for the old one
-	self.stamp(c.now)
-	if err := c.tx.Save(&self).Error; err != nil {
-		return err
-	}
-	self.touches(c)
-	return c.record(SelfID, before, self)
+	return err
 }
 
 // ensureAdmin creates the administrator role with all scopes, or gives it those

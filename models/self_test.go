@@ -30,16 +30,15 @@ func TestEnsureSelf(t *testing.T) {
 		t.Run("keeps what administrators set", func(t *testing.T) {
 			_, err := s.UpdateResourceServer(ctx, by, models.SelfID, models.AnyVersion, func(r *models.ResourceServer) { r.TokenTTL = 60 })
 			require.NoError(t, err)
-			modelstest.Scope(t, s, models.SelfID, "house:own")
-			_, err = s.PutScope(ctx, by, &models.Scope{ResourceID: models.SelfID, Name: "audit:read", Description: "Ours", Risk: models.RiskHigh})
-			require.NoError(t, err)
+			before := size(t, s)
+			require.ErrorIs(t, s.EnsureSelf(ctx, "https://elsewhere.example"), models.ErrOtherIssuer)
+			require.Equal(t, before, size(t, s), "somebody may be serving there")
+			require.NoError(t, s.RenameSelf(ctx, by, "https://elsewhere.example"))
 			require.NoError(t, s.EnsureSelf(ctx, "https://elsewhere.example"))
 			self, err := s.ResourceServer(ctx, models.SelfID)
 			require.NoError(t, err)
 			require.Equal(t, "https://elsewhere.example", self.Identifier)
 			require.Equal(t, int64(60), self.TokenTTL)
-			require.Equal(t, "Ours", scope(t, s, models.SelfID, "audit:read").Description)
-			scope(t, s, models.SelfID, "house:own")
 		})
 		t.Run("adds what a newer release brings, to the administrator role too", func(t *testing.T) {
 			require.NoError(t, s.Writer().Exec("delete from scopes where resource_id = ? and name = 'keys:read'", models.SelfID).Error)
@@ -52,6 +51,15 @@ func TestEnsureSelf(t *testing.T) {
 		})
 		t.Run("its scopes stay", func(t *testing.T) {
 			requireInvalid(t, s.DeleteScope(ctx, by, models.SelfID, "audit:read"), "resource_server_id")
+			for _, name := range []string{"audit:read", "house:own"} {
+				_, err := s.PutScope(ctx, by, &models.Scope{ResourceID: models.SelfID, Name: name, Risk: models.RiskLow})
+				requireInvalid(t, err, "resource_server_id")
+			}
+		})
+		t.Run("nobody operates it", func(t *testing.T) {
+			operator := modelstest.Application(t, s, "operator")
+			_, err := s.UpdateResourceServer(ctx, by, models.SelfID, models.AnyVersion, func(r *models.ResourceServer) { r.OperatorID = &operator.ID })
+			requireInvalid(t, err, "operator_id")
 		})
 		t.Run("under a name that can be one", func(t *testing.T) {
 			requireInvalid(t, s.EnsureSelf(ctx, "deputy"), "identifier")

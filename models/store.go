@@ -75,6 +75,11 @@ func (s *Store) openSQLite(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
+	if f, err := os.OpenFile(filepath.Join(dir, "deputy.db"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	} else if err := f.Close(); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
 	// As a URI, so that any character may be in the folder's name.
 	file := "file:" + (&url.URL{Path: filepath.ToSlash(filepath.Join(dir, "deputy.db"))}).EscapedPath()
 	// FULL: a committed ledger row survives a power cut. Immediate transactions:

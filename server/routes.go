@@ -35,6 +35,7 @@ func (s *Server) routes() error {
 	}
 	for path, handler := range discovery {
 		open.GET(path, handler)
+		open.HEAD(path, handler)
 		open.OPTIONS(path, preflight)
 	}
 	endpoints := map[string]gin.HandlerFunc{

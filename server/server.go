@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -70,15 +72,21 @@ func CheckIssuer(issuer string) (*url.URL, error) {
 		return nil, fmt.Errorf("issuer %q is not an absolute URL", issuer)
 	case u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(issuer, "/") || strings.HasSuffix(issuer, "?") || strings.HasSuffix(issuer, "#"):
 		return nil, fmt.Errorf("issuer %q must have no query, fragment or trailing slash", issuer)
+	case !issuerPath.MatchString(u.EscapedPath()):
+		return nil, fmt.Errorf("the path of issuer %q may hold letters, digits and . _ ~ - between single slashes only", issuer)
 	case u.Scheme != "https" && (u.Scheme != "http" || !Loopback(u.Hostname())):
 		return nil, fmt.Errorf("issuer %q must be https; http is for loopback addresses only", issuer)
 	}
 	return u, nil
 }
 
+// issuerPath is what the routes, and every client, can carry: no dot segments,
+// no empty ones, nothing that is escaped or means something to the router.
+var issuerPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+
 // Loopback reports whether host can only be this machine.
 func Loopback(host string) bool {
-	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 // APIIdentifier is the audience of Deputy's own API.

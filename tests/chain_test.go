@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -240,5 +241,42 @@ func TestUnknownClientAndWrongSecretAnswerTheSame(t *testing.T) {
 		wrong, h2 := answer(agent.ID, "wrong")
 		require.Equal(t, unknown, wrong)
 		require.Equal(t, h1, h2)
+	})
+}
+
+// A token of more bytes than Deputy reads could never be revoked: it is not made.
+func TestTokensStaySmallEnoughToBeReadBack(t *testing.T) {
+	s := harness.New(t, "sqlite", harness.Options{})
+	agent := s.Agent("agent", s.User("owner"))
+	var scopes []string
+	for i := range 120 {
+		scopes = append(scopes, fmt.Sprintf("%s%d", strings.Repeat("s", 120), i))
+	}
+	service := s.Service("service", agent, scopes...)
+	s.Allow(agent.ID, service, scopes...)
+	a := s.Form("/oauth2/token", agent, harness.OwnForm(service.Identifier, strings.Join(scopes, " ")))
+	require.Equal(t, http.StatusBadRequest, a.Status)
+	require.Equal(t, "invalid_scope", a.String("error"))
+	require.Contains(t, a.String("error_description"), "too large")
+	require.Zero(t, s.Tokens())
+	require.True(t, s.Active(agent, s.Own(agent, service.Identifier, strings.Join(scopes[:60], " "))))
+}
+
+// A service that is registered anew under an old identifier is another service:
+// what was issued for the old one is dead.
+func TestTokensDieWithTheirResourceServer(t *testing.T) {
+	each(t, func(t *testing.T, s *harness.Server) {
+		agent := s.Agent("agent", s.User("owner"))
+		service := s.Service("service", agent, "read")
+		s.Allow(agent.ID, service, "read")
+		token := s.Own(agent, service.Identifier, "read")
+		s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+			return st.DeleteResourceServer(ctx, by, service.ID, models.AnyVersion)
+		})
+		heir := s.Agent("heir", s.User("heir-owner"))
+		again := s.Service("service", heir, "read")
+		s.Allow(agent.ID, again, "read")
+		require.False(t, s.Active(heir, token))
+		require.True(t, s.Active(heir, s.Own(agent, again.Identifier, "read")))
 	})
 }

@@ -49,6 +49,9 @@ func clientRows() []row {
 			s.request.form.Set("client_id", s.agent.ID)
 		}, both(badClient("no_credentials"))},
 		{"two ways at once", func(s *scene) { s.request.form.Set("client_secret", s.agent.Secret) }, both(badRequest("one way only", "several_authentications"))},
+		{"two Authorization headers", func(s *scene) {
+			s.request.header.Add("Authorization", "Basic "+basic(s.agent.ID, s.agent.Secret))
+		}, both(badRequest("More than one Authorization header", "several_authentications"))},
 		{"another client_id in the body", func(s *scene) { s.request.form.Set("client_id", "agt_x") }, both(badRequest("not the client that authenticates", "client_mismatch"))},
 		{"unknown client", func(s *scene) { s.request.header.Set("Authorization", "Basic "+basic("agt_nobody", s.agent.Secret)) }, both(badClient("bad_credentials"))},
 		{"wrong secret", func(s *scene) { s.request.header.Set("Authorization", "Basic "+basic(s.agent.ID, "wrong")) }, both(badClient("bad_credentials"))},
@@ -156,6 +159,8 @@ func assertionRows() []row {
 		{"assertion: no expiry", claim("exp", func(*scene) any { return nil }), both(badClient("assertion_expired"))},
 		{"assertion: lives a day", claim("exp", func(s *scene) any { return s.Clock.Now().Unix() + 86400 }), both(badClient("assertion_too_long"))},
 		{"assertion: from the future", claim("iat", func(s *scene) any { return s.Clock.Now().Unix() + 3600 }), both(badClient("assertion_early"))},
+		{"assertion: no iat", claim("iat", func(*scene) any { return nil }), both(badClient("assertion_too_old"))},
+		{"assertion: made long ago", claim("iat", func(s *scene) any { return s.Clock.Now().Unix() - 3600 }), both(badClient("assertion_too_old"))},
 		{"assertion: no jti", claim("jti", func(*scene) any { return nil }), both(badClient("assertion_id"))},
 		{"assertion: foreign issuer", claim("iss", func(*scene) any { return "https://idp.example" }), both(badClient("assertion_client_mismatch"))},
 		{"assertion: client_id differs", func(s *scene) {

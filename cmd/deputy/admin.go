@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server"
+	"github.com/deputyauth/deputy/server/api"
 )
 
 type migrateCmd struct {
@@ -33,14 +36,11 @@ type adminCmd struct {
 type adminCreateCmd struct {
 	database
 	Name   string `default:"admin" help:"Its name."`
-	Issuer string `env:"DEPUTY_ISSUER" default:"http://localhost:8080" help:"Public URL of the server."`
+	Issuer string `env:"DEPUTY_ISSUER" help:"Public URL of the server; needed if it was never started."`
 }
 
 // Run creates the administrator. A running server sees it at once.
 func (c *adminCreateCmd) Run(ctx context.Context, io streams) error {
-	if _, err := server.CheckIssuer(c.Issuer); err != nil {
-		return err
-	}
 	store, err := c.open()
 	if err != nil {
 		return err
@@ -49,7 +49,8 @@ func (c *adminCreateCmd) Run(ctx context.Context, io streams) error {
 	if err := store.Migrate(ctx); err != nil {
 		return err
 	}
-	if err := store.EnsureSelf(ctx, server.APIIdentifier(c.Issuer)); err != nil {
+	issuer, err := c.issuer(ctx, store)
+	if err != nil {
 		return err
 	}
 	admin, err := createAdmin(ctx, store, c.Name)
@@ -57,8 +58,27 @@ func (c *adminCreateCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	fmt.Fprintf(io.err, "This secret is shown once. Keep it where the commands find it:\n")
-	fmt.Fprintf(io.out, "export DEPUTY_URL=%s DEPUTY_CLIENT_ID=%s DEPUTY_CLIENT_SECRET=%s\n", c.Issuer, admin.ID, admin.Secret)
+	fmt.Fprintf(io.out, "export DEPUTY_URL=%s DEPUTY_CLIENT_ID=%s DEPUTY_CLIENT_SECRET=%s\n", issuer, admin.ID, admin.Secret)
 	return nil
+}
+
+// issuer is the one the database belongs to; a database that belongs to none is
+// given the one of the flag.
+func (c *adminCreateCmd) issuer(ctx context.Context, store *models.Store) (string, error) {
+	self, err := store.ResourceServer(ctx, models.SelfID)
+	if err == nil && c.Issuer == "" {
+		return strings.TrimSuffix(self.Identifier, api.Prefix), nil
+	}
+	if err != nil && !errors.Is(err, models.ErrNotFound) {
+		return "", err
+	}
+	if c.Issuer == "" {
+		return "", errors.New("whose administrator? Start the server once, or give --issuer")
+	}
+	if _, err := server.CheckIssuer(c.Issuer); err != nil {
+		return "", err
+	}
+	return c.Issuer, store.EnsureSelf(ctx, server.APIIdentifier(c.Issuer))
 }
 
 // createAdmin makes an application with the administrator role.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/deputyauth/deputy/models/modelstest"
 	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/tokens"
 )
 
 // safeBuffer is written by the server and read by the test.
@@ -177,6 +178,34 @@ func TestAdminCreateWorksBesideARunningServer(t *testing.T) {
 	})
 }
 
+// Nobody who comes by with another issuer, key or purpose changes a database
+// that is in use.
+func TestADatabaseBelongsToItsIssuer(t *testing.T) {
+	d := startDev(t, "sqlite", nil)
+	before := d.must("audit", "tail", "-n", "200")
+	start := func(c serveCmd) error {
+		c.Listen, c.LogLevel = "127.0.0.1:0", "error"
+		return c.Run(context.Background(), streams{&safeBuffer{}, &safeBuffer{}})
+	}
+	database := database{DataDir: d.dir}
+	require.ErrorContains(t, start(serveCmd{database: database, MasterKey: Secret(tokens.GenerateMasterKey()), Issuer: d.url}), "development world")
+	require.NoError(t, os.Rename(devFile(d.dir), devFile(d.dir)+".away"))
+	require.ErrorContains(t, start(serveCmd{database: database, MasterKey: Secret(tokens.GenerateMasterKey()), Issuer: d.url}), "another master key")
+	require.ErrorContains(t, start(serveCmd{database: database, Dev: true, Issuer: d.url}), "in use already")
+	key, err := os.ReadFile(filepath.Join(d.dir, "master.key"))
+	require.NoError(t, err)
+	require.ErrorContains(t, start(serveCmd{database: database, MasterKey: Secret(key), Issuer: "https://other.example"}), "--change-issuer")
+	_, err = d.deputy("admin", "create", "--name", "ops", "--issuer", "https://other.example")
+	require.ErrorContains(t, err, "another issuer")
+	require.NoError(t, os.Rename(devFile(d.dir)+".away", devFile(d.dir)))
+	require.Equal(t, before, d.must("audit", "tail", "-n", "200"), "and the ledger knows of nothing")
+	require.Contains(t, d.must("admin", "create", "--name", "ops"), "DEPUTY_URL="+d.url, "the issuer is the database's")
+
+	info, err := os.Stat(filepath.Join(d.dir, "deputy.db"))
+	require.NoError(t, err)
+	require.Zero(t, info.Mode().Perm()&0o077, "the database is nobody else's to read")
+}
+
 // One row changed by SQL, behind Deputy's back, is found and named.
 func TestAuditVerifyNamesTheTamperedRow(t *testing.T) {
 	for name, statements := range map[string][]string{
@@ -256,6 +285,10 @@ func TestUnsafeStartsAreRefused(t *testing.T) {
 		"dev for the world":     {[]string{"serve", "--dev", "--listen", "0.0.0.0:0"}, "loopback"},
 		"dev, public issuer":    {[]string{"serve", "--dev", "--issuer", "https://auth.example"}, "loopback"},
 		"http issuer":           {[]string{"serve", "--master-key", "x", "--issuer", "http://auth.example"}, "https"},
+		"nearly loopback":       {[]string{"serve", "--master-key", "x", "--issuer", "http://127.attacker.example"}, "https"},
+		"issuer with wildcard":  {[]string{"serve", "--master-key", "x", "--issuer", "https://auth.example/*x"}, "path of issuer"},
+		"issuer with dots":      {[]string{"serve", "--master-key", "x", "--issuer", "https://auth.example/a/../b"}, "path of issuer"},
+		"issuer that is hidden": {[]string{"serve", "--master-key", "x", "--listen", "0.0.0.0:0"}, "DEPUTY_ISSUER"},
 		"issuer with slash":     {[]string{"serve", "--master-key", "x", "--issuer", "https://auth.example/"}, "slash"},
 		"short master key":      {[]string{"serve", "--master-key", "c2hvcnQ=", "--listen", "127.0.0.1:0", "--issuer", "http://localhost"}, "32 random bytes"},
 		"unknown database":      {[]string{"serve", "--dev", "--database-url", "mysql://x"}, "postgres://"},

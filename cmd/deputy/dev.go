@@ -27,9 +27,6 @@ func splitListen(addr string) (host, port string, err error) {
 
 // devMasterKey keeps a key of its own in the data folder.
 func devMasterKey(dir string) (Secret, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("data folder: %w", err)
-	}
 	file := filepath.Join(dir, "master.key")
 	body, err := os.ReadFile(file)
 	if err == nil {

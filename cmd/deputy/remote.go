@@ -193,7 +193,12 @@ type healthcheckCmd struct {
 // Run exits zero when the server is ready.
 func (c *healthcheckCmd) Run(ctx context.Context, out streams) error {
 	r := newRemote(c.URL, credentials{})
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.issuer+"/readyz", nil)
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return err
+	}
+	u.Path = "/readyz" // beside the issuer's path, not below it
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return err
 	}

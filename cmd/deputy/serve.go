@@ -28,6 +28,7 @@ type serveCmd struct {
 	PolicyDir      string   `env:"DEPUTY_POLICY_DIR" help:"Folder of your house policy; it is reloaded when it changes." placeholder:"DIR"`
 	TrustedProxies []string `env:"DEPUTY_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
 	Migrate        bool     `env:"DEPUTY_MIGRATE" help:"Bring the schema up to date first. Always so with SQLite."`
+	ChangeIssuer   bool     `help:"Let this start move the database to another issuer. Administrators' tokens for the old one are dead."`
 	Dev            bool     `help:"For trying out, on this machine only: makes its own key, an administrator and a sample world."`
 	NoTour         bool     `help:"With --dev: do not play the tour on first start."`
 	floor          fs.FS    // nil: the floor in this binary; tests sabotage it
@@ -50,11 +51,11 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 	}
-	if err := store.EnsureSelf(ctx, server.APIIdentifier(c.Issuer)); err != nil {
-		return fmt.Errorf("%w (is the schema up to date? deputy migrate)", err)
-	}
-	d, err := c.assemble(ctx, store, log)
+	d, err := c.assemble(ctx, store, log) // first: a wrong master key must change nothing
 	if err != nil {
+		return err
+	}
+	if err := c.ensureSelf(ctx, store); err != nil {
 		return err
 	}
 	stop := d.background(ctx, c.PolicyDir, log)
@@ -65,6 +66,28 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 			go c.welcome(ctx, store, io, log)
 		}
 	})
+}
+
+// ensureSelf makes sure that the database is this server's.
+func (c *serveCmd) ensureSelf(ctx context.Context, store *models.Store) error {
+	_, err := store.ResourceServer(ctx, models.SelfID)
+	if c.Dev && err == nil {
+		if _, err := os.Stat(devFile(c.DataDir)); err != nil {
+			return errors.New("--dev makes a world of its own, and this database is in use already")
+		}
+	}
+	identifier := server.APIIdentifier(c.Issuer)
+	err = store.EnsureSelf(ctx, identifier)
+	if errors.Is(err, models.ErrOtherIssuer) {
+		if c.ChangeIssuer {
+			return store.RenameSelf(ctx, models.By{System: "serve --change-issuer"}, identifier)
+		}
+		return fmt.Errorf("%w; to move it here, start once with --change-issuer", err)
+	}
+	if errors.Is(err, models.ErrUnavailable) {
+		return fmt.Errorf("%w (is the schema up to date? deputy migrate)", err)
+	}
+	return err
 }
 
 func (c *serveCmd) logger(w io.Writer) *slog.Logger {
@@ -83,6 +106,9 @@ func (c *serveCmd) prepare() error {
 	if err != nil {
 		return err
 	}
+	if c.Issuer == "" && !c.Dev && !server.Loopback(host) {
+		return errors.New("DEPUTY_ISSUER is not set: a server that others can reach needs its public URL")
+	}
 	if c.Issuer == "" {
 		c.Issuer = "http://localhost:" + port
 	}
@@ -91,6 +117,9 @@ func (c *serveCmd) prepare() error {
 		return err
 	}
 	if !c.Dev {
+		if _, err := os.Stat(devFile(c.DataDir)); err == nil {
+			return fmt.Errorf("%s is a development world, whose secrets lie in it in plain; use another --data-dir", c.DataDir)
+		}
 		if c.MasterKey == "" {
 			return errors.New("DEPUTY_MASTER_KEY is not set: it seals the signing keys; make one with: openssl rand -base64 32")
 		}
@@ -98,6 +127,9 @@ func (c *serveCmd) prepare() error {
 	}
 	if !server.Loopback(u.Hostname()) || !server.Loopback(host) {
 		return errors.New("--dev is for this machine only: issuer and address must be on loopback")
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
 	}
 	if c.MasterKey == "" {
 		if c.MasterKey, err = devMasterKey(c.DataDir); err != nil {

@@ -34,13 +34,19 @@ type guarded struct {
 
 func newGuarded(t *testing.T) *guarded {
 	t.Helper()
+	return newGuardedBy(t, func(real Admitter) Admitter { return real })
+}
+
+// newGuardedBy puts something between the API and its policy.
+func newGuardedBy(t *testing.T, wrap func(Admitter) Admitter) *guarded {
+	t.Helper()
 	engine, err := bundles.New(bundles.Options{Deadline: 5 * time.Second})
 	require.NoError(t, err)
 	g := &guarded{}
 	store := modelstest.New(t, "sqlite")
 	g.client = newClientOn(t, store, func(keys *tokens.Keyring) Admitter {
 		g.endpoint = grants.New(grants.Config{Issuer: issuer, Store: store, Policy: engine, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
-		return g.endpoint
+		return wrap(g.endpoint)
 	})
 	g.admin = *modelstest.Application(t, store, "admin")
 	_, g.secret = modelstest.Secret(t, store, g.admin.ID)
@@ -177,7 +183,7 @@ type blind struct {
 	err error
 }
 
-func (b blind) Admit(context.Context, grants.Call, string, string) (models.By, error) {
+func (b blind) Admit(context.Context, grants.Call, string, string, ...string) (models.By, error) {
 	return models.By{}, b.err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -23,8 +24,11 @@ func (s *server) admit(c *gin.Context) {
 	var who models.By
 	var err error
 	bearer, reason := bearerToken(c.Request.Header)
+	admit := func(ctx context.Context, conferred ...string) (models.By, error) {
+		return s.Endpoint.Admit(ctx, call, bearer, op.id, conferred...)
+	}
 	if reason == "" {
-		who, err = s.Endpoint.Admit(ctx, call, bearer, op.id)
+		who, err = admit(ctx)
 	} else {
 		err = s.Endpoint.BadBearer(ctx, call, op.id, reason)
 	}
@@ -33,7 +37,7 @@ func (s *server) admit(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	c.Request = c.Request.WithContext(context.WithValue(ctx, byKey{}, who))
+	c.Request = c.Request.WithContext(context.WithValue(context.WithValue(ctx, byKey{}, who), admitKey{}, admit))
 }
 
 // Reasons, for the ledger, why a call has no usable token.
@@ -71,9 +75,20 @@ func (s *server) challenge(c *gin.Context, op *operation, err error, sent bool) 
 	if sent {
 		attributes = append(attributes, fmt.Sprintf(`error="%s"`, refusal.Code), fmt.Sprintf(`error_description="%s"`, oauth.Clean(refusal.Description)))
 	}
-	if op.scope != "" {
-		attributes = append(attributes, fmt.Sprintf(`scope="%s"`, op.scope))
+	if needed := needs(op, refusal); needed != "" {
+		attributes = append(attributes, fmt.Sprintf(`scope="%s"`, needed))
 	}
 	attributes = append(attributes, fmt.Sprintf(`resource_metadata="%s"`, s.metadata))
 	c.Header("WWW-Authenticate", "Bearer "+strings.Join(attributes, ", "))
+}
+
+// needs is what a token must carry for the operation, and for what it would confer.
+func needs(op *operation, refusal *oauth.Error) string {
+	scopes := strings.Fields(op.scope)
+	for _, lacking := range strings.Fields(refusal.Scope) {
+		if !slices.Contains(scopes, lacking) {
+			scopes = append(scopes, lacking)
+		}
+	}
+	return strings.Join(scopes, " ")
 }

@@ -27,9 +27,10 @@ import (
 const Prefix = "/api/v1"
 
 // Admitter asks policy whether a bearer token may be used for an operation, and
-// records the answer. BadBearer is the refusal of a call without a usable token.
+// for one that would confer these scopes of this API, and records the answer.
+// BadBearer is the refusal of a call without a usable token.
 type Admitter interface {
-	Admit(ctx context.Context, call grants.Call, bearer, operation string) (models.By, error)
+	Admit(ctx context.Context, call grants.Call, bearer, operation string, conferred ...string) (models.By, error)
 	BadBearer(ctx context.Context, call grants.Call, operation, reason string) *oauth.Error
 }
 
@@ -137,8 +138,11 @@ func (s *server) engine() *gin.Engine {
 	})
 
 	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
-		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { s.fail(c, unreadable(err)) },
-		HandlerErrorFunc:         s.fail,
+		RequestErrorHandlerFunc: func(c *gin.Context, err error) { s.fail(c, unreadable(err)) },
+		HandlerErrorFunc: func(c *gin.Context, err error) {
+			s.challenge(c, s.operation(c), err, true)
+			s.fail(c, err)
+		},
 		ResponseErrorHandlerFunc: s.fail,
 	})
 	RegisterHandlersWithOptions(e.Group(Prefix, s.admit, s.check), strict, GinServerOptions{

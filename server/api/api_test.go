@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // everybody admits every call as one administrator.
 type everybody struct{}
 
-func (everybody) Admit(_ context.Context, call grants.Call, _, _ string) (models.By, error) {
+func (everybody) Admit(_ context.Context, call grants.Call, _, _ string, _ ...string) (models.By, error) {
 	return models.By{ClientID: "app_admin", DecisionID: "dec_admitted", RequestID: call.RequestID, IP: call.IP}, nil
 }
 

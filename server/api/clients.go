@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"github.com/deputyauth/deputy/models"
 )
@@ -71,19 +72,59 @@ func (s *server) GetClient(ctx context.Context, r GetClientRequestObject) (GetCl
 }
 
 func (s *server) UpdateClient(ctx context.Context, r UpdateClientRequestObject) (UpdateClientResponseObject, error) {
-	c, err := s.Store.UpdateClient(ctx, by(ctx), r.ID, version(r.Params.IfMatch), func(c *models.Client) {
+	edit := func(c *models.Client) {
 		in := r.JSONBody.merge(clientOf(*c))
 		in.into(c)
 		c.ExpiresAt = in.ExpiresAt.orNever()
+	}
+	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
+		if !r.JSONBody.names("expires_at", "owner_id") {
+			return nil, nil
+		}
+		before, err := v.ClientRow(ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		after := *before
+		edit(&after)
+		return newTerm(ctx, v, before, &after)
 	})
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.Store.UpdateClient(ctx, who, r.ID, version(r.Params.IfMatch), edit)
 	if err != nil {
 		return nil, err
 	}
 	return UpdateClient200JSONResponse{oneClient(c)}, nil
 }
 
+// newTerm is the amount of another expiry or owner. An earlier end is a stop; a
+// later one, or somebody else to answer for it, may give a client back what it holds.
+func newTerm(ctx context.Context, v *models.View, before, after *models.Client) ([]string, error) {
+	var scopes []string
+	if after.ExpiresAt > before.ExpiresAt || orEmpty(after.OwnerID) != orEmpty(before.OwnerID) {
+		held, err := v.SelfScopes(ctx, before.ID)
+		if err != nil {
+			return nil, err
+		}
+		scopes = held
+	}
+	if after.ExpiresAt < before.ExpiresAt && !slices.Contains(scopes, stopClients) {
+		scopes = append(scopes, stopClients)
+	}
+	return scopes, nil
+}
+
 func (s *server) DeleteClient(ctx context.Context, r DeleteClientRequestObject) (DeleteClientResponseObject, error) {
-	return DeleteClient204Response{}, s.Store.DecommissionClient(ctx, by(ctx), r.ID, version(r.Params.IfMatch))
+	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
+		_, err := v.ClientRow(ctx, r.ID)
+		return []string{stopClients}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return DeleteClient204Response{}, s.Store.DecommissionClient(ctx, who, r.ID, version(r.Params.IfMatch))
 }
 
 func (s *server) SuspendClient(ctx context.Context, r SuspendClientRequestObject) (SuspendClientResponseObject, error) {
@@ -95,7 +136,11 @@ func (s *server) SuspendClient(ctx context.Context, r SuspendClientRequestObject
 }
 
 func (s *server) RestoreClient(ctx context.Context, r RestoreClientRequestObject) (RestoreClientResponseObject, error) {
-	c, err := s.Store.RestoreClient(ctx, by(ctx), r.ID)
+	who, err := s.conferring(ctx, allOf(r.ID))
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.Store.RestoreClient(ctx, who, r.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,11 @@ func (s *server) CreateCredential(ctx context.Context, r CreateCredentialRequest
 	case r.Body.Kind == CredentialKindPublicKey:
 		return nil, fault("invalid_value", "public_jwk", "A credential of kind public_key needs its key.")
 	}
-	secret, err := s.Store.CreateCredential(ctx, by(ctx), c)
+	who, err := s.conferring(ctx, allOf(r.ID)) // who has its credential is the client
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.Store.CreateCredential(ctx, who, c)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +57,11 @@ func (s *server) CreateCredential(ctx context.Context, r CreateCredentialRequest
 }
 
 func (s *server) RotateCredential(ctx context.Context, r RotateCredentialRequestObject) (RotateCredentialResponseObject, error) {
-	c, secret, err := s.Store.RotateCredential(ctx, by(ctx), r.ID, r.CredentialID, r.Body.Overlap, r.Body.ExpiresAt.unix())
+	who, err := s.conferring(ctx, allOf(r.ID))
+	if err != nil {
+		return nil, err
+	}
+	c, secret, err := s.Store.RotateCredential(ctx, who, r.ID, r.CredentialID, r.Body.Overlap, r.Body.ExpiresAt.unix())
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,11 @@ func (s *server) ListGroupMembers(ctx context.Context, r ListGroupMembersRequest
 }
 
 func (s *server) AddGroupMember(ctx context.Context, r AddGroupMemberRequestObject) (AddGroupMemberResponseObject, error) {
-	return AddGroupMember204Response{}, s.Store.AddGroupMember(ctx, by(ctx), r.ID, r.MemberID)
+	who, err := s.conferring(ctx, allOf(r.ID))
+	if err != nil {
+		return nil, err
+	}
+	return AddGroupMember204Response{}, s.Store.AddGroupMember(ctx, who, r.ID, r.MemberID)
 }
 
 func (s *server) RemoveGroupMember(ctx context.Context, r RemoveGroupMemberRequestObject) (RemoveGroupMemberResponseObject, error) {

@@ -68,9 +68,26 @@ func (s *server) GetResourceServer(ctx context.Context, r GetResourceServerReque
 }
 
 func (s *server) UpdateResourceServer(ctx context.Context, r UpdateResourceServerRequestObject) (UpdateResourceServerResponseObject, error) {
-	row, err := s.Store.UpdateResourceServer(ctx, by(ctx), r.ID, version(r.Params.IfMatch), func(row *models.ResourceServer) {
-		r.JSONBody.merge(resourceOf(*row)).into(row)
+	edit := func(row *models.ResourceServer) { r.JSONBody.merge(resourceOf(*row)).into(row) }
+	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
+		if !r.JSONBody.names("operator_id") || r.ID == models.SelfID { // which never has an operator
+			return nil, nil
+		}
+		before, err := v.ResourceRow(ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		after := *before
+		edit(&after)
+		if orEmpty(after.OperatorID) == orEmpty(before.OperatorID) {
+			return nil, nil
+		}
+		return []string{giveRights}, nil // whoever is the service sees its tokens and exchanges them
 	})
+	if err != nil {
+		return nil, err
+	}
+	row, err := s.Store.UpdateResourceServer(ctx, who, r.ID, version(r.Params.IfMatch), edit)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,13 @@ func (s *server) ListRoles(ctx context.Context, r ListRolesRequestObject) (ListR
 func (s *server) CreateRole(ctx context.Context, r CreateRoleRequestObject) (CreateRoleResponseObject, error) {
 	role := &models.Role{}
 	r.Body.into(role)
-	if err := s.Store.CreateRole(ctx, by(ctx), role); err != nil {
+	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
+		return added(ctx, v, nil, role.Scopes)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.CreateRole(ctx, who, role); err != nil {
 		return nil, err
 	}
 	return CreateRole201JSONResponse{NewRoleJSONResponse{
@@ -49,9 +55,23 @@ func (s *server) GetRole(ctx context.Context, r GetRoleRequestObject) (GetRoleRe
 }
 
 func (s *server) UpdateRole(ctx context.Context, r UpdateRoleRequestObject) (UpdateRoleResponseObject, error) {
-	role, err := s.Store.UpdateRole(ctx, by(ctx), r.ID, version(r.Params.IfMatch), func(role *models.Role) {
-		r.JSONBody.merge(roleOf(*role)).into(role)
+	edit := func(role *models.Role) { r.JSONBody.merge(roleOf(*role)).into(role) }
+	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
+		if !r.JSONBody.names("scopes") {
+			return nil, nil
+		}
+		before, err := v.RoleRow(ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		after := *before
+		edit(&after)
+		return added(ctx, v, before.Scopes, after.Scopes)
 	})
+	if err != nil {
+		return nil, err
+	}
+	role, err := s.Store.UpdateRole(ctx, who, r.ID, version(r.Params.IfMatch), edit)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +96,11 @@ func (s *server) ListAssignments(ctx context.Context, r ListAssignmentsRequestOb
 
 func (s *server) CreateAssignment(ctx context.Context, r CreateAssignmentRequestObject) (CreateAssignmentResponseObject, error) {
 	a := &models.Assignment{RoleID: r.Body.RoleID, PrincipalID: r.Body.PrincipalID}
-	if err := s.Store.CreateAssignment(ctx, by(ctx), a); err != nil {
+	who, err := s.conferring(ctx, allOf(a.RoleID))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.CreateAssignment(ctx, who, a); err != nil {
 		return nil, err
 	}
 	return CreateAssignment201JSONResponse{

@@ -51,9 +51,29 @@ func (s *server) GetUser(ctx context.Context, r GetUserRequestObject) (GetUserRe
 }
 
 func (s *server) UpdateUser(ctx context.Context, r UpdateUserRequestObject) (UpdateUserResponseObject, error) {
-	u, err := s.Store.UpdateUser(ctx, by(ctx), r.ID, version(r.Params.IfMatch), func(u *models.User) {
-		r.JSONBody.merge(userOf(*u)).into(u)
+	edit := func(u *models.User) { r.JSONBody.merge(userOf(*u)).into(u) }
+	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
+		if !r.JSONBody.names("expires_at") {
+			return nil, nil
+		}
+		before, err := v.UserRow(ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		after := *before
+		edit(&after)
+		switch {
+		case after.ExpiresAt < before.ExpiresAt:
+			return []string{stopUsers}, nil
+		case after.ExpiresAt > before.ExpiresAt: // as good as a restoration
+			return v.SelfScopes(ctx, r.ID)
+		}
+		return nil, nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.Store.UpdateUser(ctx, who, r.ID, version(r.Params.IfMatch), edit)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +81,14 @@ func (s *server) UpdateUser(ctx context.Context, r UpdateUserRequestObject) (Upd
 }
 
 func (s *server) DeleteUser(ctx context.Context, r DeleteUserRequestObject) (DeleteUserResponseObject, error) {
-	return DeleteUser204Response{}, s.Store.RemoveUser(ctx, by(ctx), r.ID, version(r.Params.IfMatch))
+	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
+		_, err := v.UserRow(ctx, r.ID)
+		return []string{stopUsers}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return DeleteUser204Response{}, s.Store.RemoveUser(ctx, who, r.ID, version(r.Params.IfMatch))
 }
 
 func (s *server) SuspendUser(ctx context.Context, r SuspendUserRequestObject) (SuspendUserResponseObject, error) {
@@ -73,7 +100,11 @@ func (s *server) SuspendUser(ctx context.Context, r SuspendUserRequestObject) (S
 }
 
 func (s *server) RestoreUser(ctx context.Context, r RestoreUserRequestObject) (RestoreUserResponseObject, error) {
-	u, err := s.Store.RestoreUser(ctx, by(ctx), r.ID)
+	who, err := s.conferring(ctx, allOf(r.ID))
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.Store.RestoreUser(ctx, who, r.ID)
 	if err != nil {
 		return nil, err
 	}

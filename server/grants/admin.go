@@ -9,12 +9,15 @@ import (
 )
 
 // Admit asks policy whether a bearer token may be used for an operation of
-// Deputy's own API, and says who acts, for the ledger.
-func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation string) (models.By, error) {
-	by := models.By{Again: func(ctx context.Context) (models.By, error) { return e.Admit(ctx, call, bearer, operation) }}
+// Deputy's own API, and says who acts, for the ledger. conferred are the scopes
+// of that API which the change would give to somebody, or whose rights it
+// amounts to.
+func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation string, conferred ...string) (models.By, error) {
+	scopes := append([]string{}, conferred...) // policy must see an empty list, not null
+	by := models.By{Again: func(ctx context.Context) (models.By, error) { return e.Admit(ctx, call, bearer, operation, scopes...) }}
 	action := policies.AdminPrefix + operation
 	err := e.settle(ctx, call, action, "", func(f *facts) (*matter, error) {
-		in := policies.Input{Action: action, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: []string{}}}
+		in := policies.Input{Action: action, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: scopes}}
 		var err error
 		if in.Token, in.Request.TokenProblem, err = f.presented(ctx, bearer, &in); err != nil {
 			return nil, err

@@ -117,6 +117,8 @@ func (e *Endpoint) judge(c *assertion, clientID string, now int64) string {
 		return "assertion_too_long"
 	case c.IssuedAt > at+maxClockSkew || c.Before > at+maxClockSkew:
 		return "assertion_early"
+	case c.IssuedAt < at-maxAssertionLife-maxClockSkew:
+		return "assertion_too_old"
 	case c.ID == "" || len(c.ID) > 256:
 		return "assertion_id"
 	}

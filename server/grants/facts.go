@@ -67,7 +67,7 @@ func canonical(names []string) ([]string, error) {
 	out := []string{}
 	seen := map[string]bool{}
 	for _, name := range names {
-		if !models.HasPrefix(name, models.PrefixResource) {
+		if !models.HasPrefix(name, models.PrefixResource) || len(name) > 64 {
 			uri, err := models.CanonicalURI(name)
 			var inv *models.Invalid
 			if errors.As(err, &inv) {
@@ -99,7 +99,7 @@ func (f *facts) presented(ctx context.Context, raw string, in *policies.Input) (
 	if err != nil {
 		return nil, "", err
 	}
-	if !state.Known {
+	if !state.Known || state.ClientID != claims.ClientID || state.SubjectID != claims.Subject {
 		return nil, string(tokens.Unknown), nil
 	}
 	if in.Subject, err = f.view.Principal(ctx, claims.Subject); err != nil {
@@ -117,13 +117,14 @@ func (f *facts) presented(ctx context.Context, raw string, in *policies.Input) (
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Revoked: state.Revoked, Grant: state.Grant, Txn: state.Txn,
 		Own: claims.Scopes(), Scopes: map[string]map[string][]string{},
 	}
-	return t, "", f.lockedTo(ctx, claims, t)
+	return t, "", f.lockedTo(ctx, claims.Audience, state.ResourceID, t)
 }
 
-// lockedTo adds the service the token is for, and how far its scopes reach.
-func (f *facts) lockedTo(ctx context.Context, claims *tokens.Claims, t *policies.Token) error {
-	r, err := f.view.ResourceByName(ctx, claims.Audience)
-	if err != nil || r == nil {
+// lockedTo adds the service the token is for, and how far its scopes reach. A
+// service that was registered anew under an old identifier is another service.
+func (f *facts) lockedTo(ctx context.Context, audience, id string, t *policies.Token) error {
+	r, err := f.view.ResourceByName(ctx, audience)
+	if err != nil || r == nil || r.Value.ID != id {
 		return err
 	}
 	t.Audience = policies.Audience{ID: r.Value.ID, Operator: r.Value.Operator, Status: r.Value.Status}

@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/deputyauth/deputy/models"
@@ -34,6 +35,9 @@ func (e *Endpoint) mint(in policies.Input, d policies.Decision, out *issuance, r
 		ID: t.ID, Txn: t.Txn, GrantID: t.GrantID, IssuedAt: t.IssuedAt, Expires: t.ExpiresAt,
 		Act: tokens.NestActors(d.Chain, profile), House: d.Claims,
 	})
+	if errors.Is(err, tokens.ErrTooLarge) {
+		return oauth.Errorf(oauth.InvalidScope, "The token would be too large; ask for fewer scopes.").Named("token_too_large")
+	}
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,10 @@ var answers = []answer{
 	{"insufficient_scope", oauth.InsufficientScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("The token lacks scope %s.", r.Scope)
 	}},
+	{"authority_exceeded", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("The change would give or need scope %s of Deputy's own API, which the token does not carry.", r.Scope)
+	}},
+	{"authority_unknown", oauth.ServerError, oauth.ServerError, fixed("What authority the change would confer was not told.")},
 	{"scope_not_held", oauth.InvalidScope, oauth.InsufficientScope, func(t teller, r policies.Reason) string {
 		return fmt.Sprintf("%s %s does not hold scope %s. An administrator can assign a role that has it.", title(r.Party), t.name(r.ID), r.Scope)
 	}},
@@ -157,11 +161,15 @@ func (t teller) name(id string) string {
 // maxTold bounds how many sentences one description holds.
 const maxTold = 8
 
-// decisive reasons make the others mere consequences: of a token that could not
-// be read, nothing is known, and saying so eight times helps nobody.
-var decisive = []string{policies.CodePolicyError, policies.CodeSeatBelt, "version_unknown", "action_unknown", "operation_unknown", "token_unusable"}
+// decisive reasons stand alone. Of a token that could not be read nothing is
+// known, and saying so eight times helps nobody.
+var decisive = []string{
+	policies.CodePolicyError, policies.CodeSeatBelt, "version_unknown", "action_unknown", "operation_unknown", "token_unusable",
+	// Whoever has no part in a token learns nothing else of it.
+	"not_entitled", "audience_mismatch", "caller_not_audience", "token_not_own",
+}
 
-// worthTelling leaves out what only follows from a decisive reason.
+// worthTelling leaves out what is not told beside a decisive reason.
 func worthTelling(reasons []policies.Reason) []policies.Reason {
 	for _, code := range decisive {
 		for _, r := range reasons {
@@ -194,11 +202,13 @@ func refusal(in policies.Input, d policies.Decision, decisionID string) *oauth.E
 	}
 	e := oauth.Errorf(first.at(bearer), "%s", strings.Join(told, " "))
 	e.DecisionID, e.Reason = decisionID, first.reason
+	var lacking []string
 	for _, r := range reasons {
-		if r.Code == "insufficient_scope" {
-			e.Scope = r.Scope
+		if r.Code == "insufficient_scope" || r.Code == "authority_exceeded" {
+			lacking = append(lacking, r.Scope)
 		}
 	}
+	e.Scope = strings.Join(lacking, " ")
 	return e
 }
 

@@ -52,6 +52,15 @@ func TestConsequencesAreNotTold(t *testing.T) {
 	require.Equal(t, "The presented token cannot be used (malformed). It must be an access token of this server.", e.Description)
 }
 
+// A stranger to a token is told that, and not what became of it.
+func TestStrangersLearnNothingOfAToken(t *testing.T) {
+	e := refusal(policies.Input{Action: policies.IssueTokenExchange}, policies.Decision{Reasons: []policies.Reason{
+		{Code: "token_revoked"}, {Code: "subject_inactive", ID: "agt_victim"}, {Code: "not_entitled", ID: "agt_stranger"},
+	}}, "dec_1")
+	require.NotContains(t, e.Description, "revoked")
+	require.NotContains(t, e.Description, "victim")
+}
+
 // What only house policy knows is told as its own, and a scope it keeps back as
 // a scope.
 func TestHouseReasonsAreTold(t *testing.T) {
@@ -65,11 +74,10 @@ func TestHouseReasonsAreTold(t *testing.T) {
 // Faults of ours never make a client throw away what it holds (RFC 6749: those
 // codes are for the client's own faults).
 func TestFaultsAreNotBlamedOnClients(t *testing.T) {
-	for _, code := range decisive {
-		if a, _ := find(policies.Reason{Code: code}); code != "token_unusable" {
-			require.Equal(t, oauth.ServerError, a.code)
-			require.Equal(t, oauth.ServerError, a.bearer)
-		}
+	for _, code := range []string{policies.CodePolicyError, policies.CodeSeatBelt, "version_unknown", "action_unknown", "operation_unknown"} {
+		a, _ := find(policies.Reason{Code: code})
+		require.Equal(t, oauth.ServerError, a.code)
+		require.Equal(t, oauth.ServerError, a.bearer)
 	}
 	require.False(t, slices.Contains([]string{oauth.InvalidClient, oauth.InvalidGrant}, unavailable(nil).Code))
 }

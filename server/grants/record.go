@@ -104,13 +104,14 @@ func failure(call Call, action, clientID string, problem *oauth.Error, now time.
 		clientID = ""
 	}
 	body, _ := json.Marshal(struct {
-		Call   callDetail `json:"call"`
-		Error  string     `json:"error"`
-		Reason string     `json:"reason"`
-	}{seen(call), problem.Code, problem.Reason})
+		Call    callDetail `json:"call"`
+		Error   string     `json:"error"`
+		Reason  string     `json:"reason"`
+		Claimed string     `json:"claimed_client,omitempty"` // unproven, so not the row's client
+	}{seen(call), problem.Code, problem.Reason, clientID})
 	return &models.Record{Entry: models.Entry{
 		ID: models.NewID(models.PrefixDecision), At: now.UnixMilli(), Kind: models.KindFailure, Action: action,
-		Outcome: models.OutcomeRefused, ClientID: clientID, Detail: string(body),
+		Outcome: models.OutcomeRefused, Detail: string(body),
 	}}
 }
 

@@ -63,6 +63,9 @@ func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID strin
 // once the record is durable.
 func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *models.View) (*models.Record, *oauth.Error, error) {
 	d, err := e.policy.Decide(ctx, m.in)
+	if ctx.Err() != nil { // the caller hung up: no fault of policy's, and nobody to answer
+		return nil, nil, unavailable(ctx.Err())
+	}
 	if err != nil {
 		e.alarm("policy did not answer", m.in.Action, err)
 	}
@@ -75,6 +78,9 @@ func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *model
 		return record, refusal(m.in, d, record.Entry.ID), nil
 	}
 	if err := m.carryOut(d, record); err != nil {
+		if problem := (*oauth.Error)(nil); errors.As(err, &problem) {
+			return nil, nil, problem
+		}
 		return nil, nil, oauth.Errorf(oauth.ServerError, "What was granted could not be carried out.").Because(err).Named("not_carried_out")
 	}
 	return record, nil, nil

@@ -32,6 +32,9 @@ type ClientAuth struct {
 // ReadClient finds the one way in which the client authenticates. More than one
 // is a bad request (RFC 6749 section 2.3), none is invalid_client.
 func ReadClient(r *http.Request, f Form) (ClientAuth, *Error) {
+	if len(r.Header.Values("Authorization")) > 1 {
+		return ClientAuth{ID: f.Get("client_id")}, Errorf(InvalidRequest, "More than one Authorization header.").Named("several_authentications")
+	}
 	header := r.Header.Get("Authorization")
 	inBody := f.Get("client_secret") != ""
 	asserted := f.Get("client_assertion") != "" || f.Get("client_assertion_type") != ""

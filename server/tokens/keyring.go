@@ -171,6 +171,9 @@ func (k *Keyring) JWKS() []byte { return k.ring.Load().jwks }
 // LedgerSigner signs tree heads.
 func (k *Keyring) LedgerSigner() note.Signer { return k.ring.Load().notes }
 
+// ErrTooLarge: the token would be larger than Deputy itself reads.
+var ErrTooLarge = fmt.Errorf("a token holds at most %d bytes", maxToken)
+
 // errNoKey: no key is active, so nothing can be signed.
 var errNoKey = errors.New("no signing key is active")
 
@@ -179,7 +182,7 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 	now := k.now().Unix()
 	var use *key
 	for _, one := range k.ring.Load().keys {
-		if one.ActiveAt <= now && now < one.ExpiresAt {
+		if one.ActiveAt <= now && now < one.RetiresAt {
 			use = one // the youngest that is active
 		}
 	}
@@ -192,6 +195,9 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 	signed, err := t.SignedString(crypto.PrivateKey(use.private))
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
+	}
+	if len(signed) > maxToken {
+		return "", ErrTooLarge // we could not read it back, and so not revoke it
 	}
 	return signed, nil
 }

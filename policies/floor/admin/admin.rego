@@ -2,7 +2,8 @@
 # title: Administration
 # description: >-
 #   Deputy's own API is a resource server like any other: a live token locked to
-#   it, carrying the operation's scope, which everybody in the token still holds.
+#   it, carrying the operation's scope, which everybody in the token still holds,
+#   and every scope of Deputy's own that the operation would hand on.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -115,6 +116,28 @@ reasons contains {"code": "scope_not_held", "party": "subject", "id": standing.s
 reasons contains {"code": "scope_not_held", "party": "actor", "id": id, "scope": scope} if {
 	some i, id in token.presented.chain
 	not input.chain[i].scopes[self][scope][0]
+}
+
+# METADATA
+# description: >-
+#   Nobody hands out authority over Deputy that they do not carry: the request
+#   names the scopes of Deputy's own API which the change would give to somebody,
+#   or whose rights it amounts to, and each must be carried as if it were used.
+reasons contains {"code": "authority_exceeded", "party": "parent", "scope": conferred} if {
+	some conferred in input.request.scopes
+	not _carried(conferred)
+}
+
+# What is not told cannot be nothing.
+reasons contains {"code": "authority_unknown", "party": "parent"} if not is_array(input.request.scopes)
+
+_carried(name) if {
+	name in token.presented.own
+	input.client.scopes[self][name][0]
+	input.subject.scopes[self][name][0]
+	every i, _ in token.presented.chain {
+		input.chain[i].scopes[self][name][0]
+	}
 }
 
 # Whoever carries a token is the one it was issued to.

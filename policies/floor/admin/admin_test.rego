@@ -56,6 +56,41 @@ test_scope_held_elsewhere_does_not_count if {
 	_codes(question) == {"scope_not_held"}
 }
 
+test_authority_that_is_carried_may_be_handed_on if {
+	question := fixtures.but(fixtures.administration, "request/scopes", ["clients:read"])
+	admin.decision.allow with input as question
+}
+
+test_nobody_hands_on_what_the_token_does_not_carry if {
+	question := fixtures.but(fixtures.administration, "request/scopes", ["clients:read", "roles:assign"])
+	held := fixtures.but(question, "subject/scopes/rsv_deputy", {"clients:read": ["rol_1"], "roles:assign": ["rol_1"]})
+	_reasons(held) == {{"code": "authority_exceeded", "party": "parent", "scope": "roles:assign"}}
+}
+
+test_authority_must_still_be_held_by_everybody if {
+	both := {"clients:read": ["rol_1"], "roles:assign": ["rol_1"]}
+	carried := json.patch(fixtures.administration, [
+		{"op": "replace", "path": "request/scopes", "value": ["roles:assign"]},
+		{"op": "replace", "path": "token/own", "value": ["clients:read", "roles:assign"]},
+		{"op": "replace", "path": "client/scopes/rsv_deputy", "value": both},
+		{"op": "replace", "path": "subject/scopes/rsv_deputy", "value": both},
+		{"op": "replace", "path": "chain/0/scopes/rsv_deputy", "value": both},
+	])
+	admin.decision.allow with input as carried
+	every party in ["client", "subject", "chain/0"] {
+		question := fixtures.without(carried, concat("/", [party, "scopes/rsv_deputy/roles:assign"]))
+		_reasons(question) == {{"code": "authority_exceeded", "party": "parent", "scope": "roles:assign"}}
+	}
+}
+
+test_authority_that_is_not_told_is_refused if {
+	every value in [null, {}, "clients:read"] {
+		question := fixtures.but(fixtures.administration, "request/scopes", value)
+		_reasons(question) == {{"code": "authority_unknown", "party": "parent"}}
+	}
+	_codes(fixtures.without(fixtures.administration, "request")) == {"authority_unknown"}
+}
+
 test_token_is_carried_by_the_one_it_was_issued_to if {
 	_codes(fixtures.but(fixtures.administration, "client/id", "agt_other")) == {"client_unknown"}
 }

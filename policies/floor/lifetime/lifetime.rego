@@ -2,7 +2,7 @@
 # title: Lifetime
 # description: >-
 #   A token never outlives anything it hangs from: the parent token, its grant,
-#   the consent, and every identity that takes part.
+#   the consent, every identity that takes part, and whoever answers for one.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -35,6 +35,13 @@ bounds contains input.consent.expires_at - input.now
 bounds contains input.request.requested_ttl
 
 bounds contains actor.expires_at - input.now if some actor in input.chain
+
+# Nobody owns a user, and an application need not be owned: that sets no bound.
+bounds contains input.client.owner.expires_at - input.now
+
+bounds contains input.subject.owner.expires_at - input.now
+
+bounds contains actor.owner.expires_at - input.now if some actor in input.chain
 
 _all_known if {
 	_own_bounds_known

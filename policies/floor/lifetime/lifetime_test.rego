@@ -24,6 +24,21 @@ test_consent_expiry_bounds_lifetime if _ttl(fixtures.assist, "consent/expires_at
 
 test_every_actor_expiry_bounds_lifetime if _ttl(fixtures.relay, "chain/1/expires_at", 1050) == 50
 
+test_owner_of_client_bounds_lifetime if _ttl(fixtures.credentials, "client/owner/expires_at", 1050) == 50
+
+test_owner_of_subject_bounds_lifetime if _ttl(fixtures.relay, "subject/owner/expires_at", 1050) == 50
+
+test_owner_of_every_actor_bounds_lifetime if {
+	_ttl(fixtures.relay, "chain/0/owner/expires_at", 1050) == 50
+	_ttl(fixtures.relay, "chain/1/owner/expires_at", 1050) == 50
+}
+
+test_no_owner_is_no_bound if {
+	_ttl(fixtures.credentials, "client/owner", null) == 300
+	_ttl(fixtures.relay, "subject/owner", null) == 300
+	_ttl(fixtures.relay, "chain/1/owner", null) == 300
+}
+
 test_request_may_ask_for_less if {
 	lifetime.ttl == 50 with input as fixtures.plus(fixtures.credentials, "request/requested_ttl", 50)
 }
