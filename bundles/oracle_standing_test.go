@@ -118,7 +118,11 @@ func (o *oracle) admin() {
 		}
 	}
 	o.refuse("authority_unknown", o.in.Request.Scopes == nil)
+	rights := map[string]string{"effect:stops_client": "clients:suspend", "effect:stops_user": "users:suspend", "effect:moves_service": "roles:assign"}
 	for _, s := range o.in.Request.Scopes {
+		if right, ok := rights[s]; ok {
+			s = right
+		}
 		o.refuse("authority_exceeded", t == nil || t.Chain == nil || !slices.Contains(t.Own, s) ||
 			slices.ContainsFunc(parties, func(p *policies.Principal) bool { return p == nil || !holds(p.Scopes, "rsv_deputy", s) }))
 	}

@@ -42,7 +42,7 @@ type cut struct {
 var (
 	adds      = regexp.MustCompile(`(?m)^(reasons|missing|bounds) contains `)
 	condition = regexp.MustCompile(`(?m)^\t[^\t\n}].*[^{\n]\n`)
-	isTable   = regexp.MustCompile(`(?m)^(decision|required|_grant_types) := \{`)
+	isTable   = regexp.MustCompile(`(?m)^(decision|required|effects|_grant_types) := \{`)
 )
 
 // cuts lists every rule that adds a reason or a bound, and every condition of

@@ -75,7 +75,7 @@ func (w *world) question(action string) policies.Input {
 		}
 	}
 	if kind == policies.KindAdmin {
-		in.Request.Scopes = either(w, "conferred", [][]string{{}, {}, scopesOf(selfID)[:1], scopesOf(selfID)}, [][]string{nil, {"keys:write"}})
+		in.Request.Scopes = either(w, "conferred", [][]string{{}, {}, scopesOf(selfID)[:1], scopesOf(selfID)}, [][]string{nil, {"keys:write"}, {"effect:stops_client"}, {"effect:moves_service"}})
 	}
 	if action == policies.IssueClientCredentials && !w.bad("token") {
 		return in

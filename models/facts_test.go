@@ -170,6 +170,7 @@ func TestTokenState(t *testing.T) {
 			ClientID: root.ClientID, SubjectID: root.SubjectID, ResourceID: root.ResourceID,
 		}
 		require.Equal(t, live, state(root.ID))
+		live.ClientID = child.ClientID
 		require.Equal(t, live, state(child.ID))
 		require.Equal(t, models.TokenState{}, state("tok_none"))
 

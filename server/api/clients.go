@@ -110,8 +110,8 @@ func newTerm(ctx context.Context, v *models.View, before, after *models.Client) 
 		}
 		scopes = held
 	}
-	if after.ExpiresAt < before.ExpiresAt && !slices.Contains(scopes, stopClients) {
-		scopes = append(scopes, stopClients)
+	if after.ExpiresAt < before.ExpiresAt && !slices.Contains(scopes, stopsClient) {
+		scopes = append(scopes, stopsClient)
 	}
 	return scopes, nil
 }
@@ -119,7 +119,7 @@ func newTerm(ctx context.Context, v *models.View, before, after *models.Client) 
 func (s *server) DeleteClient(ctx context.Context, r DeleteClientRequestObject) (DeleteClientResponseObject, error) {
 	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
 		_, err := v.ClientRow(ctx, r.ID)
-		return []string{stopClients}, err
+		return []string{stopsClient}, err
 	})
 	if err != nil {
 		return nil, err

@@ -8,15 +8,16 @@ import (
 	"github.com/deputyauth/deputy/models"
 )
 
-// Rights that a change may amount to, beyond the one its operation needs.
+// Effects a change may have beyond the name of its operation. Which right each
+// takes is policy (policies/floor/admin).
 const (
-	stopClients = "clients:suspend"
-	stopUsers   = "users:suspend"
-	giveRights  = "roles:assign"
+	stopsClient  = "effect:stops_client"
+	stopsUser    = "effect:stops_user"
+	movesService = "effect:moves_service"
 )
 
-// amount tells which scopes of Deputy's own API a change would confer, or whose
-// rights it amounts to. Whatever it looks at, it looks at through the view.
+// amount tells which scopes of Deputy's own API a change would confer, and which
+// effects it has. Whatever it looks at, it looks at through the view.
 type amount func(context.Context, *models.View) ([]string, error)
 
 // conferring is on whose authority a change is made that may hand out authority

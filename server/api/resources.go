@@ -82,7 +82,7 @@ func (s *server) UpdateResourceServer(ctx context.Context, r UpdateResourceServe
 		if orEmpty(after.OperatorID) == orEmpty(before.OperatorID) {
 			return nil, nil
 		}
-		return []string{giveRights}, nil // whoever is the service sees its tokens and exchanges them
+		return []string{movesService}, nil // whoever is the service sees its tokens and exchanges them
 	})
 	if err != nil {
 		return nil, err

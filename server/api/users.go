@@ -64,7 +64,7 @@ func (s *server) UpdateUser(ctx context.Context, r UpdateUserRequestObject) (Upd
 		edit(&after)
 		switch {
 		case after.ExpiresAt < before.ExpiresAt:
-			return []string{stopUsers}, nil
+			return []string{stopsUser}, nil
 		case after.ExpiresAt > before.ExpiresAt: // as good as a restoration
 			return v.SelfScopes(ctx, r.ID)
 		}
@@ -83,7 +83,7 @@ func (s *server) UpdateUser(ctx context.Context, r UpdateUserRequestObject) (Upd
 func (s *server) DeleteUser(ctx context.Context, r DeleteUserRequestObject) (DeleteUserResponseObject, error) {
 	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
 		_, err := v.UserRow(ctx, r.ID)
-		return []string{stopUsers}, err
+		return []string{stopsUser}, err
 	})
 	if err != nil {
 		return nil, err

@@ -10,8 +10,7 @@ import (
 
 // Admit asks policy whether a bearer token may be used for an operation of
 // Deputy's own API, and says who acts, for the ledger. conferred are the scopes
-// of that API which the change would give to somebody, or whose rights it
-// amounts to.
+// of that API which the change would give to somebody, and its effects.
 func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation string, conferred ...string) (models.By, error) {
 	scopes := append([]string{}, conferred...) // policy must see an empty list, not null
 	by := models.By{Again: func(ctx context.Context) (models.By, error) { return e.Admit(ctx, call, bearer, operation, scopes...) }}

@@ -120,12 +120,24 @@ reasons contains {"code": "scope_not_held", "party": "actor", "id": id, "scope":
 
 # METADATA
 # description: >-
+#   What a change does beyond the name of its operation, and the right that takes.
+#   Ending or shortening a life is stopping; whoever becomes a service sees the
+#   tokens sent to it and may exchange them.
+effects := {
+	"effect:stops_client": "clients:suspend",
+	"effect:stops_user": "users:suspend",
+	"effect:moves_service": "roles:assign",
+}
+
+# METADATA
+# description: >-
 #   Nobody hands out authority over Deputy that they do not carry: the request
 #   names the scopes of Deputy's own API which the change would give to somebody,
-#   or whose rights it amounts to, and each must be carried as if it were used.
-reasons contains {"code": "authority_exceeded", "party": "parent", "scope": conferred} if {
+#   and its effects, and each right must be carried as if it were used.
+reasons contains {"code": "authority_exceeded", "party": "parent", "scope": right} if {
 	some conferred in input.request.scopes
-	not _carried(conferred)
+	right := object.get(effects, conferred, conferred)
+	not _carried(right)
 }
 
 # What is not told cannot be nothing.

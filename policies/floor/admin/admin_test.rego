@@ -67,6 +67,19 @@ test_nobody_hands_on_what_the_token_does_not_carry if {
 	_reasons(held) == {{"code": "authority_exceeded", "party": "parent", "scope": "roles:assign"}}
 }
 
+test_effects_take_the_right_they_amount_to if {
+	rights := {
+		"effect:stops_client": "clients:suspend",
+		"effect:stops_user": "users:suspend",
+		"effect:moves_service": "roles:assign",
+	}
+	every effect, right in rights {
+		question := fixtures.but(fixtures.administration, "request/scopes", [effect])
+		_reasons(question) == {{"code": "authority_exceeded", "party": "parent", "scope": right}}
+		_reasons(question) == _reasons(fixtures.but(fixtures.administration, "request/scopes", [right]))
+	}
+}
+
 test_authority_must_still_be_held_by_everybody if {
 	both := {"clients:read": ["rol_1"], "roles:assign": ["rol_1"]}
 	carried := json.patch(fixtures.administration, [
