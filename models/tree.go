@@ -97,12 +97,3 @@ func (s *Store) Tree(ctx context.Context) (Tree, error) {
 	}
 	return Tree{Size: head.Size, Root: rootOf(head.Edge)}, nil
 }
-
-// Proof shows that entry seq is in the tree of size entries.
-func (s *Store) Proof(ctx context.Context, size, seq int64) (tlog.RecordProof, error) {
-	p, err := tlog.ProveRecord(size, seq, storedHashes(s.read.WithContext(ctx)))
-	if err != nil {
-		return nil, fmt.Errorf("prove entry %d: %w", seq, err)
-	}
-	return p, nil
-}

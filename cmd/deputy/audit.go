@@ -182,7 +182,7 @@ func (c *auditShowCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	proof, err := inclusion(ctx, store, e.Seq)
+	evidence, err := store.Evidence(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -203,19 +203,7 @@ func (c *auditShowCmd) Run(ctx context.Context, io streams) error {
 	columns.Detail = ""
 	enc := json.NewEncoder(io.out)
 	enc.SetIndent("", "  ")
-	return enc.Encode(map[string]any{"entry": columns, "detail": detail, "facts": bodies, "inclusion": proof})
-}
-
-func inclusion(ctx context.Context, store *models.Store, seq int64) (map[string]any, error) {
-	tree, err := store.Tree(ctx)
-	if err != nil {
-		return nil, err
-	}
-	proof, err := store.Proof(ctx, tree.Size, seq)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"size": tree.Size, "root": tree.Root, "proof": proof}, nil
+	return enc.Encode(map[string]any{"entry": columns, "detail": detail, "facts": bodies, "inclusion": evidence})
 }
 
 // digestsIn finds the digests of facts in a decision's input.

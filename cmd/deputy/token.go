@@ -141,7 +141,7 @@ func (r *remote) checkSignature(ctx context.Context, raw string) error {
 	if err := r.send(req, &set); err != nil {
 		return err
 	}
-	object, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
+	object, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func verifyAssertion(raw, publicJWK string) (*assertion, string) {
 	if err := json.Unmarshal([]byte(publicJWK), &jwk); err != nil {
 		return nil, "registered_key_unreadable"
 	}
-	object, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(jwk.Algorithm)})
+	object, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(jwk.Algorithm)})
 	if err != nil || len(object.Signatures) != 1 {
 		return nil, "assertion_malformed"
 	}
