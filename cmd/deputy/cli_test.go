@@ -252,6 +252,8 @@ func TestTourCatchesASabotagedFloor(t *testing.T) {
 	d := startDev(t, "sqlite", floor)
 	require.Contains(t, d.welcome, "WRONG: it must be refused with invalid_scope")
 	require.Contains(t, d.welcome, "1 of 28 steps did not come out as they must")
+	_, err := d.deputy("tour")
+	require.ErrorContains(t, err, "1 of 28 steps", "the command ends non-zero")
 }
 
 func TestPolicyCommands(t *testing.T) {
