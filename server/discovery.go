@@ -49,7 +49,8 @@ func (s *Server) css(c *gin.Context) {
 // healthz says that the process answers.
 func (s *Server) healthz(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) }
 
-// readyz says whether it can do its work, check by check.
+// readyz says whether it can do its work, check by check, and how often since
+// the start the seat belt held or policy failed to answer: that should be never.
 func (s *Server) readyz(c *gin.Context) {
 	status, checks := http.StatusOK, gin.H{"database": "ok", "policy": "ok"}
 	if err := s.Store.Ping(c.Request.Context()); err != nil {
@@ -58,5 +59,5 @@ func (s *Server) readyz(c *gin.Context) {
 	if s.Policy().LastError != "" {
 		checks["policy"] = "the newest house policy was refused; the one before serves"
 	}
-	c.JSON(status, gin.H{"ready": status == http.StatusOK, "checks": checks})
+	c.JSON(status, gin.H{"ready": status == http.StatusOK, "checks": checks, "alarms": s.Endpoint.Alarms()})
 }

@@ -53,6 +53,7 @@ func TestSeatBeltHoldsWhenTheFloorHasAHole(t *testing.T) {
 			require.Equal(t, before, s.Tokens())
 			require.EqualValues(t, 1, s.Endpoint.Alarms())
 			require.Contains(t, reasonsOf(t, s.LastEntry()), policies.CodeSeatBelt)
+			require.EqualValues(t, 1, get(t, s, "/readyz").JSON["alarms"], "whoever watches the server sees it")
 		})
 	}
 }
