@@ -8,7 +8,6 @@ import (
 	"io/fs"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
@@ -118,22 +117,6 @@ func schemaSet(s schema) *ast.SchemaSet {
 	set.Put(ast.SchemaRootRef, map[string]any(s))
 	set.Put(ast.MustParseRef("schema.input"), map[string]any(s))
 	return set
-}
-
-func prepare(c *ast.Compiler, src *source, kinds []string, query func(kind string) string) (*layer, error) {
-	l := &layer{entries: map[string]*rego.PreparedEvalQuery{}, revision: src.revision(), rules: map[string]map[ruleKey]string{}}
-	store := src.store()
-	for _, kind := range kinds {
-		q, err := rego.New(
-			rego.Compiler(c), rego.Store(store), rego.Query(query(kind)), rego.StrictBuiltinErrors(true),
-			rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
-		).PrepareForEval(context.Background())
-		if err != nil {
-			return nil, fmt.Errorf("prepare %s: %w", kind, err)
-		}
-		l.entries[kind], l.rules[kind] = &q, src.rules(kind)
-	}
-	return l, nil
 }
 
 // store holds the base data that modules read as data.house.

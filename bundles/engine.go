@@ -4,7 +4,6 @@ package bundles
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -15,7 +14,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/deputyauth/deputy/policies"
 )
@@ -28,13 +27,20 @@ const DefaultDeadline = time.Second
 type Engine struct {
 	floor    *layer
 	compose  *layer
-	house    atomic.Pointer[layer]
+	serving  atomic.Pointer[serving]
 	deadline time.Duration
+	reuse    bool
 	log      *slog.Logger
 
 	mu     sync.Mutex // one load at a time
 	status Status
 	looked string // fingerprint of what the last load was about, fit or not
+}
+
+// serving is the house policy that serves, with the answers given since it does.
+type serving struct {
+	*layer
+	given *answers
 }
 
 // Status tells which house policy serves and what became of the last attempt.
@@ -50,6 +56,7 @@ type Options struct {
 	Floor    fs.FS         // policies.FS if nil; tests put a sabotaged floor here
 	House    fs.FS         // the starter bundle if nil
 	Deadline time.Duration // DefaultDeadline if 0
+	NoReuse  bool          // evaluate every question, even one that was answered before
 	Log      *slog.Logger
 }
 
@@ -80,7 +87,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compose: %w", err)
 	}
-	e := &Engine{floor: floor, compose: compose, deadline: o.Deadline, log: o.Log, status: Status{Floor: floor.revision}}
+	e := &Engine{floor: floor, compose: compose, deadline: o.Deadline, reuse: !o.NoReuse, log: o.Log, status: Status{Floor: floor.revision}}
 	if err := e.Load(o.House); err != nil {
 		return nil, fmt.Errorf("house: %w", err)
 	}
@@ -105,7 +112,7 @@ func (e *Engine) load(src *source, err error) error {
 		e.status.LastError = err.Error()
 		return err
 	}
-	e.house.Store(l)
+	e.serving.Store(&serving{layer: l, given: newAnswers()})
 	e.status.House, e.status.LoadedAt, e.status.LastError = l.revision, time.Now().UTC(), ""
 	return nil
 }
@@ -127,17 +134,32 @@ func (e *Engine) Status() Status {
 // Decide answers one question. It always returns a usable decision: if policy
 // errs, conflicts, takes too long or gives no answer, that is a refusal with
 // reason policy_error, and the error says what happened.
+//
+// A question that was answered before, by the same policies, on the same facts,
+// within the time for which that answer holds, gets the same answer again.
 func (e *Engine) Decide(ctx context.Context, in policies.Input) (policies.Decision, error) {
-	house := e.house.Load()
-	revision := policies.Revision{Floor: e.floor.revision, House: house.revision}
-	ctx, cancel := context.WithTimeout(ctx, e.deadline)
-	defer cancel()
+	now := e.serving.Load()
+	var asked question
+	if e.reuse {
+		asked = identify(in)
+		if d, ok := now.given.recall(asked, in.Now); ok {
+			return d, nil
+		}
+	}
+	d, err := e.evaluate(ctx, in, now.layer)
+	if err == nil && e.reuse {
+		now.given.keep(asked, in.Now, d)
+	}
+	return d, err
+}
+
+func (e *Engine) evaluate(ctx context.Context, in policies.Input, house *layer) (policies.Decision, error) {
 	d, err := e.decide(ctx, in, house)
 	if err != nil {
 		err = fmt.Errorf("decide %s: %w", in.Action, err)
 		d = policies.Decision{Reasons: []policies.Reason{{Code: policies.CodePolicyError}}}
 	}
-	d.Revision = revision
+	d.Revision = policies.Revision{Floor: e.floor.revision, House: house.revision}
 	for _, reasons := range [][]policies.Reason{d.Reasons, d.Removed} {
 		for i := range reasons {
 			reasons[i].Rule = e.ruleOf(policies.Kind(in.Action), reasons[i], house)
@@ -146,29 +168,40 @@ func (e *Engine) Decide(ctx context.Context, in policies.Input) (policies.Decisi
 	return d, err
 }
 
+// decide asks floor, house and composition in turn, all within one deadline.
 func (e *Engine) decide(ctx context.Context, in policies.Input, house *layer) (policies.Decision, error) {
+	if err := ctx.Err(); err != nil { // a quick evaluation might not notice
+		return policies.Decision{}, err
+	}
+	stop := topdown.NewCancel()
+	defer time.AfterFunc(e.deadline, stop.Cancel).Stop()
+	defer context.AfterFunc(ctx, stop.Cancel)()
 	kind := policies.Kind(in.Action)
 	doc, err := bind(in)
 	if err != nil {
 		return policies.Decision{}, err
 	}
-	floor, err := e.floor.ask(ctx, kind, doc.value())
+	floor, err := e.floor.ask(ctx, stop, kind, doc.value())
 	if err != nil {
 		return policies.Decision{}, fmt.Errorf("floor: %w", err)
 	}
 	// Where the house says nothing, or the floor left nothing to narrow and
 	// perhaps no resource to show, the house is not asked.
-	if house.entries[kind] == nil || !allowed(floor) {
-		return e.composed(ctx, kind, floor, ast.NewObject())
+	said := ast.Value(ast.NewObject())
+	asked := house.entries[kind] != nil && allowed(floor)
+	if asked {
+		if said, err = house.ask(ctx, stop, kind, doc.forHouse(floor)); err != nil {
+			return policies.Decision{}, fmt.Errorf("house: %w", err)
+		}
 	}
-	answer, err := house.ask(ctx, kind, doc.forHouse(floor))
-	if err != nil {
-		return policies.Decision{}, fmt.Errorf("house: %w", err)
+	d, err := e.composed(ctx, stop, kind, floor, said)
+	if asked && house.timely { // what it said may hold for no longer than this second
+		d.ValidUntil = min(d.ValidUntil, in.Now)
 	}
-	return e.composed(ctx, kind, floor, answer)
+	return d, err
 }
 
-func (e *Engine) composed(ctx context.Context, kind string, floor, house ast.Value) (policies.Decision, error) {
+func (e *Engine) composed(ctx context.Context, stop topdown.Cancel, kind string, floor, house ast.Value) (policies.Decision, error) {
 	if e.compose.entries[kind] == nil { // a kind the house cannot touch
 		return decode(floor)
 	}
@@ -176,7 +209,7 @@ func (e *Engine) composed(ctx context.Context, kind string, floor, house ast.Val
 		[2]*ast.Term{ast.InternedTerm("floor"), ast.NewTerm(floor)},
 		[2]*ast.Term{ast.InternedTerm("house"), ast.NewTerm(house)},
 	)
-	answer, err := e.compose.ask(ctx, kind, input)
+	answer, err := e.compose.ask(ctx, stop, kind, input)
 	if err != nil {
 		return policies.Decision{}, fmt.Errorf("compose: %w", err)
 	}
@@ -206,39 +239,4 @@ func (e *Engine) Codes() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))
-}
-
-// layer is one compiled policy: its entrypoints, revision, and where its
-// reasons are given.
-type layer struct {
-	entries  map[string]*rego.PreparedEvalQuery
-	revision string
-	rules    map[string]map[ruleKey]string // by kind
-}
-
-type ruleKey struct{ code, party string }
-
-// errUndefined: policy gave no answer, or more than one.
-var errUndefined = errors.New("no single answer")
-
-func (l *layer) ask(ctx context.Context, kind string, input ast.Value) (ast.Value, error) {
-	q := l.entries[kind]
-	if q == nil {
-		return nil, fmt.Errorf("no entrypoint for %q", kind)
-	}
-	if err := ctx.Err(); err != nil { // a quick evaluation might not notice
-		return nil, err
-	}
-	rs, err := q.Eval(ctx, rego.EvalParsedInput(input))
-	if err != nil {
-		return nil, err
-	}
-	if len(rs) != 1 || len(rs[0].Expressions) != 1 {
-		return nil, errUndefined
-	}
-	v, ok := rs[0].Expressions[0].Value.(ast.Value)
-	if !ok {
-		return nil, errUndefined
-	}
-	return v, nil
 }

@@ -15,8 +15,8 @@ func TestDecideGrantsWhatIsHeld(t *testing.T) {
 	e := newEngine(t, nil)
 	d := decide(t, e, ask(t, nil, "read"))
 	require.Equal(t, policies.Decision{
-		Allow: true, Reasons: []policies.Reason{}, Removed: []policies.Reason{}, Claims: map[string]any{}, Chain: []string{},
-		Scopes: []string{"read"}, Resource: "rsv_1", Audience: "https://one", TTL: 300, Subject: "agt_a",
+		Allow: true, Reasons: []policies.Reason{}, Removed: []policies.Reason{}, Chain: []string{},
+		Scopes: []string{"read"}, Resource: "rsv_1", Audience: "https://one", TTL: 300, Subject: "agt_a", ValidUntil: worldNow,
 		Revision: policies.Revision{Floor: e.Status().Floor, House: e.Status().House},
 	}, d)
 }

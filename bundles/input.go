@@ -2,7 +2,6 @@ package bundles
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -21,20 +20,14 @@ type document struct {
 func bind(in policies.Input) (*document, error) {
 	d := &document{pairs: make([][2]*ast.Term, 0, 14)}
 	d.add("v", ast.InternedTerm(policies.Version))
-	d.add("now", ast.NumberTerm(json.Number(strconv.FormatInt(in.Now, 10))))
-	d.add("action", ast.ObjectTerm([2]*ast.Term{ast.InternedTerm("name"), ast.StringTerm(in.Action)}))
-	if err := d.bindRequest(in); err != nil {
+	d.add("now", numberTerm(in.Now))
+	d.add("action", ast.ObjectTerm(pair("name", ast.StringTerm(in.Action))))
+	d.bindRequest(in)
+	if err := d.bindParty("client", in.Client); err != nil {
 		return nil, err
 	}
-	for key, f := range map[string]*policies.Fact[policies.Principal]{"client": in.Client, "subject": in.Subject} {
-		if f == nil {
-			continue
-		}
-		t, err := term(f)
-		if err != nil {
-			return nil, fmt.Errorf("bind %s: %w", key, err)
-		}
-		d.add(key, t)
+	if err := d.bindParty("subject", in.Subject); err != nil {
+		return nil, err
 	}
 	chain, err := terms(in.Chain)
 	if err != nil {
@@ -48,53 +41,96 @@ func bind(in policies.Input) (*document, error) {
 	return d, nil
 }
 
-// bindRequest adds what belongs to this question alone.
-func (d *document) bindRequest(in policies.Input) error {
-	small := map[string]any{"request": in.Request, "credential": in.Credential}
-	if in.Consent != nil {
-		small["consent"] = in.Consent
+func (d *document) bindParty(key string, f *policies.Fact[policies.Principal]) error {
+	if f == nil {
+		return nil
 	}
-	for key, value := range small {
-		t, err := marshal(value)
-		if err != nil {
-			return fmt.Errorf("bind %s: %w", key, err)
-		}
-		d.add(key, t)
+	t, err := term(f)
+	if err != nil {
+		return fmt.Errorf("bind %s: %w", key, err)
 	}
-	for key, token := range map[string]*policies.Token{"parent": in.Parent, "token": in.Token} {
-		if token == nil {
-			continue
-		}
-		t, err := tokenTerm(*token)
-		if err != nil {
-			return fmt.Errorf("bind %s: %w", key, err)
-		}
-		d.add(key, t)
-	}
+	d.add(key, t)
 	return nil
 }
 
-// tokenTerm spares a token's reach, which may be large, the way through JSON.
-func tokenTerm(token policies.Token) (*ast.Term, error) {
-	reach := ast.NullTerm()
-	if token.Scopes != nil {
-		reach = objectTerm(token.Scopes, func(scopes map[string][]string) *ast.Term {
-			if scopes == nil {
-				return ast.NullTerm()
-			}
-			return objectTerm(scopes, stringsTerm)
-		})
+// bindRequest adds what belongs to this question alone.
+func (d *document) bindRequest(in policies.Input) {
+	d.add("request", requestTerm(in.Request))
+	d.add("credential", ast.ObjectTerm(
+		pair("id", ast.StringTerm(in.Credential.ID)), pair("method", ast.StringTerm(in.Credential.Method)),
+	))
+	if in.Parent != nil {
+		d.add("parent", tokenTerm(in.Parent))
 	}
-	token.Scopes = nil
-	t, err := marshal(token)
-	if err != nil {
-		return nil, err
+	if in.Token != nil {
+		d.add("token", tokenTerm(in.Token))
 	}
-	t.Value.(ast.Object).Insert(ast.InternedTerm("scopes"), reach)
-	return t, nil
+	if c := in.Consent; c != nil {
+		d.add("consent", ast.ObjectTerm(
+			pair("id", ast.StringTerm(c.ID)), pair("client", ast.StringTerm(c.Client)), pair("subject", ast.StringTerm(c.Subject)),
+			pair("resource", ast.StringTerm(c.Resource)), pair("scopes", objectTerm(c.Scopes, ast.BooleanTerm)),
+			pair("expires_at", numberTerm(c.ExpiresAt)), pair("revoked", ast.BooleanTerm(c.Revoked)),
+		))
+	}
 }
 
+func requestTerm(r policies.Request) *ast.Term {
+	pairs := append(make([][2]*ast.Term, 0, 6), pair("resources", stringsTerm(r.Resources)), pair("scopes", stringsTerm(r.Scopes)))
+	if r.GrantType != "" {
+		pairs = append(pairs, pair("grant_type", ast.StringTerm(r.GrantType)))
+	}
+	if r.RequestedTTL != 0 {
+		pairs = append(pairs, pair("requested_ttl", numberTerm(r.RequestedTTL)))
+	}
+	if r.TokenProblem != "" {
+		pairs = append(pairs, pair("token_problem", ast.StringTerm(r.TokenProblem)))
+	}
+	if r.ActorToken != nil {
+		pairs = append(pairs, pair("actor_token", actorTokenTerm(r.ActorToken)))
+	}
+	return ast.ObjectTerm(pairs...)
+}
+
+func actorTokenTerm(a *policies.ActorToken) *ast.Term {
+	pairs := [][2]*ast.Term{
+		pair("subject", ast.StringTerm(a.Subject)), pair("client", ast.StringTerm(a.Client)), pair("chain", stringsTerm(a.Chain)),
+		pair("exp", numberTerm(a.Expires)), pair("revoked", ast.BooleanTerm(a.Revoked)), pair("aud", ast.StringTerm(a.Audience)),
+	}
+	if a.Problem != "" {
+		pairs = append(pairs, pair("problem", ast.StringTerm(a.Problem)))
+	}
+	return ast.ObjectTerm(pairs...)
+}
+
+func tokenTerm(t *policies.Token) *ast.Term {
+	return ast.ObjectTerm(
+		pair("jti", ast.StringTerm(t.ID)), pair("client", ast.StringTerm(t.Client)), pair("subject", ast.StringTerm(t.Subject)),
+		pair("aud", ast.ObjectTerm(
+			pair("id", ast.StringTerm(t.Audience.ID)), pair("operator", ast.StringTerm(t.Audience.Operator)),
+			pair("status", ast.StringTerm(t.Audience.Status)),
+		)),
+		pair("chain", stringsTerm(t.Chain)), pair("exp", numberTerm(t.Expires)), pair("iat", numberTerm(t.IssuedAt)),
+		pair("revoked", ast.BooleanTerm(t.Revoked)),
+		pair("grant", ast.ObjectTerm(
+			pair("id", ast.StringTerm(t.Grant.ID)), pair("expires_at", numberTerm(t.Grant.ExpiresAt)),
+			pair("revoked", ast.BooleanTerm(t.Grant.Revoked)),
+		)),
+		pair("txn", ast.StringTerm(t.Txn)), pair("own", stringsTerm(t.Own)),
+		pair("scopes", objectTerm(t.Scopes, func(scopes map[string][]string) *ast.Term { return objectTerm(scopes, stringsTerm) })),
+	)
+}
+
+func pair(key string, value *ast.Term) [2]*ast.Term {
+	return [2]*ast.Term{ast.InternedTerm(key), value}
+}
+
+func numberTerm(n int64) *ast.Term { return ast.NewTerm(ast.Number(strconv.FormatInt(n, 10))) }
+
+// objectTerm and stringsTerm tell absent from empty, as the recorded document does.
 func objectTerm[V any](m map[string]V, of func(V) *ast.Term) *ast.Term {
+	if m == nil {
+		return ast.NullTerm()
+	}
 	pairs := make([][2]*ast.Term, 0, len(m))
 	for key, value := range m {
 		pairs = append(pairs, [2]*ast.Term{ast.StringTerm(key), of(value)})
@@ -113,20 +149,8 @@ func stringsTerm(list []string) *ast.Term {
 	return ast.ArrayTerm(out...)
 }
 
-func marshal(v any) (*ast.Term, error) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	t, err := toValue(body)
-	if err != nil {
-		return nil, err
-	}
-	return t.(*ast.Term), nil
-}
-
 func (d *document) add(key string, t *ast.Term) {
-	d.pairs = append(d.pairs, [2]*ast.Term{ast.InternedTerm(key), t})
+	d.pairs = append(d.pairs, pair(key, t))
 }
 
 func (d *document) value() ast.Value { return ast.NewObject(d.pairs...) }
@@ -192,27 +216,4 @@ func terms[T any](facts []*policies.Fact[T]) ([]*ast.Term, error) {
 		out[i] = t
 	}
 	return out, nil
-}
-
-// decode reads an answer strictly: a field Go does not know is a policy error,
-// not something to ignore.
-func decode(answer ast.Value) (policies.Decision, error) {
-	native, err := ast.JSON(answer)
-	if err != nil {
-		return policies.Decision{}, fmt.Errorf("decode decision: %w", err)
-	}
-	body, err := json.Marshal(native)
-	if err != nil {
-		return policies.Decision{}, fmt.Errorf("decode decision: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	var d policies.Decision
-	if err := dec.Decode(&d); err != nil {
-		return policies.Decision{}, fmt.Errorf("decode decision: %w", err)
-	}
-	if d.Allow != (len(d.Reasons) == 0) {
-		return policies.Decision{}, fmt.Errorf("decode decision: allow is %t with %d reasons", d.Allow, len(d.Reasons))
-	}
-	return d, nil
 }

@@ -28,9 +28,7 @@ func (e *Engine) fit(house *source) (*layer, error) {
 
 // rehearse asks one question. Any answer will do, but an answer it must be.
 func (e *Engine) rehearse(in policies.Input, house *source, l *layer) error {
-	ctx, cancel := context.WithTimeout(context.Background(), e.deadline)
-	defer cancel()
-	d, err := e.decide(ctx, in, l)
+	d, err := e.decide(context.Background(), in, l)
 	if err != nil {
 		return fmt.Errorf("sample %s: %w", in.Action, err)
 	}

@@ -86,18 +86,18 @@ func shippedFloor(t *testing.T) map[string]string {
 	return out
 }
 
-type question struct {
+type judged struct {
 	in   policies.Input
 	want verdict
 }
 
-func questions() []question {
-	var out []question
+func questions() []judged {
+	var out []judged
 	issue, others := issueWorlds(), otherWorlds()
 	for seed := range sabotageWorlds {
 		for _, gen := range []*rapid.Generator[policies.Input]{issue, others} {
 			in := gen.Example(seed)
-			out = append(out, question{in, judge(in)})
+			out = append(out, judged{in, judge(in)})
 		}
 	}
 	return out
@@ -116,8 +116,8 @@ func TestEverySabotageIsNoticed(t *testing.T) {
 				return // the compiler noticed
 			}
 			e := &Engine{floor: layer, compose: shipped.compose, deadline: DefaultDeadline}
-			e.house.Store(shipped.house.Load())
-			at := slices.IndexFunc(asked, func(q question) bool {
+			e.serving.Store(&serving{layer: shipped.serving.Load().layer, given: newAnswers()})
+			at := slices.IndexFunc(asked, func(q judged) bool {
 				d, err := e.Decide(context.Background(), q.in)
 				return err != nil || differ(answer(d), q.want)
 			})

@@ -2,6 +2,7 @@ package bundles
 
 import (
 	"fmt"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -56,6 +57,30 @@ func either[T any](w *world, what string, order, disorder []T) T {
 }
 
 func (w *world) question(action string) policies.Input {
+	in := w.anyQuestion(action)
+	if w.coin("usual") {
+		usual(&in)
+	}
+	return in
+}
+
+// usual brings a question into the form the server nearly always puts it in.
+func usual(in *policies.Input) {
+	if in.Credential.ID == "" && policies.Kind(in.Action) != policies.KindIssue {
+		in.Credential = policies.Credential{ID: "crd_1", Method: "client_secret_basic"}
+	}
+	in.Request.ActorToken, in.Request.RequestedTTL = nil, 0
+	if in.Subject != nil && in.Subject.Value.Kind != "user" {
+		in.Consent = nil
+	}
+	if len(in.Request.Resources) == 1 {
+		in.Resources = slices.DeleteFunc(in.Resources, func(r *policies.Fact[policies.Resource]) bool {
+			return r != nil && r.Value.Identifier != in.Request.Resources[0]
+		})
+	}
+}
+
+func (w *world) anyQuestion(action string) policies.Input {
 	kind := policies.Kind(action)
 	servers := []string{oneServer, twoServer}
 	if kind == policies.KindAdmin {
@@ -191,6 +216,7 @@ func (w *world) request(client string) (policies.Request, []*policies.Fact[polic
 		Resources: either(w, "resources", [][]string{{one.Identifier}, {two.Identifier}, {}},
 			[][]string{nil, {"https://elsewhere"}, {one.Identifier, two.Identifier}}),
 		RequestedTTL: either(w, "requested ttl", []int64{0, 30, 9000}, []int64{-1}),
+		GrantType:    "as asked",
 	}
 	if w.upTo(7, "actor token") == 7 {
 		req.ActorToken = w.actorToken(client)

@@ -17,6 +17,12 @@ type Decision struct {
 	Claims   map[string]any `json:"claims,omitempty"`
 	Removed  []Reason       `json:"removed,omitempty"` // scopes taken away, and why
 
+	// ValidUntil is the last moment, in unix seconds, at which the same question on
+	// the same facts has the same answer; 0 if policy does not say.
+	ValidUntil int64 `json:"valid_until,omitempty"`
+	// Reused is set by the engine: the question had been answered before.
+	Reused bool `json:"reused,omitempty"`
+
 	// Revision is set by the engine: which policies gave the answer.
 	Revision Revision `json:"revision"`
 }

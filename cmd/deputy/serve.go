@@ -26,6 +26,7 @@ type serveCmd struct {
 	Issuer         string   `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
 	MasterKey      Secret   `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
 	PolicyDir      string   `env:"DEPUTY_POLICY_DIR" help:"Folder of your house policy; it is reloaded when it changes." placeholder:"DIR"`
+	DecisionReuse  string   `env:"DEPUTY_DECISION_REUSE" default:"on" enum:"on,off" help:"on: a question that was answered before, on the same facts, gets the same answer while policy says it holds. off: every question is evaluated."`
 	TrustedProxies []string `env:"DEPUTY_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
 	Migrate        bool     `env:"DEPUTY_MIGRATE" help:"Bring the schema up to date first. Always so with SQLite."`
 	ChangeIssuer   bool     `help:"Let this start move the database to another issuer. Administrators' tokens for the old one are dead."`
@@ -165,7 +166,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 	if c.PolicyDir != "" {
 		house = os.DirFS(c.PolicyDir)
 	}
-	engine, err := bundles.New(bundles.Options{Floor: c.floor, House: house, Log: log})
+	engine, err := bundles.New(bundles.Options{Floor: c.floor, House: house, Log: log, NoReuse: c.DecisionReuse == "off"})
 	if err != nil {
 		return nil, err
 	}

@@ -12,9 +12,17 @@ import data.compose.house
 # METADATA
 # entrypoint: true
 decision := {
+	"allow": true,
+	"reasons": set(),
+	"scopes": input.floor.scopes,
+	"valid_until": input.floor.valid_until,
+} if {
+	answer.untouched
+} else := {
 	"allow": count(reasons) == 0,
 	"reasons": reasons,
 	"scopes": _scopes,
+	"valid_until": object.get(input.floor, "valid_until", 0),
 }
 
 reasons contains r if some r in input.floor.reasons

@@ -7,12 +7,12 @@ import rego.v2
 
 import data.compose.introspect
 
-_seen := {"allow": true, "reasons": set(), "scopes": {"relay:run"}}
+_seen := {"allow": true, "reasons": set(), "scopes": {"relay:run"}, "valid_until": 1000}
 
 test_silent_house_leaves_the_floor_as_it_is if _decision(_seen, {}) == _seen
 
 test_refusal_of_the_floor_stands if {
-	refused := {"allow": false, "reasons": {{"code": "token_revoked", "party": "parent"}}, "scopes": set()}
+	refused := {"allow": false, "reasons": {{"code": "token_revoked", "party": "parent"}}, "scopes": set(), "valid_until": 0}
 	_decision(refused, {}) == refused
 }
 
@@ -24,6 +24,7 @@ test_unsound_floor_refuses if _decision({"allow": true}, {}) == {
 	"allow": false,
 	"reasons": {{"code": "policy_error", "party": "floor"}},
 	"scopes": set(),
+	"valid_until": 0,
 }
 
 _decision(floor, house) := decision if {

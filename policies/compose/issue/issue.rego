@@ -13,13 +13,30 @@ import data.compose.house
 
 # METADATA
 # entrypoint: true
+# description: >-
+#   What the floor allows and the house says nothing about stands as it is.
 decision := {
+	"allow": true,
+	"reasons": set(),
+	"scopes": input.floor.scopes,
+	"resource": input.floor.resource,
+	"audience": input.floor.audience,
+	"ttl": input.floor.ttl,
+	"valid_until": input.floor.valid_until,
+	"subject": input.floor.subject,
+	"chain": input.floor.chain,
+	"claims": {},
+	"removed": set(),
+} if {
+	answer.untouched
+} else := {
 	"allow": count(reasons) == 0,
 	"reasons": reasons,
 	"scopes": input.floor.scopes - _removed_scopes,
 	"resource": input.floor.resource,
 	"audience": input.floor.audience,
 	"ttl": ttl,
+	"valid_until": object.get(input.floor, "valid_until", 0),
 	"subject": input.floor.subject,
 	"chain": input.floor.chain,
 	"claims": object.get(input, ["house", "claims"], {}),

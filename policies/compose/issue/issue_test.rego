@@ -9,16 +9,22 @@ import data.compose.issue
 
 _granted := {
 	"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
-	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300,
+	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "valid_until": 1000,
 	"subject": "usr_joe", "chain": ["agt_assistant"], "consented": false,
 }
 
 test_silent_house_leaves_the_floor_as_it_is if {
 	issue.decision == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
-		"resource": "rsv_sales", "audience": "https://sales", "ttl": 300,
+		"resource": "rsv_sales", "audience": "https://sales", "ttl": 300, "valid_until": 1000,
 		"subject": "usr_joe", "chain": ["agt_assistant"], "claims": {}, "removed": set(),
 	} with input as {"floor": _granted, "house": {}}
+}
+
+test_house_that_has_rules_and_does_not_use_them_is_silent if {
+	every said in [{"deny": set()}, {"deny": set(), "remove": set()}, {"deny": set(), "remove": set(), "require": set()}] {
+		_decision(said) == _decision({})
+	}
 }
 
 test_refusal_of_the_floor_stands if {

