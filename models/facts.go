@@ -230,27 +230,30 @@ type TokenState struct {
 	ClientID, SubjectID, ResourceID string // as issued
 }
 
-// TokenState reads the state of a token. It is not cached.
+// TokenState reads the state of a token. A token that Deputy never issued is not
+// Known. Ending its grant, or the token it was exchanged from, ends a token too.
 func (v *View) TokenState(ctx context.Context, id string) (TokenState, error) {
-	var row struct {
-		RevokedAt, GrantRevoked, GrantExpires int64
-		GrantID, Txn                          string
-		ClientID, SubjectID, ResourceID       string
-	}
-	res := v.store.read.WithContext(ctx).Raw(`select t.revoked_at, t.txn, t.grant_id, t.client_id, t.subject_id, t.resource_id,
-		g.revoked_at as grant_revoked, g.expires_at as grant_expires
-		from tokens t join grants g on g.id = t.grant_id where t.id = ?`, id).Scan(&row)
-	if res.Error != nil {
-		return TokenState{}, wrap("load token", res.Error)
-	}
-	if res.RowsAffected == 0 {
-		return TokenState{}, nil
-	}
-	v.Deps = append(v.Deps, key("txn", row.Txn), key("grant", row.GrantID))
-	return TokenState{
-		Known: true, Revoked: row.RevokedAt != 0, Txn: row.Txn, ClientID: row.ClientID, SubjectID: row.SubjectID, ResourceID: row.ResourceID,
-		Grant: policies.Grant{ID: row.GrantID, ExpiresAt: row.GrantExpires, Revoked: row.GrantRevoked != 0},
-	}, nil
+	return see(ctx, v, "token:"+id, func(db *gorm.DB) (TokenState, []string, error) {
+		var row struct {
+			RevokedAt, GrantRevoked, GrantExpires int64
+			GrantID, Txn                          string
+			ClientID, SubjectID, ResourceID       string
+		}
+		res := db.Raw(`select t.revoked_at, t.txn, t.grant_id, t.client_id, t.subject_id, t.resource_id,
+			g.revoked_at as grant_revoked, g.expires_at as grant_expires
+			from tokens t join grants g on g.id = t.grant_id where t.id = ?`, id).Scan(&row)
+		if res.Error != nil {
+			return TokenState{}, nil, res.Error
+		}
+		if res.RowsAffected == 0 {
+			return TokenState{}, nil, ErrNotFound
+		}
+		return TokenState{
+			Known: true, Revoked: row.RevokedAt != 0 || row.GrantRevoked != 0, Txn: row.Txn,
+			ClientID: row.ClientID, SubjectID: row.SubjectID, ResourceID: row.ResourceID,
+			Grant: policies.Grant{ID: row.GrantID, ExpiresAt: row.GrantExpires, Revoked: row.GrantRevoked != 0},
+		}, []string{key("txn", row.Txn), key("grant", row.GrantID)}, nil
+	})
 }
 
 // Reach is everything a token's scopes lead to: themselves, and, following

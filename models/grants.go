@@ -59,7 +59,32 @@ func (s *Store) Grants(ctx context.Context, clientID, subjectID string, p Page) 
 
 // Token reads the record of one token. ErrNotFound if Deputy never issued it.
 func (s *Store) Token(ctx context.Context, id string) (*Token, error) {
-	return get[Token](ctx, s, "getToken", id)
+	t, err := get[Token](ctx, s, "getToken", id)
+	if err != nil {
+		return nil, err
+	}
+	one := []Token{*t}
+	return &one[0], s.endWithGrants(ctx, one)
+}
+
+// endWithGrants tells of tokens whose grant was ended that they ended with it.
+func (s *Store) endWithGrants(ctx context.Context, tokens []Token) error {
+	ids := make([]string, len(tokens))
+	for i, t := range tokens {
+		ids[i] = t.GrantID
+	}
+	var ended []Grant
+	if err := s.read.WithContext(ctx).Where("id in ? and revoked_at <> 0", ids).Find(&ended).Error; err != nil {
+		return wrap("read grants", err)
+	}
+	for i := range tokens {
+		for _, g := range ended {
+			if t := &tokens[i]; g.ID == t.GrantID && (t.RevokedAt == 0 || g.RevokedAt < t.RevokedAt) {
+				t.RevokedAt = g.RevokedAt
+			}
+		}
+	}
+	return nil
 }
 
 // TokenFilter narrows a list of tokens; empty fields do not.
@@ -75,9 +100,14 @@ func (s *Store) Tokens(ctx context.Context, f TokenFilter, p Page) ([]Token, str
 		"parent_id": f.ParentID, "txn": f.Txn, "resource_id": f.ResourceID,
 	})
 	if f.Live {
-		q = q.Where("revoked_at = 0 and expires_at > ?", s.Now())
+		q = q.Where("revoked_at = 0 and expires_at > ?", s.Now()).
+			Where("not exists (select 1 from grants where grants.id = tokens.grant_id and grants.revoked_at <> 0)")
 	}
-	return list(q, "listTokens", "id", p, func(t Token) string { return t.ID })
+	rows, next, err := list(q, "listTokens", "id", p, func(t Token) string { return t.ID })
+	if err != nil {
+		return nil, "", err
+	}
+	return rows, next, s.endWithGrants(ctx, rows)
 }
 
 // RevokeToken ends a token and everything exchanged from it. Revoking twice is
@@ -147,9 +177,6 @@ func (c *change) endGrant(g *Grant) error {
 	before := *g
 	g.RevokedAt = c.now
 	if err := c.tx.Model(g).Update("revoked_at", c.now).Error; err != nil {
-		return err
-	}
-	if err := c.tx.Model(&Token{}).Where("grant_id = ? and revoked_at = 0", g.ID).Update("revoked_at", c.now).Error; err != nil {
 		return err
 	}
 	c.touch("grant", g.ID)

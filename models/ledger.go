@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -13,7 +14,6 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 )
 
 // Kinds and outcomes of ledger entries.
@@ -252,20 +252,12 @@ func (c *committer) write(tx *gorm.DB, head *Head, batch []*pending, refused map
 			}
 		}
 	}
-	if len(facts) > 0 {
-		rows := make([]FactBody, 0, len(facts))
-		for _, f := range facts {
-			rows = append(rows, f)
-		}
-		slices.SortFunc(rows, func(a, b FactBody) int { return strings.Compare(a.Digest, b.Digest) })
-		if err := tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(rows, 100).Error; err != nil {
-			return err
-		}
+	rows := slices.SortedFunc(maps.Values(facts), func(a, b FactBody) int { return strings.Compare(a.Digest, b.Digest) })
+	if _, err := factsTable.insert(tx, len(rows), func(i int) []any { return []any{rows[i].Digest, rows[i].Body} }); err != nil {
+		return err
 	}
-	if len(tokens) > 0 {
-		if err := tx.CreateInBatches(tokens, 100).Error; err != nil {
-			return err
-		}
+	if _, err := tokensTable.insert(tx, len(tokens), func(i int) []any { return tokens[i].row() }); err != nil {
+		return err
 	}
 	return appendEntries(tx, head, entries)
 }
@@ -282,8 +274,13 @@ func (c *committer) remember(facts []FactBody) {
 // lockHead takes the row that orders all batches. On SQLite the transaction
 // itself is the lock.
 func lockHead(tx *gorm.DB) (*Head, error) {
+	query := "select id, size, epoch, edge from ledger_head where id = 1"
+	if tx.Name() == "postgres" {
+		query += " for update"
+	}
 	var head Head
-	if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).First(&head, "id = 1").Error; err != nil {
+	err := tx.Statement.ConnPool.QueryRowContext(tx.Statement.Context, query).Scan(&head.ID, &head.Size, &head.Epoch, &head.Edge)
+	if err != nil {
 		return nil, err
 	}
 	return &head, head.check()
@@ -338,11 +335,12 @@ func usedOnes(tx *gorm.DB, batch []*pending, refused map[*pending]error) error {
 		if p.record.Once == nil || refused[p] != nil {
 			continue
 		}
-		res := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(p.record.Once)
-		if res.Error != nil {
-			return res.Error
+		once := p.record.Once
+		fresh, err := usedTable.insert(tx, 1, func(int) []any { return []any{once.Purpose, once.Value, once.ExpiresAt} })
+		if err != nil {
+			return err
 		}
-		if res.RowsAffected == 0 {
+		if fresh == 0 {
 			refused[p] = ErrUsed
 		}
 	}
@@ -360,14 +358,14 @@ func appendEntries(tx *gorm.DB, head *Head, entries []Entry) error {
 		head.Size++
 	}
 	if len(entries) > 0 {
-		if err := tx.CreateInBatches(entries, 50).Error; err != nil {
+		if _, err := ledgerTable.insert(tx, len(entries), func(i int) []any { return entries[i].row() }); err != nil {
 			return err
 		}
-		if err := tx.Create(&TreePart{First: first, Hashes: hashes}).Error; err != nil {
+		if _, err := treeTable.insert(tx, 1, func(int) []any { return []any{first, hashes} }); err != nil {
 			return err
 		}
 	}
-	return tx.Save(head).Error
+	return tx.Exec("update ledger_head set size = ?, epoch = ?, edge = ? where id = 1", head.Size, head.Epoch, head.Edge).Error
 }
 
 // PurgeUsed forgets single-use values that have expired anyway.

@@ -1,0 +1,209 @@
+package bundles
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// parties are the facts of an everyday question, before one of them is changed.
+type parties struct {
+	in              policies.Input
+	client, subject policies.Principal
+	actors          []policies.Principal
+	server          policies.Resource
+	token           policies.Token
+	others          []policies.Resource
+}
+
+func somebody(id string) policies.Principal {
+	return policies.Principal{
+		ID: id, Kind: "agent", Name: id, Status: "active", ExpiresAt: worldNow + 5000, Labels: map[string]string{},
+		Scopes:     map[string]map[string][]string{oneServer: {"read": {"rol_1"}, "write": {"rol_1"}}},
+		GrantTypes: []string{"client_credentials", exchange}, MaxTTL: 600, Defaults: map[string][]string{},
+		Owner: &policies.Owner{ID: "usr_owner", Status: "active", ExpiresAt: worldNow + 5000},
+	}
+}
+
+func usualParties(action string) *parties {
+	p := &parties{
+		client: somebody("agt_client"), subject: somebody("agt_root"),
+		actors: []policies.Principal{somebody("agt_near"), somebody("agt_far")},
+		server: policies.Resource{
+			ID: oneServer, Identifier: "https://one", Status: "active", Operator: "agt_client", TokenTTL: 300, MaxDepth: 4,
+			Scopes: map[string]policies.Scope{"read": {Risk: "low"}, "write": {Risk: "high"}},
+		},
+		in: policies.Input{
+			Action: action, Now: worldNow, Credential: policies.Credential{ID: "crd_1", Method: "client_secret_basic"},
+			Request: policies.Request{GrantType: "as asked", Resources: []string{"https://one"}, Scopes: []string{"read", "write"}},
+		},
+		token: policies.Token{
+			ID: "tok_1", Client: "agt_near", Subject: "agt_root", Chain: []string{"agt_near", "agt_far"}, Expires: worldNow + 5000, Txn: "tok_1",
+			Audience: policies.Audience{ID: oneServer, Operator: "agt_client", Status: "active"}, Own: []string{"read", "write"},
+			Grant:  policies.Grant{ID: "gnt_1", ExpiresAt: policies.Never},
+			Scopes: map[string]map[string][]string{oneServer: {"read": {"read"}, "write": {"write"}}},
+		},
+	}
+	if action == policies.Introspect {
+		p.in.Request = policies.Request{Resources: []string{}, Scopes: []string{}}
+	}
+	return p
+}
+
+// question freezes the parties into an input.
+func (p *parties) question(t testing.TB) policies.Input {
+	in := p.in
+	in.Client = frozen(t, p.client)
+	if in.Action != policies.Introspect {
+		for _, r := range append([]policies.Resource{p.server}, p.others...) {
+			in.Resources = append(in.Resources, frozen(t, r))
+		}
+	}
+	if in.Action == policies.IssueClientCredentials {
+		return in
+	}
+	in.Subject = frozen(t, p.subject)
+	for _, a := range p.actors {
+		in.Chain = append(in.Chain, frozen(t, a))
+	}
+	if in.Action == policies.Introspect {
+		in.Token = &p.token
+	} else {
+		in.Parent = &p.token
+	}
+	return in
+}
+
+func frozen[T any](t testing.TB, v T) *policies.Fact[T] {
+	f, err := policies.NewFact(v)
+	require.NoError(t, err)
+	return f
+}
+
+// oneWrong are everyday questions with one thing out of order, or unusual.
+func oneWrong() map[string]func(*parties) {
+	out := map[string]func(*parties){
+		"nothing":           func(*parties) {},
+		"client nameless":   func(p *parties) { p.client.ID = "" },
+		"grant types":       func(p *parties) { p.client.GrantTypes = nil },
+		"client's maximum":  func(p *parties) { p.client.MaxTTL = 0 },
+		"no credential":     func(p *parties) { p.in.Credential.ID = "" },
+		"no method":         func(p *parties) { p.in.Credential.Method = "none" },
+		"action":            func(p *parties) { p.in.Action = "issue:access_token:password" },
+		"requested ttl":     func(p *parties) { p.in.Request.RequestedTTL = 10 },
+		"actor token":       func(p *parties) { p.in.Request.ActorToken = &policies.ActorToken{Subject: "agt_other"} },
+		"token problem":     func(p *parties) { p.in.Request.TokenProblem = "malformed" },
+		"no resource named": func(p *parties) { p.in.Request.Resources = []string{} },
+		"two named":         func(p *parties) { p.in.Request.Resources = []string{"https://one", "https://two"} },
+		"another named":     func(p *parties) { p.in.Request.Resources = []string{"https://two"} },
+		"nothing asked":     func(p *parties) { p.in.Request.Scopes = []string{} },
+		"asked twice":       func(p *parties) { p.in.Request.Scopes = []string{"read", "read"} },
+		"ghost asked":       func(p *parties) { p.in.Request.Scopes = []string{"read", "ghost"} },
+		"service suspended": func(p *parties) { p.server.Status = "suspended" },
+		"service's ttl":     func(p *parties) { p.server.TokenTTL = 0 },
+		"depth 2":           func(p *parties) { p.server.MaxDepth = 2 },
+		"depth -1":          func(p *parties) { p.server.MaxDepth = -1 },
+		"scope undefined":   func(p *parties) { delete(p.server.Scopes, "write") },
+		"risk unknown":      func(p *parties) { p.server.Scopes["write"] = policies.Scope{Risk: "dire"} },
+		"several services": func(p *parties) {
+			other := p.server
+			other.ID, other.Identifier = twoServer, "https://two"
+			p.others = append(p.others, other)
+		},
+		"other first": func(p *parties) {
+			other := p.server
+			other.ID, other.Identifier = twoServer, "https://two"
+			p.others, p.server = append(p.others, p.server), other
+		},
+		"token revoked":     func(p *parties) { p.token.Revoked = true },
+		"token expired":     func(p *parties) { p.token.Expires = worldNow },
+		"grant revoked":     func(p *parties) { p.token.Grant.Revoked = true },
+		"grant expired":     func(p *parties) { p.token.Grant.ExpiresAt = worldNow },
+		"audience gone":     func(p *parties) { p.token.Audience.Status = "suspended" },
+		"not the audience":  func(p *parties) { p.token.Audience.Operator = "agt_other" },
+		"holder unknown":    func(p *parties) { p.token.Client = "agt_stranger" },
+		"held by client":    func(p *parties) { p.token.Client, p.token.Audience.Operator = "agt_client", "agt_other" },
+		"other subject":     func(p *parties) { p.token.Subject = "agt_other" },
+		"token's reach":     func(p *parties) { p.token.Scopes = map[string]map[string][]string{oneServer: {"read": {"read"}}} },
+		"token's own":       func(p *parties) { p.token.Own = []string{} },
+		"client in chain":   func(p *parties) { p.token.Chain[1], p.actors[1].ID = "agt_client", "agt_client" },
+		"one actor missing": func(p *parties) { p.actors = p.actors[:1] },
+		"one actor more":    func(p *parties) { p.actors = append(p.actors, somebody("agt_more")) },
+		"actor exchanged":   func(p *parties) { p.actors[0].ID = "agt_other" },
+		"long chain":        func(p *parties) { p.server.MaxDepth = 12; p.lengthen(8) },
+		"consent": func(p *parties) {
+			p.in.Consent = &policies.Consent{ID: "cns_1", Client: "agt_client", Subject: "agt_root", Resource: oneServer}
+		},
+	}
+	for who, of := range map[string]func(*parties) *policies.Principal{
+		"client":  func(p *parties) *policies.Principal { return &p.client },
+		"subject": func(p *parties) *policies.Principal { return &p.subject },
+		"actor":   func(p *parties) *policies.Principal { return &p.actors[1] },
+	} {
+		out[who+" suspended"] = func(p *parties) { of(p).Status = "suspended" }
+		out[who+" expired"] = func(p *parties) { of(p).ExpiresAt = worldNow }
+		out[who+" ends soon"] = func(p *parties) { of(p).ExpiresAt = worldNow + 7 }
+		out[who+"'s owner suspended"] = func(p *parties) { of(p).Owner.Status = "suspended" }
+		out[who+"'s owner expired"] = func(p *parties) { of(p).Owner.ExpiresAt = worldNow }
+		out[who+" unowned"] = func(p *parties) { of(p).Owner = nil }
+		out[who+" an application"] = func(p *parties) { of(p).Kind = "application" }
+		out[who+" a user"] = func(p *parties) { of(p).Kind = "user" }
+		out[who+" a robot"] = func(p *parties) { of(p).Kind = "robot" }
+		out[who+" holds less"] = func(p *parties) { delete(of(p).Scopes[oneServer], "write") }
+		out[who+" holds nothing"] = func(p *parties) { of(p).Scopes = map[string]map[string][]string{} }
+	}
+	return out
+}
+
+func (p *parties) lengthen(n int) {
+	p.actors, p.token.Chain = nil, nil
+	for i := range n {
+		id := agents()[i]
+		p.actors, p.token.Chain = append(p.actors, somebody(id)), append(p.token.Chain, id)
+	}
+	p.token.Client = p.token.Chain[0]
+}
+
+// nearlyEveryday are these questions for every action, always in the same order.
+func nearlyEveryday(t testing.TB) []policies.Input {
+	var out []policies.Input
+	wrong := oneWrong()
+	for _, action := range []string{policies.IssueClientCredentials, policies.IssueTokenExchange, policies.Introspect} {
+		for _, name := range slices.Sorted(maps.Keys(wrong)) {
+			p := usualParties(action)
+			wrong[name](p)
+			out = append(out, p.question(t))
+		}
+		p := usualParties(action)
+		p.in.Subject, p.in.Chain = frozen(t, p.subject), nil
+		stray := p.question(t)
+		if action == policies.IssueClientCredentials { // a token where none belongs
+			stray.Parent, stray.Chain = &p.token, []*policies.Fact[policies.Principal]{frozen(t, somebody("agt_near"))}
+		}
+		out = append(out, stray)
+	}
+	return out
+}
+
+// One thing wrong at a time: what the engine says is what the oracle says.
+func TestNearlyEverydayAgreesWithOracle(t *testing.T) {
+	e, err := New(Options{House: silent()})
+	require.NoError(t, err)
+	allowed := 0
+	for _, in := range nearlyEveryday(t) {
+		d, err := e.Decide(t.Context(), in)
+		require.NoError(t, err)
+		doc, err := bind(in)
+		require.NoError(t, err)
+		require.False(t, differ(answer(d), judge(in)), "the engine says %+v\nthe oracle says %+v\nasked %s", answer(d), judge(in), doc.value())
+		if d.Allow {
+			allowed++
+		}
+	}
+	t.Logf("%d of %d allowed", allowed, len(nearlyEveryday(t)))
+	require.Greater(t, allowed, 10)
+}

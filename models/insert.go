@@ -1,0 +1,96 @@
+package models
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// table writes rows in statements of several rows each, past GORM's builder,
+// which would take longer than the database.
+type table struct {
+	columns  int
+	sqlite   map[int]string // statement by number of rows
+	postgres map[int]string
+}
+
+// rowsPerStatement are the sizes statements come in: few, so that each is
+// prepared once, and none above the databases' limits on bound values.
+var rowsPerStatement = []int{32, 8, 2, 1}
+
+var (
+	ledgerTable = newTable("ledger", "", "seq", "id", "at", "kind", "action", "outcome", "client_id", "subject_id",
+		"resource_id", "token_id", "parent_id", "txn", "grant_id", "policy", "detail")
+	tokensTable = newTable("tokens", "", "id", "grant_id", "parent_id", "txn", "client_id", "subject_id", "resource_id",
+		"scopes", "chain", "decision_id", "issued_at", "expires_at", "revoked_at")
+	factsTable = newTable("facts", " on conflict do nothing", "digest", "body")
+	usedTable  = newTable("used_once", " on conflict do nothing", "purpose", "value", "expires_at")
+	treeTable  = newTable("ledger_tree", "", "first", "hashes")
+)
+
+func newTable(name, suffix string, columns ...string) *table {
+	t := &table{columns: len(columns), sqlite: map[int]string{}, postgres: map[int]string{}}
+	for _, rows := range rowsPerStatement {
+		var lite, pg []string
+		for row := range rows {
+			var numbered []string
+			for column := range columns {
+				numbered = append(numbered, fmt.Sprintf("$%d", row*len(columns)+column+1))
+			}
+			pg = append(pg, "("+strings.Join(numbered, ", ")+")")
+			lite = append(lite, "(?"+strings.Repeat(", ?", len(columns)-1)+")")
+		}
+		begin := fmt.Sprintf("insert into %s (%s) values ", name, strings.Join(columns, ", "))
+		t.sqlite[rows] = begin + strings.Join(lite, ", ") + suffix
+		t.postgres[rows] = begin + strings.Join(pg, ", ") + suffix
+	}
+	return t
+}
+
+func (e *Entry) row() []any {
+	return []any{
+		e.Seq, e.ID, e.At, e.Kind, e.Action, e.Outcome, e.ClientID, e.SubjectID, e.ResourceID,
+		e.TokenID, e.ParentID, e.Txn, e.GrantID, e.Policy, e.Detail,
+	}
+}
+
+func (t *Token) row() []any {
+	return []any{
+		t.ID, t.GrantID, t.ParentID, t.Txn, t.ClientID, t.SubjectID, t.ResourceID, jsonText(t.Scopes), jsonText(t.Chain),
+		t.DecisionID, t.IssuedAt, t.ExpiresAt, t.RevokedAt,
+	}
+}
+
+func jsonText(list []string) string {
+	body, _ := json.Marshal(list) // strings cannot fail
+	return string(body)
+}
+
+// insert writes n rows and tells how many of them were not there yet.
+func (t *table) insert(tx *gorm.DB, n int, row func(i int) []any) (written int64, err error) {
+	texts := t.sqlite
+	if tx.Name() == "postgres" {
+		texts = t.postgres
+	}
+	args := make([]any, 0, min(n, rowsPerStatement[0])*t.columns)
+	for i := 0; i < n; {
+		size := rowsPerStatement[slices.IndexFunc(rowsPerStatement, func(s int) bool { return s <= n-i })]
+		args = args[:0]
+		for end := i + size; i < end; i++ {
+			args = append(args, row(i)...)
+		}
+		res, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, texts[size], args...)
+		if err != nil {
+			return written, err
+		}
+		some, err := res.RowsAffected()
+		if err != nil {
+			return written, err
+		}
+		written += some
+	}
+	return written, nil
+}
