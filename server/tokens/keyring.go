@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,10 +39,12 @@ type Keyring struct {
 }
 
 type ring struct {
-	keys  []*key // oldest first
+	rows  []models.SigningKey // as they were read
+	keys  []*key              // oldest first
 	byID  map[string]*key
 	jwks  []byte
 	notes note.Signer
+	read  *seen // tokens that were verified with these keys
 }
 
 type key struct {
@@ -125,7 +129,11 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := &ring{byID: map[string]*key{}}
+	if now := k.ring.Load(); now != nil && slices.EqualFunc(rows, now.rows, sameKey) {
+		k.last = k.now()
+		return nil // what was verified stays so
+	}
+	next := &ring{rows: rows, byID: map[string]*key{}, read: newSeen()}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, row := range rows {
 		plain, err := k.master.Open(row.ID, row.Sealed)
@@ -165,6 +173,12 @@ func unsealed(row models.SigningKey, plain []byte) (*key, error) {
 	return &key{SigningKey: row, private: private}, nil
 }
 
+// sameKey tells whether a key was read before, as it is now.
+func sameKey(a, b models.SigningKey) bool {
+	return a.ID == b.ID && a.ActiveAt == b.ActiveAt && a.RetiresAt == b.RetiresAt && a.ExpiresAt == b.ExpiresAt &&
+		a.PublicJWK == b.PublicJWK && bytes.Equal(a.Sealed, b.Sealed)
+}
+
 // JWKS is the published key set (RFC 7517).
 func (k *Keyring) JWKS() []byte { return k.ring.Load().jwks }
 
@@ -190,7 +204,7 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 		return "", errNoKey
 	}
 	c.Issuer = k.issuer
-	t := jwt.NewWithClaims(jwt.SigningMethodES256, c)
+	t := jwt.NewWithClaims(es256{jwt.SigningMethodES256}, c)
 	t.Header["typ"], t.Header["kid"] = "at+jwt", use.ID
 	signed, err := t.SignedString(crypto.PrivateKey(use.private))
 	if err != nil {

@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -32,11 +33,25 @@ const (
 func (p Problem) Error() string { return string(p) }
 
 // Verify reads an access token of ours: its type, key, algorithm, signature,
-// issuer and shape. Whether it is expired or revoked is for policy to say.
+// issuer and shape. Whether it is expired or revoked is for policy to say. The
+// claims of a token that was read before are shared and must not be changed.
 func (k *Keyring) Verify(ctx context.Context, raw string) (*Claims, error) {
 	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
 		return nil, Malformed
 	}
+	read := k.ring.Load().read
+	name := sha256.Sum256([]byte(raw))
+	if claims := read.get(name); claims != nil {
+		return claims, nil
+	}
+	claims, err := k.verify(ctx, raw)
+	if err == nil {
+		read.put(name, claims)
+	}
+	return claims, err
+}
+
+func (k *Keyring) verify(ctx context.Context, raw string) (*Claims, error) {
 	var claims Claims
 	parser := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding())
 	_, err := parser.ParseWithClaims(raw, &claims, func(t *jwt.Token) (any, error) { return k.keyFor(ctx, t) })
