@@ -17,7 +17,7 @@ help:
 	@echo "policy-test  the Rego's own tests, with coverage"
 	@echo "client-test  OAuth clients from npm against a running server"
 	@echo "race         Go tests under the race detector (needs a C compiler)"
-	@echo "bench        Go benchmarks: policy, ledger, and whole requests beside the bare limit"
+	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
 	@echo "generate     generated code, anew"
 	@echo "clean        remove what run and build left"
 
@@ -55,7 +55,7 @@ race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./bundles ./models ./tests
+	$(GO) run ./tests/bench $(BENCH_ARGS)
 
 generate:
 	$(GO) generate ./...

@@ -32,12 +32,18 @@ type serveCmd struct {
 	ChangeIssuer   bool     `help:"Let this start move the database to another issuer. Administrators' tokens for the old one are dead."`
 	Dev            bool     `help:"For trying out, on this machine only: makes its own key, an administrator and a sample world."`
 	NoTour         bool     `help:"With --dev: do not play the tour on first start."`
+	CPUProfile     string   `name:"cpuprofile" hidden:"" help:"Write a CPU profile of the whole run to this file."`
 	floor          fs.FS    // nil: the floor in this binary; tests sabotage it
 	LogLevel       string   `env:"DEPUTY_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 }
 
 // Run starts the server and stops it when ctx ends.
-func (c *serveCmd) Run(ctx context.Context, io streams) error {
+func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
+	profiled, err := profileCPU(c.CPUProfile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, profiled()) }()
 	log := c.logger(io.err)
 	if err := c.prepare(); err != nil {
 		return err

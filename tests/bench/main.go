@@ -1,0 +1,177 @@
+// Command bench measures the real Deputy, over loopback, against the bare limit
+// of a token endpoint, in the same run. docs/performance.md says how to read it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// bench is one run.
+type bench struct {
+	dir      string // everything temporary
+	binary   string // deputy
+	postgres *postgresServer
+	profiles string // folder of CPU profiles, "" for none
+	seconds  time.Duration
+	pairs    int
+	quick    bool
+	only     []string
+	limit    *process
+
+	doing   string
+	started int
+	rows    []row
+	failed  []string
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == "limit" {
+		fmt.Fprintln(os.Stderr, serveLimit(os.Args[2]))
+		os.Exit(1)
+	}
+	debug.SetGCPercent(800) // the generator must not be what is measured
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func env(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func run(ctx context.Context) (err error) {
+	b := &bench{}
+	var only, db, seconds string
+	flag.StringVar(&only, "only", env("BENCH_ONLY", ""), "cases to run, by the beginnings of their names, with commas; empty: all")
+	flag.StringVar(&db, "db", env("BENCH_DB", "sqlite"), "sqlite or postgres")
+	flag.StringVar(&seconds, "seconds", env("BENCH_SECONDS", ""), "length of one series (3; 1 if quick)")
+	flag.IntVar(&b.pairs, "pairs", 0, "how often each case is alternated with the bare limit (4; 2 if quick)")
+	flag.BoolVar(&b.quick, "quick", os.Getenv("BENCH") == "quick", "short series, small worlds")
+	flag.StringVar(&b.profiles, "profile", env("BENCH_PROFILE", ""), "folder for a CPU profile of every server that is started")
+	flag.StringVar(&b.dir, "dir", env("BENCH_DIR", ""), "folder for the databases, on the disk to measure (the system's temporary folder)")
+	flag.Parse()
+	if err := b.configure(only, seconds); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp(b.dir, "deputy-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if err := b.build(ctx); err != nil {
+		return err
+	}
+	if db == "postgres" {
+		if b.postgres, err = startPostgres(b.dir); err != nil {
+			return err
+		}
+		defer b.postgres.stop()
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if b.limit, err = spawn(ctx, b.dir, "limit", nil, self, "limit", "{addr}"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.limit.stop()) }()
+	return b.measure(ctx)
+}
+
+func (b *bench) configure(only, seconds string) error {
+	if only != "" {
+		b.only = strings.Split(only, ",")
+	}
+	length, pairs := 3.0, 4
+	if b.quick {
+		length, pairs = 1, 2
+	}
+	if seconds != "" {
+		var err error
+		if length, err = strconv.ParseFloat(seconds, 64); err != nil {
+			return fmt.Errorf("-seconds: %w", err)
+		}
+	}
+	if b.pairs == 0 {
+		b.pairs = pairs
+		if n, err := strconv.Atoi(os.Getenv("BENCH_PAIRS")); err == nil {
+			b.pairs = n
+		}
+	}
+	b.seconds = time.Duration(length * float64(time.Second))
+	if b.pairs < 1 || b.seconds <= 0 {
+		return errors.New("there must be at least one pair of series of some length")
+	}
+	if b.profiles == "" {
+		return nil
+	}
+	var err error
+	if b.profiles, err = filepath.Abs(b.profiles); err != nil {
+		return err
+	}
+	return os.MkdirAll(b.profiles, 0o755)
+}
+
+// build makes the binary that is measured, as a release is built.
+func (b *bench) build(ctx context.Context) error {
+	b.binary = filepath.Join(b.dir, "deputy")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "github.com/deputyauth/deputy/cmd/deputy")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	return cmd.Run()
+}
+
+func matches(name, pattern string) bool { return strings.HasPrefix(name, strings.TrimSpace(pattern)) }
+
+// measure runs the cases, those of one world after the other, and prints the tables.
+func (b *bench) measure(ctx context.Context) error {
+	b.head(os.Stdout)
+	var here *estate
+	var err error
+	defer func() {
+		if here != nil {
+			_ = here.leave()
+		}
+	}()
+	for _, k := range selected(cases(b.quick), b.only) {
+		if here == nil || here.world != k.world {
+			if here != nil {
+				if err := here.leave(); err != nil {
+					return err
+				}
+			}
+			if here, err = b.settle(ctx, k.world); err != nil {
+				return err
+			}
+			fmt.Fprintf(os.Stderr, "loaded %s in %s\n", here.world, here.loaded.Round(time.Millisecond))
+		}
+		if err := b.compare(ctx, here, k); err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	b.table(os.Stdout)
+	if len(b.failed) > 0 {
+		return fmt.Errorf("failed: %s", strings.Join(b.failed, ", "))
+	}
+	return nil
+}
