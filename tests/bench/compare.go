@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -12,47 +14,58 @@ import (
 type row struct {
 	kase
 	share          []float64 // of the limit, pair by pair
-	deputy, limit  []series
-	cpu, limitCPU  []float64 // microseconds of the server a request
-	generator      []float64 // microseconds of the generator a request
-	foreign        float64   // cores that others took, at most
-	rest, loaded   float64   // resident megabytes
+	deputy, limit  []measured
+	rest, loaded   float64 // resident megabytes
 	start          time.Duration
 	received, kept int // good answers, and rows of the ledger for them
 	bad            int // answers that were not good
+	repeated       int // pairs that were thrown away because the machine was not quiet
 	complaint      string
 }
 
-func (r row) lost() int { return r.received - r.kept }
+func (r *row) lost() int { return r.received - r.kept }
 
-func (r row) failed() bool { return r.bad > 0 || r.lost() != 0 || r.received == 0 }
+func (r *row) failed() bool { return r.bad > 0 || r.lost() != 0 || len(r.share) == 0 }
+
+// foreign is how many cores others took at most, in the pairs that count.
+func (r *row) foreign() (most float64) {
+	for _, m := range slices.Concat(r.deputy, r.limit) {
+		most = max(most, m.foreign)
+	}
+	return most
+}
 
 // compare alternates series of a case with series of the bare limit.
 func (b *bench) compare(ctx context.Context, e *estate, k kase) error {
-	b.doing = k.name
-	p, err := b.serve(ctx, e, k.reuse, "")
+	if err := e.slowDown(ctx, k.slow); err != nil {
+		return err
+	}
+	p, err := b.serve(ctx, e, k.name, k.reuse, "")
 	if err != nil {
 		return err
 	}
-	r := row{kase: k, start: p.start}
-	err = b.pairUp(ctx, e, p, &r)
-	if stopped := p.stop(); err == nil {
-		err = stopped
+	r := &row{kase: k, start: p.start}
+	if err := b.pairUp(ctx, e, p, r); err != nil {
+		r.bad, r.complaint = r.bad+1, err.Error()
 	}
-	if err != nil {
-		return err
+	if err := p.stop(); err != nil {
+		r.bad, r.complaint = r.bad+1, fmt.Sprintf("it did not end well: %v", err)
 	}
 	b.rows = append(b.rows, r)
 	if r.failed() {
 		b.failed = append(b.failed, k.name)
 	}
 	fmt.Fprintln(os.Stderr, r.brief())
-	return nil
+	return ctx.Err()
 }
+
+// noisy is how many cores others may take before a pair of series is thrown
+// away, as often as there are pairs to measure.
+const noisy = 0.15
 
 func (b *bench) pairUp(ctx context.Context, e *estate, p *process, r *row) error {
 	time.Sleep(500 * time.Millisecond) // as it is at rest
-	r.rest, _ = p.memory()
+	r.rest = p.memory()
 	requests, err := r.prepare(ctx, e, p.addr)
 	if err != nil {
 		return fmt.Errorf("prepare: %w", err)
@@ -61,48 +74,70 @@ func (b *bench) pairUp(ctx context.Context, e *estate, p *process, r *row) error
 	if err != nil {
 		return err
 	}
-	limited := standard.ownTokens()
-	for pair := -1; pair < b.pairs && ctx.Err() == nil; pair++ {
-		length, count := b.seconds, 0
-		if pair < 0 { // not counted: every agent once, so that what can be cached is
-			length, count = min(b.seconds, time.Second), min(e.agents, 10_000)
-		}
-		d, err := b.series(p, load{conns: r.conns, time: length, count: count, next: requests, want: r.want}, r)
-		if err != nil {
-			return err
-		}
-		r.received, r.bad = r.received+d.ok, r.bad+d.failed
-		if r.complaint == "" {
-			r.complaint = d.complaint
-		}
-		l, err := b.series(b.limit, load{conns: r.conns, time: length, next: limited, want: wantToken}, r)
-		if err != nil {
-			return err
-		}
-		if l.failed > 0 {
-			return fmt.Errorf("the limit failed: %s", l.complaint)
-		}
-		if pair >= 0 {
-			r.deputy, r.limit = append(r.deputy, d.series), append(r.limit, l.series)
-			r.share = append(r.share, d.rate()/l.rate())
-			r.cpu, r.limitCPU = append(r.cpu, d.cpu), append(r.limitCPU, l.cpu)
-			r.generator = append(r.generator, float64(l.generator.Microseconds())/float64(max(1, l.ok)))
-		}
+	ours := load{conns: r.conns, next: requests, want: r.want}
+	theirs := load{conns: r.conns, next: standard.ownTokens(), want: wantToken}
+	// Not counted: every agent twice, so that what can be cached is.
+	ours.count, ours.time = 2*min(e.agents, 100_000), 20*time.Second
+	theirs.time = 500 * time.Millisecond
+	if _, _, err := b.pair(p, ours, theirs, r); err != nil {
+		return err
 	}
-	_, r.loaded = p.memory()
+	ours.count, ours.time, theirs.time = 0, b.seconds, b.seconds
+	for spare := b.spare(); len(r.share) < b.pairs && ctx.Err() == nil; {
+		d, l, err := b.pair(p, ours, theirs, r)
+		if err != nil {
+			return err
+		}
+		if spare > 0 && max(d.foreign, l.foreign) > noisy {
+			spare--
+			r.repeated++
+			continue
+		}
+		r.deputy, r.limit = append(r.deputy, d), append(r.limit, l)
+		r.share = append(r.share, d.rate()/l.rate())
+	}
 	r.kept, err = e.count(ctx, r.rows, mark)
 	return err
 }
 
-// measured is a series and what the server took for it.
+func (b *bench) spare() int {
+	if b.quick {
+		return 0
+	}
+	return b.pairs
+}
+
+// pair drives Deputy and then the limit, and counts what Deputy answered.
+func (b *bench) pair(p *process, ours, theirs load, r *row) (d, l measured, err error) {
+	if d, err = b.series(p, ours); err != nil {
+		return d, l, err
+	}
+	r.received, r.bad = r.received+d.ok, r.bad+d.failed
+	if r.complaint == "" {
+		r.complaint = d.complaint
+	}
+	r.loaded = max(r.loaded, p.memory())
+	if l, err = b.series(b.limit, theirs); err == nil && l.failed > 0 {
+		err = fmt.Errorf("the limit failed: %s", l.complaint)
+	}
+	return d, l, err
+}
+
+// measured is a series and what was taken for it.
 type measured struct {
 	series
-	cpu float64 // microseconds a request
+	cpu     float64 // microseconds of the server a request
+	foreign float64 // cores that others took meanwhile
+}
+
+// generation is what a request cost the generator, in microseconds.
+func (m measured) generation() float64 {
+	return float64(m.generator.Microseconds()) / float64(max(1, m.ok))
 }
 
 // series runs one load when the machine is quiet, and notes what others took of
 // it meanwhile.
-func (b *bench) series(p *process, l load, r *row) (measured, error) {
+func (b *bench) series(p *process, l load) (measured, error) {
 	quiet()
 	all, own := busy(), p.cpu()
 	s, err := drive(p.addr, l)
@@ -111,35 +146,35 @@ func (b *bench) series(p *process, l load, r *row) (measured, error) {
 	}
 	own = p.cpu() - own
 	foreign := (busy() - all - own - s.generator).Seconds() / s.elapsed.Seconds()
-	r.foreign = max(r.foreign, foreign)
-	return measured{s, float64(own.Microseconds()) / float64(max(1, s.ok))}, nil
+	return measured{s, float64(own.Microseconds()) / float64(max(1, s.ok)), max(0, foreign)}, nil
 }
 
 // quiet waits for a quiet moment on this machine, though not for ever.
 func quiet() {
 	const look = 250 * time.Millisecond
-	for range 20 {
+	for range 12 {
 		before := busy()
 		time.Sleep(look)
-		if (busy()-before).Seconds()/look.Seconds() < 0.15 {
+		if (busy()-before).Seconds()/look.Seconds() < noisy {
 			return
 		}
 	}
 }
 
 func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
 	s := slices.Sorted(slices.Values(v))
-	if n := len(s); n%2 == 0 {
+	switch n := len(s); {
+	case n == 0:
+		return 0
+	case n%2 == 0:
 		return (s[n/2-1] + s[n/2]) / 2
+	default:
+		return s[n/2]
 	}
-	return s[len(s)/2]
 }
 
 // of takes the median of something over series.
-func of(all []series, what func(series) float64) float64 {
+func of(all []measured, what func(measured) float64) float64 {
 	v := make([]float64, len(all))
 	for i, s := range all {
 		v[i] = what(s)

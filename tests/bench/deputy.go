@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -7,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // database/sql drivers to count with
@@ -16,11 +19,15 @@ import (
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
+func newMasterKey() string { return tokens.GenerateMasterKey() }
+
 // estate is a world in a database, which servers are started on one after the other.
 type estate struct {
 	world
 	dir    string // of logs, and of the SQLite database
 	url    string // of Postgres
+	name   string // of the database there
+	pg     *postgresServer
 	master string
 	db     *sql.DB // to count rows with
 	loaded time.Duration
@@ -28,16 +35,17 @@ type estate struct {
 
 // settle a world in a fresh database.
 func (b *bench) settle(ctx context.Context, w world) (*estate, error) {
-	e := &estate{world: w, master: tokens.GenerateMasterKey()}
+	e := &estate{world: w, master: newMasterKey(), pg: b.postgres}
 	var err error
 	if e.dir, err = os.MkdirTemp(b.dir, "world-"); err != nil {
 		return nil, err
 	}
 	driver, dsn := "sqlite", "file:"+filepath.Join(e.dir, "deputy.db")+"?_pragma=query_only(1)&_pragma=busy_timeout(10000)"
 	if b.postgres != nil {
-		if e.url, err = b.postgres.database(ctx); err != nil {
+		if e.name, err = b.postgres.database(ctx); err != nil {
 			return nil, err
 		}
+		e.url = b.postgres.url(e.name)
 		driver, dsn = "pgx", e.url
 	}
 	begin := time.Now()
@@ -50,18 +58,37 @@ func (b *bench) settle(ctx context.Context, w world) (*estate, error) {
 }
 
 // leave frees what the world took.
-func (e *estate) leave() error { return errors.Join(e.db.Close(), os.RemoveAll(e.dir)) }
+func (e *estate) leave() error {
+	err := errors.Join(e.db.Close(), os.RemoveAll(e.dir))
+	if e.pg != nil {
+		err = errors.Join(err, e.pg.exec(context.Background(), "drop database "+e.name+" with (force)"))
+	}
+	return err
+}
+
+// slowDown makes the database take longer over every commit, for servers that
+// are started after: a disk that flushes slower than the one at hand. Only
+// Postgres can.
+func (e *estate) slowDown(ctx context.Context, by time.Duration) error {
+	if e.pg == nil {
+		return nil
+	}
+	return errors.Join(
+		e.pg.exec(ctx, fmt.Sprintf("alter database %s set commit_delay = %d", e.name, by.Microseconds())),
+		e.pg.exec(ctx, fmt.Sprintf("alter database %s set commit_siblings = 0", e.name)),
+	)
+}
 
 // serve starts the real binary on the world, as production would: with a master
 // key, without --dev.
-func (b *bench) serve(ctx context.Context, e *estate, reuse bool, policyDir string) (*process, error) {
+func (b *bench) serve(ctx context.Context, e *estate, name string, reuse bool, policyDir string) (*process, error) {
 	args := []string{"serve", "--listen", "{addr}", "--issuer", issuer, "--data-dir", e.dir}
 	if policyDir != "" {
 		args = append(args, "--policy-dir", policyDir)
 	}
 	if b.profiles != "" {
 		b.started++
-		args = append(args, "--cpuprofile", filepath.Join(b.profiles, fmt.Sprintf("%02d-%s.pprof", b.started, b.doing)))
+		args = append(args, "--cpuprofile", filepath.Join(b.profiles, fmt.Sprintf("%02d-%s.pprof", b.started, strings.ReplaceAll(name, "/", "-"))))
 	}
 	env := []string{"DEPUTY_MASTER_KEY=" + e.master, "DEPUTY_DATABASE_URL=" + e.url}
 	if !reuse {
@@ -69,7 +96,7 @@ func (b *bench) serve(ctx context.Context, e *estate, reuse bool, policyDir stri
 	}
 	p, err := spawn(ctx, e.dir, "deputy", env, b.binary, args...)
 	if err == nil && b.postgres != nil {
-		p.also = []int{b.postgres.pid}
+		p.also = []int{b.postgres.cmd.Process.Pid}
 	}
 	return p, err
 }

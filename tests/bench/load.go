@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -15,8 +17,8 @@ import (
 // load is what one series asks of a server.
 type load struct {
 	conns int
-	time  time.Duration // how long to send for
-	count int           // or how many to send, if not 0
+	time  time.Duration // how long to send for; 0: until count
+	count int           // how many to send at most; 0: until time
 	rate  int           // requests a second on a fixed schedule; 0: each connection sends when it has its answer
 	next  func() []byte // the next request, whole; valid until the one after
 	want  []byte        // what the body of a good answer begins with
@@ -26,10 +28,9 @@ type load struct {
 // series is what came of it.
 type series struct {
 	ok, failed int
+	unsent     int // requests of the schedule that were given up
 	elapsed    time.Duration
-	latency    []int64 // nanoseconds, sorted; on a schedule from the instant a request was due
-	at         []int64 // when each answer's request was due, in the same order as it came; nil unless scheduled
-	unsorted   []int64
+	latency    []int64       // nanoseconds, sorted; on a schedule from the instant a request was due
 	generator  time.Duration // CPU this process took
 	complaint  string        // the first answer that was not good
 }
@@ -80,7 +81,6 @@ func drive(addr string, l load) (out series, err error) {
 		return g.out, err
 	}
 	g.out.elapsed, g.out.generator = time.Since(g.begun), ownCPU()-before
-	g.out.latency = slices.Clone(g.out.unsorted)
 	slices.SortFunc(g.out.latency, cmp.Compare[int64])
 	return g.out, nil
 }
@@ -153,16 +153,7 @@ func (g *generator) run() error {
 // to wait for the next request's time: negative if there will be none.
 func (g *generator) send(now time.Time) (wait time.Duration, err error) {
 	for {
-		over := now.Sub(g.begun) >= g.time
-		if g.count > 0 {
-			over = g.sent >= g.count
-		}
-		due := now
-		if g.rate > 0 {
-			offset := time.Duration(g.sent) * time.Second / time.Duration(g.rate)
-			due = g.begun.Add(offset)
-			over = offset >= g.time
-		}
+		due, over := g.due(now)
 		switch {
 		case over:
 			return -1, nil
@@ -180,6 +171,21 @@ func (g *generator) send(now time.Time) (wait time.Duration, err error) {
 			return 0, fmt.Errorf("write: %w", err)
 		}
 	}
+}
+
+// due says when the next request is due, or that the load is over. A schedule
+// that the server is behind by its whole length is given up.
+func (g *generator) due(now time.Time) (due time.Time, over bool) {
+	past := now.Sub(g.begun)
+	if g.rate == 0 {
+		return now, (g.count > 0 && g.sent >= g.count) || (g.time > 0 && past >= g.time)
+	}
+	offset := time.Duration(g.sent) * time.Second / time.Duration(g.rate)
+	if past > 2*g.time {
+		g.out.unsent = max(0, int(g.time.Seconds()*float64(g.rate))-g.sent)
+		return now, true
+	}
+	return g.begun.Add(offset), offset >= g.time
 }
 
 // writeAll writes a request, which fits the socket's buffer unless the server
@@ -222,10 +228,7 @@ func (g *generator) receive(i int, now time.Time) error {
 	g.free = append(g.free, int32(i))
 	if status == 200 && bytes.HasPrefix(body, g.want) {
 		g.out.ok++
-		g.out.unsorted = append(g.out.unsorted, int64(now.Sub(c.due)))
-		if g.rate > 0 {
-			g.out.at = append(g.out.at, int64(c.due.Sub(g.begun)))
-		}
+		g.out.latency = append(g.out.latency, int64(now.Sub(c.due)))
 		if g.each != nil {
 			g.each(body)
 		}

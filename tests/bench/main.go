@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench measures the real Deputy, over loopback, against the bare limit
 // of a token endpoint, in the same run. docs/performance.md says how to read it.
 package main
@@ -7,11 +9,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,10 +34,10 @@ type bench struct {
 	only     []string
 	limit    *process
 
-	doing   string
-	started int
-	rows    []row
-	failed  []string
+	started  int
+	rows     []*row
+	findings []finding
+	failed   []string
 }
 
 func main() {
@@ -61,7 +65,7 @@ func env(name, otherwise string) string {
 func run(ctx context.Context) (err error) {
 	b := &bench{}
 	var only, db, seconds string
-	flag.StringVar(&only, "only", env("BENCH_ONLY", ""), "cases to run, by the beginnings of their names, with commas; empty: all")
+	flag.StringVar(&only, "only", env("BENCH_ONLY", ""), "cases to run: names or patterns, with commas; main: the main ones; empty: all")
 	flag.StringVar(&db, "db", env("BENCH_DB", "sqlite"), "sqlite or postgres")
 	flag.StringVar(&seconds, "seconds", env("BENCH_SECONDS", ""), "length of one series (3; 1 if quick)")
 	flag.IntVar(&b.pairs, "pairs", 0, "how often each case is alternated with the bare limit (4; 2 if quick)")
@@ -80,10 +84,10 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	if db == "postgres" {
-		if b.postgres, err = startPostgres(b.dir); err != nil {
+		if b.postgres, err = startPostgres(ctx, b.dir); err != nil {
 			return err
 		}
-		defer b.postgres.stop()
+		defer func() { err = errors.Join(err, b.postgres.stop()) }()
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -138,40 +142,62 @@ func (b *bench) build(ctx context.Context) error {
 	return cmd.Run()
 }
 
-func matches(name, pattern string) bool { return strings.HasPrefix(name, strings.TrimSpace(pattern)) }
-
-// measure runs the cases, those of one world after the other, and prints the tables.
+// measure runs what was asked for and prints the tables.
 func (b *bench) measure(ctx context.Context) error {
 	b.head(os.Stdout)
-	var here *estate
-	var err error
-	defer func() {
-		if here != nil {
-			_ = here.leave()
-		}
-	}()
-	for _, k := range selected(cases(b.quick), b.only) {
-		if here == nil || here.world != k.world {
-			if here != nil {
-				if err := here.leave(); err != nil {
-					return err
-				}
-			}
-			if here, err = b.settle(ctx, k.world); err != nil {
-				return err
-			}
-			fmt.Fprintf(os.Stderr, "loaded %s in %s\n", here.world, here.loaded.Round(time.Millisecond))
-		}
-		if err := b.compare(ctx, here, k); err != nil {
-			return fmt.Errorf("%s: %w", k.name, err)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+	if b.wanted(startName) {
+		if err := b.start(ctx); err != nil {
+			return fmt.Errorf("%s: %w", startName, err)
 		}
 	}
+	var worlds []world // in the order of the cases
+	for _, k := range b.cases() {
+		if !slices.Contains(worlds, k.world) {
+			worlds = append(worlds, k.world)
+		}
+	}
+	for _, w := range worlds {
+		if err := b.inhabit(ctx, w); err != nil {
+			return err
+		}
+	}
+	b.derive()
 	b.table(os.Stdout)
 	if len(b.failed) > 0 {
 		return fmt.Errorf("failed: %s", strings.Join(b.failed, ", "))
+	}
+	return nil
+}
+
+// inhabit loads a world and runs its cases on it.
+func (b *bench) inhabit(ctx context.Context, w world) error {
+	here := slices.DeleteFunc(b.cases(), func(k kase) bool { return k.world != w || !b.wanted(k.name) })
+	special := map[string]func(context.Context, *estate) error{}
+	if w == standard {
+		special[openName], special[swapName] = b.open, b.swap
+	}
+	maps.DeleteFunc(special, func(name string, _ func(context.Context, *estate) error) bool { return !b.wanted(name) })
+	if len(here)+len(special) == 0 {
+		return nil
+	}
+	e, err := b.settle(ctx, w)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.leave() }()
+	fmt.Fprintf(os.Stderr, "loaded %s in %s\n", e.world, e.loaded.Round(time.Millisecond))
+	for _, k := range here {
+		if err := b.compare(ctx, e, k); err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+	}
+	if err := e.slowDown(ctx, 0); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(special)) {
+		if err := special[name](ctx, e); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return nil
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -159,23 +161,16 @@ func children(parent int) (pids []int) {
 	return pids
 }
 
-// memory is the resident set of the server alone, in megabytes: now and at most.
-func (p *process) memory() (now, peak float64) {
+// memory is the resident set of the server alone, in megabytes.
+func (p *process) memory() float64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	for line := range strings.Lines(string(b)) {
-		f := strings.Fields(line)
-		if len(f) < 2 {
-			continue
-		}
-		kb, _ := strconv.ParseFloat(f[1], 64)
-		switch f[0] {
-		case "VmRSS:":
-			now = kb / 1024
-		case "VmHWM:":
-			peak = kb / 1024
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+			kb, _ := strconv.ParseFloat(f[1], 64)
+			return kb / 1024
 		}
 	}
-	return now, peak
+	return 0
 }
 
 // busy is the CPU everybody on this machine has taken since it started.

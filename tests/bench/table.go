@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -52,56 +54,62 @@ func flush(dir string) time.Duration {
 	return took[len(took)/2].Round(time.Microsecond)
 }
 
-func (r row) brief() string {
-	s := fmt.Sprintf("%-14s %.2f L", r.name, median(r.share))
+func (r *row) brief() string {
+	s := fmt.Sprintf("%-24s %.2f L", r.name, median(r.share))
 	if r.failed() {
 		s += "  FAILED: " + r.complaint
 	}
 	return s
 }
 
-// verdict says whether a goal holds.
-func (g *goal) verdict(v float64) string {
-	switch {
-	case g == nil:
-		return "-\t-\t"
-	case v >= g.aim:
-		return fmt.Sprintf("%.2f\t%.2f\taim", g.must, g.aim)
-	case v >= g.must:
-		return fmt.Sprintf("%.2f\t%.2f\tyes", g.must, g.aim)
-	}
-	return fmt.Sprintf("%.2f\t%.2f\tNO", g.must, g.aim)
+// table prints what was measured: each case beside the limit, what the servers
+// took, and the goals.
+func (b *bench) table(out io.Writer) {
+	columns(out, "case\tconns\tof L (min-max)\treq/s\tL req/s\tp50 ms\tp99 ms\tL p50\tL p99\tnon-2xx\treceived/rows/lost", func(line func(string, ...any)) {
+		for _, r := range b.rows {
+			if len(r.share) == 0 {
+				line("%s\t%d\tFAILED", r.name, r.conns)
+				continue
+			}
+			line("%s\t%d\t%.2f (%.2f-%.2f)\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%d/%d/%d",
+				r.name, r.conns, median(r.share), slices.Min(r.share), slices.Max(r.share), of(r.deputy, perSecond), of(r.limit, perSecond),
+				of(r.deputy, p50), of(r.deputy, p99), of(r.limit, p50), of(r.limit, p99), r.bad, r.received, r.kept, r.lost())
+		}
+	})
+	columns(out, "case\tworld\tCPU us\tL CPU us\tof L by CPU\tgenerator us\tothers' cores\trepeated\tMB at rest\tMB loaded\tready after", func(line func(string, ...any)) {
+		for _, r := range b.rows {
+			line("%s\t%s\t%.1f\t%.1f\t%.2f\t%.1f\t%.2f\t%d\t%.0f\t%.0f\t%s", r.name, r.world, of(r.deputy, perRequest), of(r.limit, perRequest),
+				of(r.limit, perRequest)/max(1, of(r.deputy, perRequest)), of(r.deputy, measured.generation), r.foreign(), r.repeated, r.rest, r.loaded, r.start.Round(time.Millisecond))
+		}
+	})
+	columns(out, "goal\tmust\taim\tmeasured\tholds\t", func(line func(string, ...any)) {
+		for _, r := range b.rows {
+			if r.goal == nil {
+				continue
+			}
+			f := finding{what: r.what + ", share of L", must: r.goal.must, aim: r.goal.aim, value: median(r.share), more: true, unit: " L"}
+			if r.failed() {
+				line("%s\t%.2f\t%.2f\t-\tFAILED\t%s", f.what, f.must, f.aim, r.complaint)
+				continue
+			}
+			line("%s\t%.2f\t%.2f\t%.2f%s\t%s\t", f.what, f.must, f.aim, f.value, f.unit, f.verdict())
+		}
+		for _, f := range b.findings {
+			line("%s\t%g\t%g\t%.2f %s\t%s\t%s", f.what, f.must, f.aim, f.value, f.unit, f.verdict(), f.note)
+		}
+	})
 }
 
-// table prints what was measured.
-func (b *bench) table(out io.Writer) {
+// columns prints lines of tab-separated fields under a heading.
+func columns(out io.Writer, heading string, fill func(line func(string, ...any))) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "case\tconns\tof L (min-max)\tmust\taim\tholds\treq/s\tL req/s\tp50 ms\tp99 ms\tL p50\tL p99\tCPU us\tL CPU\tgen us\tforeign\tnon-2xx\treceived/rows/lost\t")
-	for _, r := range b.rows {
-		verdict := r.goal.verdict(median(r.share))
-		if r.failed() {
-			verdict = "-\t-\tFAILED"
-		}
-		fmt.Fprintf(w, "%s\t%d\t%.2f (%.2f-%.2f)\t%s\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.1f\t%.1f\t%.1f\t%.2f\t%d\t%d/%d/%d\t\n",
-			r.name, r.conns, median(r.share), slices.Min(r.share), slices.Max(r.share), verdict,
-			of(r.deputy, series.rate), of(r.limit, series.rate),
-			of(r.deputy, p50), of(r.deputy, p99), of(r.limit, p50), of(r.limit, p99),
-			median(r.cpu), median(r.limitCPU), median(r.generator), r.foreign, r.bad, r.received, r.kept, r.lost())
-	}
+	fmt.Fprintln(w, heading)
+	fill(func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) })
 	_ = w.Flush()
 	fmt.Fprintln(out)
-	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "case\twhat\tworld\tMB at rest\tMB at most\tready after\t")
-	for _, r := range b.rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%.0f\t%s\t\n", r.name, r.what, r.world, r.rest, r.loaded, r.start.Round(time.Millisecond))
-	}
-	_ = w.Flush()
-	for _, r := range b.rows {
-		if r.complaint != "" {
-			fmt.Fprintf(out, "%s: %s\n", r.name, r.complaint)
-		}
-	}
 }
 
-func p50(s series) float64 { return s.quantile(0.50) }
-func p99(s series) float64 { return s.quantile(0.99) }
+func p50(m measured) float64        { return m.quantile(0.50) }
+func p99(m measured) float64        { return m.quantile(0.99) }
+func perSecond(m measured) float64  { return m.rate() }
+func perRequest(m measured) float64 { return m.cpu }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -63,12 +65,7 @@ func scopeOf(place int) string { return fmt.Sprintf("step:%d", place) }
 // load makes the world in an empty database, through the tables themselves:
 // the admin API would take hours for a million agents.
 func (w world) load(ctx context.Context, o models.Options) error {
-	s, err := models.Open(o)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(s.Migrate(ctx), s.EnsureSelf(ctx, server.APIIdentifier(issuer)))
-	if err = errors.Join(err, s.Close()); err != nil {
+	if err := migrate(ctx, o); err != nil {
 		return err
 	}
 	db, err := openGORM(o)
@@ -88,6 +85,15 @@ func (w world) load(ctx context.Context, o models.Options) error {
 		}
 	}
 	return nil
+}
+
+// migrate makes an empty database Deputy's.
+func migrate(ctx context.Context, o models.Options) error {
+	s, err := models.Open(o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(ctx), s.EnsureSelf(ctx, server.APIIdentifier(issuer)), s.Close())
 }
 
 func openGORM(o models.Options) (*gorm.DB, error) {
