@@ -6,7 +6,7 @@ export CGO_ENABLED := 0
 GO ?= go
 NPM ?= npm
 
-.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench race clean
+.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench bench-layers race clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -18,6 +18,7 @@ help:
 	@echo "client-test  OAuth clients from npm against a running server"
 	@echo "race         Go tests under the race detector (needs a C compiler)"
 	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
+	@echo "bench-layers Go benchmarks: the steps of a token request, which add up, and what they hang from"
 	@echo "generate     generated code, anew"
 	@echo "clean        remove what run and build left"
 
@@ -56,6 +57,9 @@ race:
 
 bench:
 	$(GO) run ./tests/bench $(BENCH_ARGS)
+
+bench-layers:
+	$(GO) test -run '^$$' -bench . -benchmem ./server/grants ./bundles ./models
 
 generate:
 	$(GO) generate ./...

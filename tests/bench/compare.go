@@ -138,7 +138,7 @@ func (m measured) generation() float64 {
 // series runs one load when the machine is quiet, and notes what others took of
 // it meanwhile.
 func (b *bench) series(p *process, l load) (measured, error) {
-	quiet()
+	b.quiet()
 	all, own := busy(), p.cpu()
 	s, err := drive(p.addr, l)
 	if err != nil {
@@ -150,9 +150,13 @@ func (b *bench) series(p *process, l load) (measured, error) {
 }
 
 // quiet waits for a quiet moment on this machine, though not for ever.
-func quiet() {
+func (b *bench) quiet() {
 	const look = 250 * time.Millisecond
-	for range 12 {
+	looks := 12
+	if b.quick {
+		looks = 1
+	}
+	for range looks {
 		before := busy()
 		time.Sleep(look)
 		if (busy()-before).Seconds()/look.Seconds() < noisy {

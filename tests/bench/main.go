@@ -41,10 +41,7 @@ type bench struct {
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "limit" {
-		fmt.Fprintln(os.Stderr, serveLimit(os.Args[2]))
-		os.Exit(1)
-	}
+	beLimit()
 	debug.SetGCPercent(800) // the generator must not be what is measured
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)
@@ -53,6 +50,25 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// limitEnv makes this program the bare limit, serving at the address it holds.
+const limitEnv = "DEPUTY_BENCH_LIMIT"
+
+func beLimit() {
+	if addr := os.Getenv(limitEnv); addr != "" {
+		fmt.Fprintln(os.Stderr, serveLimit(addr))
+		os.Exit(1)
+	}
+}
+
+// spawnLimit starts the bare limit in a process of its own.
+func (b *bench) spawnLimit(ctx context.Context) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return spawn(ctx, b.dir, "limit", []string{limitEnv + "={addr}"}, self)
 }
 
 func env(name, otherwise string) string {
@@ -89,11 +105,7 @@ func run(ctx context.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, b.postgres.stop()) }()
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	if b.limit, err = spawn(ctx, b.dir, "limit", nil, self, "limit", "{addr}"); err != nil {
+	if b.limit, err = b.spawnLimit(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.limit.stop()) }()

@@ -28,15 +28,17 @@ type process struct {
 	also  []int // processes whose children work for it: Postgres
 }
 
-// spawn starts a server on a free port and waits until it is ready. The port
-// replaces {addr} in args.
+// spawn starts a server on a free port and waits until it is ready. Its address
+// replaces {addr} in env and args.
 func spawn(ctx context.Context, dir, name string, env []string, bin string, args ...string) (*process, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	for i, a := range args {
-		args[i] = strings.ReplaceAll(a, "{addr}", addr)
+	for _, words := range [][]string{env, args} {
+		for i, w := range words {
+			words[i] = strings.ReplaceAll(w, "{addr}", addr)
+		}
 	}
 	p := &process{name: name, addr: addr, log: filepath.Join(dir, name+".log"), done: make(chan error, 1)}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)

@@ -186,7 +186,7 @@ func (b *bench) start(ctx context.Context) error {
 				return err
 			}
 		}
-		quiet()
+		b.quiet()
 		err = b.serving(ctx, e, startName, "", func(p *process) error {
 			time.Sleep(500 * time.Millisecond)
 			took, rest = append(took, p.start.Seconds()), append(rest, p.memory())

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,7 @@ type Server struct {
 	Engine   *bundles.Engine
 	Endpoint *grants.Endpoint
 	Clock    *Clock
+	Handler  http.Handler // what serves at URL
 	master   tokens.MasterKey
 }
 
@@ -96,7 +98,8 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(s.Engine.Status()) },
 	})
 	require.NoError(tb, err)
-	web.Config.Handler = srv.Handler()
+	s.Handler = srv.Handler()
+	web.Config.Handler = s.Handler
 	web.Start()
 	tb.Cleanup(web.Close)
 	return s

@@ -1,0 +1,57 @@
+package grants
+
+import (
+	"context"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// The steps of settle one by one, for the benchmarks of each.
+
+// Look begins a decision.
+func (e *Endpoint) Look(ctx context.Context) (*facts, error) {
+	view, err := e.store.View(ctx)
+	return &facts{view: view, keys: e.keys, now: e.now().Unix()}, err
+}
+
+// Authenticate finds out who asks.
+func (e *Endpoint) Authenticate(ctx context.Context, f *facts, a oauth.ClientAuth) (*proof, error) {
+	return e.authenticate(ctx, f, a)
+}
+
+// Ask loads the facts of a token request.
+func (e *Endpoint) Ask(ctx context.Context, f *facts, p *proof, req oauth.TokenRequest) (*matter, error) {
+	g := e.grants[req.GrantType]
+	in := policies.Input{Action: g.Action(), Now: f.now, Credential: p.credential, Request: request(req)}
+	var err error
+	if in.Client, err = f.view.Principal(ctx, p.clientID); err != nil {
+		return nil, err
+	}
+	if err := g.Question(ctx, f, req, &in); err != nil {
+		return nil, err
+	}
+	return &matter{in: in, credential: p.credential.ID}, nil
+}
+
+// Decide puts the question and holds the answer to the seat belt.
+func (e *Endpoint) Decide(ctx context.Context, m *matter) (policies.Decision, error) {
+	d, err := e.policy.Decide(ctx, m.in)
+	if err != nil {
+		return d, err
+	}
+	return d, seatBelt(m.in, d)
+}
+
+// Record writes the decision down.
+func (e *Endpoint) Record(f *facts, m *matter, d policies.Decision) *models.Record {
+	return e.record(Call{IP: "127.0.0.1", RequestID: "bench"}, m, d, f.view)
+}
+
+// Mint signs the token and adds it to the record.
+func (e *Endpoint) Mint(m *matter, d policies.Decision, r *models.Record) (raw string, err error) {
+	var out issuance
+	err = e.mint(m.in, d, &out, r)
+	return out.raw, err
+}
