@@ -8,21 +8,26 @@ import (
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
-// The steps of settle one by one, for the benchmarks of each.
+// The steps of settle one by one, for the benchmarks of each, and what they hand on.
+type (
+	Facts  = facts
+	Proof  = proof
+	Matter = matter
+)
 
 // Look begins a decision.
-func (e *Endpoint) Look(ctx context.Context) (*facts, error) {
+func (e *Endpoint) Look(ctx context.Context) (*Facts, error) {
 	view, err := e.store.View(ctx)
-	return &facts{view: view, keys: e.keys, now: e.now().Unix()}, err
+	return &Facts{view: view, keys: e.keys, now: e.now().Unix()}, err
 }
 
 // Authenticate finds out who asks.
-func (e *Endpoint) Authenticate(ctx context.Context, f *facts, a oauth.ClientAuth) (*proof, error) {
+func (e *Endpoint) Authenticate(ctx context.Context, f *Facts, a oauth.ClientAuth) (*Proof, error) {
 	return e.authenticate(ctx, f, a)
 }
 
 // Ask loads the facts of a token request.
-func (e *Endpoint) Ask(ctx context.Context, f *facts, p *proof, req oauth.TokenRequest) (*matter, error) {
+func (e *Endpoint) Ask(ctx context.Context, f *Facts, p *Proof, req oauth.TokenRequest) (*Matter, error) {
 	g := e.grants[req.GrantType]
 	in := policies.Input{Action: g.Action(), Now: f.now, Credential: p.credential, Request: request(req)}
 	var err error
@@ -32,11 +37,11 @@ func (e *Endpoint) Ask(ctx context.Context, f *facts, p *proof, req oauth.TokenR
 	if err := g.Question(ctx, f, req, &in); err != nil {
 		return nil, err
 	}
-	return &matter{in: in, credential: p.credential.ID}, nil
+	return &Matter{in: in, credential: p.credential.ID}, nil
 }
 
 // Decide puts the question and holds the answer to the seat belt.
-func (e *Endpoint) Decide(ctx context.Context, m *matter) (policies.Decision, error) {
+func (e *Endpoint) Decide(ctx context.Context, m *Matter) (policies.Decision, error) {
 	d, err := e.policy.Decide(ctx, m.in)
 	if err != nil {
 		return d, err
@@ -45,12 +50,12 @@ func (e *Endpoint) Decide(ctx context.Context, m *matter) (policies.Decision, er
 }
 
 // Record writes the decision down.
-func (e *Endpoint) Record(f *facts, m *matter, d policies.Decision) *models.Record {
+func (e *Endpoint) Record(f *Facts, m *Matter, d policies.Decision) *models.Record {
 	return e.record(Call{IP: "127.0.0.1", RequestID: "bench"}, m, d, f.view)
 }
 
 // Mint signs the token and adds it to the record.
-func (e *Endpoint) Mint(m *matter, d policies.Decision, r *models.Record) (raw string, err error) {
+func (e *Endpoint) Mint(m *Matter, d policies.Decision, r *models.Record) (raw string, err error) {
 	var out issuance
 	err = e.mint(m.in, d, &out, r)
 	return out.raw, err

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/oauth"
 	"github.com/deputyauth/deputy/tests/harness"
 )
@@ -86,68 +88,15 @@ func stage(s *harness.Server) (own, hop *request) {
 		&request{"exchange_4th_hop", form(agents[3], harness.ExchangeForm(token, services[4].Identifier, "step:4"))}
 }
 
-// layers runs the steps in their order; each starts from what the one before it
-// left behind.
+// layers measures the steps and then the whole of a request, and tells both.
 func layers(b *testing.B, s *harness.Server, r *request) {
-	ctx, e := context.Background(), s.Endpoint
-	parsed, problem := oauth.ParseTokenRequest(r.http())
-	require.Nil(b, problem)
-	f, err := e.Look(ctx)
-	require.NoError(b, err)
-	proof, err := e.Authenticate(ctx, f, parsed.Client)
-	require.NoError(b, err)
-	m, err := e.Ask(ctx, f, proof, parsed)
-	require.NoError(b, err)
-	d, err := e.Decide(ctx, m)
-	require.NoError(b, err)
-	require.True(b, d.Allow, d.Reasons)
-	record := e.Record(f, m, d)
-	_, err = e.Mint(m, d, record)
-	require.NoError(b, err)
-	handler := s.Handler
-
 	sum := 0.0
-	step := func(name string, do func() error) { sum += measure(b, name, do) }
-	step("route", func() error { // a request that asks nothing: routing, headers, an answer
-		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/healthz", nil))
-		return nil
-	})
-	step("parse", func() error {
-		if _, problem := oauth.ParseTokenRequest(r.http()); problem != nil {
-			return problem
-		}
-		return nil
-	})
-	step("authenticate", func() error {
-		f, err := e.Look(ctx)
-		if err == nil {
-			_, err = e.Authenticate(ctx, f, parsed.Client)
-		}
-		return err
-	})
-	step("facts", func() error {
-		f, err := e.Look(ctx)
-		if err == nil {
-			_, err = e.Ask(ctx, f, proof, parsed)
-		}
-		return err
-	})
-	step("decide", func() error {
-		_, err := e.Decide(ctx, m)
-		return err
-	})
-	step("record", func() error {
-		e.Record(f, m, d)
-		return nil
-	})
-	step("mint", func() error {
-		_, err := e.Mint(m, d, &models.Record{})
-		return err
-	})
-	step("append", func() error { return s.Store.Append(ctx, renamed(record)) })
+	for _, step := range walk(b, s, r).steps() {
+		sum += measure(b, step.name, step.do)
+	}
 	whole := measure(b, "whole", func() error {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r.http())
+		s.Handler.ServeHTTP(w, r.http())
 		if w.Code != http.StatusOK {
 			return fmt.Errorf("status %d: %s", w.Code, w.Body)
 		}
@@ -155,6 +104,78 @@ func layers(b *testing.B, s *harness.Server, r *request) {
 	})
 	if sum > 0 && whole > 0 {
 		fmt.Printf("%s: steps %.1f us + the rest %.1f us = whole %.1f us of CPU a request\n", b.Name(), sum/1e3, (whole-sum)/1e3, whole/1e3)
+	}
+}
+
+// walked is a request that has gone the whole way once, and what each step of it
+// left for the next.
+type walked struct {
+	*request
+	server   *harness.Server
+	parsed   oauth.TokenRequest
+	proof    *grants.Proof
+	facts    *grants.Facts
+	matter   *grants.Matter
+	decision policies.Decision
+	record   *models.Record
+}
+
+func walk(b *testing.B, s *harness.Server, r *request) *walked {
+	ctx, e, w := context.Background(), s.Endpoint, &walked{request: r, server: s}
+	var problem *oauth.Error
+	w.parsed, problem = oauth.ParseTokenRequest(r.http())
+	require.Nil(b, problem)
+	var err error
+	w.facts, err = e.Look(ctx)
+	require.NoError(b, err)
+	w.proof, err = e.Authenticate(ctx, w.facts, w.parsed.Client)
+	require.NoError(b, err)
+	w.matter, err = e.Ask(ctx, w.facts, w.proof, w.parsed)
+	require.NoError(b, err)
+	w.decision, err = e.Decide(ctx, w.matter)
+	require.NoError(b, err)
+	require.True(b, w.decision.Allow, w.decision.Reasons)
+	w.record = e.Record(w.facts, w.matter, w.decision)
+	_, err = e.Mint(w.matter, w.decision, w.record)
+	require.NoError(b, err)
+	return w
+}
+
+type step struct {
+	name string
+	do   func() error
+}
+
+// steps are those of a request in their order. The first is a request that asks
+// nothing: routing, headers, an answer.
+func (w *walked) steps() []step {
+	ctx, e := context.Background(), w.server.Endpoint
+	looking := func(do func(f *grants.Facts) error) func() error {
+		return func() error {
+			f, err := e.Look(ctx)
+			if err != nil {
+				return err
+			}
+			return do(f)
+		}
+	}
+	return []step{
+		{"route", func() error {
+			w.server.Handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/healthz", nil))
+			return nil
+		}},
+		{"parse", func() error {
+			if _, problem := oauth.ParseTokenRequest(w.http()); problem != nil {
+				return problem
+			}
+			return nil
+		}},
+		{"authenticate", looking(func(f *grants.Facts) error { _, err := e.Authenticate(ctx, f, w.parsed.Client); return err })},
+		{"facts", looking(func(f *grants.Facts) error { _, err := e.Ask(ctx, f, w.proof, w.parsed); return err })},
+		{"decide", func() error { _, err := e.Decide(ctx, w.matter); return err }},
+		{"record", func() error { e.Record(w.facts, w.matter, w.decision); return nil }},
+		{"mint", func() error { _, err := e.Mint(w.matter, w.decision, &models.Record{}); return err }},
+		{"append", func() error { return w.server.Store.Append(ctx, renamed(w.record)) }},
 	}
 }
 
