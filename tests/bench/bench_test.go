@@ -145,8 +145,9 @@ func TestARunMeasuresAndCounts(t *testing.T) {
 	var out bytes.Buffer
 	b.derive()
 	b.table(&out)
-	for _, k := range b.mainCases() {
-		require.Contains(t, out.String(), k.what)
+	for _, r := range b.rows {
+		require.Contains(t, out.String(), r.what)
 	}
+	require.Contains(t, out.String(), "introspection of 50 different tokens")
 	require.Contains(t, out.String(), "memory under load")
 }

@@ -66,7 +66,7 @@ const noisy = 0.15
 func (b *bench) pairUp(ctx context.Context, e *estate, p *process, r *row) error {
 	time.Sleep(500 * time.Millisecond) // as it is at rest
 	r.rest = p.memory()
-	requests, err := r.prepare(ctx, e, p.addr)
+	requests, err := r.prepare(e, p.addr, r)
 	if err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
