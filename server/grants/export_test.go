@@ -49,6 +49,9 @@ func (e *Endpoint) Decide(ctx context.Context, m *Matter) (policies.Decision, er
 	return d, seatBelt(m.in, d)
 }
 
+// Input is the question.
+func (m *matter) Input() policies.Input { return m.in }
+
 // Record writes the decision down.
 func (e *Endpoint) Record(f *Facts, m *Matter, d policies.Decision) *models.Record {
 	return e.record(Call{IP: "127.0.0.1", RequestID: "bench"}, m, d, f.view)

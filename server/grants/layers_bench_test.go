@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/deputyauth/deputy/bundles"
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
@@ -90,10 +91,11 @@ func stage(s *harness.Server) (own, hop *request) {
 
 // layers measures the steps and then the whole of a request, and tells both.
 func layers(b *testing.B, s *harness.Server, r *request) {
-	sum := 0.0
-	for _, step := range walk(b, s, r).steps() {
+	sum, walked := 0.0, walk(b, s, r)
+	for _, step := range walked.steps() {
 		sum += measure(b, step.name, step.do)
 	}
+	measure(b, "decide-evaluated", walked.evaluated(b)) // not in the sum: the whole has its answer already
 	whole := measure(b, "whole", func() error {
 		w := httptest.NewRecorder()
 		s.Handler.ServeHTTP(w, r.http())
@@ -176,6 +178,16 @@ func (w *walked) steps() []step {
 		{"record", func() error { e.Record(w.facts, w.matter, w.decision); return nil }},
 		{"mint", func() error { _, err := e.Mint(w.matter, w.decision, &models.Record{}); return err }},
 		{"append", func() error { return w.server.Store.Append(ctx, renamed(w.record)) }},
+	}
+}
+
+// evaluated is the question put to an engine that reuses no answer.
+func (w *walked) evaluated(b *testing.B) func() error {
+	engine, err := bundles.New(bundles.Options{NoReuse: true, Deadline: time.Minute}) // this is about cost, on a machine that may be busy
+	require.NoError(b, err)
+	return func() error {
+		_, err := engine.Decide(context.Background(), w.matter.Input())
+		return err
 	}
 }
 
