@@ -216,15 +216,10 @@ func (e *Engine) composed(ctx context.Context, stop topdown.Cancel, kind string,
 	return decode(answer)
 }
 
-// ruleOf finds where a reason was given: file and line of its rule. Only the
-// house's rules give reasons of party house, and compose those about the house.
+// ruleOf finds where a reason was given: file and line of its rule.
 func (e *Engine) ruleOf(kind string, r policies.Reason, house *layer) string {
-	for _, l := range []*layer{house, e.floor, e.compose} {
-		if at, ok := l.rules[kind][ruleKey{r.Code, r.Party}]; ok {
-			return at
-		}
-	}
-	return ""
+	at, _ := e.find(kind, r, house)
+	return at
 }
 
 // Codes lists every reason code the floor and composition can give, for the

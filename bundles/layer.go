@@ -19,11 +19,9 @@ type layer struct {
 	txn      storage.Transaction // one read transaction for good: nothing writes to the store
 	entries  map[string]*query   // by kind
 	revision string
-	rules    map[string]map[ruleKey]string // by kind
+	rules    map[string]map[ruleKey][]rule // by kind
 	timely   bool                          // its answers may depend on the time
 }
-
-type ruleKey struct{ code, party string }
 
 // query is an entrypoint that is ready to be asked.
 type query struct {
@@ -40,7 +38,7 @@ var errUndefined = errors.New("no single answer")
 func prepare(c *ast.Compiler, src *source, kinds []string, entrypoint func(kind string) string) (*layer, error) {
 	l := &layer{
 		compiler: c, store: src.store(), entries: map[string]*query{},
-		revision: src.revision(), rules: map[string]map[ruleKey]string{}, timely: readsClock(c),
+		revision: src.revision(), rules: map[string]map[ruleKey][]rule{}, timely: readsClock(c),
 	}
 	var err error
 	if l.txn, err = l.store.NewTransaction(context.Background()); err != nil {

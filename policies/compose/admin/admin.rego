@@ -20,4 +20,6 @@ reasons contains r if some r in input.floor.reasons
 
 reasons contains r if some r in house.reasons
 
+# METADATA
+# custom: {lacks: answer, who: [host], remedy: "Find the fault in the log under this decision, and report it."}
 reasons contains {"code": "policy_error", "party": "floor"} if not answer.sound

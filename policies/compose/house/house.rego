@@ -11,6 +11,8 @@ import rego.v2
 
 reasons contains r if some r in denials
 
+# METADATA
+# custom: {lacks: answer, who: [author], remedy: "Mend the rule: its value has a shape that nobody reads."}
 reasons contains {"code": "policy_error", "party": "house", "value": key} if some key in malformed
 
 denials contains object.union(d, {"party": "house"}) if {
@@ -23,6 +25,8 @@ denials contains {"code": d, "party": "house"} if {
 	is_string(d)
 }
 
+# METADATA
+# custom: {lacks: scope, who: [author], remedy: "Change the rule, or what it looks at."}
 removals[scope] contains {"code": "scope_removed", "party": "house", "scope": scope} if {
 	some scope in input.house.remove
 	is_string(scope)

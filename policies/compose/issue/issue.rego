@@ -50,17 +50,26 @@ reasons contains r if some r in house.reasons
 # Machine grants are answered exactly: what the house takes away was asked for.
 reasons contains r if some r in removed
 
+# METADATA
+# custom: {lacks: answer, who: [host], remedy: "Find the fault in the log under this decision, and report it."}
 reasons contains {"code": "policy_error", "party": "floor"} if not answer.sound
 
-# A user's standing consent answers a house rule that asks for one. Approval and
-# step-up need a person at hand, whom no machine grant has.
+# METADATA
+# description: >-
+#   A user's standing consent answers a house rule that asks for one. Approval and
+#   step-up need a person at hand, whom no machine grant has.
+# custom: {lacks: consent, who: [subject, author], remedy: Ask the user for consent.}
 reasons contains {"code": "consent_required", "party": "house"} if {
 	"consent" in input.house.require
 	not input.floor.consented == true
 }
 
+# METADATA
+# custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can approve.}
 reasons contains {"code": "approval_required", "party": "house"} if "approval" in input.house.require
 
+# METADATA
+# custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can sign in anew.}
 reasons contains {"code": "step_up_required", "party": "house"} if "step_up" in input.house.require
 
 removed contains r if {

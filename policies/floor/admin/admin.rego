@@ -78,44 +78,73 @@ required := {
 	"listAuditEntries": "audit:read",
 	"getAuditEntry": "audit:read",
 	"getAuditHead": "audit:read",
+	"explainAuditEntry": "audit:read",
 	"listKeys": "keys:read",
 	"rotateKey": "keys:write",
 	"getPolicy": "policy:read",
+	"explainRequest": "policy:explain",
 }
+
+# METADATA
+# description: >-
+#   Rights an operation needs besides its scope, because its answer shows what they
+#   guard. Trying out requests is a right of its own, and shows nothing that could
+#   not be read anyway.
+shown := {"explainRequest": {"clients:read", "resources:read", "tokens:read", "users:read"}}
 
 operation := trim_prefix(input.action.name, "admin:") if startswith(input.action.name, "admin:")
 
 scope := required[operation]
 
+_needed contains scope
+
+_needed contains right if some right in shown[operation]
+
 reasons contains r if some r in standing.reasons
 
 reasons contains r if some r in token.reasons
 
+# METADATA
+# custom: {party: deputy, lacks: version, who: [host], remedy: Run server and policy of one release.}
 reasons contains {"code": "operation_unknown", "value": name} if {
 	not scope
 	name := object.get(input, ["action", "name"], "")
 }
 
+# METADATA
+# custom: {lacks: token, who: [requester], remedy: Get a token for the audience of this API.}
 reasons contains {"code": "audience_mismatch", "party": "resource", "id": self} if {
 	token.known
 	not token.presented.aud.id == self
 }
 
-reasons contains {"code": "insufficient_scope", "party": "parent", "scope": scope} if {
-	not scope in token.presented.own
+# METADATA
+# custom: {lacks: scope, who: [requester], remedy: Ask for the scope when getting the token.}
+reasons contains {"code": "insufficient_scope", "party": "parent", "scope": right} if {
+	some right in _needed
+	not right in token.presented.own
 }
 
-reasons contains {"code": "scope_not_held", "party": "client", "id": standing.client_id, "scope": scope} if {
-	not input.client.scopes[self][scope][0]
+# METADATA
+# custom: {lacks: scope, who: [owner, roles:assign], remedy: Assign the client a role with the scope.}
+reasons contains {"code": "scope_not_held", "party": "client", "id": standing.client_id, "scope": right} if {
+	some right in _needed
+	not input.client.scopes[self][right][0]
 }
 
-reasons contains {"code": "scope_not_held", "party": "subject", "id": standing.subject_id, "scope": scope} if {
-	not input.subject.scopes[self][scope][0]
+# METADATA
+# custom: {lacks: scope, who: [owner, roles:assign], remedy: Assign the subject a role with the scope.}
+reasons contains {"code": "scope_not_held", "party": "subject", "id": standing.subject_id, "scope": right} if {
+	some right in _needed
+	not input.subject.scopes[self][right][0]
 }
 
-reasons contains {"code": "scope_not_held", "party": "actor", "id": id, "scope": scope} if {
+# METADATA
+# custom: {lacks: scope, who: [owner, roles:assign], remedy: Assign the actor a role with the scope.}
+reasons contains {"code": "scope_not_held", "party": "actor", "id": id, "scope": right} if {
+	some right in _needed
 	some i, id in token.presented.chain
-	not input.chain[i].scopes[self][scope][0]
+	not input.chain[i].scopes[self][right][0]
 }
 
 # METADATA
@@ -134,13 +163,17 @@ effects := {
 #   Nobody hands out authority over Deputy that they do not carry: the request
 #   names the scopes of Deputy's own API which the change would give to somebody,
 #   and its effects, and each right must be carried as if it were used.
+# custom: {lacks: authority, who: [requester, roles:assign],
+#   remedy: Let somebody make the change who carries that scope.}
 reasons contains {"code": "authority_exceeded", "party": "parent", "scope": right} if {
 	some conferred in input.request.scopes
 	right := object.get(effects, conferred, conferred)
 	not _carried(right)
 }
 
-# What is not told cannot be nothing.
+# METADATA
+# description: What is not told cannot be nothing.
+# custom: {lacks: version, who: [host], remedy: Run server and policy of one release.}
 reasons contains {"code": "authority_unknown", "party": "parent"} if not is_array(input.request.scopes)
 
 _carried(name) if {
@@ -152,7 +185,9 @@ _carried(name) if {
 	}
 }
 
-# Whoever carries a token is the one it was issued to.
+# METADATA
+# description: Whoever carries a token is the one it was issued to.
+# custom: {lacks: identity, who: [requester], remedy: Use a token of its own holder.}
 reasons contains {"code": "client_unknown", "party": "client", "id": standing.client_id} if {
 	not input.client.id == token.presented.client
 }

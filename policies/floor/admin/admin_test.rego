@@ -27,6 +27,34 @@ test_reading_is_not_writing if {
 	}
 }
 
+# Trying out requests takes its own right, and the rights to read what it shows.
+_explaining := ["clients:read", "policy:explain", "resources:read", "tokens:read", "users:read"]
+
+_explanation(own) := fixtures.but(
+	_holding(fixtures.but(fixtures.administration, "action/name", "admin:explainRequest"), _explaining),
+	"token/own", own,
+)
+
+_holding(question, rights) := json.patch(question, [{"op": "replace", "path": path, "value": held} |
+	held := {"rsv_deputy": {right: ["rol_admin"] | some right in rights}}
+	some path in ["/client/scopes", "/subject/scopes", "/chain/0/scopes"]
+])
+
+test_explaining_takes_every_right_it_shows if {
+	admin.decision.allow with input as _explanation(_explaining)
+	every right in _explaining {
+		rest := [other | some other in _explaining; other != right]
+		_reasons(_explanation(rest)) == {{"code": "insufficient_scope", "party": "parent", "scope": right}}
+	}
+}
+
+test_explaining_takes_rights_that_everybody_holds if {
+	every right in _explaining {
+		question := object.union(_explanation(_explaining), {"subject": {"scopes": {"rsv_deputy": {right: []}}}})
+		_reasons(question) == {{"code": "scope_not_held", "party": "subject", "id": "usr_admin", "scope": right}}
+	}
+}
+
 test_unknown_operation_is_refused if {
 	question := fixtures.but(fixtures.administration, "action/name", "admin:makeMeKing")
 	_reasons(question) == {{"code": "operation_unknown", "value": "admin:makeMeKing"}}

@@ -55,26 +55,40 @@ id := input.resources[index].id if is_string(input.resources[index].id)
 
 identifier := input.resources[index].identifier if is_string(input.resources[index].identifier)
 
+# METADATA
+# custom: {lacks: resource, who: [requester], remedy: Name one resource server; get a token for each.}
 reasons contains {"code": "resource_several", "party": "resource"} if _named > 1
 
+# METADATA
+# custom: {lacks: resource, who: [requester, resources:write],
+#   remedy: "Name a registered resource server, or register this one."}
 reasons contains {"code": "resource_unknown", "party": "resource", "value": uri} if {
 	_named == 1
 	not id
 	uri := input.request.resources[0]
 }
 
+# METADATA
+# custom: {lacks: resource, who: [requester], remedy: Name the resource server.}
 reasons contains {"code": "resource_required", "party": "resource"} if {
 	not _named > 0
 	not id
 	not _ambiguous
 }
 
+# METADATA
+# custom: {lacks: resource, who: [requester], remedy: Name one of the resource servers that fit.}
 reasons contains {"code": "resource_ambiguous", "party": "resource"} if _ambiguous
 
+# METADATA
+# custom: {lacks: status, who: [operator, resources:write], remedy: Restore the resource server.}
 reasons contains {"code": "resource_inactive", "party": "resource", "id": id} if {
 	not input.resources[index].status == "active"
 }
 
+# METADATA
+# custom: {lacks: resource, who: [requester, resources:write],
+#   remedy: "Name a registered resource server, or register this one."}
 reasons contains {"code": "resource_unknown", "party": "resource"} if {
 	id
 	not identifier

@@ -43,6 +43,9 @@ _holder_acts if {
 	input.parent.chain[0] == input.client.id
 }
 
+# METADATA
+# custom: {lacks: entitlement, who: [requester],
+#   remedy: "Let its holder exchange the token, or the service it was sent to."}
 reasons contains {"code": "not_entitled", "party": "client", "id": standing.client_id} if {
 	not standing.autonomous
 	not entitled
@@ -55,6 +58,8 @@ entitled if input.parent.client == input.client.id
 
 entitled if input.parent.aud.operator == input.client.id
 
+# METADATA
+# custom: {lacks: place, who: [requester], remedy: Go on with the token that this agent had before.}
 reasons contains {"code": "chain_circular", "party": "actor", "id": standing.client_id} if {
 	chain
 	not _nobody_twice
@@ -62,12 +67,17 @@ reasons contains {"code": "chain_circular", "party": "actor", "id": standing.cli
 
 _nobody_twice if count({id | some id in chain}) == count(chain)
 
-# An unknown audience has no limit to compare with, and is refused as such.
+# METADATA
+# description: An unknown audience has no limit to compare with, and is refused as such.
+# custom: {lacks: depth, who: [requester, operator, resources:write],
+#   remedy: "Pass through fewer agents, or raise the limit there."}
 reasons contains {"code": "chain_too_deep", "party": "resource", "id": audience.id, "value": depth} if {
 	not _within_limit
 	depth := sprintf("%d", [count(chain)])
 }
 
+# METADATA
+# custom: {lacks: identity, who: [requester], remedy: Get another token.}
 reasons contains {"code": "chain_unknown", "party": "parent"} if not chain
 
 _within_limit if {
@@ -76,7 +86,10 @@ _within_limit if {
 	count(chain) <= ceiling
 }
 
-# RFC 8693 actor_token: it can only confirm what the client proved already.
+# METADATA
+# description: >-
+#   RFC 8693 actor_token: it can only confirm what the client proved already.
+# custom: {lacks: token, who: [requester], remedy: "Leave actor_token out, or send a live token of its own."}
 reasons contains {"code": "actor_token_foreign", "party": "client", "id": standing.client_id} if {
 	input.request.actor_token
 	not _own_actor_token

@@ -29,13 +29,19 @@ reasons contains r if some r in standing.reasons
 
 reasons contains r if some r in token.reasons
 
+# METADATA
+# custom: {lacks: entitlement, who: [requester], remedy: Let the service introspect the token that it was sent to.}
 reasons contains {"code": "caller_not_audience", "party": "client", "id": standing.client_id} if {
 	not input.token.aud.operator == input.client.id
 }
 
+# METADATA
+# custom: {lacks: scope, who: [roles:assign], remedy: Assign the scopes anew to those in the token that lost them.}
 reasons contains {"code": "nothing_left", "party": "parent"} if count(held) == 0
 
-# The name of the action lifts restrictions elsewhere, so it must be this one.
+# METADATA
+# description: The name of the action lifts restrictions elsewhere, so it must be this one.
+# custom: {party: deputy, lacks: version, who: [host], remedy: Run server and policy of one release.}
 reasons contains {"code": "action_unknown", "value": name} if {
 	not input.action.name == "introspect"
 	name := object.get(input, ["action", "name"], "")

@@ -61,23 +61,32 @@ reasons contains r if {
 	some r in token.reasons
 }
 
-# An agent asking for itself presents no token; one that is there all the same
-# means that the question was put wrong.
+# METADATA
+# description: >-
+#   An agent asking for itself presents no token; one that is there all the same
+#   means that the question was put wrong.
+# custom: {lacks: request, who: [requester], remedy: Leave the token out.}
 reasons contains {"code": "token_unexpected", "party": "client", "id": standing.client_id} if {
 	standing.autonomous
 	standing.presented
 }
 
+# METADATA
+# custom: {lacks: grant_type, who: [owner, clients:write], remedy: Allow the client this grant type.}
 reasons contains {"code": "grant_type_not_allowed", "party": "client", "id": standing.client_id, "value": type} if {
 	not _grant_type in input.client.grant_types
 	type := _grant_type
 }
 
+# METADATA
+# custom: {party: deputy, lacks: version, who: [host], remedy: Run server and policy of one release.}
 reasons contains {"code": "action_unknown", "value": name} if {
 	not _grant_types[input.action.name]
 	name := object.get(input, ["action", "name"], "")
 }
 
+# METADATA
+# custom: {lacks: credential, who: [owner, credentials:write], remedy: Issue the client a credential.}
 reasons contains {"code": "credential_unknown", "party": "client", "id": standing.client_id} if not _proven
 
 _proven if {

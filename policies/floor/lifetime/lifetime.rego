@@ -60,6 +60,10 @@ _own_bounds_known if {
 	is_number(input.client.expires_at)
 }
 
+# METADATA
+# custom: {lacks: lifetime, who: [requester], remedy: Ask again with everything known that sets the lifetime.}
 reasons contains {"code": "lifetime_unknown", "party": "resource"} if not ttl
 
+# METADATA
+# custom: {lacks: lifetime, who: [requester], remedy: "Extend what ends first, or get a newer token."}
 reasons contains {"code": "lifetime_exhausted", "party": "resource"} if ttl < 1

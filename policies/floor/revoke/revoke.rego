@@ -17,11 +17,16 @@ import data.floor.token
 # entrypoint: true
 decision := {"allow": count(reasons) == 0, "reasons": reasons}
 
+# METADATA
+# custom: {lacks: entitlement, who: [requester, tokens:revoke],
+#   remedy: "Let its holder revoke the token, or an administrator."}
 reasons contains {"code": "token_not_own", "party": "client", "id": standing.client_id} if {
 	token.known
 	not token.presented.client == input.client.id
 }
 
+# METADATA
+# custom: {lacks: token, who: [requester], remedy: "Present an access token of this server, as it was issued."}
 reasons contains {"code": "token_unusable", "party": "parent", "value": problem} if {
 	not token.known
 	problem := object.get(input, ["request", "token_problem"], "missing")

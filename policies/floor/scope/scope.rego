@@ -35,28 +35,42 @@ _compared contains s if {
 	some s in requested
 }
 
+# METADATA
+# custom: {lacks: scope, who: [requester, operator, resources:write],
+#   remedy: "Define the scope there, or ask for one that is."}
 missing contains {"code": "scope_unknown", "party": "resource", "id": audience.id, "scope": s} if {
 	some s in requested
 	not input.resources[audience.index].scopes[s].risk in audience.risks
 }
 
+# METADATA
+# custom: {lacks: scope, who: [owner, roles:assign],
+#   remedy: "Assign the client a role with the scope, or ask for less."}
 missing contains {"code": "scope_not_held", "party": "client", "id": standing.client_id, "scope": s} if {
 	some s in _compared
 	not input.client.scopes[audience.id][s][0]
 }
 
+# METADATA
+# custom: {lacks: scope, who: [owner, roles:assign],
+#   remedy: "Assign the subject a role with the scope, or ask for less."}
 missing contains {"code": "scope_not_held", "party": "subject", "id": standing.subject_id, "scope": s} if {
 	not standing.autonomous
 	some s in _compared
 	not input.subject.scopes[audience.id][s][0]
 }
 
+# METADATA
+# custom: {lacks: scope, who: [subject], remedy: Ask the user for consent to the scope.}
 missing contains {"code": "scope_not_consented", "party": "consent", "id": standing.subject_id, "scope": s} if {
 	not _needs_no_consent
 	some s in _compared
 	not s in consented
 }
 
+# METADATA
+# custom: {lacks: scope, who: [requester, resources:write],
+#   remedy: "Present a token that reaches the scope, or let its scopes lead there."}
 missing contains {"code": "scope_not_in_parent", "party": "parent", "id": parent_id, "scope": s} if {
 	not standing.autonomous
 	some s in _compared
@@ -64,18 +78,25 @@ missing contains {"code": "scope_not_in_parent", "party": "parent", "id": parent
 	parent_id := object.get(input, ["parent", "jti"], "")
 }
 
+# METADATA
+# custom: {lacks: scope, who: [owner, roles:assign], remedy: "Assign the actor a role with the scope, or ask for less."}
 missing contains {"code": "scope_not_held", "party": "actor", "id": id, "scope": s} if {
 	some s in _compared
 	some i, id in input.parent.chain
 	not input.chain[i].scopes[audience.id][s][0]
 }
 
-# Without a known audience nothing was compared, so nothing may be granted.
+# METADATA
+# description: Without a known audience nothing was compared, so nothing may be granted.
+# custom: {lacks: scope, who: [requester, operator, resources:write],
+#   remedy: "Define the scope there, or ask for one that is."}
 missing contains {"code": "scope_unknown", "party": "resource", "scope": s} if {
 	some s in requested
 	not audience.id
 }
 
+# METADATA
+# custom: {lacks: scope, who: [requester, clients:write], remedy: "Name a scope, or set the client a default there."}
 reasons contains {"code": "scope_required", "party": "client", "id": standing.client_id} if count(requested) == 0
 
 # Consent protects people. An agent's own authority needs none.

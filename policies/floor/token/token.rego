@@ -19,26 +19,36 @@ presented := standing.presented
 # description: Whether there is a token at all. Nothing else is said of one that there is not.
 known if is_string(presented.jti)
 
+# METADATA
+# custom: {lacks: token, who: [requester], remedy: "Present an access token of this server, as it was issued."}
 reasons contains {"code": "token_unusable", "party": "parent", "value": problem} if {
 	not known
 	problem := object.get(input, ["request", "token_problem"], "missing")
 }
 
+# METADATA
+# custom: {lacks: term, who: [requester], remedy: Get a new token.}
 reasons contains {"code": "token_expired", "party": "parent"} if {
 	known
 	not standing.unexpired(presented.exp)
 }
 
+# METADATA
+# custom: {lacks: status, who: [requester], remedy: Get a new token; what is revoked stays revoked.}
 reasons contains {"code": "token_revoked", "party": "parent"} if {
 	known
 	not presented.revoked == false
 }
 
+# METADATA
+# custom: {lacks: status, who: [requester], remedy: Get a token under a new grant; one that ended stays ended.}
 reasons contains {"code": "grant_ended", "party": "grant", "id": id} if {
 	not _grant_live
 	id := object.get(presented, ["grant", "id"], "")
 }
 
+# METADATA
+# custom: {lacks: status, who: [operator, resources:write], remedy: Restore the service the token is for.}
 reasons contains {"code": "token_audience_inactive", "party": "resource", "id": id} if {
 	not presented.aud.status == "active"
 	id := object.get(presented, ["aud", "id"], "")

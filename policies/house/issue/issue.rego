@@ -11,6 +11,7 @@ import rego.v2
 # METADATA
 # title: Frozen clients get nothing
 # description: Label a client `frozen=true` to stop its tokens without suspending it.
+# custom: {remedy: Take the label off the client., who: [clients:write]}
 deny contains {"code": "client_frozen", "value": input.client.id} if input.client.labels.frozen == "true"
 
 # METADATA
@@ -24,6 +25,7 @@ max_ttl := 300 if {
 # METADATA
 # title: Scopes kept from a client
 # description: Label a client `without=<scope>` to keep one scope from it, whatever its roles say.
+# custom: {remedy: Take the label off the client., who: [clients:write]}
 remove contains {"scope": scope, "code": "scope_withheld"} if {
 	scope := input.client.labels.without
 	scope in input.granted
