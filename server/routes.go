@@ -49,7 +49,7 @@ func (s *Server) routes() error {
 	}
 
 	return api.Register(root, api.Config{
-		Issuer: s.Issuer, Endpoint: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Call: call, Log: s.Log,
+		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Call: call, Log: s.Log,
 	})
 }
 

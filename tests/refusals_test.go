@@ -171,6 +171,8 @@ func (s *scene) mustRefuse(want told) {
 			require.NotContains(s.TB, a.Body, secret)
 		}
 	}
+	require.NotEmpty(s.TB, a.String("error_description"), "every refusal says something")
+	s.mustExplain(a, e)
 }
 
 func reasonsOf(tb testing.TB, e models.Entry) []string {

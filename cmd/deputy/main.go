@@ -22,6 +22,7 @@ type commands struct {
 	Agent       agentCmd       `cmd:"" help:"Manage agents and applications through the admin API."`
 	Token       tokenCmd       `cmd:"" help:"Get, exchange and look at tokens."`
 	Audit       auditCmd       `cmd:"" help:"Read and verify the ledger, directly in the database."`
+	Explain     explainCmd     `cmd:"" help:"Tell whether a token request would be granted, and if not, who lacks what and who could change it."`
 	Policy      policyCmd      `cmd:"" help:"Check and test house policy."`
 	Tour        tourCmd        `cmd:"" help:"Play Deputy's stories against a running server."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running server whether it is ready."`

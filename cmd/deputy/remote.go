@@ -42,12 +42,13 @@ func (c connection) admin() (*remote, error) {
 type remote struct {
 	issuer string
 	self   credentials
+	scopes string // of the admin API, to ask for
 	http   *http.Client
 	bearer string
 }
 
 func newRemote(issuer string, self credentials) *remote {
-	return &remote{issuer: strings.TrimSuffix(issuer, "/"), self: self, http: &http.Client{Timeout: 30 * time.Second}}
+	return &remote{issuer: strings.TrimSuffix(issuer, "/"), self: self, scopes: adminScopes, http: &http.Client{Timeout: 30 * time.Second}}
 }
 
 // token is what the token endpoint answered.
@@ -127,7 +128,7 @@ func (r *remote) call(ctx context.Context, method, path string, body, out any) e
 	err := r.try(ctx, method, path, body, out)
 	var no *refused
 	if errors.As(err, &no) && no.Status == http.StatusUnauthorized && r.self.ID != "" {
-		t, err := r.clientCredentials(ctx, r.self, r.issuer+"/api/v1", adminScopes)
+		t, err := r.clientCredentials(ctx, r.self, r.issuer+"/api/v1", r.scopes)
 		if err != nil {
 			return err
 		}

@@ -176,7 +176,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Keys: keys, Now: time.Now, Log: log})
+	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: log})
 	srv, err := server.New(server.Config{
 		Issuer: c.Issuer, Store: store, Endpoint: endpoint, Keys: keys, Log: log, TrustedProxies: c.TrustedProxies,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(engine.Status()) },

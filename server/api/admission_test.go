@@ -45,7 +45,7 @@ func newGuardedBy(t *testing.T, wrap func(Admitter) Admitter) *guarded {
 	g := &guarded{}
 	store := modelstest.New(t, "sqlite")
 	g.client = newClientOn(t, store, func(keys *tokens.Keyring) Admitter {
-		g.endpoint = grants.New(grants.Config{Issuer: issuer, Store: store, Policy: engine, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		g.endpoint = grants.New(grants.Config{Issuer: issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 		return wrap(g.endpoint)
 	})
 	g.admin = *modelstest.Application(t, store, "admin")

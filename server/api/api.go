@@ -51,6 +51,7 @@ type PolicyStatus struct {
 type Config struct {
 	Issuer   string // without trailing slash
 	Endpoint Admitter
+	Explain  Explainer
 	Store    *models.Store
 	Keys     Rotator
 	Policy   func() PolicyStatus

@@ -38,6 +38,18 @@ const (
 	AuditOutcomeRefused AuditOutcome = "refused"
 )
 
+// Defines values for ChangerKind.
+const (
+	ChangerKindAdministrator ChangerKind = "administrator"
+	ChangerKindAuthor        ChangerKind = "author"
+	ChangerKindHost          ChangerKind = "host"
+	ChangerKindOperator      ChangerKind = "operator"
+	ChangerKindOther         ChangerKind = "other"
+	ChangerKindOwner         ChangerKind = "owner"
+	ChangerKindRequester     ChangerKind = "requester"
+	ChangerKindSubject       ChangerKind = "subject"
+)
+
 // Defines values for ClientKind.
 const (
 	ClientKindAgent       ClientKind = "agent"
@@ -50,10 +62,30 @@ const (
 	CredentialKindSecret    CredentialKind = "secret"
 )
 
+// Defines values for ExplainInputClientAuthMethod.
+const (
+	ExplainInputClientAuthMethodClientSecretBasic ExplainInputClientAuthMethod = "client_secret_basic"
+	ExplainInputClientAuthMethodClientSecretPost  ExplainInputClientAuthMethod = "client_secret_post"
+	ExplainInputClientAuthMethodPrivateKeyJwt     ExplainInputClientAuthMethod = "private_key_jwt"
+)
+
+// Defines values for ExplainInputGrantType.
+const (
+	ExplainInputGrantTypeClientCredentials                        ExplainInputGrantType = "client_credentials"
+	ExplainInputGrantTypeUrnIetfParamsOauthGrantTypeTokenExchange ExplainInputGrantType = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
 // Defines values for KeyPurpose.
 const (
 	KeyPurposeLedger KeyPurpose = "ledger"
 	KeyPurposeTokens KeyPurpose = "tokens"
+)
+
+// Defines values for LackLayer.
+const (
+	LackLayerFloor  LackLayer = "floor"
+	LackLayerHouse  LackLayer = "house"
+	LackLayerServer LackLayer = "server"
 )
 
 // Defines values for PrincipalStatus.
@@ -104,6 +136,15 @@ type AssignmentList struct {
 
 	// NextCursor Opaque.
 	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
+// Assumption defines model for Assumption.
+type Assumption struct {
+	At               Time   `json:"at"`
+	ClientAuthMethod string `json:"client_auth_method,omitempty,omitzero"`
+
+	// CredentialID Absent if the client has no live credential that fits
+	CredentialID string `json:"credential_id,omitempty,omitzero"`
 }
 
 // AuditDetail What was asked, answered and why; or who changed what, from what, into what.
@@ -181,6 +222,25 @@ type AuditTree struct {
 	Root string `json:"root"`
 	Size int64  `json:"size"`
 }
+
+// Changer defines model for Changer.
+type Changer struct {
+	ID string `json:"id,omitempty,omitzero"`
+
+	// Kind `requester`: the client, by another request. `owner`: the user who answers for the party. `operator`: the client that is the
+	// resource server. `subject`: the user the token speaks for. `author`: of house policy. `host`: whoever runs Deputy.
+	// `administrator`: whoever carries `right`. `other`: as house policy names them.
+	Kind ChangerKind `json:"kind"`
+	Name string      `json:"name,omitempty,omitzero"`
+
+	// Right The scope of this API that it takes
+	Right string `json:"right,omitempty,omitzero"`
+}
+
+// ChangerKind `requester`: the client, by another request. `owner`: the user who answers for the party. `operator`: the client that is the
+// resource server. `subject`: the user the token speaks for. `author`: of house policy. `host`: whoever runs Deputy.
+// `administrator`: whoever carries `right`. `other`: as house policy names them.
+type ChangerKind string
 
 // Client defines model for Client.
 type Client struct {
@@ -333,6 +393,89 @@ type EffectiveScopeList struct {
 	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
 }
 
+// ExplainInput A token request, less the client's credentials.
+type ExplainInput struct {
+	// ActorToken Of a token exchange: the token itself, or its id (`tok_…`)
+	ActorToken string `json:"actor_token,omitempty,omitzero"`
+
+	// At A time to come to answer for; everything else is taken as it is now
+	At               moment                       `json:"at,omitempty,omitzero"`
+	ClientAuthMethod ExplainInputClientAuthMethod `json:"client_auth_method,omitempty,omitzero"`
+
+	// ClientID Who would ask
+	ClientID string `json:"client_id"`
+
+	// CredentialID The live credential it would authenticate with; the first that fits unless told
+	CredentialID string                `json:"credential_id,omitempty,omitzero"`
+	GrantType    ExplainInputGrantType `json:"grant_type"`
+
+	// Resources The RFC 8707 `resource`
+	Resources []string `json:"resources,omitempty,omitzero"`
+
+	// Scopes None is the client's default
+	Scopes []string `json:"scopes,omitempty,omitzero"`
+
+	// SubjectToken Of a token exchange: the token itself, or its id (`tok_…`)
+	SubjectToken string `json:"subject_token,omitempty,omitzero"`
+}
+
+// ExplainInputClientAuthMethod defines model for ExplainInput.ClientAuthMethod.
+type ExplainInputClientAuthMethod string
+
+// ExplainInputGrantType defines model for ExplainInput.GrantType.
+type ExplainInputGrantType string
+
+// ExplainedDecision defines model for ExplainedDecision.
+type ExplainedDecision struct {
+	Audience string `json:"audience,omitempty,omitzero"`
+
+	// Chain The actors, the current one first
+	Chain []string `json:"chain"`
+
+	// Claims Added by house policy
+	Claims map[string]interface{} `json:"claims,omitempty,omitzero"`
+
+	// Removed What house policy takes away: scope to reason codes
+	Removed          map[string][]string `json:"removed"`
+	ResourceServerID string              `json:"resource_server_id,omitempty,omitzero"`
+
+	// Scopes What is granted; of a refusal, what no party lacks
+	Scopes    []string `json:"scopes"`
+	SubjectID string   `json:"subject_id,omitempty,omitzero"`
+
+	// TTL Seconds the token would live
+	TTL int64 `json:"ttl,omitempty,omitzero"`
+}
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	Assumed Assumption `json:"assumed,omitempty,omitzero"`
+
+	// Credentials The live credentials of the client, which it could authenticate with
+	Credentials []Credential      `json:"credentials,omitempty,omitzero"`
+	Decision    ExplainedDecision `json:"decision,omitempty,omitzero"`
+
+	// Epoch Every change up to this one was looked at
+	Epoch int64 `json:"epoch,omitempty,omitzero"`
+
+	// Error The OAuth error that the client is told
+	Error string `json:"error,omitempty,omitzero"`
+
+	// ErrorDescription And in words
+	ErrorDescription string `json:"error_description,omitempty,omitzero"`
+
+	// Missing What stands in the way, first things first; empty exactly if it would be granted
+	Missing []Lack `json:"missing"`
+
+	// Names Of everybody who has a part in it, by id
+	Names    map[string]string `json:"names"`
+	Policy   PolicyRevision    `json:"policy"`
+	Recorded RecordedDecision  `json:"recorded,omitempty,omitzero"`
+
+	// WouldBeGranted Of a recorded decision: whether it was
+	WouldBeGranted bool `json:"would_be_granted"`
+}
+
 // Grant defines model for Grant.
 type Grant struct {
 	ClientID  string `json:"client_id"`
@@ -444,6 +587,48 @@ type Labels map[string]string
 // LabelsPatch Labels to set; null removes one.
 type LabelsPatch = Labels
 
+// Lack defines model for Lack.
+type Lack struct {
+	// Follows Only so because of another that is listed
+	Follows bool `json:"follows"`
+
+	// Lacks In a word, such as scope, status, term, owner, credential, token, entitlement, permission
+	Lacks string `json:"lacks"`
+
+	// Layer Whose rule it is: built in, the operator's, or of the server before policy is asked
+	Layer   LackLayer `json:"layer"`
+	Message string    `json:"message"`
+
+	// Party client, subject, actor, consent, parent_token, grant, resource_server, house_policy or deputy
+	Party     string `json:"party"`
+	PartyID   string `json:"party_id,omitempty,omitzero"`
+	PartyName string `json:"party_name,omitempty,omitzero"`
+
+	// Reason Code of the reason, as the ledger has it
+	Reason string `json:"reason"`
+
+	// Remedy What would change it
+	Remedy string `json:"remedy"`
+
+	// Rule File and line, below policies/ of the source; house/ is the operator's bundle. Several if each can have been it
+	Rule string `json:"rule,omitempty,omitzero"`
+
+	// RuleDescription By its author, in METADATA
+	RuleDescription string `json:"rule_description,omitempty,omitzero"`
+
+	// Scope Which scope, if it is one
+	Scope string `json:"scope,omitempty,omitzero"`
+
+	// Value What was found instead, where that helps
+	Value string `json:"value,omitempty,omitzero"`
+
+	// Who Who could do that
+	Who []Changer `json:"who"`
+}
+
+// LackLayer Whose rule it is: built in, the operator's, or of the server before policy is asked
+type LackLayer string
+
 // Policy defines model for Policy.
 type Policy struct {
 	// Floor Revision of what Deputy ships
@@ -455,6 +640,12 @@ type Policy struct {
 	// LastError Why a newer one was refused
 	LastError string `json:"last_error,omitempty,omitzero"`
 	LoadedAt  Time   `json:"loaded_at"`
+}
+
+// PolicyRevision defines model for PolicyRevision.
+type PolicyRevision struct {
+	Floor string `json:"floor,omitempty,omitzero"`
+	House string `json:"house,omitempty,omitzero"`
 }
 
 // PrincipalStatus defines model for PrincipalStatus.
@@ -477,6 +668,13 @@ type Problem struct {
 
 	// Type Identifies the kind of problem: `urn:deputy:problem:<code>`
 	Type string `json:"type"`
+}
+
+// RecordedDecision defines model for RecordedDecision.
+type RecordedDecision struct {
+	Action     string `json:"action"`
+	At         Time   `json:"at"`
+	DecisionID string `json:"decision_id"`
 }
 
 // ResourceServer defines model for ResourceServer.
@@ -1031,6 +1229,9 @@ type CreateCredentialJSONRequestBody = CredentialInput
 // RotateCredentialJSONRequestBody defines body for RotateCredential for application/json ContentType.
 type RotateCredentialJSONRequestBody = CredentialRotation
 
+// ExplainRequestJSONRequestBody defines body for ExplainRequest for application/json ContentType.
+type ExplainRequestJSONRequestBody = ExplainInput
+
 // CreateGroupJSONRequestBody defines body for CreateGroup for application/json ContentType.
 type CreateGroupJSONRequestBody = GroupInput
 
@@ -1090,6 +1291,9 @@ type ServerInterface interface {
 	// GetAuditEntry Read a ledger entry with its evidence
 	// (GET /audit/entries/{id})
 	GetAuditEntry(c *gin.Context, id ID)
+	// ExplainAuditEntry Explain a recorded decision
+	// (GET /audit/entries/{id}/explanation)
+	ExplainAuditEntry(c *gin.Context, id ID)
 	// GetAuditHead Read the ledger's tree and its latest signed head
 	// (GET /audit/head)
 	GetAuditHead(c *gin.Context)
@@ -1129,6 +1333,9 @@ type ServerInterface interface {
 	// SuspendClient Silence a client until it is restored
 	// (POST /clients/{id}/suspend)
 	SuspendClient(c *gin.Context, id ID)
+	// ExplainRequest Tell whether a token request would be granted, and if not, why
+	// (POST /explain)
+	ExplainRequest(c *gin.Context)
 	// ListGrants List grants
 	// (GET /grants)
 	ListGrants(c *gin.Context, params ListGrantsParams)
@@ -1502,6 +1709,31 @@ func (siw *ServerInterfaceWrapper) GetAuditEntry(c *gin.Context) {
 	}
 
 	siw.Handler.GetAuditEntry(c, id)
+}
+
+// ExplainAuditEntry operation middleware
+func (siw *ServerInterfaceWrapper) ExplainAuditEntry(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExplainAuditEntry(c, id)
 }
 
 // GetAuditHead operation middleware
@@ -1973,6 +2205,19 @@ func (siw *ServerInterfaceWrapper) SuspendClient(c *gin.Context) {
 	}
 
 	siw.Handler.SuspendClient(c, id)
+}
+
+// ExplainRequest operation middleware
+func (siw *ServerInterfaceWrapper) ExplainRequest(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExplainRequest(c)
 }
 
 // ListGrants operation middleware
@@ -3372,10 +3617,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/tokens/:id/revoke", wrapper.RevokeToken)
 	router.GET(options.BaseURL+"/audit/entries", wrapper.ListAuditEntries)
 	router.GET(options.BaseURL+"/audit/entries/:id", wrapper.GetAuditEntry)
+	router.GET(options.BaseURL+"/audit/entries/:id/explanation", wrapper.ExplainAuditEntry)
 	router.GET(options.BaseURL+"/audit/head", wrapper.GetAuditHead)
 	router.GET(options.BaseURL+"/keys", wrapper.ListKeys)
 	router.POST(options.BaseURL+"/keys/rotate", wrapper.RotateKey)
 	router.GET(options.BaseURL+"/policy", wrapper.GetPolicy)
+	router.POST(options.BaseURL+"/explain", wrapper.ExplainRequest)
 }
 
 type DoneResponse struct {
@@ -3672,6 +3919,45 @@ type GetAuditEntrydefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAuditEntrydefaultApplicationProblemPlusJSONResponse) VisitGetAuditEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainAuditEntryRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ExplainAuditEntryResponseObject interface {
+	VisitExplainAuditEntryResponse(w http.ResponseWriter) error
+}
+
+type ExplainAuditEntry200JSONResponse Explanation
+
+func (response ExplainAuditEntry200JSONResponse) VisitExplainAuditEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainAuditEntrydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExplainAuditEntrydefaultApplicationProblemPlusJSONResponse) VisitExplainAuditEntryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4182,6 +4468,45 @@ type SuspendClientdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SuspendClientdefaultApplicationProblemPlusJSONResponse) VisitSuspendClientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainRequestRequestObject struct {
+	Body *ExplainRequestJSONRequestBody
+}
+
+type ExplainRequestResponseObject interface {
+	VisitExplainRequestResponse(w http.ResponseWriter) error
+}
+
+type ExplainRequest200JSONResponse Explanation
+
+func (response ExplainRequest200JSONResponse) VisitExplainRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExplainRequestdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExplainRequestdefaultApplicationProblemPlusJSONResponse) VisitExplainRequestResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5659,6 +5984,9 @@ type StrictServerInterface interface {
 	// GetAuditEntry Read a ledger entry with its evidence
 	// (GET /audit/entries/{id})
 	GetAuditEntry(ctx context.Context, request GetAuditEntryRequestObject) (GetAuditEntryResponseObject, error)
+	// ExplainAuditEntry Explain a recorded decision
+	// (GET /audit/entries/{id}/explanation)
+	ExplainAuditEntry(ctx context.Context, request ExplainAuditEntryRequestObject) (ExplainAuditEntryResponseObject, error)
 	// GetAuditHead Read the ledger's tree and its latest signed head
 	// (GET /audit/head)
 	GetAuditHead(ctx context.Context, request GetAuditHeadRequestObject) (GetAuditHeadResponseObject, error)
@@ -5698,6 +6026,9 @@ type StrictServerInterface interface {
 	// SuspendClient Silence a client until it is restored
 	// (POST /clients/{id}/suspend)
 	SuspendClient(ctx context.Context, request SuspendClientRequestObject) (SuspendClientResponseObject, error)
+	// ExplainRequest Tell whether a token request would be granted, and if not, why
+	// (POST /explain)
+	ExplainRequest(ctx context.Context, request ExplainRequestRequestObject) (ExplainRequestResponseObject, error)
 	// ListGrants List grants
 	// (GET /grants)
 	ListGrants(ctx context.Context, request ListGrantsRequestObject) (ListGrantsResponseObject, error)
@@ -6007,6 +6338,32 @@ func (sh *strictHandler) GetAuditEntry(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetAuditEntryResponseObject); ok {
 		if err := validResponse.VisitGetAuditEntryResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExplainAuditEntry operation middleware
+func (sh *strictHandler) ExplainAuditEntry(ctx *gin.Context, id ID) {
+	var request ExplainAuditEntryRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExplainAuditEntry(ctx, request.(ExplainAuditEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExplainAuditEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExplainAuditEntryResponseObject); ok {
+		if err := validResponse.VisitExplainAuditEntryResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -6443,6 +6800,48 @@ func (sh *strictHandler) SuspendClient(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SuspendClientResponseObject); ok {
 		if err := validResponse.VisitSuspendClientResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExplainRequest operation middleware
+func (sh *strictHandler) ExplainRequest(ctx *gin.Context) {
+	var request ExplainRequestRequestObject
+
+	var body ExplainRequestJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExplainRequest(ctx, request.(ExplainRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExplainRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExplainRequestResponseObject); ok {
+		if err := validResponse.VisitExplainRequestResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -7696,162 +8095,190 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"3H1rc9u21u5fwejsM226adlxLm3sL8c7Tdvs3jJx9nTm1HktmFySUFMAS4BW1Gz/93ewFsCLCFKSTdtJ",
-	"P8V2SBCXhXV51u3jKFaLTEmQRo+OPo7mwBPI8cdX7/jM/puAjnORGaHk6Gj0bg5MXfwBsflCsyvItVBy",
-	"PIpGOfxZiByS0ZHJC4hGOp7Dgtv3zSqD0dFIm1zI2ej6Ohr9pGJOw62P/tsccmBmDkzC0n2HCb3bB66j",
-	"UcZzvgDjVvIyhwSkETx9/a39XdhPZdzMR9FI8oV9Oa4eSXZczcsi1ypvr2Ui4YM5j/F/J0xNcVkZnwG7",
-	"gKnKwS4KZ/JnAfmqNhUar/7Rf+QwHR2N/s9+dVj79L96333ezqRzdWLXNb2e/sxNPA8fvyUMXEw853IG",
-	"TGh2wTUkTMkx+02YuSoMEyZiKmdLYeZs8tUkwhdSrg1TEthSSF2un2iumu3r6R59vT7HjBsDuX38f748",
-	"O/vqv2ej3x/vvXj/+8Hei/cfD6LHX1+fjR79YxSFyE0shGkv5Qe1ZAsuV4wbtlDaHLNnB6yQKWjNjEqT",
-	"rvNJcbj63Bb8g1gUi9HR4cFBNFoISb89LicjpIEZ5ESbOehMSQ1Imt8qCe2p2b+OR9fR6BdYvkwFSJx+",
-	"rKRxP/IsSwVdov0/NN2kLcmFhsOZtI/W3roYn7CrDzCD0NDusX18Zu169z1fPoeTsUstL+Fwy62G7Fty",
-	"+dSYvZ4yYXkO40xDnIOxpCu0/YslYSXTFTNiAe4pPVdLOWa/wBXkLObxHJK1rbvxdnyfqyIbbCdotJ5N",
-	"mNkHHuLY34JWRR7DKeRXkA+24LVhe1aeuyeZxkcfZA9UCsOt3A7Wt16VwkMs8j96wOPFwXoWWegHOMlf",
-	"Jdwrv74lr3ZTvkdGczsm4+b7oAxjKGbh13JfF/9Wl95N9t4u8K0urx3yTa4uUlj0TDajJ/6526T9uIF5",
-	"/zbnhi1BGrbMlZyN2dODgyPUGazmDdqwmEupDLsAVkg7X6NUYh97HLGnB0+OmFTMqEuQqDlbNdnYIRd8",
-	"xexriUJFxL7wFJ/VRTx3NtL4TD49eHHkdBKDVhRPc+DJasyePj7E/yF1PWFayBjVlyXXzD5jH3kSsaeP",
-	"n9F8L1SywnGUYinPZ4DzmTIulR2aWa12zJ4eHh6xyVRAmkzYnGvGz+QVTws37Wqx2qgckjF7Ztdo8hXj",
-	"My4k41MDOeNsoRaWh51JVNbdRttzONFazOTCnV2WqwxyI0hvjnPgBpJzbjad2DuxAMvQRRIwdaJRlgsZ",
-	"i4yn5/RA80xPkBIjx2ftNiADa5sZ0cjer/PgR67rttfvzhhzT69NIKov7H35FTpk+5VqT17LrCCiThJh",
-	"p8vTN7UtmvJUQ7S2a+uLrRtVfGb+y7Psv4XO/zvLs0fn1rTie3+9/+c/Niy3Nkqu0t731raiYxf6F/6T",
-	"0AGCEAYWzR/6iKJGWtflx3ie85X9vWa472B9N84YJxFcR5EI8y0YLtLuwyMDPcRe7DXTl5BEjEu9hBwS",
-	"xmXClvPVMZrbc1Ve8+Wcm4hNc7VwPwppFP44HnVN7JU0+aq9uTz2qlCLDra/gHSHzjvuYVJuSe+51Xbv",
-	"OhrNct49YsefL4VMtvrMj/bB62ikChOrBWz1zq/uWYKgepabqVTEqzbDeQtXQgslPV40V4UG5p4OXUOn",
-	"jXR9R8Of7Y+8NpplKbdCQBIuA8nMsjkklgMEbVRh2IxnehSNpipf2GMeCWmePx21UY1opAuko65ZoFTr",
-	"/M8PcjPTtOuIiHVyM3KnGHnCrA6pJKT3vSQ+CA+pLsxD8JBXVyIBGUN7GeAv8fazn/KY8N8wPwre13Wd",
-	"Dccg2T+hQ5gwyReg2cWKJWIG2kSMawYfeGzYv09//YUZ+GCOmTCanf5wsnf47LlHWejxEJvKcqWmWy3u",
-	"DT65vqu0OX7FfrzOXf4BeNLeYSs8YCMXOcWncARLIDlsx0Pe2QfXp41vd87yR8fT1gDoBGJkJpMjx0FK",
-	"oTFmExITkyOm1QLMXMgZShcnPcZsMuUiLXL7hDBMOnxrAcwoxhkqtA76B1ks7Bz956wWg6PgNuMgtalX",
-	"JNTgmEi3NA5ydSDIelpo/ClRsmeQN54omsc053pOPzU35l9cw/Onjt0R/+NTuy5U1pWyhFeygDa/Wrvp",
-	"9uUwUE6UbomcroUd3h4ki9ViYaneqBBPH4BS3KwivwWdlPPOfau5cbgHHdsWmrEWf+EoGyXFOle370X0",
-	"udAUKyzlttp/AlNepOZcxyqD7Xn8qX38LUxD5w4fMpGD3mESpK7YcZoz2EhiIdPEEtivJ4WZs0qxim6m",
-	"7tA2e30n5ReQbtyZn+ip62i04B/OjUm3On/vRAmsWS0l5OddK7VmGGq3xME0m6qcCRNacVbkmdLQoQ6l",
-	"0/O61hhCqLg0KJPUUpI9rpllZ8gugtSfKenEfPv/DDeF3owqOOvnlB6/jkZFluxI4s4Ze5N7iKTj3y+V",
-	"Kzyqaj+rhZbLKomlSdut61YRyfoRNAzexqq7+cFNLN/2/Q9YV8KwGRjNlnOQ9heuL4nQpGL4otWXM54b",
-	"ERcpz63mwhaFNmyu0sRy90VdcAzDV1r+cZyZNirTbKnySyFnY3YiGZ+BdNN/ccASvtJ1X+Yxk0WaWu0K",
-	"BXldqbcbvmcEHjVN5XdPv9HIvmVP4sPeTO25iRJeM6r9cU9fimxPZXQWe5mydJaTGdtme20vrCCQawbG",
-	"3bdjZme5Yku+cmCWaCynvs1ea3BcsHLlWbIrcnkkwEyPMCBAHylemPkRTghnfoTf24MPTmFpaRjNpXdz",
-	"6Htls80d/ElJqyyzVEzBmo2kWCDbEpJpiJVM9DF78vzgYG0PW2yidGR/8/zpJld2xcqb0/mPFH8WYDlm",
-	"ksIRe2z1qseH3yB+uPcXO9h7wcbsnP0/9k+2F7ELmAkpUfkUZs44S8EYyJnKrQ0QZvA3khS1SyIBEs2s",
-	"QhnVsatC5yHsqnUbmiImzEYEfjbCb2PYB6gsBZzWUqQpWyqZQH7sQw/Y44ODA6t65zzGoJV+KbP+TcUy",
-	"e99poXbrECJyv1cfOdzwjTWhUJcC3czYmx7+GuIWW8u8gtqDeju9PYQd7j1k92uD01ff+CiZW4miOxUZ",
-	"t2H8PTrr3bLdkJm1A7+kY9mgm96M2fVyo1tzkx10y+t1omyKqsxuwe81hek9Um0jwmbNqOrFZ3c3uXa3",
-	"j26B2FYLq+SrNueF3mnKnYecFRepiM//WF5uGurfv/1IuOyVutzp2xRsFJZpWcqFRCAhogAkh9uSiPNu",
-	"wgSCFlFI16+bjE1tf4P/qRZKeQMtfGfV9tgBTx16y93rrjejvbBm9E4xA5YZG0Ke0JmqG0rABh1gRzIM",
-	"CfT+Q+0AEok2J0ceaqDfzy+4FjH6n5p/z5Q2YzZxs72E1eSIZbm44gbsb+d/LE0dN3SUXy7vElZhlaGc",
-	"5iBqQy0y8J5Vh/LLb5Upg4yGvEY+gJp29hO7UuoK8pRn7amfkqlCYZZpUs2eNOb8UvfaLIfPXhweNAT5",
-	"wUbgw88leEwdcd2/ZvzPAsajflPR0c51NHo1nUJsxBWgBhcAW70LT5fhTG13nUCKmQpU4bq9gDRElwzP",
-	"hd7ION7aZ5x/f0fl9BTnELpN2q98QzhAexmttY38aG45fqahE2zu/BBMY+0s75lxfG8V6M9QcesCWe0L",
-	"VhpewIxLBADCxL2zKtXnjQ6pQ04FqmtFtTE2KkV4LkOQFx3wvVOVi/68vY+ldszbB2R0Kt0PCYE7bbi+",
-	"pN2gatzVmyHVjV1ci0fbHi/aAp3baCt0Yj+4umEoHoOFH4Dif4bFBUnb5vwxwK+LmS7wpduFCq5Ns/xe",
-	"ffQNsx5s590mPMT+3ww66+cwHaxkK6ikurCIlFgDaqf4vBNG5gu7hBX78u13L9nXzx5//eiIvXrJ3mBs",
-	"i8rZm70n3zyN2Kvk8Nmzxy8wzvft6Qli44alwBGlffoNuxBGj9mEp7MJE4hV22denR4+ex6xV6dukG9P",
-	"TyL21v7RGmFn8o3/kbxSU0EhB5ewOkYw2H7Ku6wugM3EFcgxO/G2Gc5caOaiLsZnctS/cX9oJcdv+fJn",
-	"0JrPkAP/CB3hg1ewAx/n6eyBdZm2ynIZ9q/vjAzV0D5vAJO3BoM2Eiub3ge1ILPjQq4gJ4OhtZzvnFeC",
-	"PveFtgcfeUzJCk5LbDOVcjkbq3y2/2F/oZJ9XSySi32pDGyHMVV+Y3uca9KzIokQg/gRBonQs8TYYm1b",
-	"c6kfYXVD+zx1QWNh87aQRiAIpMVM6ohpRQCetW9EDJrN+ZVTi6eKsqFXbAFg0JnzZAcv3vODp99sMIi3",
-	"MNtxiW0eeh2Nfioh+RuGDX6XA3KdPcobyLhw/rp62CsytKlIraIzZl4Dev702L6pLamij/H5k5pCFDEc",
-	"UTvOSu6vZ8+Dgc91l8HGpYTw+zV3LA5nZ6TBOL97Dgt1BcjHxxt4auXwfVOGCDepa5qqECxRjxxeWnr6",
-	"FrLCrJieiyyoIOIeb45Atp/mRlk24c6jpFYIjovAO+R52Fe5YpxJWAIluFAGig/yaw+leLIDu1+72rRR",
-	"fqH10ULXfT0Gp+7TRGaFRqHOQCYUkQgYxaftXkES5Nm1JKR1PYYiJTud2MSZGQar+oPwL9H+u11Db2+y",
-	"EMZAQjn5PE1DW1nF1wc81nOeZSBxBKExuzlyaQWKxapIkzLVP+iQxxygDs8Fz41fgE+DMopdpHwBQS93",
-	"ufltF5wRJoXwZzRfoORycSMut4s+bFe0yoJfoz+08DaPtREUeSlkYkdygx6xSZHLowRv15H/41lxcPAk",
-	"jlUC+BNM6oy5yMVGkemniGusBVj1hLO30yAfyIKvgZNBo4l/OE8gM/PwsXZ7Vh3n6cxt2Cq2rtylMrSO",
-	"shG2D1l8SByigfsGQYmSUqpl1bd8N9SiSVIPCV80aWptmAut0sIA+8/b12WyyjTns4W1vNH2+ubrA2t7",
-	"oZO0SATIGC0oFxflQ4JeUo5iGa3eT7rNSfxsF8Jjo3LtVed4zgXKTU4fKiNwnq6pbFXowTDK2Q3RntYV",
-	"60owJ5GDuRlCe0W10lwFZnsyH85Bce4uAs1KqhgE6QqBfMNH20ZJNG5tfwRc45QbQXADx8C17u76Zd18",
-	"x4awc9YT1+8XzWl+/S5gncYt3PLu7CBYbkOVdyODdqTBzeBW84zeN45tG3U3pN2+dd5E/1qqlohhJqJY",
-	"WK1bzObh91zFg0/N3TBgPN4n57ko4/B3UgZUCp+dB2PAc9zWGWL3aRA2jtU77pl5qxTuEYkf9nS24Hue",
-	"hJHldQRgbFpLopZSmxz4YhDm0Lk1g0dxbBNeEWQXLrKitvAQ7eAiB2cQPoSep6la6hKWXqo80YyzDHKt",
-	"JNZnwyB3q/5XIXTPNjKV5mEGPp0oIWc+JUUCJHZwqnviEdoxO3EKPiYtkFKM+UH2nQsoNeHEJQAQDH5r",
-	"yrn5yds/dh7hELzrQeJhyr3ajfzC96xexURfbah+UgY0LfiHn0DOrGr6+JA00vL36CbhTjRy52pdjFWb",
-	"h4ncPha04XKVAl0Yylv3mc7OthNGQzqtVnmhVApc+iCwcDya7MDvuqvgRKMrwduDodtVu8zr9jy5TBpz",
-	"tbZ2xGi16Yrh7cpVMZu7aNodMrc7a9HgqiO/pTTv4IFU+f1tl+f2MefKBPZ4J+/brROwURvEsUPrxJnW",
-	"B2/HiIZjIF1oqB3CcsuA0j/nQoaJlpCViKnCQI68fSpyvVtm/qaKM7uA8Ah0uMoEHTD4TRPCe+vXtKf1",
-	"hxFBwEzrYieTo1Ggpv0ZEnCuSlhNoHUkQW+rvOwezNdWGDce/KZyNB86iA5JzK3cOS2IRLdyeNeSmu0X",
-	"euIJuzm/puIZ+Mk6gdbPt0FpwQtrFzCEVKdre89S3RcZvC0+AAvn8BrgonYQ0q45vN1W0f2VCSg05J3z",
-	"GA6GKD9Tmhh0HqHaAbuAEpY6bpR6tCU1dGRT8DhWhfzUUiluSn9hSOZwo/FUp537zfpeI7ZyIl0kMgT3",
-	"owKl98/8boLH3Iy8b5kbfKOU3O5w727GtBXWU3KG91RIFOIiF2Z1aqdBm3QBPCfZQj9955f779/ejVrx",
-	"nNJeerrXpT7gvF+Ql5n9ZTngCYUAoJjOKQhgn2di/+rxZOy7BaB5RZMoVzQ3xlVLFnKq2mf06gryFdXn",
-	"4hJjPaTQBv0Xdk4uyifmkmkASsZDVe2Iqh3oiNVS8XXkShFEFCNEsWV8xRJV/8sSchceGp1Jb4I5ddje",
-	"6DSlQhPjM3kmv/rqpDBzkMZ9Y/zVV25WX1ANnZM3r6me/lrpZJaKSzvjFdluR0yDTHCR9X1fzpWuOXGF",
-	"PpM9W824ZhM7H5WLv3A6R+xfuOOTMXvF47mLZxJKuuJ0VNQffIEXVx7CVSChSriy8mjW6r0IcyZ9US+x",
-	"gFJh5Gk6Znhq+LNdutXkEkjYxaoe05ZDrHL750YVRrenVlzrr75iPAf29ruX7MmTJy/GDBEqEjoUs6Mx",
-	"hnjONZYILuN4VmAi3PMLDdIcM+nLYTB6V6WJZhN7kSfue5Zh2u/FauHK3MxAH7GpSlO1ZM1eJmUEY/kF",
-	"rK5RyEtpzxv7ZbCyBQs+JRlGhFU+Y84WQusMUnMmKbjPrSu1E6HdR6p383uJRK0tcU3enLx7+cOEaArr",
-	"CC4gnwFDNuBCr5+8eP7oiCha0N7Y006YNnylKbiJls8MvwScoJeyFDrI+JKvxuxX5Df6TDpBNXEazoTF",
-	"PM9XVCWITV6947PJMRGwMOyCx5f4d9/KZFIBGWXPFEzYpmzuKZMKSc3aWlOu7W58+fTxIV2MpdDwyG3D",
-	"K7uLni58mFOi4sJqDpoW/+Lps68fjdmkZj9MasR+u9gyigpPRQySogfrgRqjk4zHc9g7HB9U/VJqf6uC",
-	"uEaObyE/sxyipjwejR47L63kmRgdjZ6MH+OAGTdzZOT7vKzfSzkblDhfXu3XCfZp0eak9lyzK9DvH4PN",
-	"XSoUqKc9zvapH6FPrBV87v1OSK5Wq9inzjZbPOj1kPdr7WcODw4Gq+e+VqE5UCH9hNofWQlSncu4Vp6v",
-	"6xPlnGv11ysJj4fpZTsBefooB56M3tsF62Kx4PlqdDSy88KYRssvl3MRz5nD+gyf6fJdKsqhtOkDRlAO",
-	"EA+gmEOSH15LsDKvrPmIwOacY8ejJo2S5VOrRk16ImjzL5Ws7uBoyHS6biqkzppYo4zHd/D5rnr/FT0M",
-	"0jxneHKiCa4T1PfiCqxeY88Xy6J2poCt0dd11OBh+x9Fck3UlgLBwU06ob+v0UnjtJ5uXiz2mrrH3XnH",
-	"L8vdsdI0fM+aPHkDH3v97ej6PW5ekQizb2WYT9vrFAG+0LGALWWAywbekrarUuFtwdCs2Y7mrZIQUecG",
-	"qx+gCntE+u45MhYqjXTuAdeJfWniAnGoms+kQ66UtbB7JUrozap49g5rLkudt5e9HjiIq+/qdlfHSLcX",
-	"ud9RsftFx6gNtHUXSW68XGiaKh2fqVdf3+k7NYAdYd2IZTlYRZqoxKHkHV8tq6nv9EmySOYqszLKGjwI",
-	"M0fWJrEySiS+dmANBO+awIcbkVkNH99h3t861dQFn+Y9BfKZUeqyS+vyJfR3o4YyIcIeS8pNJylgU5XG",
-	"8Lu5yzZlX7WKMfvkMDe/jmmhqXaP05pwHbtmj07MoB2q0gS8C6+rr6K1hZttL8uARB07eCYQUPjZqcnN",
-	"JgS9arKTb4OryCg9gyryKfA8ntfsxJrQxre88lKXv6X6MgsVMPuNYmSqBgE1c9PKRmuAS6YkmsicYUH+",
-	"SncmM1XoJkhihSfWCuMy0WP2TrF4DvEl1drEAVxawJk0eaGNkLM6enfE3iL28gPX8y8nKfDp5JFrVUoF",
-	"0yeIfmk2MTnAOFfKTNiXHT55k6pZhBjN8xfPDx9Fbh0uhsEqqGfyShXxHHSJGuKwaEk3FZYZmFpjhjun",
-	"Qt9CokMrx72/R+J7CzxBZ0ANoMBTEYgIucm2CfKWWuTcRXAEqfdHgKx+lhr7JSyxKDGkGo7ZJHFQhh2M",
-	"Ydb1amJPWVpSvALXE0MqAnGrrN6FS39c5sIYkONOasAQk7smBupTESYEu/D7poNGgjp2TeAIrmkUw9rU",
-	"D6WDSZFu2W8evHTPDG8Z1Ms9d6lEpS902+5zaw7gkMmBcPnMLSooaH3F0hvocM6Xu4MS5TbYaW+BEC8f",
-	"zNWlY98Ekas+yj1Kg99Hj1VXX2f3f8Ge07+f7P1/vvfXwd6L99WP4/P9vfcfD6Lnh9fBXmcdklBogpiP",
-	"XSXqCX550jetc3zh74QW1uo/96pA7g4Pzn3cuN04IV0hEuY1B1qN1Xj20g0XvqbEuESV3L90nWDDxFrj",
-	"aac1+C6dIZjQFbq+G4iw3lphe3iw/xiq7uV3dHhWckJbeswEelC4L/iu8voRBk+wJi4CYFw7/rVW7zqi",
-	"sEAiFZd6iI5Mw5SMYcyoa6zVN7376QJibs3WmkJL/hlh7ONWT8U4E2FImyQ+4Vft0CBr7bZJhSZdksqO",
-	"ipFr+x+4+Q+EL/ae9Le1Egz2MhHkZHXsmVJJx00NagIzMLXb1WZ5/euouj7fI5NyynLspx3kSrurxRFF",
-	"UwSihCQDnqcCNXNPkujdELM5FnXwdCkM+3KNVh8dW72eGyr7gT5r30wWtZGox4lSYonotW5TPAWMDULx",
-	"d8VWXfDLdaMtwj56rfdwu/95m1G3YNafAhEHrzC59fvpeJ0379ebDfTq9o2mBLsRxqelLDUrX/crTHXJ",
-	"5IsjmDmI3BVUfghdyh3vF2uCMxVXCKxK1Tj52rHdnIsFFbITX1Tax1849NsFJFlZq+dqKQltwsAVTbWK",
-	"0tWxj7W6BEDZrK0SN69KUh0e+PwvXFcp/3+bKxexo6sG3W5HXEDMTbzK/VzRqYxVkfM74m9r/QCGVB0b",
-	"BdoHpdeKwMJcyfl13Q57SRXXNzNMrH2sav9j9cvrfg1zXWMcs7dwpS4RxVwKjIJjUlFIVfvoyXu0dvSf",
-	"hDK3ad9xlbBmF9E1GpQ/bMHVq6PyYOGW57qfK8PpUO9hYn2BKrUa+lg9HzXjiSt5P2ELlUNVGcW3DFAS",
-	"qauTC5I5MzS3oj27R25VVnb8ezCsn/klWZO6wFgCig3mrGytsSW7Al/ffq9KuwrC4mh9eOHJF8BilYA7",
-	"bUhTXyuwEm9LxWKqtpQIzWc5gLN0hS4DjystAeND0AeD9ZOWc0AO7LKyCw1nEgF0nmrFErAmhmZKolAm",
-	"TNXK8qjq5BgbIn+tFnChklVkn64Cni1ZhvwxVots1vz/zDXJQEuEXm2SyACjBNajtxGY4Au4f3Wyzmx4",
-	"g7P4soWr4Qzi1h3JQRuV35DBvx82snADV6WZfsrIhsMH1o/5lUzqRgM9pbcF7/b9qMMe0WvXX1UqOiki",
-	"NjqjMluWQustp0HfdKs0XFVfm5pASWVl7pj9QgHgkGqUvwYdxkn7TBuhYJ/VmZ6KFDM4yhtbTyNwpJp0",
-	"ni9hrL3m/vf0yFaevK3Dzm4XXfY5iYaqi0mvRKCDGJzpE3DezfNn/nA9ebii6XXqWI9DaWG81F/lrvew",
-	"y4uOk7zPjXMQ8cyturVzN5aHte3eJ2tzYFZ74nkEZX9ZW4RaBqGiZ3VAri+pNTcsy6bR2LQ9TawNozFB",
-	"JgGe3MR27qCTBzKbyxPGjQ5KStqcdXFkqLaznGmSNcJ03x9VZJu4Kz6yFXfdPUqgLAMjdDiI3oWAbQgW",
-	"qDqo/K0Ys2+2s4Ex2y0cnL/QsH2M2dGFJyz3h7pXPARNfu9SI+7Czq81XxrQvi97Fd3B9gat+pME02Fh",
-	"kZlVK5Wk3Obq/m7luaYrollqGWvNAsaQKyqlJEyXX9kf2ufuVu7b9W9xpchUO3Y86lEwPFHfQCu/S/rq",
-	"VQ86l3k7/3HITTsEAd0RvxjaSdsYdDAf7b0zodJDuy0D2nccZrM28bN78LNG1NbbsvXKaLc1iKeJ5N5l",
-	"tTvEL7TTo/x8Brv9HaSw/5F+eN2f5UhtcuqN6T6jNEdaIVOFIeh9ULYatXuU0FdIV+Y1bdl7K/F7Za5N",
-	"xrEXRENNfp2M1rlSn9ZsWXvRgVxaK8xtAEJkBs1dIjXcu8jl1SHa74JxAyFEtMMYHD9m/wKsxCoZTy1F",
-	"rxqW225uKEThrMKDk2lrNzxJPjeye1OYroRjJiRmI/dy7EtY9bPoH+0Dd8g4fZO3EMOkAjOWDLAAsJKA",
-	"LHRwhmk3oZtdonNLzLBQFfYao2zWHLCgCBVWqiOWLle02t+6L7gLUhaaGkfqOZQxoxSIImZSMz41kLNJ",
-	"CjyZVN5aYTTLckjAOfsagxCuirGlXBuf1ukiU+dYzRFn3uWG/RFWd2SX1VvqXTul6I5qDmDvvzAOZ5nV",
-	"Jaw+uUoDSIz97l0JH1xq7l6NMLtIMCs7yHXZK298Vuyd3XL3hY6joBkOfq1p2ODFfgdp6mSRSxquOtmF",
-	"9tB7Pffor/0ss9lmY0CwLPReo9vM7j6M3TKP1juYdJYSqLVW+RtBcIGePb16/pqv/A6K3LgP9Eiv9TnU",
-	"y2+sE3VvCgtVF3OhAGwF5phlFFO6QMl8sfKNLUM431pzorsRLKG+ZQMif+0GS3dzlhvyWXwDAqeHxDFk",
-	"pWDvP90QJ9uIFr6quRJ8Ly2NPhXyfFOQDuKIGHeD9NGFHLbI4HOHEDecWokihsJmqu3adCm7BHfgVt0A",
-	"TLovuu5BH9uFVvqZ1JAZLaxscIV8rBHc4UKJyGr0+Xo5lM3R0f6sRLAPbqOqPbUML9K67Zupii8p41Vg",
-	"vUSX/uIEJlVJpL9lPDdlm12gxDJfEEjXlHlvVJMhXTcWw7lhBMEOehPvmpUPDcqGRx8MnX1QQVEitTvd",
-	"qU7RsN8KAW0rvH+HkMjdIyHvJOpxC40O8QjSwhD8u3veuYk49j/avejVIt6ilmBZGGbFOIbotIYubYHa",
-	"CX1uol67WQ98Ci3w9xdelRvGb9YKrme5kIZfpMBOTl++fl0r6F4mg+mMxxCxPwtlCGm64PGlTjGX6Q3k",
-	"MUizBxIDuqm8LcFvZn4mNWCP3WO7WPuClVqT/3v43YSCpwNQs7Nuh4GZK+KvkF3sXuTF74W9CwGqygpT",
-	"kdTwMqvWCW17YTLcl7vQFcLBscYS1qvBiG21ZJqvKNQGmdiQqNsW00Hgf/nplfncdMenQpZ3PKIifVnK",
-	"YxdDIQzu6haiFitf9oJI+MRg0NFnBbP4Tpr94Ar5cO63bDAZu67fHybTtuy3B6kd/JYKGN+JJl72fx0S",
-	"SnFNToc/uu4Qqq4qz+V93AiF+BRe4cu5VuWLrCajSyYw41fQCYHQLD574KN7tyvQo6usdiee4cn4JkbX",
-	"nZFUH25h72VZnK6PGQyKWFgBUVkjXga5wv5kI7iSwyjyb5KtSQKaCRnUzx2GcHtSvht+NTheUBtzOJTg",
-	"fnlghQt0s0EHInele76bgwaHf8UqT/SY/eKAMqxwdWH/46IQqaFIcwzgCGZTvvNo9aeTpDNcreJ3rvpT",
-	"o1siXS/LiDsqE5d9GG9Qz7nsTbSxovOwtZw7OhhuPfvXU4aGIDVAcaBAFV4BAoFQF6jA5Maa2Km4CmrC",
-	"ZTPbz00Vrno49urCtHP3no1FVcsbjZo6c7Pol425We9cwfG73dEu2xQnee+5Waaq84GAni+6PlymVm3z",
-	"7yZTa/fkqo6D/nSTq4jHlslVVMhxjcd3p1YVelPUyH/01rEiQ9SLDZaJr7p17iwKyr6efxcUouwf2ct5",
-	"8VwH5xg4ajffLXQzkIN+35RqhY0s70bnrtqxDogR+Mabw29sD0ZQ6IYHxe9seYU3YgQnM1dyGFaUsArG",
-	"8kIss+MUHIrM9DVIXOs5iqO5gvw2lUIpVLaqFUrL3aJSqKONzx2U6Dnet5hV4E44VB20ukRdukl5gW5g",
-	"7N0dMfegEx3E/FAVQZHEv2zQ5HpF0J76n648TwcUMQAB3w1bHBqKqI85GBRxz6y2hCK24rafVKkd5B79",
-	"hXY+TTbRW2LHPtJVYKfjUIYqrhOsa/NZbeGpUVmVgyWT0j20cORE5ce9RhDa2s4v06d8zPnvH0dFno6O",
-	"Rq7PMW6kG6xDD1kvXI8temlC1JD35LX7lVrbSqrEjP0xqd6fdlGfx1hJvRqK3nddm9mvJ4WZuwyk8Tp2",
-	"p0cdTfHcf1OHFNwyDemV87CN2andP56G6qlWLYRxXx366I0xH+Ngl1MYTBmqplSrfdee1hvsiz1u2kSh",
-	"B12pCuwBjc9E5Wrsntey7/SxcxvW/UUuLQtxLlHl438xroOPmKcVajSLboeLQiZ2WOcEwIjS5kcC8/Ll",
-	"IRqNNUIfOaUgY12PMl6LiSwjMfAIEvSNj9lJ5eHn6ZJiDIBlXOTBcCXX8YCCqVrAYuk27+mq6Hvn+Um5",
-	"OvyiXvRkvNY3LzQgdiDN7A3fQziy6nRO17hsV1UVWCF6qw1OfWdC7etqndAxicwO4vNeKsPeBQy+v/7f",
-	"AAAA//8=",
+	"3H3rdts48uerYPWfPd3poWXHuXRH/rKeJD3j6VtO4jl9zrazFkRCEtoUwCZAK5qM9+zT7IPtk+xBFUCC",
+	"JEhJNu0k/Sm2Q4K4FOr6q6qPo1iuMimY0Go0+ThaMpqwHH58fU4X5t+EqTjnmeZSjCaj8yUjcvY7i/VX",
+	"ilyzXHEpxqNolLM/Cp6zZDTRecGikYqXbEXN+3qTsdFkpHTOxWJ0cxONfpQxxeGao/+6ZDkjesmIYGv7",
+	"HcLVfh+4iUYZzemKabuSlzlLmNCcpmevzO/cfCqjejmKRoKuzMtx9Uiy52peFrmSeXstU8E+6MsY/ndK",
+	"5ByWldEFIzM2lzkzi4KZ/FGwfONNBcfzP/qXnM1Hk9F/HVaHdYj/qw7t581MOlfH913T2fwnquNl+PgN",
+	"YcBi4iUVC0a4IjOqWEKkGJNfuV7KQhOuIyJzsuZ6SabfTCN4IaVKEykYWXOhyvUjzVWzPZsf4Nf9OWZU",
+	"a5abx//X1xcX3/znYvTb44MX7387Onjx/uNR9Pjbm4vRo7+MohC58RXX7aX8Q67JiooNoZqspNIn5NkR",
+	"KUTKlCJapknX+aQwnD+3Ff3AV8VqNDk+OopGKy7wt8flZLjQbMFypM2cqUwKxYA0X0nB2lMzfx2PbqLR",
+	"z2z9MuVMwPRjKbT9kWZZyvESHf6u8CbtSC44HMykfbTm1sXwhFl9gBmEhraPHcIzjevd93z5HEzGLLW8",
+	"hMMttxqyb8nlU2NyNifc8BxCiWJxzrQhXa7MXwwJS5FuiOYrZp9SS7kWY/Izu2Y5iWm8ZElj6269HX/P",
+	"ZZENthM4Ws8mLMwDn+LY3zIlizxm71h+zfLBFtwYtmfluX2SKHj0k+yBTNlwKzeD9a1XpuxTLPJfasDj",
+	"hcF6FlmoT3CSvwj2oPz6jrzaTvkBGc3dmIyd7ydlGEMxC7eWh7r4d7r0drIPdoHvdHnNkG9yOUvZqmey",
+	"GT7x1/0m7cYNzPvXJdVkzYQm61yKxZg8PTqagM5gNG+mNImpEFKTGSOFMPPVUibmsccReXr0ZEKEJFpe",
+	"MQGas1GTtRlyRTfEvJZIUETMC0/hWVXES2sjjS/E06MXE6uTaLCiaJozmmzG5OnjY/gfVNcToriIQX1Z",
+	"U0XMM+aRJxF5+vgZzncmkw2MIyVJab5gMJ85oUKaoYnRasfk6fHxhEznnKXJlCypIvRCXNO0sNOuFqu0",
+	"zFkyJs/MGnW+IXRBuSB0rllOKFnJleFhFwKUdbvR5hxOleILsbJnl+UyY7nmqDfHOaOaJZdUbzuxc75i",
+	"hqHzJGDqRKMs5yLmGU0v8YH6mZ4CJUaWz5ptAAbWNjOikblfl8GP3Pi212/WGLNPNyYQ+Qt7X34FD9l8",
+	"pdqTM5EVSNRJws10afrG26I5TRWLGrvWXKxvVNGF/g/Nsv8UKv/PIs8eXRrTih78+/1f/7Jlud4ouUx7",
+	"32tsRccu9C/8R64CBME1W9V/6CMKj7Ruyo/RPKcb87tnuO9hfdfOGCbRsY5ilTnNor6G3YkZ6fGSFnp5",
+	"uWJ6KcPEXdk1YeqeKUPVHF0TlsbNTRaSpPyaeXYR3uk512rroXZRbpFw/YppytNuqkXPRIivGv6irlgS",
+	"ESrUmuUsIVQkZL3cnICfYSlL/rZeUh2ReS5X9kcutIQfx6Ouib0WOt8ETiR2J9Xa270Pq4MBJeWW9BKs",
+	"t3s30WiR0+4RO/58xUWy02d+MA/eRCNZ6Fiu2E7v/GKfRd9bz3IzmfJ406bFt+yaKy6Fc5QtZaEYsU+H",
+	"+I9Vw7q+o9gf7Y+caUWylBrpJ9AhxZKF4e9ALEfgrZKFJguaGTqfy3xljnnEhX7+dNR250QjVQAddc0C",
+	"xHnnf34Q26WFWUeEMoPqkT3FyBFmdUglIb3vJfFBmGd1YR6aecKXr3nCRMzay2DuEu8++zmN0fEd5kfB",
+	"+9pUVmEMZJBTPIQpEXTFFJltSMIXTOmIUEXYBxpr8s93v/xMNPugTwjXirz7x+nB8bPnzr2Ej4fYVJZL",
+	"Od9pcW/gyeau4ua4FbvxOnf5H4wm7R02UpNt5SLv4CkYwRBIznbjIefmwea04e3OWf5geVrD856wGJjJ",
+	"dGI5SCk0xmSKYmI6IUoa0cnFAqSLlR5jMp1Tnha5eYJrIqxjb8WIloQS0ORtzIOJYmXm6D5n1DcYBbYZ",
+	"BvGmXpFQjWMC3eI4wNUZ+urnhYKfEil6BnnjiKJ+TEuqlvhTfWP+RhV7/tSyO+R/dG7WBVaKlIbwShbQ",
+	"5leNm25eDkcIkNINkeO1MMObgySxXK0M1WsZ4ukDUIqdVeS2oJNyzu236hsHe9CxbaEZK/5vGGWrpGhy",
+	"dfNehJ8LTfElkFEe4NT9sr1xD6zhyfLpxFPxIsOXnC1nHxmTqVyL8kFj9YBOhfdGkbnMbfwq1xvzcMZy",
+	"qmV9YDxs5GQXoukoIVMrLP1vAGUYIUlUxugVfGhMpkaxhcHlvKYJjMl0KZUZYb2UcDPzQijyimWF3owv",
+	"xJQmKy640m5y7rGY5jlnikxzvljqqVmBWf50Yhiz/wXLufWSrYxJWl3yci+N0DVbZf61uzAqFQEjmmHu",
+	"hgQlcPLalMxL5sPBK40BpsDxwqTDV03FMmOoNHFFTt+c2UPQRNMrtl1bB8oJkmDpx7yr5Z2wOS1SfQlT",
+	"3V3NeGcef8vmIdbDPmQ8Z2qPSaDGbMapz2ArlwsZTmbjfzkt9JJUun10O40bt9mp3CmdsXTrzvyIT91E",
+	"oxX9cKl1uhML6qEvoOfLrpUGmQHXoRVnRZ5JxTo08nR+6RsuIe8wNfaoVkSuBfIFRQwrBIkVZMCZFFbT",
+	"bP+fprpQ2z161vPwDh+/iUZFluxJ4hYIcRtRAKTj3i/1eziqaj+rhZbLKomlTtut61YRSfMIas6m2qq7",
+	"+cFtvE7t+x8w8LkmC6YVWS+ZML9QhcIAHJ3A47gA6cPjIqW5UZ7JqlCaLGWaALv2dZdh+EoLmwIzU1pm",
+	"iqxlfsXFYkxOBaELI/xg+i+OSEI3yscRnBBRpKkRi6BL+nal2fADzeGocSq/OfqNRuYtcxIfDhbywE4U",
+	"faUj748H6opnBzLDszjIpKGzHD0pbbbXRkBwdDAvmLb37YSYWW7Imm6sI5nXluNvs5ONlgtW7iJDdkUu",
+	"Jpzp+QTAOGoijWCcwIRg5hP43gH7YHXmlkSsL72bQz8om63v4I9SGHuNpHwOQhh1W2BbXBDFYikSdUKe",
+	"PD86auxhi02UIJLvnj/dBiOpWHl9Ov8S/I+CGY6ZpGxCHhvV/vHxd+C7P/g3OTp4QcbkkvwP8ldyEJEZ",
+	"W3AhwP7hekkoSZnWLCcyN2ZomMHfSlJ4l0QwlihibJrI9xsXKg/5jVu3oS5iwmyEw2ejSmVlMksZTGvN",
+	"05SspUhYfuJgP+Tx0dGRsf5yGgNgrF/KNL8pSWbuOy7UbB14Ke3v1UeOt3wjpJXZU+5mxs76ddcQttho",
+	"nFWYK6hn4ttDuIJcdPph3UD41TcOoXYnUXSvIuMujL9HZ71fthuy9Pfgl3gsW3TT2zG7Xm50Z26yh255",
+	"0yTKuqjKzBb85ilM74Fqa+i2hlHVGyLY3+Ta3z66Q9CgWlglX5W+LNReU+485KyYpTy+/H19tW2of/76",
+	"A4YGruXVXt9GoF9YpmUp5QJ8WRGC/2zoAEWcC9EnLGgRhXR932Ssa/tbYr8ejPkWWvjequ2J9X126C33",
+	"r7vejvbCmtG5JJoZZqzR+QlOGFVTArboAHuS4c5ulvoC2j48pM3pxLka8PfLGVU8hhBo/e+ZBGeene0V",
+	"20wnJMv5NdXM/Hb5+1r7rmtL+eXyrtgmrDKU0xxEbfBQuQ+sOpRffit1CfAb8hq55AXc2c/sSslrlqc0",
+	"a0/9HZoqCHFOk2r2qDHnV6rXZjl+9uL4qCbIj7Y6PtxcgsfUkVPxS0b/KNh41G8qWtq5iUav53MWa37N",
+	"QIML+PtdFFmVUMJ2xJgDxcw5qHDdgWgcokuG51xtZRxvzTMWW7OncvoO5hC6TcqtfAsUp72M1tpGbjS7",
+	"HDfT0AnWd34IptE4ywdmHK8/gCKwm+RtgsgwwmEjCBHBy1+GTb5SHtAG0mJaIBSZX8IYgRsxJ9SO71T6",
+	"iRdV4VqxdA6AQg6kTL6eanl1+f/+z/+dPsIb/CMTC70cTR4/f/LdU7jB5V+iLthLa4Ec46OxtHFSVI7m",
+	"MrfuJIyzslSBO0lTMzeqrLku5LqfDYavueV+nXCohpnkC85KDfPEJsLQfEkZFIU1Xb3tDljLIk0IhesR",
+	"wNdtw9VtgWwZjbQJzeLafbTQS/O3mGoGPp0ToIQ5z5WuAFwN6ePNMc6TLbOrLNIHsUMd/1HhjXj7/Uvy",
+	"3bdH35Kpe3Dqeyc92j4+evrdVtJe0Q9n+O7j5x18NDCRn6VgDr1R3mfrZ/Bn4+3zb//tvw4uLn67uHh/",
+	"8L/ff3wcPT7+7ia43dWMILOsNSULPvosWEODk/pWjkc1PayVJa8cjqKNwysS7jA/7SuzpFyEKQRYp8Lk",
+	"w7jIcwDxCnsl9gI7xCnlK7UfcvE0SVhCZpsOMFu1AzlbyWvE1XThkHafacArWgtwQ1yY0DXdTGxkRUuS",
+	"M6qkILFM/JixP8OdtJz+EI8iFuFyAh5pAigXmkaAzSRCIrqApDQGdXP3JW9D4YVc977GixcCmajhrrtg",
+	"/5qIDhdtQ2qszrST4gXtQAErVay2g6w8IHFNbKidhIZyOEsHCVkvebyELIGwKNk1utZv2iXeDe/V9Vos",
+	"4SYasUyGUpJfQ7jK5iIXGcKZuMI8Y6pIKuUVSwjEOHcIkrM8D1keVcgfHqhwTRb6wkuB2iI/eOGyNlxL",
+	"gxIJ4YYC8yTofFhxpcyP4YulNDWUbB1Ta7qJSpnPxULhLyeErTK9QWxWuiF8XikOM0Yq7NlOx/wjja+C",
+	"KjhdsbvgKX+Zo74IKSjrpcTEEmAMZn0cwUs+3MJDSJbQ4t54Pzzl4MbI22KZJ9tv3Fv7nE+TsH+XM3bp",
+	"9i8shd0niLsAE7JeMgBgYR5OtZ6ZlCmjosVgWl+qqMJte7kFIZ7zd/PaF+h57kKJmBfM5s3YggrHogIa",
+	"5N6+4D5ZEvLnWh+ur/B4Y2z16sK5DGEf4wE/sFlcpo7eHSRWY4+7JjV0Rg0+JYbHuvP9Je2HtYFdvR3U",
+	"pk/I7B7w3gFesDXY0Rm8htUNQ/GQafwJKP4ntpqF4LmQHdjFTFfw0t3yDBvTLL/nj75l1oPtvN2ET7H/",
+	"t4v993OYDlayU6y3urAQ6v3nrz/saSkSjL+QK7YhX7/9/iX59tnjbx9NyOuX5A3kh8icvDkwVjh5nRw/",
+	"e/b4BRjub9+dgimlScoowEyefkdmXKsxmdJ0MSVWD5Zz8vrd8bPnEXn9zg7y6t1pRN6aPxIqkgvxxv2I",
+	"sLo5R/X2im1OAM1iPuUwd0Zf5NdMjMmpCy7BzLkiNnMBsdN9G/e7kmL8lq5/YkrRBXDgH1hHCt4124OP",
+	"03TxiXWZtspyFQYI7x3a9uAKzvmGcDNIfEgWHcDynOk9F3LNcox4tJbzvYVV4ee+UubgI2d7GMFpiG0h",
+	"UyoWY5kvDj8crmRyqIpVMjsUUrPdguQV8NUcZ0N6ViQRYhA/sEGy3AwxtljbzlzqB7a5ZYAxtYlXYW9F",
+	"ITQHj6/iC6EioiRaoorl1zxmiizptVWL5xJLqW3IijENaLQne8AQnx89/W5LRG+HuCMssc1Db6LRjyWm",
+	"6Jam4vc5A65zgEUHMsot4LDm7TIMbc5To+iMidOAnj89MW+CEwRAks+feApRRGBEZTkr4veePQ8mD/uY",
+	"p61LCQGQGnhSGM7MSDFtgcPoSAI+Pt7CUyvEKtjnrRswl2kq1wEP0S8i3RhamrGYms3ziz1Y113KFVqd",
+	"TTs1GqHDrh07FYSCSyPCUhVUob8xIghhj4hm+SoigOKKPOdU5MpgmF91ylbgocpYDgavFCFWmtINCwM0",
+	"FSN5kdp6XRMyK3iqCRfoFHYZPF+pyBa5MH9FJ6e7Q5aSuM1A99AT81TaTJ8CQfoYJg2x4JUVc0GEE811",
+	"ICXaueasNRmhNzsisRQKdwQzre1mgVkckYanNsLrcGkXIXOSQLJUUByZeXQmbsN/dqcogQO5vYiXMmFu",
+	"W/EZyIWtJAh4eMJg45ytWLLpcHqh58qVIAy/X6QBK+Z7njJgCykXLCIzlso1njFn6rAkAdjEE9y9w7L6",
+	"W0kuZFYYK2hM3rFrltOU8DlhNF6SmApkwjMGQZauifU7BP+2gaAM5pKBeP3p9fnpq9Pz0yA+2cX4m/vE",
+	"46W7c9zVtUPwdWsM4Hlde00NZy3ASak0o0lE1rZSJ9VkydIsaEWulzIcI0Ufc4Kya2fPss2J3CaU8TY5",
+	"rlRSpmMR1VUsCQxnGpXsMSTQ35TOxQZLBRbQW84AohuYokjUkof3ClnI1rIIHgG6cI4T/0yF+aLSlx0+",
+	"7V+XG0KJYGuWl97yKvO4PZSkyR76c+NYmryyGq17u0svbfe2d2/kNjsOqkTVc798LD3omODLUxkTCSZj",
+	"M0hgBiFUC+1Un/cKTzXNT/T8dof1kR1Cnr47bvcSnrI9G8gySFZca5ZgCIKmaejAqtIioZggzTImYATD",
+	"3PiKRbaiirufvbwV6j51IGZpriuWj6WvtCSzlK6CnKfK02tHY0D+d2S+0hUYHDZfydbzKlNhYaxObHtL",
+	"V3EYL+TzV1wkZiQ76IRMi1xMUHJO3B8viqOjJ3EsEwY/Afig1KeLnG+1dNwUYY1eYl9PJY9WDOJ+StY0",
+	"iLV/Gf7DXmWSjpvdLt73iVzHHqwv6K2jHy4TlullmDC7cxIsh+4Mke+UlVruUpmUiqVkdk/2/ZQO8Bpi",
+	"MugNL2m9Wpa/5fu5y+sk9Sn95nWaalXbkmmhGfnX27Oy0tA8pwtj3qDT77tvj759hBgdh3gBfoYZhS6Z",
+	"7iVW1itLjfSTbn0SP5mFICrG+WwAsICADMRBuNy1pw1fQZW0M4xX4JZhhtYV6yqL6pWj4Mp5SCqXCYca",
+	"hSU0qgKCACwxZzHjqFPtiuILmfe1W9ufO1o75Vr66MDZo62727ys2+/YEA62ZrnVhw0j1L9+H/GE2i3c",
+	"8e7sIVjuQpX3I4P2pMHtUZX6Gb2vHdsuCntIP39rcfjutRSwxyuW8GJlrBO+WIbfs3V6P7c494CZrJ9d",
+	"yLzC1O2jDMiUfXGh8wHPcdcovNmnQdg41Jx+YOYtU/aAIeBhT2cHvudIGFheR+rStrUkci2UzhldDcIc",
+	"ehy/A+c/7ZKYFGQXNifJW3iIdmCRgzMIV3yCggexjIcCoJNQkrFcSVGGEGxyhgsuPdvKVOqHGfh0IrlY",
+	"uGIuggHeFZNcy9DgmLhEJCj3gUox4L/NOzNWasKJLZ2B8dc7U87tT978sfMIh+BdnySTrNyr/cgvfM/8",
+	"2tvqekv2Thkm8FM7jr/bL7EjeB9x5M7V2uzENg/juXksaMPlMmV4YbDoqCtT6fDWkL0SDEfmMuQyPNOK",
+	"iA4PZHft9mh0zWl7MMD7KFs2sz1PKpIGNpyLiOBqUwjC6WUui8XS5qHvkezQWUEdVh25LcV5Bw+kKs56",
+	"hwLkgORobctesI87V88EbRDGDq0TZuoPvn9a4bnLq2oo/dvzjWShWQ68/TaZRv3lwvcJI4CjwwLGOxz5",
+	"ty2l2Ft8vD2t3zUPOsyUKvYyOWrVxdufcaltEMvyBFpH+cBdlZf9UeRthfHOWUwfOojO5nrAyl1Wj01C",
+	"2gFp5ZUDNF/oAbJ3c34/76keDajOt0ZpwQtrFjCEVMdr+8BS3bXGuat/gK1syG6Ai9pBSPtWv+u2ih6u",
+	"wGahWN45j+HcEOVnShMDzyNUdXMfp4ShjlsV7dmRGjrqkNA4loX43IqQ3Jb+wi6Z463Gk087D1svsUFs",
+	"5US6SGQI7odttR6e+d3GH3M78r5jVb1bFbPrzjPqZkw7+XpKzvAe21+xuMi53rwz08BNmjGao2zBn753",
+	"y/3nr+ejViKBMJce73WpD9joFxbksLAMW5t9iiAGENM5whgOacYPrx9Px67HLZhXOIlyRUutbY8/Luay",
+	"IykXi35QQWol0M2cLBoqpoIohmg8V6AAiliqiHhFLFVki3jaTHEENdMNSaT/lzXLbV5CdCGcCWbVYXOj",
+	"0xRLtI4vxIX45pvTKsWZSzH+5hs7q6+w+vTpmzPsAtuoY09SfmVmvEHbbUIUEwks0t/3NeBOyyAuVxei",
+	"Z6sJVWR6Clg//m+YzoT8DXZ8Oiavaby0uC8uRVWf3pVFdkVVv9b5xuy3LLSD3Sj7Xwoxio9OLkSVXWtd",
+	"VDjfqpQy18R1bOCrEroZ0zQdE5tqTfH+GU3PFjjwwNZlqmutxY7dcyPO1TffEJpj9Y4nT568GBPwYKFQ",
+	"QlQSgnGxE5WHVNowHcGZQN+qEyLKQjP4rkwTRabmok/t9wxDNd+DujRQQHrB1IQg0I/UO3SX0PryC1C3",
+	"thBXwtADdIEmZWNxeEpgMngVU6ZkxZXKWKovBKLO7bpSMxGvFI6dH2IalSG+6ZvT85f/mCLNQZOYFcsX",
+	"jACbsDlBT148fzRBiue4N4YaEqI03SiEb+HyXZEHQZwURkw7lH0Yk1+AH6kLYQXZ1GpAU+iTsMH622T6",
+	"+pwupidI4FyTGY2v4O+uQfe0cnSUncChFCLWSZwTITGPmyoyp8rsxtdPHx/jxVlzxR7ZbXhtdtHRhQNy",
+	"JTIujGahcPEvnj779tGYTD37Yupdhruh5zBdKeUxEwge9IEco9OMxkt2cDw+qrqAe3+rYGojy9eA3xkO",
+	"4imXk9FjG8UVNOOjyejJ+DEMmFG9BEZ/SMuudJhMiCUpy6t/lkD3caVPvefqve5/+xhsWV55iXqavu+e",
+	"kxj6RKONYe93QnK3WsUh9mvf4UGnp7xvNFU/PjoarEtpo+9goO/nKTb1NxKmOpex1/ii6xPlnL2uopUG",
+	"AIfpZD86+tQkZzQZvTcLVsVqRfPNaDIy8ypLJWAZD+sL1HShynex3K1Uus9xAmIAeQCiKjvai5SOzyWF",
+	"gmV1GkXLyOuxGLnuKX+TiOcf+GjQtLqpK6zW2mhQxuN7+HxXF9uKHgZpCT88OeEEmwT1d37NjN5jzhd6",
+	"XnXmJjfo6yaq8bDDjzy5QWpLGbqL63SCf2/QSe20nm5f7Csp2OgBd+ecXpW7Y6Rp+J7VefIWPnb2anTz",
+	"HjavSLg+NDLM5ZN3igDXxY6zHWWALVOxI21XfSDbgqHekBPMXylYleQ1BRV3gvowZidhsbdL55Cdmpem",
+	"FqiDdbKnHXKlhBP3SpTQm1VnxD3WXPaxbC+7CSx0yWChb9d8qLuL3O+xk+mqY9SaN3YfSa6dXKibMh2f",
+	"8Vtr7vUdzwEPbt+IZDkzijRSifWid3y1bJW51yfRIlnKzMgoKaznG4oEGRnFE9eVw3OSd03gw63IzPOf",
+	"7zFvh9+34NS8p/sp0VJedWldrqTcftRQpnyYY0mp7iQFaBVeG36/cNq2tOBW2pvLWrbz65gWmGoPOK0p",
+	"VfE0sjYFiBmwQ2WaMBfiG3dM1djCeW2qJWBRxdZ9EwAcfnFqcr3DbK+abOXb4CoySM+givyO0Txeenai",
+	"J7ThLae8+PK3VF8WodYAvyKGpur+6pmbRjZiiVspwESmBLqtVrozmqlc1Z0ktiIulnMbk3NJ4iWLr7CL",
+	"DQxg0wYuhM4LpblY+N69CcHsoH9Qtfx6mjI6nz5CV/UUu2FOwTumyFTnjI1zKfWUfN0Rs9epXETgo3n+",
+	"4vnxo8iuw2IcjIJ6Ia5lES9Z1RwShgVLuq6wLJj2uu7eOxW6/sAdWjns/QMS31tGEwgWeA4KOBUOHiE7",
+	"2TZBDqNFAhUfsnrByTBFYylBKRMyY3rNbAzJZfBRcAIpl5o/2zidoki7MgcNuY+J2XPXNTfyroz1HV0I",
+	"68OjwPilKn2OuGMndhYrlnCm2k+102CJkGvzWXO9VJmozBquI2OvXwhbgpSkjCYqRLsMK1E+DP36dUG7",
+	"qLd65AFp2NbjDFUyHJ5ylxabFKTSHxjLfC6koI0zHjJLFTsxx4xOODMYgUI2m6khAGGY6DWzrbqFxPBE",
+	"VShlZROg1znXmolxJx8D8NR9szFsnx0mArPwh+ZgtZo/0MzZcQSjQCrtH0qHeEWrqN+wfWmfGd6m9VsA",
+	"dinzZZR/tyFb0IaQsQyBoIVdVFBFdF2sbmF9WJTCHuq/3WBrdwTAiw6m2GUd3saXXH2UOv8ifB9isR0f",
+	"cv9XfcYvoX568D/pwb+PDl68r34cXx4evP94FD0/DpVTD5xNiYOG4MiJjZZN4cvTvmldYrWMP5Gf2+sJ",
+	"2Ku82zs8OPex43Z7uPEKoRrqhYY9VuPYS7ej+wxTPhNZcv8y6Id1hr2uCqjvGmrvcnDb5of349z22+3u",
+	"7tjuP4af2bpq2Hgfh2ckJ2tLjwWH2B91TUBl7h9h8AQ9cRFwI7eR3V5lc1sJySqYmFQLIXpNpIgZKqSo",
+	"xrjAqSt75ZliGFnk2iqSiKDiGjVd5BNu1daPSbSUbVLBSZeksqdiNP8JASjvPxfPeO9Jv/LKo5jLhM5S",
+	"Yx0upEw6bmpQE1gw7d2uNsvrX8cvgt0vnfeYebGbdpAr7a8WR4gTCpWMJ4zmKQeb0pEkmEp8sYSCK44u",
+	"uSZfN2j10YmxSKnGwj+AtnD13mw1tu7wX+kFB7xFm+IRCjkIxd8XW7Wwrptaq9xDwFscwHb/9S6j7sCs",
+	"PwciDl5hBKT003GTNx82mk906/a1BkH7EcbnpSzVuyH2K0y+ZHJlP/SS8dw22fsUulSw81iETUKg537t",
+	"5L1juz0XCypkp67RoEMO2biNhdoZWauWci3QTwqQK4XVytLNiUMRXjEGslkZJW5ZVfk8PnKZjbCuUv7/",
+	"upQWa+YakPmNUJRswuJ2xEP0c0WrMlbdUe6JvzV6xA6pOtY6uwxKrxWBhbmSRSTYHXaSKvY3M0ysfazq",
+	"8GP1y1m/htnUGMfkLbuWV+B/X3PAdxIhEQzYPnqMezaO/rNQ5rbtO6ySNewivEaD8ocduHp1VM5ZuOO5",
+	"HuZSUzzUB5hYH8TK66sKHVVBM57aNqhTspI5q2r+uDaytrtcJxdEc2ZoboV79oDcqiyW/edgWD/RK7Qm",
+	"VQEoGES9U1K2W96RXTHX8/SgSigMusXB+nDCk64YdHKzp83S1FULrcTbWpIY64glXNFFzpgfMqkRyVfo",
+	"J1QQPYTKYF7vIiNhC8UuBDjQaaokSZgxMRSR0GPQFns2shyqxkJ2JgSADPkruWIzmWwi83QF5TdkGYrG",
+	"GC2y3gf2C9ckA21ye7VJJAMIvzXzEsAxQVfs4dVJn9nQGmdxgcHNcAZx647kTGmZ35LBvx8WE7uFq+JM",
+	"P2fPhvUPtOJ/IvGNBnxK7eq8O3SjDntEZ5osmAbNywalDbHhGZV54JgUYjhNrUleWfSwalkCSeJESCNz",
+	"x+RnTF0oOxYD1CFpn2kNxPhFnek7nkJuUnlj/QQYS6pJ5/nauDgcaecFcmF/M2JWgFPKhut/N5eK+t03",
+	"mUgAh2ULu5vHuQax4EEGyraVKTWXUq5sHgcCDsyp4WgXwhqUkaEOB2GAddnw9azQZZtI69S1IQEboxLG",
+	"cMSEEczggl/G5DyQZYV5YuB3Q7jhhZBrcYL2KzevQzYuam1GlcOFZxQyISOz55iwU/rvlG3KmmBgmiqy",
+	"Zi5NJQhQeItzuSdFrdb9fHcP158BFIEEO3H0HtXFodej2v0BQw7ut0KxPCw6z1malpoUrfeIb/XlRBKF",
+	"lCpo1uoLVNd1Au4lxj563XB/x0d2irDvDGS+G175S1LZqoaNvZoaHsTg5OhTV0gXW7jDddRh+0P51NFE",
+	"NrZiL9hK8r73sOs2wyQfcuNs6GZhV93auVvrqd52H6IXaGAV6NTJbsw3lmthu6OCAWZsM6quwNASbG2D",
+	"oSdglcnUCDYLqEsYTW7j0+qgk0/kzipPGDY6qMHi5jTVROxiQqFVstEBue6+P7LItnFXeGQn7ro/eqcs",
+	"PIb6SDsty4KKt4B4qmaRfyrG7PqKbmHMZgsH5y84bB9jtnThCMv+wUerhEIGf7fJdveh1nl9Zgf0u5Vt",
+	"We9he4PettMECjBgf/NmcmK5zdX93QlRgldEkdQwVs8zBSo5Fu/jugvv4Q7tS4d79O36K1gpMNWOHY96",
+	"FAxH1Lewlu+TvnrVg85l3g3XEYJPDEFA98QvhgZP1AYdDDvx4EyoRE7syoAOLYfZrk38ZB/8oj3dzQ7U",
+	"vTLabg34uXny4LLaHuJXyupRbj6D3f4OUjj8iD+c9efNY0dQvwf3F5Q4jysE/xmExAZlq1G7rxd+BXVl",
+	"6mnLDkUA3yuzNzMK3YdqavJZMmpypT6t2bD2osMhaqwwuwHgutZg7iKpwd5FNqsKonAWJB+A9uEOg29w",
+	"TP7GoPa3IDQ1FL2pWW77hYfBOw4dU81k2toNTZIvjezeFLqrhAXhAupb9HLsK7bpZ9E/mAfukXG6ftYh",
+	"hoklzQwZQMl5KRiw0MEZptmEbnYJQWe+gNKI0FYZ6yPkDEpUYSm/pMthaV7wMRpdoR4IIcxSrpasxHJb",
+	"B/tCKELnmuVkmjKaTCsUBdeKZDlLmA3C1wbBeEcZTbCFAixifAn1g2HmXfCIH9jmnuwyv3v4jVWK7qmK",
+	"DbQ5D/vhDLO6YpvPrnYNEGM/7EKwD7bYw4FHmF0kmJW9XbvslTeuzsK93XL7hY6jwBneV2yjJzphZJEN",
+	"2VU9ZkN76MIgB/jXfpZZb+w0oLMs9F6tv9n+MYz9MgKbPbM6i9N4zbz+RC64QJe4Xj2/gWG5h7Jp9ehc",
+	"SHo15+AXdGoSdW9qGdartBAdsmH6BIPeS7YCyTzbuB7+IT9fox3e/QiWUKfMAT1/7ZZ+93OWW/LMXMsb",
+	"q4fEMctKwd5/uiFOttVb+NoLJbjujQpiKhi1RfAc+BEBDwf00eU5bJHBl+5C3HJqpRcxBGertmvbpewS",
+	"3IFbdQtn0kPRdY/3sV26q59JDZlpRsqWisDHaqArC/FDq9Hl0ebMgarQ/qxEsAOdImDHy7xErdu8mcr4",
+	"CjPROVTgtWlpVmBi3V38G3T6d5U/GCZ8uhJzylPmnVGNhrRvLIZzNtEFO+hNvG9WPrRTNjz6YN7ZTyoo",
+	"Sk/tXneqUzQctqDZbYX3zwBV3h+hfC9o5B00urI4ukLn3/3zzm3EcfjR7EWvFvEWtATDwiBbzTJEqzV0",
+	"aQvYwO5LE/XKznrgU2g5f3+mVQF7+KbX4iPLudB0ljJy+u7l2ZnXQqRM0lQZjVlE/iikRk/TjMZXKoUc",
+	"wzcsj5nQB0xAogUWTEf3m15eCMWgq/uJWax5wUit6X8//n6KCM6Aq9lat8O4mSvirzy70C/Pid+ZuQsB",
+	"qsoKXZHU8DLL6735wCBS2+kx7F1BP/ga4cg5s2jgNVF0g1AbYGJDet12mA44/tefX+HobXd8zkV5xyMs",
+	"+5qlNLYYCq5hV3cQtVBLudeJBE8M5jr6otwsrndzv3MFYzgPW4gejV3bYRaS3Fv22yepRv8WS+LfiyZe",
+	"dhwf0pVi22oPf3TdEKquvgHlfdzqCnGp9dwVCK/KihlNRpVMYEGvWacLBGfxxTs+une7cnp0NWro9Gc4",
+	"Mr6N0XVvJNXntzD3six32scMBvVYGAFRWSNOBtlWMWgj2CL2IPJvk0WNAppwEdTPrQ/h7qR8P/xqcH+B",
+	"N+ZwXoKH5YGVX6CbDVonclca9vmSKWb9X7HME1WlpLmUspzNCp5qRJoDgCOY5XzuvNWfT5LOcNXvz21V",
+	"tlp/3jIdr6vWfdn59xYdAspueFt7BAzbHaCjZ+7Osz+bEzAEsaWWdQpU8ArGwRFqgQpEbO2ykPLroCZc",
+	"tk//0lThqmtwry6MO/fg2VjYB6PWGrAzNwt/2ZqbdW5bWNzvjnbZpjDJB8/N0lX9HXDouTYew2VqeZt/",
+	"P5la+ydXdRz055tchTy2TK7CbOoGj+9OrYJE2V6D/19qZ6zIEHWcg41Hqv7Qe4uCspP0n8ULUXYs7uW8",
+	"cK6Dc4zutGrgu4WqAznw922pVtA6+X507qoB+IA+AtfqefiN7fERFKoWQXE7W17hrT6C04UtBc42mLDK",
+	"tOGFUP7KKjiIzHS1garaCCsir1l+lwq+CJWtavjicneo4Gtp40t3SvQc71vIKrAnHKraW12iLt2kvEC3",
+	"MPbuj5h7vBMdxPypKvUCiX9do8lmpd6eury2bFaHK2IAAr4ftji0K8IfczBXxAOz2tIVsRO3/axKYAH3",
+	"6C+A9Xmyid7SV+aRrsJXHYcyVNGrYL2pL2oL32mZVTlYIinDQytLTtgWwGkEoa3t/DJ+ymHOf/s4KvJ0",
+	"NBnZzvqwkXawDj2k2VACmr7jhLDF++mZ/RWbpQuskA7drrCik7KozxPocFANhe9vsN05+eW00EubgTRu",
+	"+u7UqKPNqv1v7FwEW6ZYem0jbGPyDhv7h+ocV03pYV+t99EZYw7jYJZTaEgZqqbk1aRsT+sNk1nqP45n",
+	"1FmqwrACVLOicjVmz73sO3Viw4Z+vMimZYGfi1f5+F+Nfecj5GmFWpdD2GFWiMQMa4MAgCitfyQwL1ce",
+	"otbwJvSRdwgyVj7KuIGJLJEYcAQJxMbH5LSK8NN0jRgDRjLK8yBcyXYiQTBVy7FYhs17+vS6bqxuUrY/",
+	"BveLnowbnVhDA0JP68zc8ANwR1pFW87tNS4bIFYFVmxhNq+fL/SDCjVEzQq9+UqBSQBJZGYQl/dSGfYW",
+	"MPj+5v8HAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

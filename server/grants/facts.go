@@ -15,8 +15,14 @@ import (
 // keys that tell a token of ours, and the time.
 type facts struct {
 	view *models.View
-	keys *tokens.Keyring
+	keys reader
 	now  int64
+}
+
+// reader makes the claims of a token that somebody names or hands in, or says,
+// with a tokens.Problem, why it cannot.
+type reader interface {
+	Verify(ctx context.Context, raw string) (*tokens.Claims, error)
 }
 
 // target adds the resource server the token is for. If none was named, it adds

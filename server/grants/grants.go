@@ -21,6 +21,11 @@ type Decider interface {
 	Decide(ctx context.Context, in policies.Input) (policies.Decision, error)
 }
 
+// Adviser tells what the authors of policy say of a reason it gave.
+type Adviser interface {
+	Advice(action string, r policies.Reason) policies.Advice
+}
+
 // Call says where a request came from, for the ledger.
 type Call struct {
 	RequestID string
@@ -41,6 +46,7 @@ type Endpoint struct {
 	issuer string
 	store  *models.Store
 	policy Decider
+	advice Adviser
 	keys   *tokens.Keyring
 	now    func() time.Time
 	log    *slog.Logger
@@ -55,6 +61,7 @@ type Config struct {
 	Issuer string
 	Store  *models.Store
 	Policy Decider
+	Advice Adviser
 	Keys   *tokens.Keyring
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -63,7 +70,7 @@ type Config struct {
 // New makes an Endpoint with every grant there is.
 func New(c Config) *Endpoint {
 	e := &Endpoint{
-		issuer: c.Issuer, store: c.Store, policy: c.Policy, keys: c.Keys, now: c.Now, log: c.Log,
+		issuer: c.Issuer, store: c.Store, policy: c.Policy, advice: c.Advice, keys: c.Keys, now: c.Now, log: c.Log,
 		grants: map[string]Grant{}, used: newLastUsed(),
 	}
 	for _, g := range All() {
@@ -93,11 +100,8 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 		if err != nil {
 			return nil, err
 		}
-		in := policies.Input{Action: grant.Action(), Now: f.now, Credential: proof.credential, Request: request(req)}
-		if in.Client, err = f.view.Principal(ctx, proof.clientID); err != nil {
-			return nil, err
-		}
-		if err := grant.Question(ctx, f, req, &in); err != nil {
+		in, err := question(ctx, f, grant, req, proof)
+		if err != nil {
 			return nil, err
 		}
 		issued = &issuance{}
@@ -109,6 +113,18 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 		return oauth.TokenResponse{}, err
 	}
 	return issued.response(grant), nil
+}
+
+// question is what a token request asks policy, once it is known who asks. It is
+// the same whether the request was sent or is only wondered about.
+func question(ctx context.Context, f *facts, grant Grant, req oauth.TokenRequest, who *proof) (policies.Input, error) {
+	in := policies.Input{Action: grant.Action(), Now: f.now, Credential: who.credential, Request: request(req)}
+	var err error
+	if in.Client, err = f.view.Principal(ctx, who.clientID); err != nil {
+		return in, err
+	}
+	err = grant.Question(ctx, f, req, &in)
+	return in, err
 }
 
 func request(req oauth.TokenRequest) policies.Request {

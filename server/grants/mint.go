@@ -19,24 +19,11 @@ type issuance struct {
 // mint signs exactly what the decision says. The only thing it makes up is the
 // token's name.
 func (e *Endpoint) mint(in policies.Input, d policies.Decision, out *issuance, r *models.Record) error {
-	t := models.Token{
-		ID: models.NewID(models.PrefixToken), ClientID: in.Client.Value.ID, SubjectID: d.Subject, ResourceID: d.Resource,
-		Scopes: d.Scopes, Chain: d.Chain, DecisionID: r.Entry.ID, IssuedAt: in.Now, ExpiresAt: in.Now + d.TTL,
-	}
-	if in.Parent != nil {
-		t.ParentID, t.GrantID, t.Txn = in.Parent.ID, in.Parent.Grant.ID, in.Parent.Txn
-	} else {
-		t.GrantID, t.Txn = in.Client.Value.SelfGrant, t.ID
-	}
-	profile := profiles(in)
-	raw, err := e.keys.Sign(tokens.Claims{
-		Subject: d.Subject, SubProfile: profile(d.Subject), Audience: d.Audience,
-		ClientID: t.ClientID, ClientProfile: profile(t.ClientID), Scope: strings.Join(d.Scopes, " "),
-		ID: t.ID, Txn: t.Txn, GrantID: t.GrantID, IssuedAt: t.IssuedAt, Expires: t.ExpiresAt,
-		Act: tokens.NestActors(d.Chain, profile), House: d.Claims,
-	})
+	t, claims := said(in, d)
+	t.DecisionID = r.Entry.ID
+	raw, err := e.keys.Sign(claims)
 	if errors.Is(err, tokens.ErrTooLarge) {
-		return oauth.Errorf(oauth.InvalidScope, "The token would be too large; ask for fewer scopes.").Named("token_too_large")
+		return tooLarge()
 	}
 	if err != nil {
 		return err
@@ -46,6 +33,30 @@ func (e *Endpoint) mint(in policies.Input, d policies.Decision, out *issuance, r
 	r.Entry.TokenID, r.Entry.ParentID, r.Entry.GrantID, r.Entry.Txn = t.ID, t.ParentID, t.GrantID, t.Txn
 	r.Entry.SubjectID, r.Entry.ResourceID = t.SubjectID, t.ResourceID
 	return nil
+}
+
+// said is the token that a decision says, as record and as claims.
+func said(in policies.Input, d policies.Decision) (models.Token, tokens.Claims) {
+	t := models.Token{
+		ID: models.NewID(models.PrefixToken), ClientID: in.Client.Value.ID, SubjectID: d.Subject, ResourceID: d.Resource,
+		Scopes: d.Scopes, Chain: d.Chain, IssuedAt: in.Now, ExpiresAt: in.Now + d.TTL,
+	}
+	if in.Parent != nil {
+		t.ParentID, t.GrantID, t.Txn = in.Parent.ID, in.Parent.Grant.ID, in.Parent.Txn
+	} else {
+		t.GrantID, t.Txn = in.Client.Value.SelfGrant, t.ID
+	}
+	profile := profiles(in)
+	return t, tokens.Claims{
+		Subject: d.Subject, SubProfile: profile(d.Subject), Audience: d.Audience,
+		ClientID: t.ClientID, ClientProfile: profile(t.ClientID), Scope: strings.Join(d.Scopes, " "),
+		ID: t.ID, Txn: t.Txn, GrantID: t.GrantID, IssuedAt: t.IssuedAt, Expires: t.ExpiresAt,
+		Act: tokens.NestActors(d.Chain, profile), House: d.Claims,
+	}
+}
+
+func tooLarge() *oauth.Error {
+	return oauth.Errorf(oauth.InvalidScope, "The token would be too large; ask for fewer scopes.").Named(reasonTooLarge)
 }
 
 // profiles tells what kind of principal an id of this request names.

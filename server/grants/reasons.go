@@ -161,12 +161,14 @@ func (t teller) name(id string) string {
 // maxTold bounds how many sentences one description holds.
 const maxTold = 8
 
-// decisive reasons stand alone. Of a token that could not be read nothing is
-// known, and saying so eight times helps nobody.
-var decisive = []string{
+// decisive reasons stand alone: whoever has no part in a token learns nothing
+// else of it.
+var decisive = append(slices.Clone(conclusive), "not_entitled", "audience_mismatch", "caller_not_audience", "token_not_own")
+
+// conclusive reasons leave nothing to judge by. Of a token that could not be read
+// nothing is known, and saying so eight times helps nobody.
+var conclusive = []string{
 	policies.CodePolicyError, policies.CodeSeatBelt, "version_unknown", "action_unknown", "operation_unknown", "token_unusable",
-	// Whoever has no part in a token learns nothing else of it.
-	"not_entitled", "audience_mismatch", "caller_not_audience", "token_not_own",
 }
 
 // worthTelling leaves out what is not told beside a decisive reason.

@@ -62,16 +62,9 @@ func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID strin
 // answer decides and carries out. What it returns, token or refusal, may be told
 // once the record is durable.
 func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *models.View) (*models.Record, *oauth.Error, error) {
-	d, err := e.policy.Decide(ctx, m.in)
-	if ctx.Err() != nil { // the caller hung up: no fault of policy's, and nobody to answer
-		return nil, nil, unavailable(ctx.Err())
-	}
+	d, err := e.verdict(ctx, m.in)
 	if err != nil {
-		e.alarm("policy did not answer", m.in.Action, err)
-	}
-	if err := seatBelt(m.in, d); err != nil {
-		e.alarm("seat belt: policy granted more than a party has", m.in.Action, err)
-		d = policies.Decision{Revision: d.Revision, Reasons: []policies.Reason{{Code: policies.CodeSeatBelt, Value: err.Error()}}}
+		return nil, nil, err
 	}
 	record := e.record(call, m, d, view)
 	if !d.Allow {
@@ -84,6 +77,23 @@ func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *model
 		return nil, nil, oauth.Errorf(oauth.ServerError, "What was granted could not be carried out.").Because(err).Named("not_carried_out")
 	}
 	return record, nil, nil
+}
+
+// verdict is the one way to a decision: policy's answer, unless it is an
+// impossible one.
+func (e *Endpoint) verdict(ctx context.Context, in policies.Input) (policies.Decision, error) {
+	d, err := e.policy.Decide(ctx, in)
+	if ctx.Err() != nil { // the caller hung up: no fault of policy's, and nobody to answer
+		return policies.Decision{}, unavailable(ctx.Err())
+	}
+	if err != nil {
+		e.alarm("policy did not answer", in.Action, err)
+	}
+	if err := seatBelt(in, d); err != nil {
+		e.alarm("seat belt: policy granted more than a party has", in.Action, err)
+		d = policies.Decision{Revision: d.Revision, Reasons: []policies.Reason{{Code: policies.CodeSeatBelt, Value: err.Error()}}}
+	}
+	return d, nil
 }
 
 func (e *Endpoint) alarm(what, action string, err error) {

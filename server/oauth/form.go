@@ -36,7 +36,15 @@ func ReadForm(r *http.Request) (Form, *Error) {
 		}
 		return Form{}, Errorf(InvalidRequest, "The body could not be read.").Because(err).Named("unreadable")
 	}
-	values, err := url.ParseQuery(string(body))
+	return ParseForm(string(body))
+}
+
+// ParseForm reads a body that has arrived.
+func ParseForm(body string) (Form, *Error) {
+	if len(body) > MaxBody {
+		return Form{}, Errorf(InvalidRequest, "The body is larger than %d bytes.", MaxBody).Named("too_large")
+	}
+	values, err := url.ParseQuery(body)
 	if err != nil {
 		return Form{}, Errorf(InvalidRequest, "The body is not well-formed: a percent sign or semicolon is out of place.").Named("unreadable")
 	}

@@ -52,31 +52,50 @@ func ParseTokenRequest(r *http.Request) (TokenRequest, *Error) {
 	if problem != nil {
 		return TokenRequest{}, problem
 	}
-	req := TokenRequest{
+	req := named(f)
+	if req.Client, problem = ReadClient(r, f); problem != nil {
+		return req, problem
+	}
+	problem = req.read(f)
+	return req, problem
+}
+
+// TokenRequestOf reads a token request of which it is known who would send it.
+func TokenRequestOf(f Form) (TokenRequest, *Error) {
+	req := named(f)
+	problem := req.read(f)
+	return req, problem
+}
+
+// named is what a form says in so many words.
+func named(f Form) TokenRequest {
+	return TokenRequest{
 		GrantType: f.Get("grant_type"), Resources: slices.Concat(f.All("resource"), f.All("audience")),
 		SubjectToken: f.Get("subject_token"), SubjectTokenType: f.Get("subject_token_type"),
 		ActorToken: f.Get("actor_token"), ActorTokenType: f.Get("actor_token_type"),
 		RequestedTokenType: f.Get("requested_token_type"),
 	}
-	if req.Client, problem = ReadClient(r, f); problem != nil {
-		return req, problem
-	}
+}
+
+// read checks the syntax of all that is not about who sends the request.
+func (req *TokenRequest) read(f Form) *Error {
 	if req.GrantType == "" {
-		return req, Errorf(InvalidRequest, "grant_type is missing.").Named("grant_type_missing")
+		return Errorf(InvalidRequest, "grant_type is missing.").Named("grant_type_missing")
 	}
+	var problem *Error
 	if req.Scopes, problem = ParseScope(f.Get("scope")); problem != nil {
-		return req, problem
+		return problem
 	}
 	if len(req.Resources) > 16 {
-		return req, Errorf(InvalidTarget, "Too many resources; a token is for one.").Named("too_large")
+		return Errorf(InvalidTarget, "Too many resources; a token is for one.").Named("too_large")
 	}
 	if req.GrantType == TokenExchange {
-		return req, checkExchange(req, f)
+		return checkExchange(*req, f)
 	}
 	if name, sent := f.Any(exchangeOnly...); sent {
-		return req, Errorf(InvalidRequest, "Parameter %s has no meaning with grant_type %s.", name, short(req.GrantType)).Named("misplaced_parameter")
+		return Errorf(InvalidRequest, "Parameter %s has no meaning with grant_type %s.", name, short(req.GrantType)).Named("misplaced_parameter")
 	}
-	return req, nil
+	return nil
 }
 
 // checkExchange is RFC 8693 section 2.1.

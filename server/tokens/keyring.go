@@ -193,19 +193,10 @@ var errNoKey = errors.New("no signing key is active")
 
 // Sign writes the claims as a JWT of RFC 9068 (typ at+jwt).
 func (k *Keyring) Sign(c Claims) (string, error) {
-	now := k.now().Unix()
-	var use *key
-	for _, one := range k.ring.Load().keys {
-		if one.ActiveAt <= now && now < one.RetiresAt {
-			use = one // the youngest that is active
-		}
+	t, use, err := k.unsigned(c)
+	if err != nil {
+		return "", err
 	}
-	if use == nil {
-		return "", errNoKey
-	}
-	c.Issuer = k.issuer
-	t := jwt.NewWithClaims(es256{jwt.SigningMethodES256}, c)
-	t.Header["typ"], t.Header["kid"] = "at+jwt", use.ID
 	signed, err := t.SignedString(crypto.PrivateKey(use.private))
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
@@ -214,4 +205,38 @@ func (k *Keyring) Sign(c Claims) (string, error) {
 		return "", ErrTooLarge // we could not read it back, and so not revoke it
 	}
 	return signed, nil
+}
+
+// signatureSize is how long an ES256 signature is in a token, with its dot.
+const signatureSize = 1 + 86
+
+// Fits tells whether Sign would refuse the claims for their size: ErrTooLarge.
+func (k *Keyring) Fits(c Claims) error {
+	t, _, err := k.unsigned(c)
+	if err != nil {
+		return err
+	}
+	body, err := t.SigningString()
+	if err == nil && len(body)+signatureSize > maxToken {
+		err = ErrTooLarge
+	}
+	return err
+}
+
+// unsigned is a token and the key to sign it with.
+func (k *Keyring) unsigned(c Claims) (*jwt.Token, *key, error) {
+	now := k.now().Unix()
+	var use *key
+	for _, one := range k.ring.Load().keys {
+		if one.ActiveAt <= now && now < one.RetiresAt {
+			use = one // the youngest that is active
+		}
+	}
+	if use == nil {
+		return nil, nil, errNoKey
+	}
+	c.Issuer = k.issuer
+	t := jwt.NewWithClaims(es256{jwt.SigningMethodES256}, c)
+	t.Header["typ"], t.Header["kid"] = "at+jwt", use.ID
+	return t, use, nil
 }

@@ -92,7 +92,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	if o.Wrap != nil {
 		policy = o.Wrap(policy)
 	}
-	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Keys: s.Keys, Now: s.Clock.Now, Log: log})
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log})
 	srv, err := server.New(server.Config{
 		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, Keys: s.Keys, Log: log,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(s.Engine.Status()) },
