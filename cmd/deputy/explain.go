@@ -195,7 +195,7 @@ func (l lack) write(w io.Writer) {
 	if name := cmp.Or(l.Name, l.ID); name != "" {
 		party += " " + name
 	}
-	fmt.Fprintf(w, "    %-8s %s\n    %-8s %s\n", "who", party, "lacks", lacks)
+	fmt.Fprintf(w, "    %-8s %s\n    %-8s %s\n", "party", party, "lacks", lacks)
 	fmt.Fprintf(w, "    %-8s %s\n", "rule", strings.TrimSpace(l.Reason+"  "+cmp.Or(l.Rule, "("+l.Layer+")")))
 	fmt.Fprintf(w, "    %-8s %s\n", "remedy", l.Remedy)
 	var who []string

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
+	"github.com/deputyauth/deputy/bundles"
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
 	"github.com/deputyauth/deputy/server/grants"
@@ -74,7 +76,7 @@ func newClientOn(t *testing.T, store *models.Store, admitter func(*tokens.Keyrin
 	}
 	engine := gin.New()
 	require.NoError(t, Register(engine, Config{
-		Issuer: issuer, Endpoint: a, Store: store, Keys: c.keys, Log: log,
+		Issuer: issuer, Endpoint: a, Explain: explainerOn(t, store, c.keys), Store: store, Keys: c.keys, Log: log,
 		Policy: func() PolicyStatus { return c.policy },
 		Call: func(g *gin.Context) grants.Call {
 			return grants.Call{RequestID: g.GetHeader("X-Request-ID"), IP: "192.0.2.1"}
@@ -84,6 +86,20 @@ func newClientOn(t *testing.T, store *models.Store, admitter func(*tokens.Keyrin
 	c.doc, err = GetSpec()
 	require.NoError(t, err)
 	return c
+}
+
+// shipped is the policy that serves, compiled once.
+var shipped = sync.OnceValues(func() (*bundles.Engine, error) {
+	return bundles.New(bundles.Options{Deadline: 5 * time.Second})
+})
+
+func explainerOn(t *testing.T, store *models.Store, keys *tokens.Keyring) Explainer {
+	t.Helper()
+	engine, err := shipped()
+	require.NoError(t, err)
+	return grants.New(grants.Config{
+		Issuer: issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	})
 }
 
 type answer struct {

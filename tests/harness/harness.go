@@ -31,10 +31,25 @@ import (
 var Dialects = []string{"sqlite", "postgres"}
 
 // Clock is the real clock, moved.
-type Clock struct{ offset atomic.Int64 }
+type Clock struct {
+	offset  atomic.Int64
+	stopped atomic.Pointer[time.Time]
+}
 
 // Now is the moved time.
-func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *Clock) Now() time.Time {
+	now := time.Now()
+	if at := c.stopped.Load(); at != nil {
+		now = *at
+	}
+	return now.Add(time.Duration(c.offset.Load()))
+}
+
+// Stop lets time pass only by Advance from now on.
+func (c *Clock) Stop() {
+	now := time.Now()
+	c.stopped.Store(&now)
+}
 
 // Advance moves the clock forward.
 func (c *Clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
