@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -197,36 +199,16 @@ func TestExplanationsAreWhatTheTokenEndpointAnswers(t *testing.T) {
 					w.stir()
 				}
 				client, form := w.request()
-				body := of(client.ID, form)
-				if w.random.IntN(2) == 0 && form.Get("subject_token") != "" {
-					body["subject_token"] = jti(t, form.Get("subject_token"))
-				}
-				before := w.issued()
-				x := explain(w.Server, w.asks, body)
-				require.Equal(t, before+1, w.issued(), "seed %d: a token was made, beside the explainer's", seed)
-				a := w.Form("/oauth2/token", client, form)
-				entry := w.LastEntry()
-				require.Equal(t, x.Granted, a.Status == http.StatusOK, "seed %d, request %d: %s, but %+v", seed, n, a.Body, x)
-				require.ElementsMatch(t, recordedWhy(t, entry), explainedWhy(x), "seed %d, request %d", seed, n)
-				require.Equal(t, x.Policy.House, entry.Policy)
-				if x.Granted {
+				x := w.wonder(client, form, fmt.Sprintf("seed %d, request %d", seed, n))
+				switch {
+				case x.Granted && form.Get("subject_token") != "":
+					exchanged++
+					fallthrough
+				case x.Granted:
 					granted++
-					if form.Get("subject_token") != "" {
-						exchanged++
-					}
-					raw := a.String("access_token")
-					w.tokens = append(w.tokens, raw)
-					_, c := claimsOf(t, raw)
-					require.Equal(t, strings.Join(x.Decision.Scopes, " "), c["scope"])
-					require.Equal(t, x.Decision.Audience, c["aud"])
-					require.Equal(t, x.Decision.Subject, c["sub"])
-					require.EqualValues(t, x.Decision.TTL, a.JSON["expires_in"])
-					continue
+				default:
+					refused++
 				}
-				refused++
-				require.Equal(t, a.String("error"), x.Error)
-				require.Equal(t, a.String("error_description"), x.Description)
-				require.Equal(t, a.String("decision_id"), entry.ID)
 				for _, l := range x.Missing {
 					reasons[l.Reason] = true
 				}
@@ -237,6 +219,38 @@ func TestExplanationsAreWhatTheTokenEndpointAnswers(t *testing.T) {
 			require.Greater(t, len(reasons), 8)
 		})
 	}
+}
+
+// wonder explains a request, sends it, and holds the two answers together.
+func (w *wonderland) wonder(client *harness.Client, form url.Values, label string) explanation {
+	w.TB.Helper()
+	body := of(client.ID, form)
+	if w.random.IntN(2) == 0 && form.Get("subject_token") != "" {
+		body["subject_token"] = jti(w.TB, form.Get("subject_token"))
+	}
+	before := w.issued()
+	x := explain(w.Server, w.asks, body)
+	require.Equal(w.TB, before+1, w.issued(), "%s: a token was made, beside the explainer's", label)
+	a := w.Form("/oauth2/token", client, form)
+	entry := w.LastEntry()
+	require.Equal(w.TB, x.Granted, a.Status == http.StatusOK, "%s: %s, but %+v", label, a.Body, x)
+	require.ElementsMatch(w.TB, recordedWhy(w.TB, entry), explainedWhy(x), label)
+	require.Equal(w.TB, x.Policy.House, entry.Policy, label)
+	if !x.Granted {
+		require.Equal(w.TB, a.String("error"), x.Error, label)
+		require.Equal(w.TB, a.String("error_description"), x.Description, label)
+		require.Equal(w.TB, a.String("decision_id"), entry.ID, label)
+		return x
+	}
+	raw := a.String("access_token")
+	w.tokens = append(w.tokens, raw)
+	_, c, err := tokens.Peek(raw)
+	require.NoError(w.TB, err)
+	require.Equal(w.TB, strings.Join(x.Decision.Scopes, " "), c["scope"], label)
+	require.Equal(w.TB, x.Decision.Audience, c["aud"], label)
+	require.Equal(w.TB, x.Decision.Subject, c["sub"], label)
+	require.EqualValues(w.TB, x.Decision.TTL, a.JSON["expires_in"], label)
+	return x
 }
 
 // issued counts all tokens there are.

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestExplainTellsPeople(t *testing.T) {
+	eachDialect(t, func(t *testing.T, dialect string) {
+		d := startDev(t, dialect, nil)
+		chat := []string{"explain", "--client", "chat-widget", "--resource", "https://support-agent.example", "--scope"}
+		out := d.must(append(chat, "agent:chat")...)
+		require.Regexp(t, `(?m)^granted +yes$`, out)
+		require.Regexp(t, `(?m)^assuming +crd_\w+ \(client_secret_basic\)$`, out)
+
+		out, err := d.deputy(append(chat, "agent:chat agent:analytics")...)
+		require.ErrorContains(t, err, "would not be granted", "the command ends non-zero")
+		for _, line := range []string{
+			`granted +no`, `scope +agent:chat`, `told +invalid_scope: Client chat-widget does not hold scope agent:analytics.*`,
+			`    party +client chat-widget`, `    lacks +scope agent:analytics`, `    rule +scope_not_held +floor/scope/scope.rego:\d+`,
+			`    by +the owner olivia; an administrator with roles:assign`,
+		} {
+			require.Regexp(t, `(?m)^`+line+`$`, out)
+		}
+
+		own := d.must("token", "get", "--as", "orchestrator", "--resource", "https://orchestrator.example", "--scope", "agent:orchestrate")
+		raw := strings.TrimSpace(own[strings.Index(own, "eyJ"):])
+		hop := []string{"explain", "--client", "orchestrator", "--grant", "token-exchange", "--resource", "https://search-agent.example", "--scope", "search:web", "--subject-token"}
+		require.Regexp(t, `(?m)^chain +orchestrator$`, d.must(append(hop, raw)...))
+		out, err = d.deputy(append(hop, "garbage")...)
+		require.Error(t, err)
+		require.Contains(t, out, "and 1", "what follows is counted, not told")
+		require.NotContains(t, out, " 2. ")
+
+	})
+}
+
+func TestExplainTellsOfADecision(t *testing.T) {
+	eachDialect(t, func(t *testing.T, dialect string) {
+		d := startDev(t, dialect, nil)
+		_, err := d.deputy("token", "get", "--as", "chat-widget", "--scope", "agent:analytics", "--resource", "https://support-agent.example")
+		require.Error(t, err)
+		decision := regexp.MustCompile(`dec_\w+`).FindString(d.must("audit", "tail", "-n", "1"))
+		out, err := d.deputy("explain", decision)
+		require.Error(t, err)
+		require.Contains(t, out, "decision  "+decision)
+		require.Contains(t, out, "floor/scope/scope.rego:")
+		out, err = d.deputy("explain", decision, "--json")
+		require.Error(t, err)
+		var whole struct {
+			Missing []any `json:"missing"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &whole))
+		require.Len(t, whole.Missing, 1)
+
+		_, err = d.deputy("explain")
+		require.ErrorContains(t, err, "explain what?")
+		_, err = d.deputy("explain", decision, "--client", "chat-widget")
+		require.ErrorContains(t, err, "explain what?")
+		_, err = d.deputy("explain", "--client", "nobody")
+		require.ErrorContains(t, err, `no agent or application named "nobody"`)
+	})
+}
