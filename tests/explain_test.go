@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -335,4 +336,23 @@ func TestExplainPromisesNoTokenThatIsTooLarge(t *testing.T) {
 	require.Equal(t, a.String("error"), x.Error)
 	require.Equal(t, a.String("error_description"), x.Description)
 	require.Equal(t, "token_too_large", explainDecision(s.Server, admin, a.String("decision_id")).Missing[0].Reason)
+}
+
+// Whatever was decided can be explained, not tokens alone.
+func TestEveryKindOfDecisionIsExplained(t *testing.T) {
+	s := newScene(t, "sqlite", own)
+	admin, stranger := explainer(s.Server), s.Agent("stranger", s.owner)
+	token := s.Own(s.agent, s.service.Identifier, "work:do")
+	for path, reason := range map[string]string{"introspect": "caller_not_audience", "revoke": "token_not_own"} {
+		require.Equal(t, http.StatusOK, s.Form("/oauth2/"+path, stranger, url.Values{"token": {token}}).Status)
+		x := explainDecision(s.Server, admin, s.LastEntry().ID)
+		at := slices.IndexFunc(x.Missing, func(l lack) bool { return l.Reason == reason })
+		require.GreaterOrEqual(t, at, 0, "%+v", x.Missing)
+		require.Equal(t, "stranger", x.Missing[at].Name)
+		require.Contains(t, x.Missing[at].Rule, "floor/"+path+"/"+path+".rego:")
+	}
+	require.Equal(t, http.StatusOK, s.Form("/oauth2/revoke", s.agent, url.Values{"token": {token}}).Status)
+	rows, _, err := s.Store.Entries(context.Background(), models.EntryFilter{Action: "revoke", Outcome: models.OutcomeGranted}, -1, 1)
+	require.NoError(t, err)
+	require.True(t, explainDecision(s.Server, admin, rows[0].ID).Granted)
 }
