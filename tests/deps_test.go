@@ -17,12 +17,13 @@ var mayImport = map[string][]string{
 	"policies":          {},
 	"web":               {},
 	"server/oauth":      {},
+	"server/limits":     {},
 	"bundles":           {"policies"},
 	"models":            {"policies"},
 	"server/tokens":     {"models", "policies", "server/oauth"},
-	"server/grants":     {"models", "policies", "server/oauth", "server/tokens"},
-	"server/api":        {"models", "policies", "server/oauth", "server/tokens", "server/grants"},
-	"server":            {"models", "server/oauth", "server/tokens", "server/grants", "server/api", "web"},
+	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/tokens"},
+	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
+	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/api", "web"},
 	"models/modelstest": {"models"},
 }
 
