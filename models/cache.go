@@ -124,6 +124,16 @@ func load[T any](ctx context.Context, c *cache, name string, fetch func(*gorm.DB
 	return value, deps, false, nil
 }
 
+// peek returns the entry called name if it is there, else the zero value.
+func peek[T any](c *cache, name string) (value T, deps []string) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if e, ok := c.entries[name]; ok {
+		return e.value.(T), e.deps
+	}
+	return value, nil
+}
+
 func (c *cache) put(name string, e cached) {
 	c.drop(name)
 	if len(c.entries) >= maxCached {

@@ -208,6 +208,14 @@ func (v *View) Credentials(ctx context.Context, clientID string) (rows []Credent
 	return rows, cached, err
 }
 
+// CredentialsInMemory are those of them that were read before, nil if none were.
+// It reads nothing.
+func (v *View) CredentialsInMemory(clientID string) []Credential {
+	rows, deps := peek[[]Credential](v.store.facts, "credentials:"+clientID)
+	v.Deps = append(v.Deps, deps...)
+	return rows
+}
+
 // CredentialsNow reads them past the cache.
 func (v *View) CredentialsNow(ctx context.Context, clientID string) ([]Credential, error) {
 	rows, err := liveCredentials(v.store.read.WithContext(ctx), clientID)
