@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -24,11 +25,20 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if !errors.As(err, &e) {
 		e = oauth.Errorf(oauth.ServerError, "Something went wrong here.").Because(err)
 	}
-	if status := e.Status(); status >= http.StatusInternalServerError {
+	if e.Status() >= http.StatusInternalServerError {
 		s.Log.Error("request failed", "request_id", call(c).RequestID, "path", c.FullPath(), "error", e)
-		if status == http.StatusServiceUnavailable {
-			c.Header("Retry-After", "1")
-		}
+	}
+	s.tell(c, e)
+}
+
+// tell writes an error without a word to the log.
+func (s *Server) tell(c *gin.Context, e *oauth.Error) {
+	wait := e.RetryAfter
+	if e.Status() == http.StatusServiceUnavailable {
+		wait = max(wait, 1)
+	}
+	if wait > 0 {
+		c.Header("Retry-After", strconv.Itoa(wait))
 	}
 	if e.Code == oauth.InvalidClient {
 		c.Header("WWW-Authenticate", fmt.Sprintf(`Basic realm="deputy", error="%s"`, e.Code))

@@ -13,7 +13,7 @@ import (
 // routes lists every route there is.
 func (s *Server) routes() error {
 	r := s.engine
-	r.Use(s.recovered, s.identified, hardened)
+	r.Use(s.recovered, s.identified, hardened, s.shortURL)
 	r.NoRoute(s.notFound)
 	r.NoMethod(s.wrongMethod)
 
@@ -44,12 +44,12 @@ func (s *Server) routes() error {
 		s.base + "/oauth2/revoke":     s.revoke,
 	}
 	for path, handler := range endpoints {
-		open.POST(path, handler)
+		open.POST(path, held, s.bounded, handler)
 		open.OPTIONS(path, preflight)
 	}
 
 	return api.Register(root, api.Config{
-		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Call: call, Log: s.Log,
+		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Call: call, Gate: s.Limits.Admin, Log: s.Log,
 	})
 }
 

@@ -20,18 +20,20 @@ import (
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/web"
 )
 
-// Config of a Server; every field is required but TrustedProxies.
+// Config of a Server; every field is required but TrustedProxies and Limits.
 type Config struct {
 	Issuer         string // absolute URL without trailing slash or fragment
 	Store          *models.Store
 	Endpoint       *grants.Endpoint
 	Keys           *tokens.Keyring
 	Policy         func() api.PolicyStatus
-	TrustedProxies []string // whose X-Forwarded-For is believed
+	TrustedProxies []string       // whose X-Forwarded-For is believed
+	Limits         *limits.Limits // the defaults if nil
 	Log            *slog.Logger
 }
 
@@ -52,6 +54,9 @@ func New(c Config) (*Server, error) {
 	pages, err := web.Pages()
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
+	}
+	if c.Limits == nil {
+		c.Limits = limits.New(limits.Defaults(), time.Now)
 	}
 	gin.SetMode(gin.ReleaseMode)
 	s := &Server{Config: c, base: u.Path, pages: pages, engine: gin.New()}
@@ -95,15 +100,27 @@ func APIIdentifier(issuer string) string { return issuer + api.Prefix }
 // Handler is the server as a handler.
 func (s *Server) Handler() http.Handler { return s.engine }
 
-// Bounds of one connection.
+// Bounds of one connection. A request's header and body must be there within
+// readTimeout, its header within headerTimeout, however slowly they come.
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 15 * time.Second
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
-	maxHeader     = 32 << 10
+	maxHeader     = 32 << 10 // bytes, all headers together
+	maxURL        = 8 << 10  // bytes
 	drain         = 25 * time.Second
 )
+
+// HTTP is the server with everything that bounds a connection. It speaks
+// HTTP/1.1 only: TLS, and with it HTTP/2, is the proxy's in front.
+func (s *Server) HTTP() *http.Server {
+	return &http.Server{
+		Handler: s.engine, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ConnState: s.Limits.Connections.Track,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+}
 
 // Serve answers on addr until ctx ends, then lets what is in flight finish.
 // ready is called with the address it listens on.
@@ -112,10 +129,7 @@ func (s *Server) Serve(ctx context.Context, addr string, ready func(addr string)
 	if err != nil {
 		return err
 	}
-	h := &http.Server{
-		Handler: s.engine, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
-	}
+	h := s.HTTP()
 	failed := make(chan error, 1)
 	go func() { failed <- h.Serve(listener) }()
 	ready(listener.Addr().String())

@@ -139,8 +139,12 @@ func entryLine(e models.Entry) string {
 				Scope string `json:"scope"`
 			} `json:"reasons"`
 		} `json:"decision"`
-		Reason string `json:"reason"`
-		Target string `json:"target"`
+		Reason  string `json:"reason"`
+		Target  string `json:"target"`
+		Counted struct {
+			Count int64  `json:"count"`
+			First string `json:"first"`
+		} `json:"counted"`
 	}
 	_ = json.Unmarshal([]byte(e.Detail), &d) // an unreadable detail is for verify to find
 	var more []string
@@ -155,6 +159,9 @@ func entryLine(e models.Entry) string {
 	}
 	if d.Reason != "" {
 		more = append(more, "why="+d.Reason)
+	}
+	if d.Counted.Count > 0 {
+		more = append(more, fmt.Sprintf("again=%d after=%s", d.Counted.Count, d.Counted.First))
 	}
 	if d.Target != "" {
 		more = append(more, "target="+d.Target)

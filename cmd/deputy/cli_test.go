@@ -70,7 +70,7 @@ func (d *devServer) start(addr string, floor fs.FS) {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, log, ended := &safeBuffer{}, &safeBuffer{}, make(chan error, 1)
-	cmd := &serveCmd{database: database{DatabaseURL: Secret(d.db), DataDir: d.dir}, Listen: addr, Issuer: d.url, Dev: true, floor: floor, LogLevel: "info"}
+	cmd := &serveCmd{database: database{DatabaseURL: Secret(d.db), DataDir: d.dir}, Listen: addr, Issuer: d.url, Dev: true, bounds: shippedBounds(d.t), floor: floor, LogLevel: "info"}
 	go func() { ended <- cmd.Run(ctx, streams{out, log}) }()
 	d.stop = sync.OnceFunc(func() {
 		cancel()

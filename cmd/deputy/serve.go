@@ -17,11 +17,13 @@ import (
 	"github.com/deputyauth/deputy/server"
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
 type serveCmd struct {
 	database
+	bounds
 	Listen         string   `env:"DEPUTY_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
 	Issuer         string   `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
 	MasterKey      Secret   `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
@@ -109,6 +111,9 @@ func (c *serveCmd) logger(w io.Writer) *slog.Logger {
 
 // prepare fills in what was left out and refuses unsafe combinations.
 func (c *serveCmd) prepare() error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	host, port, err := splitListen(c.Listen)
 	if err != nil {
 		return err
@@ -176,9 +181,10 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: log})
+	bounded := limits.New(c.config(), time.Now)
+	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: log, Limits: bounded})
 	srv, err := server.New(server.Config{
-		Issuer: c.Issuer, Store: store, Endpoint: endpoint, Keys: keys, Log: log, TrustedProxies: c.TrustedProxies,
+		Issuer: c.Issuer, Store: store, Endpoint: endpoint, Keys: keys, Log: log, TrustedProxies: c.TrustedProxies, Limits: bounded,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(engine.Status()) },
 	})
 	if err != nil {
@@ -187,22 +193,33 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 	return &deputy{store: store, keys: keys, engine: engine, endpoint: endpoint, server: srv}, nil
 }
 
-// background starts what runs beside requests; stop waits for it to finish.
+// background starts what runs beside requests, until stop is called, which must
+// be when no request is left: while the last are drained, facts are kept fresh,
+// and what they leave in the ledger is signed.
 func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Logger) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	for _, task := range []task{
 		{"refresh facts", 250 * time.Millisecond, d.store.Refresh},
 		{"reload signing keys", 10 * time.Second, d.keys.Reload},
 		{"sign ledger head", time.Second, func(ctx context.Context) error { return d.store.SignHead(ctx, d.keys.LedgerSigner()) }},
 		{"tend credentials", 15 * time.Second, d.endpoint.Tend},
+		{"count failures", time.Second, d.endpoint.CountFailures},
 	} {
 		wg.Go(func() { task.repeat(ctx, log) })
 	}
 	if policyDir != "" {
 		wg.Go(func() { d.engine.Watch(ctx, policyDir, time.Second) })
 	}
-	return func() { cancel(); wg.Wait() }
+	return func() {
+		last, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer done()
+		if err := d.endpoint.Finish(last); err != nil { // before the last head is signed
+			log.Error("counts of failures were not written", "error", err)
+		}
+		cancel()
+		wg.Wait()
+	}
 }
 
 // task is something done again and again.

@@ -20,6 +20,7 @@ import (
 	"github.com/deputyauth/deputy/models/modelstest"
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
 	"github.com/deputyauth/deputy/server/tokens"
 )
@@ -44,8 +45,11 @@ func newGuardedBy(t *testing.T, wrap func(Admitter) Admitter) *guarded {
 	require.NoError(t, err)
 	g := &guarded{}
 	store := modelstest.New(t, "sqlite")
+	bounds := limits.Defaults()
+	bounds.FailureBurst, bounds.ClientRate = 0, 0 // everything here comes from one address
 	g.client = newClientOn(t, store, func(keys *tokens.Keyring) Admitter {
-		g.endpoint = grants.New(grants.Config{Issuer: issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+		g.endpoint = grants.New(grants.Config{Issuer: issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+			Limits: limits.New(bounds, time.Now)})
 		return wrap(g.endpoint)
 	})
 	g.admin = *modelstest.Application(t, store, "admin")

@@ -20,6 +20,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
@@ -47,7 +48,7 @@ type PolicyStatus struct {
 	LastError string // why a newer one was refused, "" if none was
 }
 
-// Config of the API; every field is required.
+// Config of the API; every field is required but Gate.
 type Config struct {
 	Issuer   string // without trailing slash
 	Endpoint Admitter
@@ -56,6 +57,7 @@ type Config struct {
 	Keys     Rotator
 	Policy   func() PolicyStatus
 	Call     func(*gin.Context) grants.Call
+	Gate     *limits.Gate // how many calls are worked on at once; any number if nil
 	Log      *slog.Logger
 }
 
@@ -91,6 +93,11 @@ func Register(r gin.IRouter, c Config) error {
 	engine.GET(Prefix+"/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", description) })
 	inner := http.StripPrefix(s.base, engine)
 	r.Any(Prefix+"/*path", func(outer *gin.Context) {
+		if !s.Gate.Enter() {
+			s.tell(outer, problemOf(oauth.Busy()), oauth.Busy())
+			return
+		}
+		defer s.Gate.Leave()
 		ctx := context.WithValue(outer.Request.Context(), callKey{}, c.Call(outer))
 		inner.ServeHTTP(outer.Writer, outer.Request.WithContext(ctx))
 	})

@@ -21,8 +21,11 @@ import (
 	"github.com/deputyauth/deputy/models"
 )
 
-// maxBody bounds a request's body, in bytes.
-const maxBody = 1 << 20
+// Bounds of a request's body: bytes, and how deep its JSON may be nested.
+const (
+	maxBody  = 1 << 20
+	maxDepth = 32
+)
 
 // operation is what openapi.yaml says of one operation.
 type operation struct {
@@ -149,6 +152,9 @@ func checkJSON(contentType string, raw []byte, content openapi3.Content) error {
 	if err != nil || described == nil {
 		return fault("unsupported_media_type", "", "Content-Type must be %s.", strings.Join(slices.Sorted(maps.Keys(content)), " or "))
 	}
+	if depth(raw) > maxDepth {
+		return malformed("", "The body is nested more than %d deep.", maxDepth)
+	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var value any
@@ -162,6 +168,26 @@ func checkJSON(contentType string, raw []byte, content openapi3.Content) error {
 		return malformed("", "Text must not hold the character NUL.")
 	}
 	return schemaProblem(described.Schema.Value.VisitJSON(value, openapi3.VisitAsRequest()))
+}
+
+// depth is how deep arrays and objects are nested in what may be JSON, at least.
+func depth(raw []byte) (deepest int) {
+	open, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			open++
+			deepest = max(deepest, open)
+		case c == ']' || c == '}':
+			open--
+		}
+	}
+	return deepest
 }
 
 // schemaProblem sorts what a body has against its schema: shape and types are

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -27,6 +28,7 @@ var problems = map[string]struct {
 	"content_too_large":      {http.StatusRequestEntityTooLarge, "Too large"},
 	"unsupported_media_type": {http.StatusUnsupportedMediaType, "Unsupported media type"},
 	"invalid_value":          {http.StatusUnprocessableEntity, "Invalid value"},
+	"too_many_requests":      {http.StatusTooManyRequests, "Too many requests"},
 	"internal":               {http.StatusInternalServerError, "Internal error"},
 	"unavailable":            {http.StatusServiceUnavailable, "Unavailable"},
 }
@@ -94,6 +96,9 @@ func refused(e *oauth.Error) Problem {
 	case oauth.InvalidToken, oauth.InsufficientScope:
 	case oauth.TemporarilyUnavailable:
 		p.Type = "unavailable"
+		if e.Status() == http.StatusTooManyRequests {
+			p.Type = "too_many_requests"
+		}
 	default:
 		p.Type = "internal"
 	}
@@ -109,8 +114,20 @@ func (s *server) fail(c *gin.Context, err error) {
 	if p.Status >= 500 && c.Request.Context().Err() == nil {
 		s.Log.ErrorContext(c.Request.Context(), "admin API failed", "operation", s.operation(c).id, "decision", p.DecisionID, "error", err)
 	}
+	s.tell(c, p, err)
+}
+
+// tell writes a problem without a word to the log.
+func (s *server) tell(c *gin.Context, p Problem, err error) {
+	wait := 0
+	if refusal := (*oauth.Error)(nil); errors.As(err, &refusal) {
+		wait = refusal.RetryAfter
+	}
 	if p.Status == http.StatusServiceUnavailable {
-		c.Header("Retry-After", "1")
+		wait = max(wait, 1)
+	}
+	if wait > 0 {
+		c.Header("Retry-After", strconv.Itoa(wait))
 	}
 	body, _ := json.Marshal(p) // strings and an integer cannot fail
 	c.Abort()

@@ -17,7 +17,11 @@ func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation strin
 	action := policies.AdminPrefix + operation
 	err := e.settle(ctx, call, action, "", func(f *facts) (*matter, error) {
 		in := policies.Input{Action: action, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: scopes}}
-		var err error
+		done, err := e.turn(ctx, call, "")
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		if in.Token, in.Request.TokenProblem, err = f.presented(ctx, bearer, &in); err != nil {
 			return nil, err
 		}
@@ -26,11 +30,15 @@ func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation strin
 				return nil, err
 			}
 		}
-		return &matter{in: in, carryOut: func(_ policies.Decision, r *models.Record) error {
+		m := &matter{in: in, stranger: in.Token == nil, carryOut: func(_ policies.Decision, r *models.Record) error {
 			by.ClientID, by.SubjectID, by.Chain = in.Token.Client, in.Token.Subject, in.Token.Chain
 			by.DecisionID, by.RequestID, by.IP, by.Seen = r.Entry.ID, call.RequestID, call.IP, r.View
 			return nil
-		}}, nil
+		}}
+		if in.Token != nil { // not the client: who has a stolen token must not use up what the client has
+			m.payer = in.Token.ID
+		}
+		return m, nil
 	})
 	return by, err
 }

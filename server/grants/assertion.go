@@ -50,13 +50,17 @@ func assertedClient(a oauth.ClientAuth) (string, error) {
 	return claims.Subject, nil
 }
 
+// checkAssertion holds an assertion against each live key. If it came to no
+// signature with any, it is held against a key of nobody: a client that is
+// unknown, or has no such key, must cost as much as a wrong signature.
 func (e *Endpoint) checkAssertion(f *facts, a oauth.ClientAuth, live []models.Credential) (*proof, error) {
-	reason := "bad_credentials"
+	reason, weighed := "bad_credentials", false
 	for _, c := range live {
 		if c.Kind != models.CredentialKey || !c.Live(f.now) {
 			continue
 		}
-		claims, problem := verifyAssertion(a.Assertion, c.PublicJWK)
+		claims, problem := e.verify(a.Assertion, c.PublicJWK)
+		weighed = weighed || problem == badSignature
 		if problem != "" {
 			reason = problem
 			continue
@@ -69,8 +73,17 @@ func (e *Endpoint) checkAssertion(f *facts, a oauth.ClientAuth, live []models.Cr
 			once: &models.Once{Purpose: "client_assertion", Value: digest(a.ID, claims.ID), ExpiresAt: int64(claims.Expires) + maxClockSkew + 1},
 		}, nil
 	}
+	if !weighed {
+		_, _ = e.verify(a.Assertion, nobodysKey(a.Assertion)) // it fails; only its time counts
+	}
 	return nil, oauth.BadClient(reason)
 }
+
+// verifier checks an assertion with a key; problem is "" if it holds.
+type verifier func(raw, publicJWK string) (claims *assertion, problem string)
+
+// badSignature is the problem of an assertion whose signature was computed.
+const badSignature = "assertion_signature"
 
 // verifyAssertion checks type and signature with one registered key. The
 // algorithm is the key's: the header may only agree.
@@ -95,7 +108,7 @@ func verifyAssertion(raw, publicJWK string) (*assertion, string) {
 	}
 	body, err := object.Verify(jwk)
 	if err != nil {
-		return nil, "assertion_signature"
+		return nil, badSignature
 	}
 	var claims assertion
 	if err := json.Unmarshal(body, &claims); err != nil {

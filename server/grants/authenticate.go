@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
+	"slices"
+	"time"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
@@ -18,8 +22,10 @@ type proof struct {
 }
 
 // authenticate checks a client's credentials before anything else of the
-// request is looked at. It finds out who asks; what they may is policy's.
-func (e *Endpoint) authenticate(ctx context.Context, f *facts, a oauth.ClientAuth) (*proof, error) {
+// request is looked at. It finds out who asks; what they may is policy's. A
+// right secret that is in memory is taken from anybody at once; whatever costs
+// more to check waits its turn if it comes from where failures come from.
+func (e *Endpoint) authenticate(ctx context.Context, f *facts, call Call, a oauth.ClientAuth) (*proof, error) {
 	check := e.checkSecret
 	if a.Method == oauth.PrivateKeyJWT {
 		var err error
@@ -27,7 +33,41 @@ func (e *Endpoint) authenticate(ctx context.Context, f *facts, a oauth.ClientAut
 			return nil, err
 		}
 		check = e.checkAssertion
+	} else if live := f.view.CredentialsInMemory(a.ID); live != nil {
+		if p, problem := check(f, a, live); problem == nil {
+			return p, nil
+		}
 	}
+	done, err := e.turn(ctx, call, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	p, err := e.prove(ctx, f, a, check)
+	if problem := (*oauth.Error)(nil); errors.As(err, &problem) {
+		claimed := *problem
+		claimed.Claimed = a.ID
+		return nil, &claimed
+	}
+	return p, err
+}
+
+// turn makes those wait who come from where failures come from. done must be
+// called in the end.
+func (e *Endpoint) turn(ctx context.Context, call Call, clientID string) (done func(), err error) {
+	if !e.limits.Spent(limits.SourceOf(call.IP), clientID) {
+		return func() {}, nil
+	}
+	done, ok := e.limits.Turn(ctx)
+	if !ok {
+		return nil, oauth.TooMany(time.Second).Named("crowded")
+	}
+	return done, nil
+}
+
+type checker func(*facts, oauth.ClientAuth, []models.Credential) (*proof, error)
+
+func (e *Endpoint) prove(ctx context.Context, f *facts, a oauth.ClientAuth, check checker) (*proof, error) {
 	live, cached, err := f.view.Credentials(ctx, a.ID)
 	if err != nil {
 		return nil, err
@@ -39,11 +79,19 @@ func (e *Endpoint) authenticate(ctx context.Context, f *facts, a oauth.ClientAut
 	// Who fails on what was cached is looked at once more: the credential may be
 	// a moment old, and issued on another replica. It also makes an unknown
 	// client and a wrong secret take the same time: one read of the database.
-	if live, err = f.view.CredentialsNow(ctx, a.ID); err != nil {
+	now, err := f.view.CredentialsNow(ctx, a.ID)
+	if err != nil {
 		return nil, err
 	}
-	return check(f, a, live)
+	if slices.EqualFunc(live, now, same) {
+		return nil, failed
+	}
+	return check(f, a, now)
 }
+
+// same tells that a credential proves what it proved before. Only its end can
+// have come nearer.
+func same(a, b models.Credential) bool { return a.ID == b.ID && a.ExpiresAt == b.ExpiresAt }
 
 // noSecret is compared when there is nothing to compare with.
 var noSecret = make([]byte, sha256.Size)

@@ -23,7 +23,7 @@ func (e *Endpoint) Look(ctx context.Context) (*Facts, error) {
 
 // Authenticate finds out who asks.
 func (e *Endpoint) Authenticate(ctx context.Context, f *Facts, a oauth.ClientAuth) (*Proof, error) {
-	return e.authenticate(ctx, f, a)
+	return e.authenticate(ctx, f, Call{}, a)
 }
 
 // Ask loads the facts of a token request.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
 	"github.com/deputyauth/deputy/server/tokens"
 )
@@ -52,11 +53,14 @@ type Endpoint struct {
 	log    *slog.Logger
 	grants map[string]Grant
 
-	used   *lastUsed
-	alarms atomic.Int64
+	limits   *limits.Limits
+	failures *failures
+	verify   verifier
+	used     *lastUsed
+	alarms   atomic.Int64
 }
 
-// Config of an Endpoint; every field is required.
+// Config of an Endpoint; every field is required but Limits.
 type Config struct {
 	Issuer string
 	Store  *models.Store
@@ -65,13 +69,18 @@ type Config struct {
 	Keys   *tokens.Keyring
 	Now    func() time.Time
 	Log    *slog.Logger
+	Limits *limits.Limits // the defaults if nil
 }
 
 // New makes an Endpoint with every grant there is.
 func New(c Config) *Endpoint {
+	if c.Limits == nil {
+		c.Limits = limits.New(limits.Defaults(), c.Now)
+	}
 	e := &Endpoint{
 		issuer: c.Issuer, store: c.Store, policy: c.Policy, advice: c.Advice, keys: c.Keys, now: c.Now, log: c.Log,
-		grants: map[string]Grant{}, used: newLastUsed(),
+		grants: map[string]Grant{}, used: newLastUsed(), verify: verifyAssertion,
+		limits: c.Limits, failures: newFailures(c.Limits.Config, c.Store, c.Now),
 	}
 	for _, g := range All() {
 		e.grants[g.Type()] = g
@@ -96,7 +105,7 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 	}
 	var issued *issuance
 	err := e.settle(ctx, call, grant.Action(), req.Client.ID, func(f *facts) (*matter, error) {
-		proof, err := e.authenticate(ctx, f, req.Client)
+		proof, err := e.authenticate(ctx, f, call, req.Client)
 		if err != nil {
 			return nil, err
 		}
@@ -105,9 +114,8 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 			return nil, err
 		}
 		issued = &issuance{}
-		return &matter{in: in, once: proof.once, credential: proof.credential.ID, carryOut: func(d policies.Decision, r *models.Record) error {
-			return e.mint(in, d, issued, r)
-		}}, nil
+		carryOut := func(d policies.Decision, r *models.Record) error { return e.mint(in, d, issued, r) }
+		return &matter{in: in, once: proof.once, credential: proof.credential.ID, payer: proof.clientID, carryOut: carryOut}, nil
 	})
 	if err != nil {
 		return oauth.TokenResponse{}, err

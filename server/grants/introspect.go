@@ -55,7 +55,7 @@ func (e *Endpoint) aboutToken(ctx context.Context, call Call, action string, q o
 	carryOut func(policies.Decision, *tokens.Claims, *models.Record) error,
 ) error {
 	return e.settle(ctx, call, action, q.Client.ID, func(f *facts) (*matter, error) {
-		proof, err := e.authenticate(ctx, f, q.Client)
+		proof, err := e.authenticate(ctx, f, call, q.Client)
 		if err != nil {
 			return nil, err
 		}
@@ -69,12 +69,16 @@ func (e *Endpoint) aboutToken(ctx context.Context, call Call, action string, q o
 		if in.Token, in.Request.TokenProblem, err = f.presented(ctx, q.Token, &in); err != nil {
 			return nil, err
 		}
-		return &matter{in: in, once: proof.once, credential: proof.credential.ID, carryOut: func(d policies.Decision, r *models.Record) error {
+		m := &matter{in: in, once: proof.once, credential: proof.credential.ID, carryOut: func(d policies.Decision, r *models.Record) error {
 			claims, err := f.keys.Verify(ctx, q.Token)
 			if err != nil {
 				return err
 			}
 			return carryOut(d, claims, r)
-		}}, nil
+		}}
+		if action != policies.Introspect { // which services do for every request of theirs
+			m.payer = proof.clientID
+		}
+		return m, nil
 	})
 }

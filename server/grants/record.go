@@ -2,12 +2,9 @@ package grants
 
 import (
 	"encoding/json"
-	"regexp"
-	"time"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
-	"github.com/deputyauth/deputy/server/oauth"
 )
 
 // detail is what the ledger keeps of a decision beyond its columns: enough to
@@ -92,27 +89,6 @@ func keepAll[T any](r *models.Record, facts []*policies.Fact[T]) []string {
 		out[i] = keep(r, f)
 	}
 	return out
-}
-
-// clientIDShape is what a client id can look like; anything else a stranger
-// sent as one is not written into the ledger.
-var clientIDShape = regexp.MustCompile(`^(agt|app)_[0-9a-z]{1,40}$`)
-
-// failure is the entry of a request that was refused before any question.
-func failure(call Call, action, clientID string, problem *oauth.Error, now time.Time) *models.Record {
-	if !clientIDShape.MatchString(clientID) {
-		clientID = ""
-	}
-	body, _ := json.Marshal(struct {
-		Call    callDetail `json:"call"`
-		Error   string     `json:"error"`
-		Reason  string     `json:"reason"`
-		Claimed string     `json:"claimed_client,omitempty"` // unproven, so not the row's client
-	}{seen(call), problem.Code, problem.Reason, clientID})
-	return &models.Record{Entry: models.Entry{
-		ID: models.NewID(models.PrefixDecision), At: now.UnixMilli(), Kind: models.KindFailure, Action: action,
-		Outcome: models.OutcomeRefused, Detail: string(body),
-	}}
 }
 
 func seen(c Call) callDetail {

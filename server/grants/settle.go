@@ -14,9 +14,18 @@ type matter struct {
 	in         policies.Input
 	once       *models.Once
 	credential string // id of the credential that was used
+	payer      string // whose rate the request counts against; "" if none's
+	stranger   bool   // nobody knows who asks: a refusal is a failed authentication
 	// carryOut does what an allowing decision says and adds it to the record.
 	// Nothing it makes leaves before the record is durable.
 	carryOut func(policies.Decision, *models.Record) error
+}
+
+func (m *matter) clientID() string {
+	if m.in.Client == nil {
+		return ""
+	}
+	return m.in.Client.Value.ID
 }
 
 // maxAttempts bounds how often one request is decided again because its facts
@@ -27,7 +36,7 @@ const maxAttempts = 5
 // decision, seat belt, carrying out, record. ask is called again, on fresh
 // facts, whenever what it had seen was changed before the record was written.
 func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID string, ask func(*facts) (*matter, error)) error {
-	for range maxAttempts {
+	for attempt := range maxAttempts {
 		view, err := e.store.View(ctx)
 		if err != nil {
 			return unavailable(err)
@@ -36,9 +45,17 @@ func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID strin
 		if err != nil {
 			return e.Refuse(ctx, call, action, clientID, err)
 		}
+		if attempt == 0 {
+			if wait := e.limits.Client(m.payer); wait > 0 {
+				return e.Refuse(ctx, call, action, m.clientID(), oauth.TooMany(wait).Named("rate_limited"))
+			}
+		}
 		record, refusal, err := e.answer(ctx, call, m, view)
 		if err != nil {
 			return e.Refuse(ctx, call, action, clientID, err)
+		}
+		if refusal != nil && m.stranger {
+			return e.Refuse(ctx, call, action, clientID, refusal)
 		}
 		err = e.store.Append(ctx, record)
 		switch {
@@ -48,7 +65,7 @@ func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID strin
 		case err == nil:
 			return refusal
 		case errors.Is(err, models.ErrUsed):
-			return e.Refuse(ctx, call, action, clientID, oauth.BadClient("assertion_replayed"))
+			return e.Refuse(ctx, call, action, m.clientID(), oauth.BadClient("assertion_replayed"))
 		case !errors.Is(err, models.ErrStale):
 			return unavailable(err)
 		}
@@ -99,23 +116,6 @@ func (e *Endpoint) verdict(ctx context.Context, in policies.Input) (policies.Dec
 func (e *Endpoint) alarm(what, action string, err error) {
 	e.alarms.Add(1)
 	e.log.Error(what, "alarm", true, "action", action, "error", err)
-}
-
-// Refuse records a request that never came to a question: it could not be read,
-// or nobody knows who sent it. It returns what the client is told. If not even
-// the refusal can be recorded, that is what the client hears.
-func (e *Endpoint) Refuse(ctx context.Context, call Call, action, clientID string, err error) *oauth.Error {
-	var problem *oauth.Error
-	if !errors.As(err, &problem) {
-		return unavailable(err)
-	}
-	record := failure(call, action, clientID, problem, e.now())
-	if err := e.store.Append(ctx, record); err != nil {
-		return unavailable(err)
-	}
-	told := *problem
-	told.DecisionID = record.Entry.ID
-	return &told
 }
 
 // unavailable is a fault on our side. It is never reported as anything that

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Error codes of RFC 6749 section 5.2, RFC 8693, RFC 8707 and RFC 6750.
@@ -33,6 +34,9 @@ type Error struct {
 	DecisionID  string // names the ledger entry, for whoever may read it
 	Reason      string // machine-readable code, for the ledger
 	Scope       string // for insufficient_scope
+	Claimed     string // the client that an assertion names, unproven; for the ledger
+	RetryAfter  int    // seconds; 0 if there is nothing to wait for
+	status      int    // 0: what goes with Code
 	cause       error
 }
 
@@ -40,6 +44,22 @@ type Error struct {
 // 6749 does not allow in error_description are replaced.
 func Errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Description: Clean(fmt.Sprintf(format, args...))}
+}
+
+// TooMany tells a caller to ask again later: 429 (RFC 6585 section 4). RFC 6749
+// has no code of its own for it; the one for passing overload makes no client
+// throw its credentials or tokens away.
+func TooMany(wait time.Duration) *Error {
+	e := Errorf(TemporarilyUnavailable, "Too many requests; wait as long as Retry-After says.")
+	e.status, e.RetryAfter = http.StatusTooManyRequests, max(1, int((wait+time.Second-1)/time.Second))
+	return e
+}
+
+// Busy tells a caller that the server has as much to do as it takes on: 503.
+func Busy() *Error {
+	e := Errorf(TemporarilyUnavailable, "Too much is going on here; try again in a moment.")
+	e.RetryAfter = 1
+	return e
 }
 
 // Because attaches what really happened, for the log only.
@@ -68,6 +88,9 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Status is the HTTP status of the error.
 func (e *Error) Status() int {
+	if e.status != 0 {
+		return e.status
+	}
 	switch e.Code {
 	case InvalidClient, InvalidToken:
 		return http.StatusUnauthorized

@@ -24,13 +24,14 @@ import (
 	"github.com/deputyauth/deputy/server"
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
 // Dialects are the databases every test of behaviour runs on.
 var Dialects = []string{"sqlite", "postgres"}
 
-// Clock is the real clock, moved.
+// Clock is the real clock, moved, or stopped.
 type Clock struct {
 	offset  atomic.Int64
 	stopped atomic.Pointer[time.Time]
@@ -45,7 +46,7 @@ func (c *Clock) Now() time.Time {
 	return now.Add(time.Duration(c.offset.Load()))
 }
 
-// Stop lets time pass only by Advance from now on.
+// Stop lets time pass only as Advance says from now on.
 func (c *Clock) Stop() {
 	now := time.Now()
 	c.stopped.Store(&now)
@@ -65,6 +66,7 @@ type Server struct {
 	Endpoint *grants.Endpoint
 	Clock    *Clock
 	Handler  http.Handler // what serves at URL
+	Limits   *limits.Limits
 	master   tokens.MasterKey
 }
 
@@ -74,6 +76,16 @@ type Options struct {
 	House fs.FS                               // house policy
 	Floor fs.FS                               // a sabotaged floor
 	Wrap  func(grants.Decider) grants.Decider // a sabotaged engine
+
+	Limits         *limits.Config // nil: none, for everything here comes from one address
+	TrustedProxies []string       // whose X-Forwarded-For is believed
+}
+
+// unlimited holds nobody back, and tells every kind of failure apart.
+func unlimited() *limits.Config {
+	c := limits.Defaults()
+	c.FailureBurst, c.ClientRate, c.MaxKinds, c.MaxKindsPerSource = 0, 0, 10_000, 10_000
+	return &c
 }
 
 // New starts a server on a fresh database.
@@ -107,14 +119,18 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	if o.Wrap != nil {
 		policy = o.Wrap(policy)
 	}
-	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log})
+	if o.Limits == nil {
+		o.Limits = unlimited()
+	}
+	s.Limits = limits.New(*o.Limits, s.Clock.Now)
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits})
 	srv, err := server.New(server.Config{
-		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, Keys: s.Keys, Log: log,
+		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, Keys: s.Keys, Log: log, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(s.Engine.Status()) },
 	})
 	require.NoError(tb, err)
 	s.Handler = srv.Handler()
-	web.Config.Handler = s.Handler
+	web.Config = srv.HTTP()
 	web.Start()
 	tb.Cleanup(web.Close)
 	return s
