@@ -145,7 +145,7 @@ func (s *server) engine() *gin.Engine {
 		s.fail(c, fault("method_not_allowed", "", "This path has other methods; see Allow."))
 	})
 
-	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
+	strict := NewStrictHandlerWithOptions(s, []StrictMiddlewareFunc{lasting}, StrictGinServerOptions{
 		RequestErrorHandlerFunc: func(c *gin.Context, err error) { s.fail(c, unreadable(err)) },
 		HandlerErrorFunc: func(c *gin.Context, err error) {
 			s.challenge(c, s.operation(c), err, true)
@@ -157,6 +157,12 @@ func (s *server) engine() *gin.Engine {
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.fail(c, unreadable(err)) },
 	})
 	return e
+}
+
+// lasting gives a handler a context that is its own for good. Gin uses its own
+// again for the next request, while a database driver may still be looking at it.
+func lasting(f StrictHandlerFunc, _ string) StrictHandlerFunc {
+	return func(c *gin.Context, request any) (any, error) { return f(c.Copy(), request) }
 }
 
 type (
