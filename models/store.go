@@ -38,6 +38,8 @@ type Store struct {
 	now         func() time.Time
 	facts       *cache
 	ledger      *committer
+	dir         string   // of the SQLite file
+	lock        *os.File // held since Lock
 }
 
 // Options of Open.
@@ -72,6 +74,7 @@ func (s *Store) openSQLite(dir string) error {
 	if dir == "" {
 		dir = "data"
 	}
+	s.dir = dir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
@@ -172,6 +175,9 @@ func (s *Store) Close() error {
 		if pool, err := db.DB(); err == nil {
 			errs = append(errs, pool.Close())
 		}
+	}
+	if s.lock != nil { // last: whoever waits for it may begin now
+		errs = append(errs, s.lock.Close())
 	}
 	return errors.Join(errs...)
 }

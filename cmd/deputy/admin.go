@@ -22,6 +22,9 @@ func (c *migrateCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	defer store.Close()
+	if err := store.Lock(); err != nil { // a server on SQLite must not lose its schema from under it
+		return err
+	}
 	if err := store.Migrate(ctx); err != nil {
 		return err
 	}
@@ -46,7 +49,7 @@ func (c *adminCreateCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	defer store.Close()
-	if err := store.Migrate(ctx); err != nil {
+	if err := migrateUnlessServed(ctx, store); err != nil {
 		return err
 	}
 	issuer, err := c.issuer(ctx, store)
@@ -60,6 +63,19 @@ func (c *adminCreateCmd) Run(ctx context.Context, io streams) error {
 	fmt.Fprintf(io.err, "This secret is shown once. Keep it where the commands find it:\n")
 	fmt.Fprintf(io.out, "export DEPUTY_URL=%s DEPUTY_CLIENT_ID=%s DEPUTY_CLIENT_SECRET=%s\n", issuer, admin.ID, admin.Secret)
 	return nil
+}
+
+// migrateUnlessServed brings the schema up to date, but leaves one alone that a
+// server on SQLite works with: that server has brought it to where it wants it.
+func migrateUnlessServed(ctx context.Context, store *models.Store) error {
+	err := store.Lock()
+	if errors.Is(err, models.ErrInUse) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return store.Migrate(ctx)
 }
 
 // issuer is the one the database belongs to; a database that belongs to none is

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/url"
@@ -178,11 +179,27 @@ func TestAdminCreateWorksBesideARunningServer(t *testing.T) {
 	})
 }
 
+// Of two servers on one SQLite database the second is refused and says why; so
+// is a migration, while what reads and what a server notices works beside it.
+func TestOneSQLiteDatabaseIsForOneServer(t *testing.T) {
+	d := startDev(t, "sqlite", nil)
+	second := serveCmd{database: database{DataDir: d.dir}, Dev: true, Listen: "127.0.0.1:0", Issuer: d.url, LogLevel: "error"}
+	err := second.Run(context.Background(), streams{&safeBuffer{}, &safeBuffer{}})
+	require.ErrorContains(t, err, fmt.Sprintf("database in use: process %d serves from %s", os.Getpid(), filepath.Join(d.dir, "deputy.db")))
+	_, err = d.deputy("migrate")
+	require.ErrorContains(t, err, "database in use")
+	d.must("admin", "create", "--name", "ops", "--issuer", d.url)
+	d.must("audit", "verify")
+	d.stop()
+	require.Contains(t, d.must("migrate"), "up to date", "the lock ends with the server")
+}
+
 // Nobody who comes by with another issuer, key or purpose changes a database
 // that is in use.
 func TestADatabaseBelongsToItsIssuer(t *testing.T) {
 	d := startDev(t, "sqlite", nil)
 	before := d.must("audit", "tail", "-n", "200")
+	d.stop()
 	start := func(c serveCmd) error {
 		c.Listen, c.LogLevel = "127.0.0.1:0", "error"
 		return c.Run(context.Background(), streams{&safeBuffer{}, &safeBuffer{}})

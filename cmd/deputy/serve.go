@@ -37,6 +37,8 @@ type serveCmd struct {
 	CPUProfile     string   `name:"cpuprofile" hidden:"" help:"Write a CPU profile of the whole run to this file."`
 	floor          fs.FS    // nil: the floor in this binary; tests sabotage it
 	LogLevel       string   `env:"DEPUTY_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+
+	PolicyDeadline time.Duration `env:"DEPUTY_POLICY_DEADLINE" default:"1s" help:"How long one decision may take before it is a refusal."`
 }
 
 // Run starts the server and stops it when ctx ends.
@@ -55,6 +57,9 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 		return err
 	}
 	defer store.Close()
+	if err := store.Lock(); err != nil {
+		return err
+	}
 	if c.Migrate || c.Dev || c.DatabaseURL == "" {
 		if err := store.Migrate(ctx); err != nil {
 			return err
@@ -177,7 +182,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 	if c.PolicyDir != "" {
 		house = os.DirFS(c.PolicyDir)
 	}
-	engine, err := bundles.New(bundles.Options{Floor: c.floor, House: house, Log: log, NoReuse: c.DecisionReuse == "off"})
+	engine, err := bundles.New(bundles.Options{Floor: c.floor, House: house, Deadline: c.PolicyDeadline, Log: log, NoReuse: c.DecisionReuse == "off"})
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +227,10 @@ func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Log
 	}
 }
 
+// taskTimeout bounds one go of a background task, so that a database that hangs
+// does not keep it from trying again.
+const taskTimeout = 10 * time.Second
+
 // task is something done again and again.
 type task struct {
 	name  string
@@ -236,9 +245,11 @@ func (t task) repeat(ctx context.Context, log *slog.Logger) {
 	for {
 		select {
 		case <-tick.C:
-			if err := t.do(ctx); err != nil && ctx.Err() == nil {
+			one, cancel := context.WithTimeout(ctx, taskTimeout)
+			if err := t.do(one); err != nil && ctx.Err() == nil {
 				log.Error("background task failed", "task", t.name, "error", err)
 			}
+			cancel()
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
