@@ -75,6 +75,7 @@ func (o *oracle) live() {
 		return
 	}
 	o.refuse("token_expired", !o.ahead(o.token.Expires))
+	o.refuse("token_early", o.token.IssuedAt > o.in.Now+60)
 	o.refuse("token_revoked", o.token.Revoked)
 	o.refuse("grant_ended", o.token.Grant.Revoked || !o.ahead(o.token.Grant.ExpiresAt))
 	o.refuse("token_audience_inactive", o.token.Audience.Status != "active")

@@ -276,7 +276,7 @@ func (w *world) token(ids, servers []string, kind string) (policies.Principal, *
 	t := &policies.Token{
 		ID: "tok_1", Subject: either(w, "subject id", []string{subject.ID}, []string{"", "usr_2", ids[0]}), Client: subject.ID, Chain: members,
 		Audience: policies.Audience{ID: either(w, "aud id", servers[:1], servers[1:]), Operator: either(w, "operator", ids[:1], ids), Status: w.status("aud")},
-		Expires:  w.expiry("exp"), IssuedAt: 1, Revoked: w.bad("revoked"), Txn: "tok_0",
+		Expires:  w.expiry("exp"), IssuedAt: either(w, "iat", []int64{1, worldNow + 60}, []int64{worldNow + 61, policies.Never}), Revoked: w.bad("revoked"), Txn: "tok_0",
 		Grant:  policies.Grant{ID: "gnt_1", ExpiresAt: w.expiry("grant"), Revoked: w.bad("grant revoked")},
 		Own:    either(w, "own", [][]string{scopesOf(servers[0])}, [][]string{nil, {}, scopesOf(servers[0])[:1]}),
 		Scopes: w.reach(servers),

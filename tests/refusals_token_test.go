@@ -96,6 +96,7 @@ func tokenRows() []row {
 		{"subject token: a chain of 1000", func(s *scene) { s.forge(func(_, c map[string]any) { c["act"] = nested(1000) }) }, unusable("malformed")},
 		{"subject token: a chain of 9", func(s *scene) { s.forge(func(_, c map[string]any) { c["act"] = nested(9) }) }, unusable("malformed")},
 		{"subject token: expired", func(s *scene) { s.Clock.Advance(time.Hour) }, exchangeOnly(badRequest("has expired", "token_expired"))},
+		{"subject token: of the future", func(s *scene) { s.Clock.Advance(-time.Hour) }, exchangeOnly(badRequest("has not come yet", "token_early"))},
 		{"subject token: revoked", func(s *scene) {
 			require.Equal(s.TB, 200, s.Form("/oauth2/revoke", s.origin, map[string][]string{"token": {s.subject}}).Status)
 		}, exchangeOnly(badRequest("has been revoked", "token_revoked"))},

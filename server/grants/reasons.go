@@ -47,6 +47,7 @@ var answers = []answer{
 	}},
 	{"token_unexpected", oauth.InvalidRequest, oauth.InvalidToken, fixed("This grant takes no token.")},
 	{"token_expired", oauth.InvalidRequest, oauth.InvalidToken, fixed("The presented token has expired.")},
+	{"token_early", oauth.InvalidRequest, oauth.InvalidToken, fixed("The presented token was issued in the future, by a clock that was ahead; its time has not come yet.")},
 	{"token_revoked", oauth.InvalidRequest, oauth.InvalidToken, fixed("The presented token has been revoked.")},
 	{"grant_ended", oauth.InvalidRequest, oauth.InvalidToken, fixed("The grant that the presented token hangs from has ended.")},
 	{"token_audience_inactive", oauth.InvalidRequest, oauth.InvalidToken, fixed("The service the presented token is for is not active.")},

@@ -21,7 +21,7 @@ _optional := {
 	# Nobody operates Deputy's own API but Deputy.
 	"token/aud/operator",
 	# For the record.
-	"token/grant/id", "token/iat", "token/txn",
+	"token/grant/id", "token/txn",
 }
 
 # What is held is held through something; what that is called is provenance.

@@ -140,10 +140,12 @@ _entitled if input.parent.aud.operator == input.client.id
 
 _entitled if input.parent.client == input.client.id
 
-# A token that nobody took back, of parties who are all known and sound.
+# A token that has begun and nobody took back, of parties who are all known and sound.
 _live(token) if {
 	is_string(token.jti)
 	is_array(token.chain)
+	is_number(token.iat)
+	token.iat <= input.now + 60
 	token.revoked == false
 	token.grant.revoked == false
 	token.aud.status == "active"

@@ -96,8 +96,8 @@ _aside := [
 	"client/name", "client/labels", "client/defaults", "client/owner/id", "client/scopes/rsv_sales/sales:read/*",
 	"client/grant_types/*", "subject/name", "subject/labels", "subject/defaults", "subject/max_ttl", "subject/owner/id",
 	"subject/grant_types", "chain/*/name", "chain/*/labels", "chain/*/defaults", "chain/*/max_ttl", "chain/*/owner/id",
-	"chain/*/grant_types", "resources/*/name", "resources/*/operator", "parent/iat", "parent/txn", "parent/own",
-	"parent/aud/id", "parent/grant/id", "token/iat", "token/txn", "token/scopes", "token/grant/id", "request", "resources",
+	"chain/*/grant_types", "resources/*/name", "resources/*/operator", "parent/txn", "parent/own",
+	"parent/aud/id", "parent/grant/id", "token/txn", "token/scopes", "token/grant/id", "request", "resources",
 ]
 
 test_any_other_missing_fact_is_no_everyday_matter if {
@@ -133,7 +133,7 @@ test_what_is_refused_is_no_everyday_matter if {
 		["chain/0/status", "suspended"], ["chain/1/owner/status", "suspended"], ["chain/0/id", "agt_other"],
 		["client/kind", "user"], ["chain/0/kind", "user"], ["client/id", "agt_far"], ["subject/id", "agt_other"],
 		["client/grant_types", []], ["client/scopes", {}], ["subject/scopes", {}], ["chain/1/scopes", {}], ["parent/scopes", {}],
-		["parent/revoked", true], ["parent/grant/revoked", true], ["parent/aud/status", "suspended"],
+		["parent/iat", 1061], ["parent/revoked", true], ["parent/grant/revoked", true], ["parent/aud/status", "suspended"],
 		["parent/aud/operator", "agt_other"], ["parent/client", "agt_other"], ["parent/chain", ["agt_near"]],
 		["resources/0/status", "suspended"], ["resources/0/max_depth", 2], ["resources/0/identifier", "https://other"],
 		["resources/0/scopes", {}], ["request/resources", []], ["request/scopes", []], ["request/scopes", ["sales:export"]],

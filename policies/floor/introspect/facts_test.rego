@@ -21,7 +21,7 @@ _optional := {
 	# The caller is the service, not a party to the token.
 	"client/scopes",
 	# For the record.
-	"token/grant/id", "token/iat", "token/txn",
+	"token/grant/id", "token/txn",
 }
 
 # What is held is held through something; what that is called is provenance.

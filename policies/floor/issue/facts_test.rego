@@ -26,7 +26,7 @@ _optional := {
 	# Asked once a token for this server is presented.
 	"resources/*/operator",
 	# For the record. A token's reach says what its own scopes say, and more.
-	"parent/aud/id", "parent/grant/id", "parent/iat", "parent/txn", "parent/own", "consent/id",
+	"parent/aud/id", "parent/grant/id", "parent/txn", "parent/own", "consent/id",
 }
 
 # Nobody stands before an agent that asks for itself.

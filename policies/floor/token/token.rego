@@ -1,7 +1,7 @@
 # METADATA
 # title: Presented token
 # description: >-
-#   A token counts only while it is live: known, unexpired, unrevoked, hanging
+#   A token counts only while it is live: known, begun, unexpired, unrevoked, hanging
 #   from a live grant, and locked to a service that is still in business.
 # scope: package
 # schemas:
@@ -34,6 +34,16 @@ reasons contains {"code": "token_expired", "party": "parent"} if {
 }
 
 # METADATA
+# description: >-
+#   Made while a clock was ahead: until its time comes it would live longer than
+#   it was given. A minute is for replicas whose clocks differ.
+# custom: {lacks: term, who: [requester], remedy: Wait until the token begins.}
+reasons contains {"code": "token_early", "party": "parent"} if {
+	known
+	not _begun
+}
+
+# METADATA
 # custom: {lacks: status, who: [requester], remedy: Get a new token; what is revoked stays revoked.}
 reasons contains {"code": "token_revoked", "party": "parent"} if {
 	known
@@ -52,6 +62,11 @@ reasons contains {"code": "grant_ended", "party": "grant", "id": id} if {
 reasons contains {"code": "token_audience_inactive", "party": "resource", "id": id} if {
 	not presented.aud.status == "active"
 	id := object.get(presented, ["aud", "id"], "")
+}
+
+_begun if {
+	is_number(presented.iat)
+	presented.iat <= standing.now + 60
 }
 
 _grant_live if {

@@ -29,6 +29,12 @@ test_token_ends_in_the_second_it_expires if {
 
 test_token_lives_to_the_last_second if _codes(fixtures.but(fixtures.relay, "parent/exp", 1001)) == set()
 
+test_token_of_a_minute_ahead_counts if _codes(fixtures.but(fixtures.relay, "parent/iat", 1060)) == set()
+
+test_token_of_the_future_does_not_count_yet if {
+	_codes(fixtures.but(fixtures.relay, "parent/iat", 1061)) == {"token_early"}
+}
+
 test_revoked_token_is_dead if _codes(fixtures.but(fixtures.relay, "parent/revoked", true)) == {"token_revoked"}
 
 test_token_falls_with_its_revoked_grant if {
