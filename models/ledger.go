@@ -149,15 +149,23 @@ func (c *committer) append(ctx context.Context, r *Record) error {
 	default:
 		return fmt.Errorf("append to ledger: %w: too many records waiting", ErrUnavailable)
 	}
-	select {
-	case err := <-p.result:
-		return err
-	case <-c.done:
-		select { // the last batch may have held it
+	late := ctx.Done()
+	for {
+		select {
 		case err := <-p.result:
 			return err
-		default:
-			return fmt.Errorf("append to ledger: %w: shutting down", ErrUnavailable)
+		case <-late:
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) { // it may yet be written, for nobody to use
+				return fmt.Errorf("append to ledger: %w: %w", ErrUnavailable, ctx.Err())
+			}
+			late = nil // hanging up changes nothing
+		case <-c.done:
+			select { // the last batch may have held it
+			case err := <-p.result:
+				return err
+			default:
+				return fmt.Errorf("append to ledger: %w: shutting down", ErrUnavailable)
+			}
 		}
 	}
 }
@@ -368,7 +376,7 @@ func appendEntries(tx *gorm.DB, head *Head, entries []Entry) error {
 	return tx.Exec("update ledger_head set size = ?, epoch = ?, edge = ? where id = 1", head.Size, head.Epoch, head.Edge).Error
 }
 
-// PurgeUsed forgets single-use values that have expired anyway.
-func (s *Store) PurgeUsed(ctx context.Context) error {
-	return wrap("purge", s.write.WithContext(ctx).Where("expires_at < ?", s.Now()).Delete(&Once{}).Error)
+// PurgeUsed forgets single-use values that expired before a moment.
+func (s *Store) PurgeUsed(ctx context.Context, moment int64) error {
+	return wrap("purge", s.write.WithContext(ctx).Where("expires_at < ?", moment).Delete(&Once{}).Error)
 }

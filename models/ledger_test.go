@@ -71,6 +71,17 @@ func TestAppendAmongOthers(t *testing.T) {
 			_, err := s.EntryByID(t.Context(), r.Entry.ID)
 			require.NoError(t, err)
 		})
+		t.Run("a caller whose time is up is told so, and its record is written", func(t *testing.T) {
+			late, cancel := context.WithTimeout(t.Context(), 0)
+			defer cancel()
+			r := modelstest.Refused(s, "agt_a")
+			if err := s.Append(late, r); err != nil { // it may have been quicker
+				require.ErrorIs(t, err, models.ErrUnavailable)
+			}
+			require.NoError(t, s.Append(t.Context(), modelstest.Refused(s, "agt_a")))
+			_, err := s.EntryByID(t.Context(), r.Entry.ID)
+			require.NoError(t, err)
+		})
 		t.Run("what one record does wrong is not the others' fault", func(t *testing.T) {
 			w := modelstest.NewWorld(t, s, "wrong")
 			token := modelstest.Issue(t, s, w.Token(s))
@@ -145,9 +156,9 @@ func TestOnceIs(t *testing.T) {
 		t.Run("forgotten after it expired, not before", func(t *testing.T) {
 			require.NoError(t, use("purge", s.Now()-1))
 			require.ErrorIs(t, use("purge", s.Now()+60), models.ErrUsed)
-			require.NoError(t, s.PurgeUsed(t.Context()))
+			require.NoError(t, s.PurgeUsed(t.Context(), s.Now()))
 			require.NoError(t, use("purge", s.Now()+60))
-			require.NoError(t, s.PurgeUsed(t.Context()))
+			require.NoError(t, s.PurgeUsed(t.Context(), s.Now()))
 			require.ErrorIs(t, use("purge", s.Now()+60), models.ErrUsed)
 		})
 	})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -42,6 +43,18 @@ func (s *Server) recovered(c *gin.Context) {
 			s.fail(c, oauth.Errorf(oauth.ServerError, "Something went wrong here."))
 		}
 	}()
+	c.Next()
+}
+
+// answerTimeout bounds the work on one request. Whoever waits for a database that
+// hangs is told to come back, while the connection still takes an answer.
+const answerTimeout = 10 * time.Second
+
+// bounded gives the request a deadline.
+func bounded(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), answerTimeout)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
 	c.Next()
 }
 

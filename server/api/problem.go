@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,7 +112,7 @@ func (s *server) fail(c *gin.Context, err error) {
 	if p.DecisionID == "" {
 		p.DecisionID = by(c.Request.Context()).DecisionID
 	}
-	if p.Status >= 500 && c.Request.Context().Err() == nil {
+	if p.Status >= 500 && !errors.Is(c.Request.Context().Err(), context.Canceled) { // nobody hung up
 		s.Log.ErrorContext(c.Request.Context(), "admin API failed", "operation", s.operation(c).id, "decision", p.DecisionID, "error", err)
 	}
 	s.tell(c, p, err)

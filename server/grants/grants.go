@@ -57,6 +57,7 @@ type Endpoint struct {
 	failures *failures
 	verify   verifier
 	used     *lastUsed
+	past     lookback
 	alarms   atomic.Int64
 }
 

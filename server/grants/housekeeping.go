@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -32,12 +33,37 @@ func (l *lastUsed) take() map[string]int64 {
 	return seen
 }
 
+// lookback remembers what the clock said when Tend looked at it. A single-use
+// value is forgotten only once it had expired at every one of those looks: a
+// clock that leaps ahead and is set right again must not make it usable anew.
+type lookback struct {
+	mu   sync.Mutex
+	seen []int64
+}
+
+// looks times the fifteen seconds between them are longer than an assertion
+// can live, with both clocks askew.
+const looks = 60
+
+// earliest is the earliest time among the last looks, of which now is one; 0
+// while there were too few to tell.
+func (l *lookback) earliest(now int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = append(l.seen, now)
+	if len(l.seen) < looks {
+		return 0
+	}
+	l.seen = l.seen[len(l.seen)-looks:]
+	return slices.Min(l.seen)
+}
+
 // Tend writes when credentials were last used and forgets expired single-use
-// values. It is called now and then, and once more at the end.
+// values. It is called every fifteen seconds, and once more at the end.
 func (e *Endpoint) Tend(ctx context.Context) error {
 	var errs []error
 	if seen := e.used.take(); len(seen) > 0 {
 		errs = append(errs, e.store.MarkUsed(ctx, seen))
 	}
-	return errors.Join(append(errs, e.store.PurgeUsed(ctx))...)
+	return errors.Join(append(errs, e.store.PurgeUsed(ctx, e.past.earliest(e.now().Unix())))...)
 }

@@ -227,7 +227,11 @@ func (k *Keyring) Fits(c Claims) error {
 func (k *Keyring) unsigned(c Claims) (*jwt.Token, *key, error) {
 	now := k.now().Unix()
 	var use *key
-	for _, one := range k.ring.Load().keys {
+	keys := k.ring.Load().keys
+	if len(keys) > 0 && now < keys[0].ActiveAt {
+		use = keys[0] // the clock was set back to before there were keys
+	}
+	for _, one := range keys {
 		if one.ActiveAt <= now && now < one.RetiresAt {
 			use = one // the youngest that is active
 		}
