@@ -157,11 +157,9 @@ const supervise = `dir=$1; shift; "$@" & read -r _; kill -QUIT $!; wait $!; rm -
 // reached through a socket in dir and no other way. The server lives until what
 // run returns is closed.
 func run(bin, dir string, attr *syscall.SysProcAttr) (io.Closer, error) {
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = dir, attr
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	data, err := initialize(bin, dir, attr)
+	if err != nil {
+		return nil, err
 	}
 	args := []string{"-c", supervise, "sh", dir, filepath.Join(bin, "postgres"), "-D", data, "-k", dir}
 	for _, setting := range []string{
@@ -183,6 +181,17 @@ func run(bin, dir string, attr *syscall.SysProcAttr) (io.Closer, error) {
 		return nil, err
 	}
 	return life, awaitReady(log)
+}
+
+// initialize makes a database cluster in dir.
+func initialize(bin, dir string, attr *syscall.SysProcAttr) (data string, err error) {
+	data = filepath.Join(dir, "data")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.Dir, initdb.SysProcAttr = dir, attr
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return data, nil
 }
 
 // awaitReady reads the server's log until it says that it is ready, and goes on

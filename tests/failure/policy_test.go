@@ -1,0 +1,146 @@
+//go:build linux
+
+package failure
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/models/modelstest"
+)
+
+// bombs are house rules that no machine finishes, for the clients labelled so.
+// Samples do not carry the label, so the policy is taken for fit.
+const bombs = `package house.issue
+
+import rego.v2
+
+deny contains {"code": "cross_product"} if {
+	input.client.labels.bomb == "cross"
+	some a in numbers.range(1, 2000)
+	some b in numbers.range(1, 2000)
+	some c in numbers.range(1, 2000)
+	a + b + c == 0
+}
+
+deny contains {"code": "long_range"} if {
+	input.client.labels.bomb == "range"
+	count(numbers.range(1, 300000000)) == 0
+}
+
+deny contains {"code": "doubling"} if {
+	input.client.labels.bomb == "double"
+	every n in numbers.range(1, 100) {
+		a := numbers.range(1, 1000 * n)
+		b := array.concat(a, a)
+		c := array.concat(b, b)
+		count(array.concat(c, c)) > 0
+	}
+}
+
+deny contains {"code": "long_text"} if {
+	input.client.labels.bomb == "text"
+	a := concat("", [x | some _ in numbers.range(1, 1000); x := "aaaaaaaaaa"])
+	b := replace(a, "a", a)
+	count(replace(b, "a", a)) == 0
+}
+`
+
+// Bounds that Deputy keeps while several policy questions never end: on one
+// question of that kind, on the others beside it, and on memory.
+const (
+	deadline = 2 * time.Second
+	hopeless = deadline + 5*time.Second // the rest is a busy machine's
+	beside   = 3 * time.Second
+	memory   = 2 << 30
+)
+
+// A house policy explodes for some clients. Their requests are refused within a
+// bound and recorded as a fault of policy's; the others do not notice.
+func TestPolicyThatNeverEnds(t *testing.T) { // by itself: it measures
+	house := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(house, "issue.rego"), []byte(bombs), 0o600))
+	w := newWorld(t, newDeputy(t, t.TempDir(), "", "--policy-dir", house, "--policy-deadline", deadline.String()))
+	kinds := []string{"cross", "range", "double", "text"}
+	var victims []*world
+	w.inStore(func(s *models.Store) {
+		for _, kind := range kinds {
+			victims = append(victims, w.labelled(s, kind))
+		}
+	})
+	w.start()
+	l := w.drive(4, func(int) ask { return w.own() })
+	w.awaitMore(l, "tokens", 100, (*answer).granted)
+
+	var exploded []*answer
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, v := range victims {
+		wg.Go(func() {
+			for range rounds(2) {
+				a := v.send(client(), v.own())
+				mu.Lock()
+				exploded = append(exploded, a)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	s := summed(t, l.stop())
+	others := l.answers
+
+	var longest time.Duration
+	for _, a := range exploded {
+		longest = max(longest, a.took)
+		if a.status != http.StatusInternalServerError || a.body.Error != "server_error" || a.body.Token != "" {
+			t.Errorf("a question that never ends was answered %d %q", a.status, a.body.Error)
+		}
+	}
+	var took []time.Duration
+	for _, a := range others {
+		took = append(took, a.took)
+	}
+	slices.Sort(took)
+	recorded := 0
+	for detail := range w.column("select detail from ledger where outcome = 'refused'") {
+		if strings.Contains(detail, `"policy_error"`) {
+			recorded++
+		}
+	}
+	peak := w.peakMemory()
+	t.Logf("questions that never end %d / refused as server_error and recorded %d, longest %v", len(exploded), recorded, longest.Round(time.Millisecond))
+	t.Logf("others beside them: granted %d, anything else %d, median %v, p99 %v, longest %v; memory at most %d MB",
+		s.granted, len(others)-s.granted, took[len(took)/2].Round(10*time.Microsecond), took[len(took)*99/100].Round(time.Millisecond), s.longest.Round(time.Millisecond), peak>>20)
+	if recorded != len(exploded) || longest > hopeless || s.longest > beside || s.granted != len(others) || peak > memory {
+		t.Errorf("one of the bounds was not kept: %v, %v, %d bytes", hopeless, beside, memory)
+	}
+	w.token()
+	w.verified()
+}
+
+// labelled is another agent of this world, that a bomb goes off for.
+func (w *world) labelled(s *models.Store, kind string) *world {
+	w.t.Helper()
+	ctx := context.Background()
+	agent := &models.Client{Kind: models.KindAgent, Name: kind, OwnerID: &w.Owner.ID, Labels: models.Labels{"bomb": kind}}
+	must(w.t, s.CreateClient(ctx, modelstest.By(), agent))
+	v := *w
+	v.Agent = agent
+	_, v.Secret = modelstest.Secret(w.t, s, agent.ID)
+	modelstest.Assign(w.t, s, w.Role.ID, agent.ID)
+	return &v
+}
+
+// peakMemory is the most that the server ever had resident, in bytes.
+func (d *deputy) peakMemory() int64 {
+	d.t.Helper()
+	return statusField(d.t, d.process.Process.Pid, "VmHWM:") << 10
+}
