@@ -6,7 +6,7 @@ export CGO_ENABLED := 0
 GO ?= go
 NPM ?= npm
 
-.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench bench-layers race clean
+.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench bench-layers laws race clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -16,6 +16,7 @@ help:
 	@echo "go-test      Go tests, on SQLite and Postgres"
 	@echo "policy-test  the Rego's own tests, with coverage"
 	@echo "client-test  OAuth clients from npm against a running server"
+	@echo "laws         random worlds, 100,000 requests on each database: docs/laws.md"
 	@echo "race         Go tests under the race detector (needs a C compiler)"
 	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
 	@echo "bench-layers Go benchmarks: the steps of a token request, which add up, and what they hang from"
@@ -54,6 +55,9 @@ client-test:
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+laws:
+	LAWS_CASES=$${LAWS_CASES:-100000} $(GO) test -count=1 -timeout 8h -run TestLaws -v ./tests/laws
 
 bench:
 	$(GO) run ./tests/bench $(BENCH_ARGS)

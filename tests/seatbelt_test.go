@@ -2,11 +2,8 @@ package tests
 
 import (
 	"context"
-	"io/fs"
 	"net/http"
-	"regexp"
 	"testing"
-	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,28 +12,9 @@ import (
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
-// sabotaged is the shipped policy without one rule: whatever cut matches in
-// file is gone.
-func sabotaged(t *testing.T, file, cut string) fs.FS {
-	t.Helper()
-	out := fstest.MapFS{}
-	require.NoError(t, fs.WalkDir(policies.FS, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		body, err := fs.ReadFile(policies.FS, name)
-		out[name] = &fstest.MapFile{Data: body}
-		return err
-	}))
-	rule := regexp.MustCompile(cut)
-	require.Len(t, rule.FindAll(out[file].Data, -1), 1, "the rule to sabotage is not there")
-	out[file].Data = rule.ReplaceAll(out[file].Data, nil)
-	return out
-}
-
 // The seat belt catches a floor that has lost the bound of the parent token.
 func TestSeatBeltHoldsWhenTheFloorHasAHole(t *testing.T) {
-	floor := sabotaged(t, "floor/scope/scope.rego", `(?s)missing contains \{"code": "scope_not_in_parent".*?\n\}\n`)
+	floor := harness.Sabotaged(t, "floor/scope/scope.rego", `(?s)missing contains \{"code": "scope_not_in_parent".*?\n\}\n`)
 	for _, dialect := range harness.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			s := harness.New(t, dialect, harness.Options{Floor: floor})
