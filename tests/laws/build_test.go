@@ -251,7 +251,7 @@ func (b *builder) roles() {
 		row := &models.Role{Name: r.name}
 		for _, s := range b.w.services {
 			for _, sc := range s.scopes {
-				if b.chance(40) || b.w.wide && i < 2 {
+				if b.chance(45) || b.w.wide && i < 2 {
 					r.scopes = append(r.scopes, ref{s, sc.name})
 					row.Scopes = append(row.Scopes, models.ScopeRef{ResourceID: s.id, Name: sc.name})
 				}
@@ -261,7 +261,7 @@ func (b *builder) roles() {
 		r.id = row.ID
 		b.w.roles = append(b.w.roles, r)
 		for _, c := range b.w.clients {
-			if b.chance(35) || b.w.wide && i == 0 {
+			if b.chance(45) || b.w.wide && i == 0 {
 				b.assign(r, c.id)
 			}
 		}

@@ -62,31 +62,29 @@ func (p *player) someClient() *client {
 func (p *player) askOwn() {
 	c := p.someClient()
 	a := &ask{client: c}
-	var held []ref
-	for _, s := range p.w.services {
-		for _, sc := range s.scopes {
-			if r := (ref{s, sc.name}); p.w.holds(c, r) && (s.active() || p.chance(20)) {
-				held = append(held, r)
-			}
-		}
-	}
-	p.aim(a, held)
+	p.aimNear(a)
 	p.request(a)
 }
 
-// askExchange trades some token, mostly one the client is entitled to, for what
-// it leads to.
+// askExchange trades some token, mostly one the client is entitled to, and
+// mostly where that leads somewhere.
 func (p *player) askExchange() {
-	t := p.someToken()
-	if t == nil {
-		p.askOwn()
-		return
-	}
-	c := t.at.operator
-	if n := p.r.IntN(100); c == nil || n < 12 {
-		c = t.holder
-	} else if n < 22 {
-		c = p.someClient()
+	var t *token
+	var c *client
+	for range 4 {
+		if t = p.someToken(); t == nil {
+			p.askOwn()
+			return
+		}
+		c = t.at.operator
+		if n := p.r.IntN(100); c == nil || n < 12 {
+			c = t.holder
+		} else if n < 22 {
+			c = p.someClient()
+		}
+		if could, _ := p.within(&ask{client: c, exchange: true, subject: presented{token: t}}); len(could) > 0 || p.chance(10) {
+			break
+		}
 	}
 	p.exchange(t, c)
 }
@@ -118,16 +116,37 @@ func (p *player) exchange(t *token, c *client) {
 	if p.chance(10) {
 		a.actor = p.someActorToken(c)
 	}
-	var common []ref
+	p.aimNear(a)
+	p.request(a)
+}
+
+// within finds what all parties of a request have, and what a single one lacks.
+func (p *player) within(a *ask) (could, near []ref) {
 	for _, s := range p.w.services {
 		for _, sc := range s.scopes {
-			if len(p.w.lacking(&ask{client: c, exchange: true, subject: presented{token: t}}, s, sc.name)) == 0 {
-				common = append(common, ref{s, sc.name})
+			switch r := (ref{s, sc.name}); {
+			case !s.active() && p.chance(80):
+			case len(p.w.lacking(a, s, sc.name)) == 0:
+				could = append(could, r)
+			case len(p.w.lacking(a, s, sc.name)) == 1:
+				near = append(near, r)
 			}
 		}
 	}
-	p.aim(a, common)
-	p.request(a)
+	return could, near
+}
+
+// aimNear asks for what can be granted, and now and then for what a single party
+// keeps it from: the one whom policy must not overlook.
+func (p *player) aimNear(a *ask) {
+	could, near := p.within(a)
+	if len(near) == 0 || p.chance(80) {
+		p.aim(a, could)
+		return
+	}
+	r := pick(p, near)
+	a.resources, a.scopes = []string{r.at.identifier}, []string{r.name}
+	p.seen["near miss"]++
 }
 
 // someToken is one of this world's, mostly alive, often with a long chain.
