@@ -88,7 +88,7 @@ var kinds = []kind{
 
 var restoring = []kind{{"restoreClient", restoreClient}, {"restoreUser", restoreUser}, {"restoreService", restoreService}}
 
-// post makes one change that has no body.
+// act makes one change; body is nil or becomes JSON.
 func (p *player) act(method, path string, body any) bool {
 	var sent string
 	if body != nil {
@@ -105,8 +105,13 @@ func choose[T any](p *player, list []*T, fit func(*T) bool) *T {
 	return pick(p, slices.DeleteFunc(slices.Clone(list), func(one *T) bool { return !fit(one) }))
 }
 
+// suspendClient takes, half the time, somebody from the middle of a chain.
 func suspendClient(p *player) bool {
 	c := choose(p, p.w.clients, func(c *client) bool { return !c.suspended && !c.gone })
+	long := choose(p, p.w.tokens, func(t *token) bool { return len(t.chain) > 1 && t.alive(p.now()) })
+	if long != nil && p.chance(50) {
+		c = pick(p, long.chain[1:])
+	}
 	if c == nil {
 		return false
 	}
