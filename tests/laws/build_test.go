@@ -63,14 +63,14 @@ func (b *builder) name(kind string, i int) string {
 // soon is an end within a few clock moves, or none for a while.
 func (b *builder) soon(percent int, otherwise int64) int64 {
 	if !b.w.wide && b.chance(percent) {
-		return b.now + int64(b.between(60, 5000))
+		return b.now + int64(b.between(60, 3000))
 	}
 	return otherwise
 }
 
 func (b *builder) people() {
 	for i := range b.between(2, 4) {
-		u := &user{name: b.name("user", i), expires: b.soon(15, never)}
+		u := &user{name: b.name("user", i), expires: b.soon(30, never)}
 		row := &models.User{Username: u.name, ExpiresAt: u.expires}
 		b.do("user", func(ctx context.Context, st *models.Store) error { return st.CreateUser(ctx, by, row) })
 		u.id = row.ID

@@ -105,13 +105,17 @@ func choose[T any](p *player, list []*T, fit func(*T) bool) *T {
 	return pick(p, slices.DeleteFunc(slices.Clone(list), func(one *T) bool { return !fit(one) }))
 }
 
-// suspendClient takes, half the time, somebody from the middle of a chain.
-func suspendClient(p *player) bool {
-	c := choose(p, p.w.clients, func(c *client) bool { return !c.suspended && !c.gone })
+// someLink is, half the time, somebody from the middle of a living chain.
+func (p *player) someLink(fit func(*client) bool) *client {
 	long := choose(p, p.w.tokens, func(t *token) bool { return len(t.chain) > 1 && t.alive(p.now()) })
 	if long != nil && p.chance(50) {
-		c = pick(p, long.chain[1:])
+		return pick(p, long.chain[1:])
 	}
+	return choose(p, p.w.clients, fit)
+}
+
+func suspendClient(p *player) bool {
+	c := p.someLink(func(c *client) bool { return !c.suspended && !c.gone })
 	if c == nil {
 		return false
 	}
@@ -314,7 +318,7 @@ func revokeGrant(p *player) bool {
 
 // shortenClient moves a client's end close.
 func shortenClient(p *player) bool {
-	c := choose(p, p.w.clients, func(c *client) bool { return !c.gone })
+	c := p.someLink(func(c *client) bool { return !c.gone })
 	if c == nil {
 		return false
 	}
