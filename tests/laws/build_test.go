@@ -6,10 +6,10 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"testing/fstest"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -320,9 +320,7 @@ func (b *builder) housePolicy() {
 	}
 	issue, introspect := h.rego()
 	b.do("house policy", func(context.Context, *models.Store) error {
-		return b.p.s.Engine.Load(fstest.MapFS{
-			"issue/issue.rego":           {Data: []byte(issue), ModTime: time.Unix(0, 0)},
-			"introspect/introspect.rego": {Data: []byte(introspect), ModTime: time.Unix(0, 0)},
-		})
+		files := fstest.MapFS{"issue/issue.rego": {Data: []byte(issue)}, "introspect/introspect.rego": {Data: []byte(introspect)}}
+		return errors.Join(b.p.s.Engine.Load(files), b.p.anew.Load(files))
 	})
 }

@@ -109,7 +109,8 @@ func (l *auditor) settle(p *player, f *factReader, e models.Entry) {
 	}
 }
 
-// replay puts a recorded question again, on the recorded facts (L5).
+// replay puts a recorded question again, on the recorded facts, to an engine that
+// reuses no answer (L5). So an answer that was reused is held against a new one.
 func (l *auditor) replay(p *player, f *factReader, e models.Entry, r recorded) {
 	if r.Input == nil {
 		p.must(false, "L5", "decision %s keeps no question", e.ID)
@@ -127,9 +128,13 @@ func (l *auditor) replay(p *player, f *factReader, e models.Entry, r recorded) {
 		in.Resources = append(in.Resources, fact(f, f.resources, digest))
 	}
 	p.must(f.err == nil, "L5", "the facts of %s: %v", e.ID, f.err)
-	again, err := p.s.Engine.Decide(context.Background(), in)
+	again, err := p.anew.Decide(context.Background(), in)
 	p.must(err == nil, "L5", "decision %s, taken again: %v", e.ID, err)
 	p.must(r.Input.V == policies.Version && e.Policy == again.Revision.House, "L5", "decision %s was taken under %s, version %d", e.ID, e.Policy, r.Input.V)
+	if r.Decision.Reused {
+		p.seen["reused"]++
+		r.Decision.Reused = false
+	}
 	was, errWas := json.Marshal(r.Decision)
 	is, errIs := json.Marshal(again)
 	p.must(errors.Join(errWas, errIs) == nil && bytes.Equal(was, is), "L5", "decision %s was\n%s\nand taken again is\n%s", e.ID, was, is)

@@ -220,9 +220,15 @@ func (p *player) aim(a *ask, could []ref) {
 	}
 }
 
-// request sends a token request and checks the answer.
+// request makes a token request.
 func (p *player) request(a *ask) {
 	p.authenticate(a)
+	p.asked = append(p.asked, a)
+	p.submit(a)
+}
+
+// submit sends a token request and checks the answer.
+func (p *player) submit(a *ask) {
 	form := url.Values{"grant_type": {"client_credentials"}, "scope": {strings.Join(a.scopes, " ")}, "resource": a.resources}
 	if a.exchange {
 		form.Set("grant_type", harness.ExchangeGrant)

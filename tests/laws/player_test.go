@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/deputyauth/deputy/bundles"
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/tests/harness"
 )
@@ -24,6 +25,8 @@ type player struct {
 	r    *rand.Rand
 	w    *world
 	boss *administrator
+
+	anew *bundles.Engine // the same policy, which reuses no answer
 
 	kid      string            // of the key that signs tokens
 	private  *ecdsa.PrivateKey // that key, to forge with what no forger has
@@ -37,6 +40,7 @@ type player struct {
 	log     []string // of this world
 	broken  error    // the first law that did not hold
 	opening string   // the world as it was in the beginning
+	asked   []*ask   // in this world, to ask again
 }
 
 // answer is what came back, beside the second in which it was made.
@@ -54,6 +58,8 @@ func newPlayer(tb testing.TB, dialect string, o harness.Options) *player {
 	p := &player{s: harness.New(tb, dialect, o), seen: map[string]int{}}
 	p.kid, p.private = p.s.SigningKey()
 	var err error
+	p.anew, err = bundles.New(bundles.Options{Floor: o.Floor, House: o.House, NoReuse: true, Deadline: wait})
+	require.NoError(tb, err)
 	p.stranger, err = ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	require.NoError(tb, err)
 	p.boss = &administrator{Client: p.s.Agent("boss", p.s.User("owner"))}
@@ -66,7 +72,7 @@ func newPlayer(tb testing.TB, dialect string, o harness.Options) *player {
 // answered there. It says which law broke first, if one did.
 func (p *player) play(seed uint64, number, cases int) error {
 	p.r = rand.New(rand.NewPCG(seed, uint64(number)))
-	p.log, p.broken = nil, nil
+	p.log, p.broken, p.asked = nil, nil, nil
 	if err := p.newWorld(number); err != nil {
 		return err
 	}
@@ -93,10 +99,12 @@ func (p *player) play(seed uint64, number, cases int) error {
 // step is one thing that happens in a world.
 func (p *player) step() {
 	switch n := p.r.IntN(100); {
-	case n < 30:
+	case n < 24:
 		p.askOwn()
-	case n < 70:
+	case n < 60:
 		p.askExchange()
+	case n < 70 && len(p.asked) > 0:
+		p.submit(pick(p, p.asked)) // once more, and the world may have changed
 	case n < 80:
 		p.introspectSome()
 	case n < 82:
