@@ -297,7 +297,7 @@ func TestFittingIsWhatSigningAllows(t *testing.T) {
 
 // A policy that is not to be believed is explained as just that.
 func TestExplainWearsTheSeatBelt(t *testing.T) {
-	floor := sabotaged(t, "floor/scope/scope.rego", `(?s)missing contains \{"code": "scope_not_held", "party": "client".*?\n\}\n`)
+	floor := harness.Sabotaged(t, "floor/scope/scope.rego", `(?s)missing contains \{"code": "scope_not_held", "party": "client".*?\n\}\n`)
 	for _, dialect := range harness.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()
