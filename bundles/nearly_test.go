@@ -18,6 +18,7 @@ type parties struct {
 	server          policies.Resource
 	token           policies.Token
 	others          []policies.Resource
+	own             bool // it presents no token
 }
 
 func somebody(id string) policies.Principal {
@@ -31,6 +32,7 @@ func somebody(id string) policies.Principal {
 
 func usualParties(action string) *parties {
 	p := &parties{
+		own:    action == policies.IssueClientCredentials,
 		client: somebody("agt_client"), subject: somebody("agt_root"),
 		actors: []policies.Principal{somebody("agt_near"), somebody("agt_far")},
 		server: policies.Resource{
@@ -63,7 +65,7 @@ func (p *parties) question(t testing.TB) policies.Input {
 			in.Resources = append(in.Resources, frozen(t, r))
 		}
 	}
-	if in.Action == policies.IssueClientCredentials {
+	if p.own {
 		return in
 	}
 	in.Subject = frozen(t, p.subject)
@@ -121,6 +123,8 @@ func oneWrong() map[string]func(*parties) {
 		},
 		"token revoked":     func(p *parties) { p.token.Revoked = true },
 		"token expired":     func(p *parties) { p.token.Expires = worldNow },
+		"token early":       func(p *parties) { p.token.IssuedAt = worldNow + 61 },
+		"token just begun":  func(p *parties) { p.token.IssuedAt = worldNow + 60 },
 		"grant revoked":     func(p *parties) { p.token.Grant.Revoked = true },
 		"grant expired":     func(p *parties) { p.token.Grant.ExpiresAt = worldNow },
 		"audience gone":     func(p *parties) { p.token.Audience.Status = "suspended" },
@@ -178,15 +182,20 @@ func nearlyEveryday(t testing.TB) []policies.Input {
 			wrong[name](p)
 			out = append(out, p.question(t))
 		}
-		p := usualParties(action)
-		p.in.Subject, p.in.Chain = frozen(t, p.subject), nil
-		stray := p.question(t)
-		if action == policies.IssueClientCredentials { // a token where none belongs
-			stray.Parent, stray.Chain = &p.token, []*policies.Fact[policies.Principal]{frozen(t, somebody("agt_near"))}
-		}
-		out = append(out, stray)
 	}
-	return out
+	return append(out, strays(t)...)
+}
+
+// strays are questions of a client for itself with something that belongs in others.
+func strays(t testing.TB) []policies.Input {
+	p := usualParties(policies.IssueClientCredentials)
+	soon := somebody("agt_near")
+	soon.ExpiresAt = worldNow + 7
+	subject, token, actor := p.question(t), p.question(t), p.question(t)
+	subject.Subject = frozen(t, soon)
+	token.Parent = &p.token
+	actor.Chain = []*policies.Fact[policies.Principal]{frozen(t, soon)}
+	return []policies.Input{subject, token, actor}
 }
 
 // One thing wrong at a time: what the engine says is what the oracle says.

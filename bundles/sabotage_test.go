@@ -28,6 +28,8 @@ const sabotageWorlds = 1500
 var unseen = []string{
 	"is_number(", "is_string(", "is_array(", "startswith(", // facts of other types
 	"input.v == 1",                      // a document of another version
+	"count(input) == 10",                // a question that holds parent and token both
+	"count(input.resources) == 1",       // two resource servers under one identifier
 	"not identifier",                    // a resource server without identifier
 	`input.action.name == "introspect"`, // a question put under another name
 	"count(scope.granted) > 0",          // only house policy asks for consent again
