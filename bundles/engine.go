@@ -173,14 +173,14 @@ func (e *Engine) decide(ctx context.Context, in policies.Input, house *layer) (p
 	if err := ctx.Err(); err != nil { // a quick evaluation might not notice
 		return policies.Decision{}, err
 	}
-	stop := topdown.NewCancel()
-	defer time.AfterFunc(e.deadline, stop.Cancel).Stop()
-	defer context.AfterFunc(ctx, stop.Cancel)()
 	kind := policies.Kind(in.Action)
-	doc, err := bind(in)
+	doc, err := bind(in) // large facts are prepared here, once: that is no time of policy's
 	if err != nil {
 		return policies.Decision{}, err
 	}
+	stop := topdown.NewCancel()
+	defer time.AfterFunc(e.deadline, stop.Cancel).Stop()
+	defer context.AfterFunc(ctx, stop.Cancel)()
 	floor, err := e.floor.ask(ctx, stop, kind, doc.value())
 	if err != nil {
 		return policies.Decision{}, fmt.Errorf("floor: %w", err)

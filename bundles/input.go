@@ -1,9 +1,9 @@
 package bundles
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -186,8 +186,8 @@ func lookup(o ast.Object, key string) ast.Value {
 }
 
 // toValue parses a fact's JSON. The result is shared and never changed.
-func toValue(body []byte) (any, error) {
-	v, err := ast.ValueFromReader(bytes.NewReader(body))
+func toValue(body string) (any, error) {
+	v, err := ast.ValueFromReader(strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

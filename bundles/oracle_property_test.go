@@ -122,7 +122,7 @@ func TestBoundInputIsTheRecordedDocument(t *testing.T) {
 		in := gen.Example(seed)
 		body, err := json.Marshal(in)
 		require.NoError(t, err)
-		want, err := toValue(body)
+		want, err := toValue(string(body))
 		require.NoError(t, err)
 		d, err := bind(in)
 		require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 // every decision that uses it.
 type Fact[T any] struct {
 	Value  T
-	JSON   []byte // canonical: encoding/json sorts map keys, struct order is fixed
+	JSON   string // canonical: encoding/json sorts map keys, struct order is fixed
 	Digest string // hex SHA-256 of JSON
 
 	once     sync.Once
@@ -28,11 +28,11 @@ func NewFact[T any](v T) (*Fact[T], error) {
 		return nil, fmt.Errorf("freeze fact: %w", err)
 	}
 	sum := sha256.Sum256(body)
-	return &Fact[T]{Value: v, JSON: body, Digest: hex.EncodeToString(sum[:])}, nil
+	return &Fact[T]{Value: v, JSON: string(body), Digest: hex.EncodeToString(sum[:])}, nil
 }
 
 // Prepared returns what build made of the fact's JSON, building it on first use.
-func (f *Fact[T]) Prepared(build func([]byte) (any, error)) (any, error) {
+func (f *Fact[T]) Prepared(build func(string) (any, error)) (any, error) {
 	f.once.Do(func() { f.prepared, f.err = build(f.JSON) })
 	return f.prepared, f.err
 }

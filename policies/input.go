@@ -171,7 +171,7 @@ func rawFacts[T any](facts []*Fact[T]) []json.RawMessage {
 	for i, f := range facts {
 		out[i] = json.RawMessage("null")
 		if f != nil {
-			out[i] = f.JSON
+			out[i] = json.RawMessage(f.JSON)
 		}
 	}
 	return out

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -75,6 +76,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 	stop := d.background(ctx, c.PolicyDir, log)
 	defer stop()
 	return d.server.Serve(ctx, c.Listen, func(addr string) {
+		debug.FreeOSMemory() // compiling policy and migrations leave more behind than serving needs
 		log.Info("deputy serves", "issuer", c.Issuer, "address", addr, "database", store.Dialect(), "house_policy", d.engine.Status().House)
 		if c.Dev {
 			go c.welcome(ctx, store, io, log)

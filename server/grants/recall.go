@@ -85,8 +85,8 @@ func fact[T any](bodies map[string]string, digest string) (*policies.Fact[T], er
 	if digest == "" {
 		return nil, nil
 	}
-	f := &policies.Fact[T]{JSON: []byte(bodies[digest]), Digest: digest}
-	if err := json.Unmarshal(f.JSON, &f.Value); err != nil {
+	f := &policies.Fact[T]{JSON: bodies[digest], Digest: digest}
+	if err := json.Unmarshal([]byte(f.JSON), &f.Value); err != nil {
 		return nil, fmt.Errorf("read fact %s: %w", digest, err)
 	}
 	return f, nil

@@ -79,7 +79,7 @@ func keep[T any](r *models.Record, f *policies.Fact[T]) string {
 	if f == nil {
 		return ""
 	}
-	r.Facts = append(r.Facts, models.FactBody{Digest: f.Digest, Body: string(f.JSON)})
+	r.Facts = append(r.Facts, models.FactBody{Digest: f.Digest, Body: f.JSON})
 	return f.Digest
 }
 
