@@ -4,7 +4,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /deputy ./cmd/deputy && mkdir /data
+RUN CGO_ENABLED=0 go build -trimpath -tags nomsgpack -ldflags "-s -w" -o /deputy ./cmd/deputy && mkdir /data
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /deputy /deputy

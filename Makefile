@@ -27,7 +27,7 @@ run: build
 	./deputy serve --dev
 
 build:
-	$(GO) build -trimpath -o deputy ./cmd/deputy
+	$(GO) build -trimpath -tags nomsgpack -ldflags "-s -w" -o deputy ./cmd/deputy
 
 test: tools check go-test policy-test client-test
 	@echo "make test: everything passed"

@@ -149,7 +149,7 @@ func (b *bench) configure(only, seconds string) error {
 // build makes the binary that is measured, as a release is built.
 func (b *bench) build(ctx context.Context) error {
 	b.binary = filepath.Join(b.dir, "deputy")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "github.com/deputyauth/deputy/cmd/deputy")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "nomsgpack", "-ldflags", "-s -w", "-o", b.binary, "github.com/deputyauth/deputy/cmd/deputy")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return cmd.Run()
 }
