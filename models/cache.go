@@ -109,6 +109,7 @@ func load[T any](ctx context.Context, c *cache, name string, fetch func(*gorm.DB
 	e, ok := c.entries[name]
 	gen := c.gen
 	c.mu.RUnlock()
+	c.store.observer.Loaded(ok)
 	if ok {
 		return e.value.(T), e.deps, true, nil
 	}

@@ -30,7 +30,11 @@ func (s *Store) View(ctx context.Context) (*View, error) {
 }
 
 // Refresh brings the cached facts up to the last committed change.
-func (s *Store) Refresh(ctx context.Context) error { return s.facts.refresh(ctx) }
+func (s *Store) Refresh(ctx context.Context) error {
+	err := s.facts.refresh(ctx)
+	mark(&s.pulse.factsCurrent, err)
+	return err
+}
 
 // see loads a fact for this view. What does not exist is the zero value and is
 // not cached: there is no end to the names of what does not exist.

@@ -29,6 +29,12 @@ func (s *Store) LatestHead(ctx context.Context) (*SignedHead, error) {
 
 // SignHead signs the tree as it stands, if it grew since the last head.
 func (s *Store) SignHead(ctx context.Context, signer note.Signer) error {
+	err := s.signHead(ctx, signer)
+	mark(&s.pulse.headSigned, err)
+	return err
+}
+
+func (s *Store) signHead(ctx context.Context, signer note.Signer) error {
 	tree, err := s.Tree(ctx)
 	if err != nil || tree.Size == 0 {
 		return err

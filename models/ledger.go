@@ -203,7 +203,7 @@ func (c *committer) close() {
 // commit writes one batch. Requests that must not be in it are told so; the
 // others share its fate, unless it failed by what one of them asked to write.
 func (c *committer) commit(batch []*pending) {
-	refused := map[*pending]error{}
+	began, refused := c.store.pulse.begin(), map[*pending]error{}
 	// One caller's hanging up is not the others' loss; a database that hangs is everybody's.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), commitTimeout)
 	defer cancel()
@@ -222,6 +222,8 @@ func (c *committer) commit(batch []*pending) {
 		return c.write(tx, head, batch, refused)
 	})
 	err = wrap("append to ledger", err)
+	c.store.pulse.end(err)
+	c.store.observer.Committed(len(batch), time.Since(began), err)
 	if err != nil && len(batch) > 1 && !errors.Is(err, ErrUnavailable) {
 		for _, p := range batch {
 			c.commit([]*pending{p})

@@ -40,6 +40,8 @@ type Store struct {
 	ledger      *committer
 	dir         string   // of the SQLite file
 	lock        *os.File // held since Lock
+	observer    Observer
+	pulse       pulse
 }
 
 // Options of Open.
@@ -47,12 +49,17 @@ type Options struct {
 	URL string           // postgres://…, or empty for SQLite
 	Dir string           // where SQLite keeps its file, "data" if empty
 	Now func() time.Time // time.Now if nil
+
+	Observer Observer // nil: nobody watches
 }
 
 // Open connects to the database. Call Migrate before anything else, and Close
 // when done.
 func Open(o Options) (*Store, error) {
-	s := &Store{now: o.Now}
+	s := &Store{now: o.Now, observer: o.Observer}
+	if s.observer == nil {
+		s.observer = unobserved{}
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
