@@ -43,6 +43,7 @@ type Server struct {
 	base   string // path of the issuer, "" if it has none
 	pages  *template.Template
 	engine *gin.Engine
+	probe  probe
 }
 
 // New builds the server and its routes.

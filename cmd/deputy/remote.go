@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -203,7 +204,33 @@ func (c *healthcheckCmd) Run(ctx context.Context, out streams) error {
 	if err != nil {
 		return err
 	}
-	return r.send(req, nil)
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s does not answer: %w", c.URL, err)
+	}
+	defer resp.Body.Close()
+	return notReady(resp.StatusCode, io.LimitReader(resp.Body, 1<<20))
+}
+
+// notReady says which checks are not well, unless the server is ready.
+func notReady(status int, body io.Reader) error {
+	if status == http.StatusOK {
+		return nil
+	}
+	var answer struct {
+		Checks map[string]struct{ Status, Detail string }
+	}
+	if json.NewDecoder(body).Decode(&answer) != nil {
+		return fmt.Errorf("not ready: status %d", status)
+	}
+	failing := []string{}
+	for name, check := range answer.Checks {
+		if check.Status == "fail" {
+			failing = append(failing, name+": "+check.Detail)
+		}
+	}
+	slices.Sort(failing)
+	return fmt.Errorf("not ready: %s", strings.Join(failing, " "))
 }
 
 // readSecretArg takes a value from the command line, or from stdin for "-".

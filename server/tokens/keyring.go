@@ -191,6 +191,28 @@ var ErrTooLarge = fmt.Errorf("a token holds at most %d bytes", maxToken)
 // errNoKey: no key is active, so nothing can be signed.
 var errNoKey = errors.New("no signing key is active")
 
+// Ready reports whether there is a key to sign with.
+func (k *Keyring) Ready() bool { return k.active() != nil }
+
+// active is the youngest key that signs now, nil if none does.
+func (k *Keyring) active() *key {
+	r := k.ring.Load()
+	if r == nil { // nothing was ever read
+		return nil
+	}
+	var use *key
+	now := k.now().Unix()
+	if len(r.keys) > 0 && now < r.keys[0].ActiveAt {
+		use = r.keys[0] // the clock was set back to before there were keys
+	}
+	for _, one := range r.keys {
+		if one.ActiveAt <= now && now < one.RetiresAt {
+			use = one
+		}
+	}
+	return use
+}
+
 // Sign writes the claims as a JWT of RFC 9068 (typ at+jwt).
 func (k *Keyring) Sign(c Claims) (string, error) {
 	t, use, err := k.unsigned(c)
@@ -225,17 +247,7 @@ func (k *Keyring) Fits(c Claims) error {
 
 // unsigned is a token and the key to sign it with.
 func (k *Keyring) unsigned(c Claims) (*jwt.Token, *key, error) {
-	now := k.now().Unix()
-	var use *key
-	keys := k.ring.Load().keys
-	if len(keys) > 0 && now < keys[0].ActiveAt {
-		use = keys[0] // the clock was set back to before there were keys
-	}
-	for _, one := range keys {
-		if one.ActiveAt <= now && now < one.RetiresAt {
-			use = one // the youngest that is active
-		}
-	}
+	use := k.active()
 	if use == nil {
 		return nil, nil, errNoKey
 	}
