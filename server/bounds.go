@@ -42,6 +42,7 @@ func (b *heldBody) Read(p []byte) (int, error) {
 // again: a queue would only make everybody late.
 func (s *Server) bounded(c *gin.Context) {
 	if !s.Limits.OAuth.Enter() {
+		event(c).Limited("in_flight")
 		s.tell(c, oauth.Busy())
 		return
 	}

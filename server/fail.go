@@ -26,7 +26,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		e = oauth.Errorf(oauth.ServerError, "Something went wrong here.").Because(err)
 	}
 	if e.Status() >= http.StatusInternalServerError {
-		s.Log.Error("request failed", "request_id", call(c).RequestID, "path", c.FullPath(), "error", e)
+		event(c).Because(e)
 	}
 	s.tell(c, e)
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -13,32 +14,65 @@ import (
 
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/signals"
 )
 
-const requestIDKey = "request_id"
+const eventKey = "event"
 
 // requestIDShape is what a caller may choose as a request id; it goes into logs
 // and the ledger.
 var requestIDShape = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// identified names the request and logs it once it is over.
+// identified names the request, and tells log, metrics and trace of it once it
+// is over. It stands outside of everything that may answer.
 func (s *Server) identified(c *gin.Context) {
+	begin := time.Now()
 	id := c.GetHeader("X-Request-ID")
 	if !requestIDShape.MatchString(id) {
 		id = uuid.NewString()
 	}
-	c.Set(requestIDKey, id)
+	ev := &signals.Event{RequestID: id, Method: signals.Method(c.Request.Method), Route: c.FullPath(), IP: c.ClientIP()}
+	if ev.Route == "" {
+		ev.Route = "unmatched"
+	}
+	c.Set(eventKey, ev)
 	c.Header("X-Request-ID", id)
-	begin := time.Now()
+	var span signals.Span
+	c.Request, span, ev.TraceID = s.Traces.Request(c.Request, ev.Route)
+	s.Metrics.Arrived()
+	caller := c.Request.Context()
 	c.Next()
-	s.Log.Debug("request", "request_id", id, "method", c.Request.Method, "route", c.FullPath(),
-		"status", c.Writer.Status(), "ms", time.Since(begin).Milliseconds(), "ip", c.ClientIP())
+	ev.Status, ev.Bytes = c.Writer.Status(), max(0, c.Writer.Size())
+	took := time.Since(begin)
+	if ev.Limit != "" {
+		s.Metrics.Limited(ev.Limit)
+	}
+	s.Metrics.Left(ev.Route, ev.Status, took)
+	span.Close(ev)
+	s.write(caller, ev, took)
+}
+
+// write logs the request. What failed goes to the log at once, whether or not
+// there is an access log, unless the caller has hung up.
+func (s *Server) write(caller context.Context, ev *signals.Event, took time.Duration) {
+	level, log := ev.Level(ev.Route == "/healthz" || ev.Route == "/readyz", caller.Err() != nil), s.Access
+	if level >= slog.LevelError {
+		log = s.Log
+	}
+	ev.Write(caller, log, level, took)
+}
+
+// event is what the log will say of the request.
+func event(c *gin.Context) *signals.Event {
+	ev, _ := c.Value(eventKey).(*signals.Event)
+	return ev
 }
 
 // recovered turns a panic into a server_error; what was being made is not sent.
 func (s *Server) recovered(c *gin.Context) {
 	defer func() {
 		if p := recover(); p != nil {
+			s.Metrics.Alarm(signals.AlarmPanic)
 			s.Log.Error("panic", "alarm", true, "path", c.FullPath(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			s.fail(c, oauth.Errorf(oauth.ServerError, "Something went wrong here."))
 		}
@@ -86,5 +120,6 @@ func preflight(c *gin.Context) {
 
 // call says where a request came from.
 func call(c *gin.Context) grants.Call {
-	return grants.Call{RequestID: c.GetString(requestIDKey), IP: c.ClientIP(), UserAgent: c.Request.UserAgent()}
+	ev := event(c)
+	return grants.Call{RequestID: ev.RequestID, IP: ev.IP, UserAgent: c.Request.UserAgent(), TraceID: ev.TraceID, Event: ev}
 }

@@ -13,7 +13,7 @@ import (
 // routes lists every route there is.
 func (s *Server) routes() error {
 	r := s.engine
-	r.Use(s.recovered, s.identified, bounded, hardened, s.shortURL)
+	r.Use(s.identified, s.recovered, bounded, hardened, s.shortURL)
 	r.NoRoute(s.notFound)
 	r.NoMethod(s.wrongMethod)
 

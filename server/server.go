@@ -21,11 +21,12 @@ import (
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/web"
 )
 
-// Config of a Server; every field is required but TrustedProxies and Limits.
+// Config of a Server; every field is required but TrustedProxies, Limits and the signals.
 type Config struct {
 	Issuer         string // absolute URL without trailing slash or fragment
 	Store          *models.Store
@@ -35,6 +36,9 @@ type Config struct {
 	TrustedProxies []string       // whose X-Forwarded-For is believed
 	Limits         *limits.Limits // the defaults if nil
 	Log            *slog.Logger
+	Access         *slog.Logger     // one line per request; nil: only of those that fail, in Log
+	Metrics        *signals.Metrics // nil: nothing is counted
+	Traces         *signals.Traces  // nil: nothing is traced
 }
 
 // Server answers HTTP.

@@ -20,10 +20,11 @@ var mayImport = map[string][]string{
 	"server/limits":     {},
 	"bundles":           {"policies"},
 	"models":            {"policies"},
+	"server/signals":    {},
 	"server/tokens":     {"models", "policies", "server/oauth"},
-	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/tokens"},
+	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
-	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/api", "web"},
+	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/signals", "server/api", "web"},
 	"models/modelstest": {"models"},
 }
 
@@ -33,6 +34,8 @@ var livesIn = map[string][]string{
 	"gorm.io":                          {"models"},
 	"github.com/gin-gonic/gin":         {"server", "server/api"},
 	"github.com/alecthomas/kong":       {"cmd/deputy"},
+	"go.opentelemetry.io":              {"server/signals"},
+	"github.com/prometheus":            {"server/signals"},
 }
 
 type pkg struct {

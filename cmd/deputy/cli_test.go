@@ -71,7 +71,7 @@ func (d *devServer) start(addr string, floor fs.FS) {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, log, ended := &safeBuffer{}, &safeBuffer{}, make(chan error, 1)
-	cmd := &serveCmd{database: database{DatabaseURL: Secret(d.db), DataDir: d.dir}, Listen: addr, Issuer: d.url, Dev: true, bounds: shippedBounds(d.t), floor: floor, LogLevel: "info"}
+	cmd := &serveCmd{database: database{DatabaseURL: Secret(d.db), DataDir: d.dir}, Listen: addr, Issuer: d.url, Dev: true, bounds: shippedBounds(d.t), floor: floor, signalFlags: signalFlags{LogLevel: "info"}}
 	go func() { ended <- cmd.Run(ctx, streams{out, log}) }()
 	d.stop = sync.OnceFunc(func() {
 		cancel()
@@ -183,7 +183,7 @@ func TestAdminCreateWorksBesideARunningServer(t *testing.T) {
 // is a migration, while what reads and what a server notices works beside it.
 func TestOneSQLiteDatabaseIsForOneServer(t *testing.T) {
 	d := startDev(t, "sqlite", nil)
-	second := serveCmd{database: database{DataDir: d.dir}, Dev: true, Listen: "127.0.0.1:0", Issuer: d.url, LogLevel: "error"}
+	second := serveCmd{database: database{DataDir: d.dir}, Dev: true, Listen: "127.0.0.1:0", Issuer: d.url, signalFlags: signalFlags{LogLevel: "error"}}
 	err := second.Run(context.Background(), streams{&safeBuffer{}, &safeBuffer{}})
 	require.ErrorContains(t, err, fmt.Sprintf("database in use: process %d serves from %s", os.Getpid(), filepath.Join(d.dir, "deputy.db")))
 	_, err = d.deputy("migrate")

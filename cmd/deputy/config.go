@@ -35,7 +35,11 @@ type database struct {
 }
 
 func (d database) open() (*models.Store, error) {
-	return models.Open(models.Options{URL: string(d.DatabaseURL), Dir: d.DataDir})
+	return models.Open(d.options(nil))
+}
+
+func (d database) options(watched models.Observer) models.Options {
+	return models.Options{URL: string(d.DatabaseURL), Dir: d.DataDir, Observer: watched}
 }
 
 // secretFiles reads NAME from the file that NAME_FILE names, for settings that

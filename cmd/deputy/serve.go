@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -25,6 +24,7 @@ import (
 type serveCmd struct {
 	database
 	bounds
+	signalFlags
 	Listen         string   `env:"DEPUTY_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
 	Issuer         string   `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
 	MasterKey      Secret   `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
@@ -37,7 +37,6 @@ type serveCmd struct {
 	NoTour         bool     `help:"With --dev: do not play the tour on first start."`
 	CPUProfile     string   `name:"cpuprofile" hidden:"" help:"Write a CPU profile of the whole run to this file."`
 	floor          fs.FS    // nil: the floor in this binary; tests sabotage it
-	LogLevel       string   `env:"DEPUTY_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 
 	PolicyDeadline time.Duration `env:"DEPUTY_POLICY_DEADLINE" default:"1s" help:"How long one decision may take before it is a refusal."`
 }
@@ -49,11 +48,15 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, profiled()) }()
-	log := c.logger(io.err)
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	store, err := c.open()
+	w, err := c.watch(ctx, io.err, c.Dev)
+	if err != nil {
+		return err
+	}
+	defer w.close(ctx)
+	store, err := models.Open(c.options(w.metrics))
 	if err != nil {
 		return err
 	}
@@ -66,13 +69,15 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 			return err
 		}
 	}
-	d, err := c.assemble(ctx, store, log) // first: a wrong master key must change nothing
+	d, err := c.assemble(ctx, store, w) // first: a wrong master key must change nothing
 	if err != nil {
 		return err
 	}
 	if err := c.ensureSelf(ctx, store); err != nil {
 		return err
 	}
+	w.state(d)
+	log := w.log
 	stop := d.background(ctx, c.PolicyDir, log)
 	defer stop()
 	return d.server.Serve(ctx, c.Listen, func(addr string) {
@@ -104,16 +109,6 @@ func (c *serveCmd) ensureSelf(ctx context.Context, store *models.Store) error {
 		return fmt.Errorf("%w (is the schema up to date? deputy migrate)", err)
 	}
 	return err
-}
-
-func (c *serveCmd) logger(w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // kong holds it to the four words
-	opts := &slog.HandlerOptions{Level: level}
-	if c.Dev {
-		return slog.New(slog.NewTextHandler(w, opts))
-	}
-	return slog.New(slog.NewJSONHandler(w, opts))
 }
 
 // prepare fills in what was left out and refuses unsafe combinations.
@@ -171,7 +166,7 @@ type deputy struct {
 	server   *server.Server
 }
 
-func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.Logger) (*deputy, error) {
+func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) (*deputy, error) {
 	master, err := tokens.NewMasterKey(string(c.MasterKey))
 	if err != nil {
 		return nil, err
@@ -184,14 +179,15 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, log *slog.
 	if c.PolicyDir != "" {
 		house = os.DirFS(c.PolicyDir)
 	}
-	engine, err := bundles.New(bundles.Options{Floor: c.floor, House: house, Deadline: c.PolicyDeadline, Log: log, NoReuse: c.DecisionReuse == "off"})
+	engine, err := bundles.New(bundles.Options{Floor: c.floor, House: house, Deadline: c.PolicyDeadline, Log: w.log, NoReuse: c.DecisionReuse == "off"})
 	if err != nil {
 		return nil, err
 	}
 	bounded := limits.New(c.config(), time.Now)
-	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: log, Limits: bounded})
+	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics})
 	srv, err := server.New(server.Config{
-		Issuer: c.Issuer, Store: store, Endpoint: endpoint, Keys: keys, Log: log, TrustedProxies: c.TrustedProxies, Limits: bounded,
+		Issuer: c.Issuer, Store: store, Endpoint: endpoint, Keys: keys, TrustedProxies: c.TrustedProxies, Limits: bounded,
+		Log: w.log, Access: w.access, Metrics: w.metrics, Traces: w.traces,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(engine.Status()) },
 	})
 	if err != nil {

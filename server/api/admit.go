@@ -21,6 +21,9 @@ func (s *server) admit(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
 	ctx, op := c.Request.Context(), s.operation(c)
 	call, _ := ctx.Value(callKey{}).(grants.Call)
+	if call.Event != nil {
+		call.Event.Route = s.base + c.FullPath()
+	}
 	var who models.By
 	var err error
 	bearer, reason := bearerToken(c.Request.Header)

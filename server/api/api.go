@@ -94,6 +94,7 @@ func Register(r gin.IRouter, c Config) error {
 	inner := http.StripPrefix(s.base, engine)
 	r.Any(Prefix+"/*path", func(outer *gin.Context) {
 		if !s.Gate.Enter() {
+			c.Call(outer).Event.Limited("admin_in_flight")
 			s.tell(outer, problemOf(oauth.Busy()), oauth.Busy())
 			return
 		}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
@@ -112,8 +112,9 @@ func (s *server) fail(c *gin.Context, err error) {
 	if p.DecisionID == "" {
 		p.DecisionID = by(c.Request.Context()).DecisionID
 	}
-	if p.Status >= 500 && !errors.Is(c.Request.Context().Err(), context.Canceled) { // nobody hung up
-		s.Log.ErrorContext(c.Request.Context(), "admin API failed", "operation", s.operation(c).id, "decision", p.DecisionID, "error", err)
+	if p.Status >= 500 { // the request's event goes to the log
+		call, _ := c.Request.Context().Value(callKey{}).(grants.Call)
+		call.Event.Because(err)
 	}
 	s.tell(c, p, err)
 }

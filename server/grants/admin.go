@@ -6,6 +6,7 @@ import (
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/signals"
 )
 
 // Admit asks policy whether a bearer token may be used for an operation of
@@ -16,6 +17,8 @@ func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation strin
 	by := models.By{Again: func(ctx context.Context) (models.By, error) { return e.Admit(ctx, call, bearer, operation, scopes...) }}
 	action := policies.AdminPrefix + operation
 	err := e.settle(ctx, call, action, "", func(f *facts) (*matter, error) {
+		span := signals.Start(ctx, "facts")
+		defer span.End()
 		in := policies.Input{Action: action, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: scopes}}
 		done, err := e.turn(ctx, call, "")
 		if err != nil {

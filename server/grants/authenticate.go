@@ -12,6 +12,7 @@ import (
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/signals"
 )
 
 // proof is a client that showed who it is.
@@ -26,6 +27,8 @@ type proof struct {
 // right secret that is in memory is taken from anybody at once; whatever costs
 // more to check waits its turn if it comes from where failures come from.
 func (e *Endpoint) authenticate(ctx context.Context, f *facts, call Call, a oauth.ClientAuth) (*proof, error) {
+	span := signals.Start(ctx, "authenticate")
+	defer span.End()
 	check := e.checkSecret
 	if a.Method == oauth.PrivateKeyJWT {
 		var err error

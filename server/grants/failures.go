@@ -14,11 +14,11 @@ import (
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
-// Refuse records a request that never came to a question: it could not be read,
+// refuse records a request that never came to a question: it could not be read,
 // or nobody knows who sent it. It returns what the client is told. If not even
 // the refusal can be recorded, that is what the client hears. Whoever fails too
 // often is told to wait instead of what was wrong.
-func (e *Endpoint) Refuse(ctx context.Context, call Call, action, clientID string, err error) *oauth.Error {
+func (e *Endpoint) refuse(ctx context.Context, call Call, action, clientID string, err error) *oauth.Error {
 	var problem *oauth.Error
 	if !errors.As(err, &problem) {
 		return unavailable(err)
@@ -99,8 +99,8 @@ type tally struct {
 // maxSources bounds how exactly the sources of others are counted.
 const maxSources = 1000
 
-func newFailures(bounds limits.Config, store *models.Store, now func() time.Time) *failures {
-	return &failures{bounds: bounds, append: store.Append, now: now, kinds: map[kind]*tally{}, from: map[limits.Source]int{}}
+func newFailures(bounds limits.Config, write func(context.Context, *models.Record) error, now func() time.Time) *failures {
+	return &failures{bounds: bounds, append: write, now: now, kinds: map[kind]*tally{}, from: map[limits.Source]int{}}
 }
 
 // note records or counts a failure and returns the id of the row that stands

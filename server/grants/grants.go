@@ -13,6 +13,7 @@ import (
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -32,6 +33,8 @@ type Call struct {
 	RequestID string
 	IP        string
 	UserAgent string
+	TraceID   string         // of the trace it is part of, "" if nothing is traced
+	Event     *signals.Event // what the log will say of it; may be nil
 }
 
 // Grant turns one kind of token request into a question for policy. It never
@@ -54,6 +57,7 @@ type Endpoint struct {
 	grants map[string]Grant
 
 	limits   *limits.Limits
+	metrics  *signals.Metrics
 	failures *failures
 	verify   verifier
 	used     *lastUsed
@@ -61,16 +65,17 @@ type Endpoint struct {
 	alarms   atomic.Int64
 }
 
-// Config of an Endpoint; every field is required but Limits.
+// Config of an Endpoint; every field is required but Limits and Metrics.
 type Config struct {
-	Issuer string
-	Store  *models.Store
-	Policy Decider
-	Advice Adviser
-	Keys   *tokens.Keyring
-	Now    func() time.Time
-	Log    *slog.Logger
-	Limits *limits.Limits // the defaults if nil
+	Issuer  string
+	Store   *models.Store
+	Policy  Decider
+	Advice  Adviser
+	Keys    *tokens.Keyring
+	Now     func() time.Time
+	Log     *slog.Logger
+	Limits  *limits.Limits   // the defaults if nil
+	Metrics *signals.Metrics // nil: nothing is counted
 }
 
 // New makes an Endpoint with every grant there is.
@@ -79,10 +84,11 @@ func New(c Config) *Endpoint {
 		c.Limits = limits.New(limits.Defaults(), c.Now)
 	}
 	e := &Endpoint{
-		issuer: c.Issuer, store: c.Store, policy: c.Policy, advice: c.Advice, keys: c.Keys, now: c.Now, log: c.Log,
+		issuer: c.Issuer, store: c.Store, policy: timed{c.Policy, c.Metrics}, advice: c.Advice, keys: c.Keys, now: c.Now, log: c.Log,
 		grants: map[string]Grant{}, used: newLastUsed(), verify: verifyAssertion,
-		limits: c.Limits, failures: newFailures(c.Limits.Config, c.Store, c.Now),
+		limits: c.Limits, metrics: c.Metrics,
 	}
+	e.failures = newFailures(c.Limits.Config, e.append, c.Now)
 	for _, g := range All() {
 		e.grants[g.Type()] = g
 	}
@@ -110,12 +116,18 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 		if err != nil {
 			return nil, err
 		}
+		span := signals.Start(ctx, "facts")
 		in, err := question(ctx, f, grant, req, proof)
+		span.End()
 		if err != nil {
 			return nil, err
 		}
 		issued = &issuance{}
-		carryOut := func(d policies.Decision, r *models.Record) error { return e.mint(in, d, issued, r) }
+		carryOut := func(d policies.Decision, r *models.Record) error {
+			span := signals.Start(ctx, "mint")
+			defer span.End()
+			return e.mint(in, d, issued, r)
+		}
 		return &matter{in: in, once: proof.once, credential: proof.credential.ID, payer: proof.clientID, carryOut: carryOut}, nil
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -59,6 +60,8 @@ func (e *Endpoint) aboutToken(ctx context.Context, call Call, action string, q o
 		if err != nil {
 			return nil, err
 		}
+		span := signals.Start(ctx, "facts")
+		defer span.End()
 		in := policies.Input{
 			Action: action, Now: f.now, Credential: proof.credential,
 			Request: policies.Request{Resources: []string{}, Scopes: []string{}},

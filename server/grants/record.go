@@ -19,6 +19,7 @@ type callDetail struct {
 	RequestID string `json:"request_id,omitempty"`
 	IP        string `json:"ip,omitempty"`
 	UserAgent string `json:"user_agent,omitempty"`
+	TraceID   string `json:"trace_id,omitempty"`
 }
 
 type inputDetail struct {
@@ -96,5 +97,5 @@ func seen(c Call) callDetail {
 	if len(agent) > 200 {
 		agent = agent[:200]
 	}
-	return callDetail{RequestID: c.RequestID, IP: c.IP, UserAgent: agent}
+	return callDetail{RequestID: c.RequestID, IP: c.IP, UserAgent: agent, TraceID: c.TraceID}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/signals"
 )
 
 // matter is one question with what is to be done about the answer.
@@ -32,10 +33,10 @@ func (m *matter) clientID() string {
 // changed while it was being answered.
 const maxAttempts = 5
 
-// settle is the one way from a question to an answer that leaves: facts,
+// settled is the one way from a question to an answer that leaves: facts,
 // decision, seat belt, carrying out, record. ask is called again, on fresh
 // facts, whenever what it had seen was changed before the record was written.
-func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID string, ask func(*facts) (*matter, error)) error {
+func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID string, ask func(*facts) (*matter, error)) error {
 	for attempt := range maxAttempts {
 		view, err := e.store.View(ctx)
 		if err != nil {
@@ -43,21 +44,24 @@ func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID strin
 		}
 		m, err := ask(&facts{view: view, keys: e.keys, now: e.now().Unix()})
 		if err != nil {
-			return e.Refuse(ctx, call, action, clientID, err)
+			return e.refuse(ctx, call, action, clientID, err)
 		}
 		if attempt == 0 {
 			if wait := e.limits.Client(m.payer); wait > 0 {
-				return e.Refuse(ctx, call, action, m.clientID(), oauth.TooMany(wait).Named("rate_limited"))
+				return e.refuse(ctx, call, action, m.clientID(), oauth.TooMany(wait).Named("rate_limited"))
 			}
 		}
 		record, refusal, err := e.answer(ctx, call, m, view)
 		if err != nil {
-			return e.Refuse(ctx, call, action, clientID, err)
+			return e.refuse(ctx, call, action, clientID, err)
 		}
 		if refusal != nil && m.stranger {
-			return e.Refuse(ctx, call, action, clientID, refusal)
+			return e.refuse(ctx, call, action, clientID, refusal)
 		}
-		err = e.store.Append(ctx, record)
+		err = e.append(ctx, record)
+		if err == nil {
+			noted(call, record, attempt)
+		}
 		switch {
 		case err == nil && refusal == nil:
 			e.used.note(m.credential, m.in.Now)
@@ -65,10 +69,11 @@ func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID strin
 		case err == nil:
 			return refusal
 		case errors.Is(err, models.ErrUsed):
-			return e.Refuse(ctx, call, action, m.clientID(), oauth.BadClient("assertion_replayed"))
+			return e.refuse(ctx, call, action, m.clientID(), oauth.BadClient("assertion_replayed"))
 		case !errors.Is(err, models.ErrStale):
 			return unavailable(err)
 		}
+		e.metrics.Stale()
 		if err := e.store.Refresh(ctx); err != nil {
 			return unavailable(err)
 		}
@@ -80,6 +85,9 @@ func (e *Endpoint) settle(ctx context.Context, call Call, action, clientID strin
 // once the record is durable.
 func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *models.View) (*models.Record, *oauth.Error, error) {
 	d, err := e.verdict(ctx, m.in)
+	if call.Event != nil {
+		call.Event.Reused = d.Reused
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -104,17 +112,18 @@ func (e *Endpoint) verdict(ctx context.Context, in policies.Input) (policies.Dec
 		return policies.Decision{}, unavailable(ctx.Err())
 	}
 	if err != nil {
-		e.alarm("policy did not answer", in.Action, err)
+		e.alarm(signals.AlarmPolicy, "policy did not answer", in.Action, err)
 	}
 	if err := seatBelt(in, d); err != nil {
-		e.alarm("seat belt: policy granted more than a party has", in.Action, err)
+		e.alarm(signals.AlarmSeatBelt, "seat belt: policy granted more than a party has", in.Action, err)
 		d = policies.Decision{Revision: d.Revision, Reasons: []policies.Reason{{Code: policies.CodeSeatBelt, Value: err.Error()}}}
 	}
 	return d, nil
 }
 
-func (e *Endpoint) alarm(what, action string, err error) {
+func (e *Endpoint) alarm(kind, what, action string, err error) {
 	e.alarms.Add(1)
+	e.metrics.Alarm(kind)
 	e.log.Error(what, "alarm", true, "action", action, "error", err)
 }
 

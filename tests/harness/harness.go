@@ -25,6 +25,7 @@ import (
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -67,6 +68,7 @@ type Server struct {
 	Clock    *Clock
 	Handler  http.Handler // what serves at URL
 	Limits   *limits.Limits
+	Registry *signals.Registry // of its metrics
 	master   tokens.MasterKey
 }
 
@@ -76,6 +78,8 @@ type Options struct {
 	House fs.FS                               // house policy
 	Floor fs.FS                               // a sabotaged floor
 	Wrap  func(grants.Decider) grants.Decider // a sabotaged engine
+	Log   io.Writer                           // gets the log, with one line per request; nil: nobody does
+	OTLP  string                              // collector of traces, "" if there is none
 
 	Limits         *limits.Config // nil: none, for everything here comes from one address
 	TrustedProxies []string       // whose X-Forwarded-For is believed
@@ -93,8 +97,13 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	tb.Helper()
 	ctx := context.Background()
 	s := &Server{TB: tb, Clock: &Clock{}}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	opts := models.Options{Now: s.Clock.Now}
+	log := slog.New(slog.DiscardHandler)
+	if o.Log != nil {
+		log = slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	s.Registry = signals.NewRegistry()
+	metrics := signals.NewMetrics(s.Registry)
+	opts := models.Options{Now: s.Clock.Now, Observer: metrics}
 	if dialect == "postgres" {
 		opts.URL = modelstest.Postgres(tb)
 	} else {
@@ -123,9 +132,10 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		o.Limits = unlimited()
 	}
 	s.Limits = limits.New(*o.Limits, s.Clock.Now)
-	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits})
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics})
 	srv, err := server.New(server.Config{
-		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, Keys: s.Keys, Log: log, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
+		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, Keys: s.Keys, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
+		Log: log, Access: log, Metrics: metrics, Traces: traces(tb, o.OTLP, log),
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(s.Engine.Status()) },
 	})
 	require.NoError(tb, err)
@@ -134,6 +144,17 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	web.Start()
 	tb.Cleanup(web.Close)
 	return s
+}
+
+func traces(tb testing.TB, endpoint string, log *slog.Logger) *signals.Traces {
+	tb.Helper()
+	if endpoint == "" {
+		return nil
+	}
+	t, err := signals.NewTraces(context.Background(), endpoint, log)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { t.Close(context.Background()) })
+	return t
 }
 
 // shipped is the engine of tests that change no policy: compiled once.
