@@ -22,6 +22,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/tests/harness"
 )
@@ -199,6 +200,45 @@ func TestMetricsOfWhatShouldNeverHappen(t *testing.T) {
 	require.EqualValues(t, 1, got[`deputy_alarms_total{kind="policy_error"}`])
 	require.EqualValues(t, 1, got[decisions(policies.IssueClientCredentials, "failed", "policy_error")])
 	require.EqualValues(t, 1, got[`deputy_http_request_seconds_count{route="/oauth2/token",status="5xx"}`])
+}
+
+// interrupted has something change while policy thinks, once.
+type interrupted struct {
+	grants.Decider
+	change func()
+}
+
+func (i *interrupted) Decide(ctx context.Context, in policies.Input) (policies.Decision, error) {
+	if change := i.change; change != nil {
+		i.change = nil
+		change()
+	}
+	return i.Decider.Decide(ctx, in)
+}
+
+// A decision that was taken anew is one answer, one event and one retry.
+func TestRetriesAreCountedAsRetries(t *testing.T) {
+	for _, dialect := range harness.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			log, slow := &logged{}, &interrupted{}
+			s := harness.New(t, dialect, harness.Options{Log: log, Wrap: func(d grants.Decider) grants.Decider {
+				slow.Decider = d
+				return slow
+			}})
+			agent := s.Agent("agent", s.User("owner"))
+			service := s.Service("service", agent, "read")
+			s.Allow(agent.ID, service, "read")
+			slow.change = func() { s.Allow(agent.ID, s.Service("other", nil, "read"), "read") }
+			m := scrapes(t, s)
+			a := s.Form("/oauth2/token", agent, harness.OwnForm(service.Identifier, "read"))
+			require.Equal(t, http.StatusOK, a.Status, a.Body)
+			got := m.read()
+			require.EqualValues(t, 1, got["deputy_stale_retries_total"])
+			require.EqualValues(t, 1, got[decisions(policies.IssueClientCredentials, "granted", "")])
+			require.EqualValues(t, 2, got["deputy_decision_seconds_count"])
+			require.EqualValues(t, 1, log.one(t, a.Header.Get("X-Request-ID"))["retries"])
+		})
+	}
 }
 
 // However much an attacker varies, the series stay as they are.
