@@ -93,6 +93,10 @@ func TestTheLogHasOneEventPerRequest(t *testing.T) {
 			require.Positive(t, e["ms"])
 			require.Positive(t, e["epoch"])
 
+			again := send("again", "POST", "/oauth2/token", agent, harness.OwnForm(service.Identifier, hops[0]+":use"))
+			require.Equal(t, true, log.one(t, "again")["reused"], "the same question, once more")
+			require.Equal(t, again.Status, granted.Status)
+
 			exchanged := send("exchanged", "POST", "/oauth2/token", c.agents[0], harness.ExchangeForm(c.tokens[0], c.services[1].Identifier, hops[1]+":use"))
 			require.Equal(t, 200, exchanged.Status, exchanged.Body)
 			_, parent := claimsOf(t, c.tokens[0])

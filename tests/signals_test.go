@@ -134,6 +134,7 @@ func TestMetricsCountExactlyWhatHappened(t *testing.T) {
 		}
 		reused := got[`deputy_decision_reuse_total{result="hit"}`] + got[`deputy_decision_reuse_total{result="miss"}`]
 		require.EqualValues(t, 13, reused, "each decision was either evaluated or reused")
+		require.Positive(t, got[`deputy_decision_reuse_total{result="hit"}`])
 		require.Positive(t, got["deputy_facts_cache_hits_total"])
 		require.Positive(t, got["deputy_facts_cache_misses_total"])
 		require.Positive(t, got["go_goroutines"])
