@@ -23,6 +23,7 @@ import (
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/tests/harness"
 )
@@ -122,9 +123,9 @@ func TestMetricsCountExactlyWhatHappened(t *testing.T) {
 			`deputy_http_request_seconds_count{route="/oauth2/introspect",status="2xx"}`: 5,
 			`deputy_http_request_seconds_count{route="/api/v1/clients",status="4xx"}`:    1,
 			`deputy_http_request_seconds_count{route="unmatched",status="4xx"}`:          1,
-			`deputy_decision_seconds_count`:                                              5 + 3 + 4 + 1, // policy was not asked about the others
-			`deputy_ledger_wait_seconds_count`:                                           5 + 4 + 1 + 3 + 2 + 1 + 1,
-			`deputy_ledger_batch_records_sum`:                                            17,
+			`deputy_decision_seconds_count`:                                              5 + 3 + 4 + 1,             // policy was not asked about the others
+			`deputy_ledger_wait_seconds_count`:                                           5 + 4 + 1 + 3 + 1 + 1 + 1, // of failures that are alike, the first
+			`deputy_ledger_batch_records_sum`:                                            16,
 			`deputy_ledger_commit_failures_total`:                                        0,
 			`deputy_http_requests_in_flight`:                                             0,
 			`deputy_stale_retries_total`:                                                 0,
@@ -201,6 +202,34 @@ func TestMetricsOfWhatShouldNeverHappen(t *testing.T) {
 	require.EqualValues(t, 1, got[`deputy_alarms_total{kind="policy_error"}`])
 	require.EqualValues(t, 1, got[decisions(policies.IssueClientCredentials, "failed", "policy_error")])
 	require.EqualValues(t, 1, got[`deputy_http_request_seconds_count{route="/oauth2/token",status="5xx"}`])
+}
+
+// Whoever is turned away by a limit is counted under its name.
+func TestLimitsAreCounted(t *testing.T) {
+	bounds := limits.Defaults()
+	bounds.FailureBurst, bounds.ClientRate = 4, 1
+	log := &logged{}
+	s := harness.New(t, "sqlite", harness.Options{Limits: &bounds, Log: log})
+	agent := s.Agent("agent", s.User("owner"))
+	service := s.Service("service", agent, "read")
+	s.Allow(agent.ID, service, "read")
+	m := scrapes(t, s)
+	limited, last := map[string]float64{}, ""
+	for i, as := range []*harness.Client{agent, {Client: agent.Client, Secret: "wrong"}} {
+		for range 30 {
+			if a := s.Form("/oauth2/token", as, harness.OwnForm(service.Identifier, "read")); a.Status == http.StatusTooManyRequests {
+				limited[[]string{"rate_limited", "failures"}[i]]++
+				last = a.Header.Get("X-Request-ID")
+			}
+		}
+	}
+	require.Len(t, limited, 2)
+	got := m.read()
+	for limit, n := range limited {
+		require.Equal(t, n, got[fmt.Sprintf("deputy_limited_total{limit=%q}", limit)], limit)
+		require.Equal(t, n, got[decisions(policies.IssueClientCredentials, "refused", limit)], limit)
+	}
+	require.Equal(t, []any{"failures", "INFO"}, []any{log.one(t, last)["limit"], log.one(t, last)["level"]})
 }
 
 // interrupted has something change while policy thinks, once.
