@@ -35,7 +35,7 @@ const (
 
 // assertedClient reads who an assertion says it is from. It is checked after.
 func assertedClient(a oauth.ClientAuth) (string, error) {
-	if len(a.Assertion) > maxAssertionSize {
+	if len(a.Assertion) > maxAssertionSize || strings.ContainsAny(a.Assertion, "\r\n") { // base64 decoders skip line ends
 		return a.ID, oauth.BadClient("assertion_malformed")
 	}
 	var claims struct {
@@ -97,6 +97,9 @@ func verifyAssertion(raw, publicJWK string) (*assertion, string) {
 		return nil, "assertion_malformed"
 	}
 	header := object.Signatures[0].Protected
+	if _, critical := header.ExtraHeaders["crit"]; critical { // none is understood here (RFC 7515 section 4.1.11)
+		return nil, "assertion_malformed"
+	}
 	if typ, ok := header.ExtraHeaders[jose.HeaderType].(string); ok {
 		typ = strings.ToLower(strings.TrimPrefix(typ, "application/"))
 		if typ != "jwt" && typ != "client-authentication+jwt" {

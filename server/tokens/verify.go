@@ -36,7 +36,7 @@ func (p Problem) Error() string { return string(p) }
 // issuer and shape. Whether it is expired or revoked is for policy to say. The
 // claims of a token that was read before are shared and must not be changed.
 func (k *Keyring) Verify(ctx context.Context, raw string) (*Claims, error) {
-	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
+	if len(raw) > maxToken || strings.Count(raw, ".") != 2 || strings.ContainsAny(raw, "\r\n") { // base64 decoders skip line ends
 		return nil, Malformed
 	}
 	read := k.ring.Load().read

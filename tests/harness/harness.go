@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -91,6 +90,9 @@ func unlimited() *limits.Config {
 	c.FailureBurst, c.ClientRate, c.MaxKinds, c.MaxKindsPerSource = 0, 0, 10_000, 10_000
 	return &c
 }
+
+// Silent is a log that nobody reads.
+func Silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // New starts a server on a fresh database.
 func New(tb testing.TB, dialect string, o Options) *Server {
