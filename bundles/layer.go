@@ -75,7 +75,7 @@ func (l *layer) ask(ctx context.Context, stop topdown.Cancel, kind string, input
 			return nil
 		})
 	if err != nil {
-		return nil, err
+		return nil, quiet(err)
 	}
 	if len(answers) != 1 || answers[0] == nil {
 		return nil, errUndefined

@@ -41,6 +41,16 @@ func TestWhatGoesWrongWhileServingRefuses(t *testing.T) {
 	}
 }
 
+// What a builtin could not take is not repeated in the error, which is logged:
+// it may be a fact about somebody, or a secret of the house. Where it was, is.
+func TestErrorsDoNotQuoteValues(t *testing.T) {
+	house := rules("deny contains \"x\" if {\n\tinput.client.labels.trip\n\tto_number(data.house.code) > 3\n}")
+	house["data.json"] = moduleFile(`{"house": {"code": "hidden"}}`)
+	_, err := newEngine(t, house).Decide(context.Background(), ask(t, map[string]string{"trip": "yes"}, "read"))
+	require.ErrorContains(t, err, "issue.rego:5: eval_builtin_error: to_number cannot take the value")
+	require.NotContains(t, err.Error(), "hidden")
+}
+
 func TestPolicyThatTakesTooLongRefuses(t *testing.T) {
 	endless := rules("deny contains \"x\" if {\n\tinput.client.labels.trip\n" +
 		"\tcount([1 | some i in numbers.range(1, 100000); some j in numbers.range(1, 100000); i * j < 0]) > 0\n}")
