@@ -57,18 +57,20 @@ func (c *Clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
 
 // Server is a running Deputy.
 type Server struct {
-	TB       testing.TB
-	URL      string // the issuer
-	Host     string // the issuer without its path
-	Store    *models.Store
-	Keys     *tokens.Keyring
-	Engine   *bundles.Engine
-	Endpoint *grants.Endpoint
-	Clock    *Clock
-	Handler  http.Handler // what serves at URL
-	Limits   *limits.Limits
-	Registry *signals.Registry // of its metrics
-	master   tokens.MasterKey
+	TB        testing.TB
+	URL       string // the issuer
+	Host      string // the issuer without its path
+	Store     *models.Store
+	Keys      *tokens.Keyring
+	Engine    *bundles.Engine
+	Endpoint  *grants.Endpoint
+	Clock     *Clock
+	Handler   http.Handler // what serves at URL
+	Limits    *limits.Limits
+	Registry  *signals.Registry // of its metrics
+	Database  models.Options    // where it keeps its data
+	MasterKey string            // encoded
+	master    tokens.MasterKey
 }
 
 // Options of New; the zero value is the shipped policy.
@@ -112,6 +114,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		opts.Dir = tb.TempDir()
 	}
 	var err error
+	s.Database = opts
 	s.Store, err = models.Open(opts)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = s.Store.Close() })
@@ -121,7 +124,8 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	s.Host = "http://" + web.Listener.Addr().String()
 	s.URL = s.Host + o.Path
 	require.NoError(tb, s.Store.EnsureSelf(ctx, server.APIIdentifier(s.URL)))
-	s.master, err = tokens.NewMasterKey(tokens.GenerateMasterKey())
+	s.MasterKey = tokens.GenerateMasterKey()
+	s.master, err = tokens.NewMasterKey(s.MasterKey)
 	require.NoError(tb, err)
 	s.Keys, err = tokens.NewKeyring(ctx, s.URL, s.Store, s.master, s.Clock.Now)
 	require.NoError(tb, err)
