@@ -7,6 +7,7 @@ GO ?= go
 NPM ?= npm
 
 .PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench bench-layers laws race clean
+.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench race fuzz clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -20,6 +21,8 @@ help:
 	@echo "race         Go tests under the race detector (needs a C compiler)"
 	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
 	@echo "bench-layers Go benchmarks: the steps of a token request, which add up, and what they hang from"
+	@echo "fuzz         every fuzz target, FUZZTIME (5m) each"
+	@echo "bench        Go benchmarks: policy, ledger, and whole requests beside the bare limit"
 	@echo "generate     generated code, anew"
 	@echo "clean        remove what run and build left"
 
@@ -58,6 +61,8 @@ race:
 
 laws:
 	LAWS_CASES=$${LAWS_CASES:-100000} $(GO) test -count=1 -timeout 8h -run TestLaws -v ./tests/laws
+fuzz:
+	tests/fuzz.sh
 
 bench:
 	$(GO) run ./tests/bench $(BENCH_ARGS)

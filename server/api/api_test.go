@@ -49,7 +49,7 @@ func (everybody) BadBearer(_ context.Context, _ grants.Call, _, reason string) *
 
 // client calls the API in process and holds every answer against openapi.yaml.
 type client struct {
-	t      *testing.T
+	t      testing.TB
 	store  *models.Store
 	keys   *tokens.Keyring
 	doc    *openapi3.T
@@ -58,10 +58,10 @@ type client struct {
 	policy PolicyStatus
 }
 
-func newClient(t *testing.T) *client { return newClientOn(t, modelstest.New(t, "sqlite"), nil) }
+func newClient(t testing.TB) *client { return newClientOn(t, modelstest.New(t, "sqlite"), nil) }
 
 // newClientOn mounts the API on a store, admitting everybody unless an admitter is given.
-func newClientOn(t *testing.T, store *models.Store, admitter func(*tokens.Keyring) Admitter) *client {
+func newClientOn(t testing.TB, store *models.Store, admitter func(*tokens.Keyring) Admitter) *client {
 	t.Helper()
 	c := &client{t: t, store: store, bearer: "anything"}
 	require.NoError(t, store.EnsureSelf(t.Context(), issuer+Prefix))
@@ -103,7 +103,7 @@ func explainerOn(t *testing.T, store *models.Store, keys *tokens.Keyring) Explai
 }
 
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	Status int
 	Header http.Header
 	Body   string

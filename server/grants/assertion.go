@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
+	strict "github.com/go-jose/go-jose/v4/json"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/deputyauth/deputy/models"
@@ -113,8 +114,10 @@ func verifyAssertion(raw, publicJWK string) (*assertion, string) {
 	if err != nil {
 		return nil, badSignature
 	}
+	// Names of claims have a case, and each is there once (RFC 7519 section 4):
+	// encoding/json would read Aud as aud, and take the last of two.
 	var claims assertion
-	if err := json.Unmarshal(body, &claims); err != nil {
+	if err := strict.Unmarshal(body, &claims); err != nil {
 		return nil, "assertion_malformed"
 	}
 	return &claims, ""
