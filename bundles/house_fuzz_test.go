@@ -2,6 +2,8 @@ package bundles
 
 import (
 	"context"
+	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -57,5 +59,49 @@ func FuzzHousePolicy(f *testing.F) {
 		for name := range d.Claims {
 			require.Regexp(t, "^(https://|urn:)", name)
 		}
+	})
+}
+
+// Reading a bundle, which comes before anything is compiled: what passes is below
+// house alone, says which decisions it is about, and has one revision.
+func FuzzHouseSource(f *testing.F) {
+	for _, seed := range []struct{ name, module, data string }{
+		{"issue.rego", "package house.issue\n\ndeny contains \"x\" if input.v == 1\n", `{"house": {"blocked": []}}`},
+		{"a/b_test.rego", "package house.issue_test\n\ntest_x if true\n", ""},
+		{"x.rego", "package floor.issue\n\nimport data.floor.scope\n", `{"floor": {}}`},
+		{"x.rego", "# METADATA\n# title: x\npackage house.issue\n\nx := `" + strings.Repeat("(", 1000) + "`\n", "[]"},
+		{"x.rego", "package house.issue\n\nx := " + strings.Repeat("[", 5000), `{"house": ` + strings.Repeat("[", 20000)},
+		{".hidden.rego", "package x", "{}"}, {"data.json", "{}", "null"},
+	} {
+		f.Add(seed.name, seed.module, seed.data)
+	}
+	f.Fuzz(func(t *testing.T, name, module, data string) {
+		if !fs.ValidPath(name) || name == "." {
+			return
+		}
+		house := fstest.MapFS{name: moduleFile(module)}
+		if data != "" {
+			house["data.json"] = moduleFile(data)
+		}
+		begin := time.Now()
+		src, err := read(house, houseRoot)
+		if err == nil {
+			err = checkSources(src)
+		}
+		require.Less(t, time.Since(begin), 5*time.Second)
+		if err != nil {
+			require.NotEmpty(t, err.Error())
+			return
+		}
+		require.Contains(t, src.houseKinds(), policies.KindIssue)
+		for _, m := range src.live() {
+			require.True(t, strings.HasPrefix(m.Package.Path.String()+".", "data.house."))
+		}
+		for key := range src.data {
+			require.Equal(t, "house", key)
+		}
+		again, err := read(house, houseRoot)
+		require.NoError(t, err)
+		require.Equal(t, src.revision(), again.revision())
 	})
 }

@@ -14,7 +14,7 @@ while read -r package target; do
   [[ $target =~ $only ]] || continue
   echo "== $package $target"
   ran=$((ran + 1))
-  go test "./$package" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -parallel "$workers" </dev/null || failed+=("$package $target")
+  go test "./$package" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 20x -parallel "$workers" </dev/null || failed+=("$package $target")
 done <<<"$targets"
 
 if [ ${#failed[@]} -gt 0 ]; then
