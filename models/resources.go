@@ -92,8 +92,10 @@ func canonicalURI(field, raw string) (string, error) {
 		return "", invalid(field, "must not have a fragment")
 	case u.User != nil:
 		return "", invalid(field, "must not have user information")
-	case (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() == "":
+	case (u.Scheme == "https" || u.Scheme == "http" || u.Host != "") && u.Hostname() == "":
 		return "", invalid(field, "must name a host")
+	case strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "["):
+		return "", invalid(field, "must name one host and one port")
 	}
 	for _, r := range raw {
 		if r <= ' ' || r > '~' || r == '"' || r == '\\' {
