@@ -46,6 +46,7 @@ type recalled struct {
 	Error   string `json:"error"`
 	Reason  string `json:"reason"`
 	Claimed string `json:"claimed_client"`
+	Limited bool   `json:"limited"`
 }
 
 func recallDetail(entry *models.Entry) (*recalled, error) {
@@ -111,13 +112,16 @@ func unasked(entry *models.Entry, kept *recalled) *Explanation {
 		Message: fmt.Sprintf("The request was refused without asking policy: %s.", strings.ReplaceAll(kept.Reason, "_", " ")),
 		Remedy:  "Send the request in the form that the endpoint takes.", Who: []Changer{{Kind: policies.WhoRequester, ID: kept.Claimed}},
 	}
-	switch kept.Error {
-	case oauth.InvalidClient:
+	switch {
+	case kept.Limited || kept.Error == oauth.TemporarilyUnavailable:
+		lack.Lacks, lack.Remedy = "room", "Wait, then ask less often, or raise the limit."
+		lack.Who = append(lack.Who, Changer{Kind: policies.WhoHost})
+	case kept.Error == oauth.InvalidClient:
 		lack.Lacks, lack.Remedy = "credential", "Authenticate with a live credential of the client, in one way."
 		lack.Who = append(lack.Who, Changer{Kind: whoAdministrator, Right: "credentials:write"})
-	case oauth.InvalidToken:
+	case kept.Error == oauth.InvalidToken:
 		lack.Party, lack.Lacks, lack.Remedy = "parent_token", "token", "Send one access token for this API in the Authorization header."
-	case oauth.ServerError:
+	case kept.Error == oauth.ServerError:
 		lack.Party, lack.Lacks, lack.Remedy, lack.Who = "deputy", "answer", hostRemedy, []Changer{{Kind: policies.WhoHost}}
 	}
 	return &Explanation{Entry: entry, Missing: []Lack{lack}, Told: &oauth.Error{Code: kept.Error, DecisionID: entry.ID, Reason: kept.Reason}}
