@@ -6,8 +6,7 @@ export CGO_ENABLED := 0
 GO ?= go
 NPM ?= npm
 
-.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench bench-layers laws race clean
-.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench race fuzz clean
+.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench bench-layers fuzz laws race clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -22,7 +21,6 @@ help:
 	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
 	@echo "bench-layers Go benchmarks: the steps of a token request, which add up, and what they hang from"
 	@echo "fuzz         every fuzz target, FUZZTIME (5m) each"
-	@echo "bench        Go benchmarks: policy, ledger, and whole requests beside the bare limit"
 	@echo "generate     generated code, anew"
 	@echo "clean        remove what run and build left"
 
@@ -61,6 +59,7 @@ race:
 
 laws:
 	LAWS_CASES=$${LAWS_CASES:-100000} $(GO) test -count=1 -timeout 8h -run TestLaws -v ./tests/laws
+
 fuzz:
 	tests/fuzz.sh
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -33,7 +32,7 @@ const houseSecret = "house-canary-7f3a91c2"
 func newWatched(t *testing.T, dialect string) *watched {
 	w := &watched{log: &canary.Log{}, secrets: canary.Secrets{"house data": houseSecret}}
 	w.Server = harness.New(t, dialect, harness.Options{
-		Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: w.log,
 		House: fstest.MapFS{
 			"data.json": {Data: []byte(`{"house": {"codes": ["` + houseSecret + `"]}}`)},
 			"issue.rego": {Data: []byte("package house.issue\n\ndeny contains \"listed\" if input.client.name in data.house.codes\n\n" +

@@ -93,7 +93,7 @@ var shipped = sync.OnceValues(func() (*bundles.Engine, error) {
 	return bundles.New(bundles.Options{Deadline: 5 * time.Second})
 })
 
-func explainerOn(t *testing.T, store *models.Store, keys *tokens.Keyring) Explainer {
+func explainerOn(t testing.TB, store *models.Store, keys *tokens.Keyring) Explainer {
 	t.Helper()
 	engine, err := shipped()
 	require.NoError(t, err)

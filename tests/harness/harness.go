@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -101,7 +102,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	tb.Helper()
 	ctx := context.Background()
 	s := &Server{TB: tb, Clock: &Clock{}}
-	log := slog.New(slog.DiscardHandler)
+	log := Silent()
 	if o.Log != nil {
 		log = slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
