@@ -101,7 +101,9 @@ func newDeputy(t *testing.T, dir, dsn string, args ...string) *deputy {
 		}
 	}
 	d.env = append(d.env, "DEPUTY_MASTER_KEY="+tokens.GenerateMasterKey(), "DEPUTY_ISSUER="+d.url, "DEPUTY_DATABASE_URL="+dsn, "DEPUTY_DATA_DIR="+dir,
-		"DEPUTY_POLICY_DEADLINE=10s") // these tests share a small machine; policy that takes long has one of its own
+		// One client asks as fast as it can, and fails on purpose; and these tests
+		// share a small machine. Policy that takes long has a deadline of its own.
+		"DEPUTY_CLIENT_RATE=0", "DEPUTY_FAILURE_BURST=0", "DEPUTY_POLICY_DEADLINE=10s")
 	t.Cleanup(func() {
 		d.kill()
 		if t.Failed() && d.log != nil {
