@@ -240,7 +240,7 @@ func (w *watched) nothingFound() {
 	hash := canary.Secrets{"hash": string(models.HashSecret(w.secrets["agent's secret"]))}
 	require.NotEmpty(w.TB, hash.Found(dump["credentials.secret_hash"]), "blobs are not searched")
 	require.NotEmpty(w.TB, planted.Found([]byte(`{"x":"`+base64.StdEncoding.EncodeToString([]byte(marker))+`"}`)))
-	require.Contains(w.TB, string(w.log.Bytes()), `"level":"DEBUG"`)
+	require.Contains(w.TB, string(w.log.Bytes()), `"msg":"request"`)
 	require.Contains(w.TB, string(w.log.Bytes()), "policy did not answer")
 	require.NotEmpty(w.TB, w.errors)
 	require.Greater(w.TB, len(w.secrets), 20)
