@@ -202,6 +202,28 @@ func TestWhoFailsTooOftenWaits(t *testing.T) {
 	})
 }
 
+// However crowded it is where failures come from, a right secret that is in
+// memory needs no turn. What has to be read, or verified, does.
+func TestARightSecretNeedsNoTurn(t *testing.T) {
+	g := newGuarded(t, "sqlite", nil)
+	const here = "192.0.2.1"
+	unseen := g.Agent("unseen", g.User("u"))
+	g.Allow(unseen.ID, g.service, "read")
+	require.Equal(t, http.StatusOK, g.token(here, g.agent).Status)
+	for range 30 {
+		g.from(here, "/oauth2/revoke", "", "", url.Values{"token": {"x"}})
+	}
+	for taken := true; taken; { // every turn, for good
+		patience, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, taken = g.Limits.Turn(patience)
+		cancel()
+	}
+	require.Equal(t, http.StatusOK, g.token(here, g.agent).Status)
+	g.limited(g.token(here, unseen))
+	g.limited(g.bearer(here, "nonsense"))
+	require.Equal(t, http.StatusOK, g.token("192.0.2.2", unseen).Status, "another address has no turns to wait for")
+}
+
 // Successes are no failures, and no refusal of policy is: only who cannot be
 // known, and what cannot be read.
 func TestRefusalsByPolicyAreNoFailures(t *testing.T) {
