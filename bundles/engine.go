@@ -154,7 +154,7 @@ func (e *Engine) Decide(ctx context.Context, in policies.Input) (policies.Decisi
 }
 
 func (e *Engine) evaluate(ctx context.Context, in policies.Input, house *layer) (policies.Decision, error) {
-	d, err := e.decide(ctx, in, house)
+	d, err := e.decide(ctx, in, house, e.deadline)
 	if err != nil {
 		err = fmt.Errorf("decide %s: %w", in.Action, err)
 		d = policies.Decision{Reasons: []policies.Reason{{Code: policies.CodePolicyError}}}
@@ -169,7 +169,7 @@ func (e *Engine) evaluate(ctx context.Context, in policies.Input, house *layer) 
 }
 
 // decide asks floor, house and composition in turn, all within one deadline.
-func (e *Engine) decide(ctx context.Context, in policies.Input, house *layer) (policies.Decision, error) {
+func (e *Engine) decide(ctx context.Context, in policies.Input, house *layer, deadline time.Duration) (policies.Decision, error) {
 	if err := ctx.Err(); err != nil { // a quick evaluation might not notice
 		return policies.Decision{}, err
 	}
@@ -179,7 +179,7 @@ func (e *Engine) decide(ctx context.Context, in policies.Input, house *layer) (p
 		return policies.Decision{}, err
 	}
 	stop := topdown.NewCancel()
-	defer time.AfterFunc(e.deadline, stop.Cancel).Stop()
+	defer time.AfterFunc(deadline, stop.Cancel).Stop()
 	defer context.AfterFunc(ctx, stop.Cancel)()
 	floor, err := e.floor.ask(ctx, stop, kind, doc.value())
 	if err != nil {

@@ -26,9 +26,13 @@ func (e *Engine) fit(house *source) (*layer, error) {
 	return l, nil
 }
 
+// patience is how many deadlines a rehearsal may take: a machine that is busy
+// just then must not make a policy unfit.
+const patience = 5
+
 // rehearse asks one question. Any answer will do, but an answer it must be.
 func (e *Engine) rehearse(in policies.Input, house *source, l *layer) error {
-	d, err := e.decide(context.Background(), in, l)
+	d, err := e.decide(context.Background(), in, l, patience*e.deadline)
 	if err != nil {
 		return fmt.Errorf("sample %s: %w", in.Action, err)
 	}
