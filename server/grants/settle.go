@@ -17,6 +17,7 @@ type matter struct {
 	credential string // id of the credential that was used
 	payer      string // whose rate the request counts against; "" if none's
 	stranger   bool   // nobody knows who asks: a refusal is a failed authentication
+	reused     bool   // the decision was taken before
 	// carryOut does what an allowing decision says and adds it to the record.
 	// Nothing it makes leaves before the record is durable.
 	carryOut func(policies.Decision, *models.Record) error
@@ -60,7 +61,7 @@ func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID stri
 		}
 		err = e.append(ctx, record)
 		if err == nil {
-			noted(call, record, attempt)
+			noted(call, m, record, attempt)
 		}
 		switch {
 		case err == nil && refusal == nil:
@@ -85,9 +86,7 @@ func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID stri
 // once the record is durable.
 func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *models.View) (*models.Record, *oauth.Error, error) {
 	d, err := e.verdict(ctx, m.in)
-	if call.Event != nil {
-		call.Event.Reused = d.Reused
-	}
+	m.reused = d.Reused
 	if err != nil {
 		return nil, nil, err
 	}

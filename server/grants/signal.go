@@ -97,13 +97,13 @@ func reasonOf(problem *oauth.Error) string {
 }
 
 // noted tells the request's event what the ledger now says.
-func noted(call Call, r *models.Record, retries int) {
+func noted(call Call, m *matter, r *models.Record, retries int) {
 	ev := call.Event
 	if ev == nil {
 		return
 	}
 	ev.DecisionID, ev.ClientID, ev.ResourceID = r.Entry.ID, r.Entry.ClientID, r.Entry.ResourceID
-	ev.TokenID, ev.ParentID, ev.Retries = r.Entry.TokenID, r.Entry.ParentID, retries
+	ev.TokenID, ev.ParentID, ev.Retries, ev.Reused = r.Entry.TokenID, r.Entry.ParentID, retries, m.reused
 	if r.View != nil {
 		ev.Epoch = r.View.Epoch
 	}
