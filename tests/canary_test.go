@@ -189,6 +189,11 @@ func (w *watched) administer(agent *harness.Client) {
 	w.secrets["third secret"] = rotated.String("secret")
 	require.NotEqual(w.TB, made.String("secret"), rotated.String("secret"))
 
+	for _, token := range []string{w.secrets["exchanged token"], w.secrets["token"], w.secrets["foreign assertion"], agent.Secret} {
+		question := object{"client_id": agent.ID, "grant_type": harness.ExchangeGrant, "resources": []string{"https://vault.example"}, "scopes": []string{"read"}, "subject_token": token, "actor_token": token}
+		require.Equal(w.TB, http.StatusOK, w.kept(api(w.Server, bearer, http.MethodPost, "/explain", question)).Status)
+	}
+
 	paths, _ := get(w.TB.(*testing.T), w.Server, "/api/v1/openapi.json").JSON["paths"].(map[string]any)
 	operations, victim := 0, w.client("victim")
 	for path, item := range paths {

@@ -198,6 +198,8 @@ func FuzzRequests(f *testing.F) {
 	f.Add("POST", "/users", "", []byte(`{"username":"joe","email":"joe@example.com"}`))
 	f.Add("POST", "/clients/{id}/credentials", "", []byte(`{"kind":"public_key","public_jwk":{"kty":"EC"}}`))
 	f.Add("PATCH", "/clients/{id}", "", []byte(`{"labels":null,"max_ttl":1e9,"default_scopes":[{"resource_server_id":"x","scope":"y"}]}`))
+	f.Add("POST", "/explain", "", []byte(`{"client_id":"agt_1","grant_type":"client_credentials","scopes":["read"],"resources":["https://w-service.example"],"at":"2040-01-02T03:04:05Z"}`))
+	f.Add("POST", "/explain", "", []byte(`{"client_id":"agt_1","grant_type":"urn:ietf:params:oauth:grant-type:token-exchange","subject_token":"a.b.c","actor_token":"tok_1"}`))
 	f.Add("GET", "/clients/%2e%2e%2f", "limit=1&cursor=YQ", []byte{})
 	z := &fuzzed{base: f.TempDir()}
 	f.Fuzz(func(t *testing.T, method, path, query string, body []byte) {
