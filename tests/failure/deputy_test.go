@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "deputy")
-	build := exec.Command("go", "build", "-o", binary, "github.com/deputyauth/deputy/cmd/deputy")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", binary, "github.com/deputyauth/deputy/cmd/deputy")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		os.Exit(1)
