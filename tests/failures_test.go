@@ -14,6 +14,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/tests/harness"
 )
 
 // A single failure is recorded as ever; those like it, within a minute, are one row.
@@ -145,4 +146,22 @@ func countedIn(tb testing.TB, e models.Entry) counted {
 	var d struct{ Counted counted }
 	require.NoError(tb, json.Unmarshal([]byte(e.Detail), &d))
 	return d.Counted
+}
+
+// An assertion names its client where no parameter does: what cannot be read of
+// such a request is the client's all the same.
+func TestUnreadableRequestsAreTheirClients(t *testing.T) {
+	guardedEach(t, func(t *testing.T, g *guarded) {
+		g.WithKey(g.agent)
+		form := url.Values{
+			"grant_type": {"client_credentials"}, "resource": {"nonsense"}, "scope": {"read"},
+			"client_assertion_type": {harness.AssertionType}, "client_assertion": {g.Assertion(g.agent, nil)},
+		}
+		a := g.Form("/oauth2/token", nil, form)
+		require.Equal(t, http.StatusBadRequest, a.Status)
+		row := g.LastEntry()
+		require.Equal(t, a.String("decision_id"), row.ID)
+		require.Equal(t, []string{"resource_malformed"}, reasonsOf(t, row))
+		require.Contains(t, row.Detail, `"claimed_client":"`+g.agent.ID+`"`)
+	})
 }

@@ -47,12 +47,21 @@ func (e *Endpoint) authenticate(ctx context.Context, f *facts, call Call, a oaut
 	}
 	defer done()
 	p, err := e.prove(ctx, f, a, check)
+	if err != nil {
+		return nil, claimedBy(a.ID, err)
+	}
+	return p, nil
+}
+
+// claimedBy tells the ledger whose request it was that err refuses: an assertion
+// names its client where no parameter does.
+func claimedBy(clientID string, err error) error {
 	if problem := (*oauth.Error)(nil); errors.As(err, &problem) {
 		claimed := *problem
-		claimed.Claimed = a.ID
-		return nil, &claimed
+		claimed.Claimed = clientID
+		return &claimed
 	}
-	return p, err
+	return err
 }
 
 // turn makes those wait who come from where failures come from. done must be

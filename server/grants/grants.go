@@ -120,7 +120,7 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 		in, err := question(ctx, f, grant, req, proof)
 		span.End()
 		if err != nil {
-			return nil, err
+			return nil, claimedBy(proof.clientID, err)
 		}
 		issued = &issuance{}
 		carryOut := func(d policies.Decision, r *models.Record) error {
