@@ -39,9 +39,9 @@ func (p *player) checkToken(a *ask, got answer) {
 }
 
 // checkRefusal: what is refused must have something against it (L0), and the
-// ledger must have it under the id that was told (L8).
+// ledger must have it, or its like, under the id that was told (L8).
 func (p *player) checkRefusal(a *ask, got answer) {
-	p.ledger.owe(got, owed{decision: got.String("decision_id")})
+	p.ledger.owe(got, owed{decision: got.String("decision_id"), failed: a.failed(got), alike: a.alike(got), claimed: a.claimed()})
 	p.must(got.String("decision_id") != "" && got.String("access_token") == "", "L8", "refused without a decision id: %s", got.Body)
 	refused, why := false, ""
 	for _, now := range got.moments() {

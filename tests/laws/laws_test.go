@@ -68,7 +68,7 @@ func (p *player) provesSomething(t *testing.T, cases int) {
 	t.Helper()
 	common := []string{
 		"own granted", "own refused", "exchange granted", "exchange refused", "chain of 8", "refused: chain of 9", "refused: not entitled",
-		"refused: house:", "seen active", "seen inactive", "fallen", "untouched", "strangers", "clock moved", "reused",
+		"refused: house:", "seen active", "seen inactive", "fallen", "untouched", "strangers", "clock moved", "reused", "counted", "window ended",
 	}
 	if cases >= 20*defaultCases { // what is rarer
 		common = append(common, "refused: in the chain", "refused: actor token", "revokeOwn")

@@ -21,13 +21,21 @@ type owed struct {
 	jti      string // of the token that was issued
 	change   bool   // a call of the admin API: it may be admitted in several steps
 	seen     bool
+
+	failed  bool   // nobody decided on it; see ask.failed
+	alike   string // what such answers have in common that may be counted together
+	claimed string // client id that was claimed
+	window  int    // in which it was given
+	got     answer
 }
 
-// auditor reads the ledger behind the player: every answer is there once and
-// nothing else is (L8), and every decision can be taken again (L5).
+// auditor reads the ledger behind the player: every answer is there once, alone
+// or counted, and nothing else is (L8); every decision can be taken again (L5).
 type auditor struct {
 	seq      int64 // of the last entry that was read
 	owed     map[string]owed
+	failures map[string]*failure // by the id of their rows
+	window   window
 	replayed int
 	tokens   int
 }
@@ -37,18 +45,30 @@ func (l *auditor) begin(s *harness.Server) error {
 	if err != nil || len(rows) != 1 {
 		return fmt.Errorf("the ledger's end: %d rows, %w", len(rows), err)
 	}
-	l.seq, l.owed = rows[0].Seq, map[string]owed{}
+	l.seq, l.owed, l.failures = rows[0].Seq, map[string]owed{}, map[string]*failure{}
 	return nil
 }
 
-func (l *auditor) owe(a answer, o owed) { l.owed[a.call] = o }
+func (l *auditor) owe(a answer, o owed) {
+	if o.failed && l.window.earliest == 0 {
+		l.window.earliest, l.window.latest = a.asked, a.done
+	}
+	o.got, o.window = a, l.window.number
+	l.owed[a.call] = o
+}
 
 // recorded is the detail of an entry, as the ledger keeps it.
 type recorded struct {
 	Call struct {
 		RequestID string `json:"request_id"`
+		IP        string `json:"ip"`
 	} `json:"call"`
-	Input *struct {
+	Error   string   `json:"error"`
+	Reason  string   `json:"reason"`
+	Claimed string   `json:"claimed_client"`
+	Limited bool     `json:"limited"`
+	Counted *counted `json:"counted"`
+	Input   *struct {
 		V          int                 `json:"v"`
 		Action     string              `json:"action"`
 		Now        int64               `json:"now"`
@@ -65,9 +85,13 @@ type recorded struct {
 	Decision policies.Decision `json:"decision"`
 }
 
-// check reads what was written since it last did, and settles what was owed. The
-// house policy that the decisions were taken under must still serve.
+// check has the server write what it counted, reads what was written since the
+// last check, and settles what was owed. The house policy that the decisions were
+// taken under must still serve.
 func (l *auditor) check(p *player) {
+	err := p.s.Endpoint.Finish(context.Background())
+	p.must(err == nil, "L8", "the failures that were counted cannot be written: %v", err)
+	l.window.end()
 	f := &factReader{store: p.s.Store, principals: map[string]*policies.Fact[policies.Principal]{}, resources: map[string]*policies.Fact[policies.Resource]{}}
 	for more := true; more && p.broken == nil; {
 		var rows []models.Entry
@@ -83,8 +107,11 @@ func (l *auditor) check(p *player) {
 		}
 	}
 	for call, o := range l.owed {
-		p.must(o.seen, "L8", "%s was answered (%+v), and the ledger has nothing of it", call, o)
+		if !o.seen {
+			l.settleCounted(p, call, o)
+		}
 	}
+	l.settleCounts(p)
 	clear(l.owed)
 }
 
@@ -92,6 +119,10 @@ func (l *auditor) settle(p *player, f *factReader, e models.Entry) {
 	var r recorded
 	if err := json.Unmarshal([]byte(e.Detail), &r); err != nil {
 		p.must(false, "L8", "entry %s cannot be read: %v", e.ID, err)
+		return
+	}
+	if r.Counted != nil {
+		l.counts(p, e, r)
 		return
 	}
 	o, ok := l.owed[r.Call.RequestID]
@@ -103,6 +134,10 @@ func (l *auditor) settle(p *player, f *factReader, e models.Entry) {
 	if o.jti != "" {
 		l.tokens++
 		p.must(o.jti == e.TokenID, "L8", "entry %s issues %s, and %s was handed out", e.ID, e.TokenID, o.jti)
+	}
+	p.must(o.failed == (e.Kind == models.KindFailure), "L8", "entry %s of %s is a %s: %+v", e.ID, r.Call.RequestID, e.Kind, o)
+	if o.failed {
+		l.first(p, e, r, o)
 	}
 	if e.Kind == models.KindDecision {
 		l.replay(p, f, e, r)

@@ -271,6 +271,14 @@ func (p *player) authenticate(a *ask) {
 	}
 }
 
+// claimed is the client id that the request names.
+func (a *ask) claimed() string {
+	if a.spoilt == "nobody" {
+		return "agt_0000000000000000000000000"
+	}
+	return a.client.id
+}
+
 // prove writes the client's proof into the request.
 func (p *player) prove(a *ask, form url.Values) func(*http.Request) {
 	id, secret := a.client.id, a.credential.secret
@@ -284,7 +292,7 @@ func (p *player) prove(a *ask, form url.Values) func(*http.Request) {
 			secret += "x"
 		}
 	case "nobody":
-		id = "agt_0000000000000000000000000"
+		id = a.claimed()
 	}
 	switch a.method {
 	case "basic":

@@ -40,7 +40,8 @@ func entriesAfter(t *testing.T, s *harness.Server, seq int64) (rows []models.Ent
 }
 
 // Law 6: of a hundred parallel uses of one assertion, at whatever endpoints, one
-// succeeds, and the ledger has all of them.
+// succeeds, and the ledger has all of them: the others are failures of one kind
+// at each endpoint, one row for the first and one that counts the rest.
 func TestOfAHundredParallelUsesOneSucceeds(t *testing.T) {
 	for _, dialect := range harness.Dialects {
 		t.Run(dialect, func(t *testing.T) {
@@ -52,10 +53,10 @@ func TestOfAHundredParallelUsesOneSucceeds(t *testing.T) {
 			for round := range 4 {
 				seq := s.LastEntry().Seq
 				assertion := s.Assertion(agent, nil)
-				statuses := make([]int, 100)
+				answers := make([]harness.Answer, 100)
 				var callers sync.WaitGroup
 				ready := make(chan struct{})
-				for i := range statuses {
+				for i := range answers {
 					path, form := "/oauth2/token", harness.OwnForm(service.Identifier, "read")
 					if round%2 == 1 && i%2 == 1 {
 						path, form = "/oauth2/introspect", url.Values{"token": {token}}
@@ -64,24 +65,53 @@ func TestOfAHundredParallelUsesOneSucceeds(t *testing.T) {
 					form.Set("client_assertion", assertion)
 					callers.Go(func() {
 						<-ready
-						statuses[i] = s.Form(path, nil, form).Status
+						answers[i] = s.Form(path, nil, form)
 					})
 				}
 				close(ready)
 				callers.Wait()
-				count := map[int]int{}
-				for _, status := range statuses {
-					count[status]++
+				statuses, told := map[int]int{}, map[string]int{}
+				for _, a := range answers {
+					statuses[a.Status]++
+					if a.Status != http.StatusOK {
+						told[a.String("decision_id")]++
+					}
 				}
-				require.Equal(t, map[int]int{http.StatusOK: 1, http.StatusUnauthorized: 99}, count)
-				outcomes := map[string]int{}
-				for _, e := range entriesAfter(t, s, seq) {
-					outcomes[e.Kind+" "+e.Outcome]++
-				}
-				require.Equal(t, map[string]int{"decision granted": 1, "failure refused": 99}, outcomes)
+				require.Equal(t, map[int]int{http.StatusOK: 1, http.StatusUnauthorized: 99}, statuses)
+				require.Len(t, told, 1+round%2, "kinds of failure")
+				granted, failed, counted := tallied(t, entriesAfter(t, s, seq))
+				require.Equal(t, []int{1, len(told), 0}, []int{granted, len(failed), counted}, "every answer's row is there before the answer")
+				require.NoError(t, s.Endpoint.Finish(context.Background()))
+				granted, failed, counted = tallied(t, entriesAfter(t, s, seq))
+				require.Equal(t, []int{1, len(told)}, []int{granted, counted})
+				require.Equal(t, told, failed, "the ledger counts what was told")
 			}
 		})
 	}
+}
+
+// tallied reads how many rows grant something, how many failures there were by
+// the id of the first like them, and how many rows count failures.
+func tallied(t *testing.T, rows []models.Entry) (granted int, failed map[string]int, counts int) {
+	t.Helper()
+	failed = map[string]int{}
+	for _, e := range rows {
+		var r recorded
+		require.NoError(t, json.Unmarshal([]byte(e.Detail), &r))
+		switch {
+		case e.Kind == models.KindDecision && e.Outcome == models.OutcomeGranted:
+			granted++
+		case e.Kind == models.KindFailure && r.Counted != nil:
+			require.Contains(t, failed, r.Counted.First)
+			failed[r.Counted.First] += int(r.Counted.Count)
+			counts++
+		case e.Kind == models.KindFailure:
+			failed[e.ID]++
+		default:
+			t.Fatalf("%s %s %s", e.Kind, e.Action, e.Outcome)
+		}
+	}
+	return granted, failed, counts
 }
 
 // ending is a change that must stop some of what goes on: tokens of the caller's

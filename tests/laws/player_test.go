@@ -46,8 +46,9 @@ type player struct {
 // answer is what came back, beside the second in which it was made.
 type answer struct {
 	harness.Answer
-	call          string // request id
+	call, path    string // call is the request id
 	before, after int64
+	asked, done   int64 // the same in milliseconds
 }
 
 func newPlayer(tb testing.TB, dialect string, o harness.Options) *player {
@@ -142,10 +143,12 @@ func (p *player) note(format string, args ...any) {
 }
 
 // send sends a request under an id of its own, by which the ledger is asked for
-// it later. A fault of the server's breaks a law whatever was asked.
+// it later. A fault of the server's breaks a law whatever was asked. Before it,
+// failures are counted if it is time.
 func (p *player) send(method, path, contentType, body string, authorize func(*http.Request)) answer {
 	p.calls++
-	a := answer{call: fmt.Sprintf("call-%d", p.calls), before: p.s.Clock.Now().Unix()}
+	p.countFailures()
+	a := answer{call: fmt.Sprintf("call-%d", p.calls), path: path, asked: p.s.Clock.Now().UnixMilli()}
 	req, err := http.NewRequest(method, p.s.URL+path, bytes.NewReader([]byte(body)))
 	if err != nil {
 		p.must(false, "L0", "cannot ask: %v", err)
@@ -159,7 +162,8 @@ func (p *player) send(method, path, contentType, body string, authorize func(*ht
 		authorize(req)
 	}
 	a.Answer = p.s.Send(req)
-	a.after = p.s.Clock.Now().Unix()
+	a.done = p.s.Clock.Now().UnixMilli()
+	a.before, a.after = a.asked/1000, a.done/1000
 	p.must(a.Status < 500, "L0", "%s %s: the server is at fault: %d %s", method, path, a.Status, a.Body)
 	return a
 }

@@ -2,6 +2,8 @@ package laws
 
 import (
 	"context"
+	"fmt"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +33,7 @@ func (p *player) playUntilBroken(t *testing.T, seed uint64) error {
 func TestASabotagedFloorBreaksALaw(t *testing.T) {
 	for name, s := range map[string]struct{ file, cut, law string }{
 		"a token is widened":              {"floor/scope/scope.rego", `(?s)missing contains \{"code": "scope_not_in_parent".*?\n\}\n`, "L0: POST /oauth2/token: the server is at fault: 500"},
-		"a suspended actor goes on":       {"floor/standing/standing.rego", `(?s)reasons contains \{"code": "actor_inactive".*?\n\}\n`, "L4: "},
+		"a suspended actor goes on":       {"floor/standing/chain.rego", `(?s)reasons contains \{"code": "actor_inactive".*?\n\}\n`, "L4: "},
 		"a revoked token lives on":        {"floor/token/token.rego", `(?s)reasons contains \{"code": "token_revoked".*?\n\}\n`, "L4: "},
 		"anybody exchanges":               {"floor/delegation/delegation.rego", `(?s)reasons contains \{"code": "not_entitled".*?\n\}\n`, "L3: "},
 		"chains have no limit":            {"floor/delegation/delegation.rego", `(?s)reasons contains \{"code": "chain_too_deep".*?\n\}\n`, "L0: POST /oauth2/token: the server is at fault: 500"},
@@ -101,4 +103,41 @@ func TestAnEntryTooManyOrTooFewBreaksALaw(t *testing.T) {
 	p.ledger.owe(answer{call: "never-sent"}, owed{granted: true})
 	p.ledger.check(p)
 	require.ErrorContains(t, p.broken, "the ledger has nothing of it")
+}
+
+// So does a failure that was counted, and answered nobody, or answered, and not
+// counted, or counted with others than its like.
+func TestAWrongCountOfFailuresBreaksALaw(t *testing.T) {
+	for law, spoil := range map[string]func(p *player, last answer, o owed){
+		"the ledger counts 1 failures like": func(p *player, _ answer, o owed) {
+			p.s.Form("/oauth2/token", nil, url.Values{"grant_type": {"client_credentials"}, "client_id": {o.claimed}, "client_secret": {"wrong"}})
+		},
+		"the ledger counts 0 failures like": func(p *player, last answer, o owed) {
+			last.call = "never-counted"
+			p.ledger.owe(last, o)
+		},
+		"was told of failure": func(p *player, last answer, o owed) {
+			last.call, o.alike = "another's", "something else"
+			p.ledger.owe(last, o)
+		},
+		"the ledger has nothing of it": func(p *player, last answer, o owed) {
+			last.call, o.failed = "a decision", false
+			p.ledger.owe(last, o)
+		},
+	} {
+		t.Run(law, func(t *testing.T) {
+			p := newPlayer(t, "sqlite", harness.Options{})
+			require.NoError(t, p.play(1, 1, casesPerWorld))
+			p.strangers()
+			p.ledger.check(p)
+			require.NoError(t, p.broken, "as long as nothing is wrong")
+			p.strangers()
+			o := p.ledger.owed[fmt.Sprintf("call-%d", p.calls)]
+			require.True(t, o.failed)
+			spoil(p, o.got, o)
+			p.ledger.check(p)
+			require.ErrorContains(t, p.broken, "L8: ")
+			require.ErrorContains(t, p.broken, law)
+		})
+	}
 }
