@@ -3,33 +3,40 @@ package models
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"gorm.io/gorm"
 )
 
-// cache keeps what was loaded for policy until something it hangs from changes.
-// An entry depends on keys; a change of any of them drops it.
+// cache keeps what was loaded for policy for as long as nothing it hangs from
+// changes. An entry depends on keys; whether one of them was touched since is
+// looked up when the entry is asked for.
 type cache struct {
 	store *Store
 
 	mu      sync.RWMutex
-	epoch   int64 // every change up to here has been applied
-	gen     int64 // raised by each application
+	epoch   int64 // every change up to here is known
 	primed  bool
-	entries map[string]cached
-	users   map[string]map[string]bool // key -> names of the entries that depend on it
+	life    int // raised whenever the cache begins anew
+	entries map[string]*cached
+	touched map[string]int64 // key -> epoch of its last change, of those since the cache began
 }
 
 type cached struct {
 	value any
 	deps  []string
+	good  atomic.Int64 // the epoch up to which nothing it hangs from was touched
 }
 
-// maxCached bounds the memory of the cache. Beyond it an arbitrary entry goes.
-const maxCached = 50_000
+// Bounds of the cache's memory. With too many entries an arbitrary one goes;
+// with too many touched keys the cache begins anew.
+const (
+	maxCached  = 50_000
+	maxTouched = 100_000
+)
 
 func newCache(s *Store) *cache {
-	return &cache{store: s, entries: map[string]cached{}, users: map[string]map[string]bool{}}
+	return &cache{store: s, entries: map[string]*cached{}, touched: map[string]int64{}}
 }
 
 // position returns the epoch the cache has reached, catching up on first use.
@@ -69,18 +76,16 @@ func (c *cache) refresh(ctx context.Context) error {
 	if c.primed && head.Epoch <= c.epoch {
 		return nil
 	}
-	if !primed { // what came before is not known, so nothing from before is kept
+	if !primed || len(c.touched)+len(changes) > maxTouched { // what came before is not known, so nothing from before is kept
 		clear(c.entries)
-		clear(c.users)
+		clear(c.touched)
+		c.life++
 	}
 	c.primed = true
 	for _, ch := range changes {
-		for name := range c.users[ch.Key] {
-			c.drop(name)
-		}
+		c.touched[ch.Key] = max(c.touched[ch.Key], ch.Epoch)
 	}
 	c.epoch = head.Epoch
-	c.gen++
 	return nil
 }
 
@@ -91,26 +96,35 @@ func (c *cache) forget() {
 	c.primed = false
 }
 
-func (c *cache) drop(name string) {
-	for _, dep := range c.entries[name].deps {
-		delete(c.users[dep], name)
-		if len(c.users[dep]) == 0 {
-			delete(c.users, dep)
+// get returns the entry called name if it still holds. The caller holds mu.
+func (c *cache) get(name string) *cached {
+	e := c.entries[name]
+	if e == nil {
+		return nil
+	}
+	good := e.good.Load()
+	if good == c.epoch {
+		return e
+	}
+	for _, dep := range e.deps {
+		if c.touched[dep] > good {
+			return nil
 		}
 	}
-	delete(c.entries, name)
+	e.good.Store(c.epoch)
+	return e
 }
 
 // load returns the entry called name, reading it with fetch if it is not there.
-// What was read while changes were being applied is used once and not kept. hit
+// What was read may be newer than the epoch it is kept under, never older. hit
 // tells whether it was there.
 func load[T any](ctx context.Context, c *cache, name string, fetch func(*gorm.DB) (T, []string, error)) (value T, deps []string, hit bool, err error) {
 	c.mu.RLock()
-	e, ok := c.entries[name]
-	gen := c.gen
+	e := c.get(name)
+	epoch, life := c.epoch, c.life
 	c.mu.RUnlock()
-	c.store.observer.Loaded(ok)
-	if ok {
+	c.store.observer.Loaded(e != nil)
+	if e != nil {
 		return e.value.(T), e.deps, true, nil
 	}
 	value, deps, err = fetch(c.store.read.WithContext(ctx))
@@ -119,8 +133,10 @@ func load[T any](ctx context.Context, c *cache, name string, fetch func(*gorm.DB
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if gen == c.gen {
-		c.put(name, cached{value, deps})
+	if life == c.life {
+		e = &cached{value: value, deps: deps}
+		e.good.Store(epoch)
+		c.put(name, e)
 	}
 	return value, deps, false, nil
 }
@@ -129,25 +145,18 @@ func load[T any](ctx context.Context, c *cache, name string, fetch func(*gorm.DB
 func peek[T any](c *cache, name string) (value T, deps []string) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if e, ok := c.entries[name]; ok {
+	if e := c.get(name); e != nil {
 		return e.value.(T), e.deps
 	}
 	return value, nil
 }
 
-func (c *cache) put(name string, e cached) {
-	c.drop(name)
-	if len(c.entries) >= maxCached {
+func (c *cache) put(name string, e *cached) {
+	if _, there := c.entries[name]; !there && len(c.entries) >= maxCached {
 		for victim := range c.entries {
-			c.drop(victim)
+			delete(c.entries, victim)
 			break
 		}
 	}
 	c.entries[name] = e
-	for _, dep := range e.deps {
-		if c.users[dep] == nil {
-			c.users[dep] = map[string]bool{}
-		}
-		c.users[dep][name] = true
-	}
 }
