@@ -57,10 +57,10 @@ deny contains {"code": "long_text"} if {
 // Bounds that Deputy keeps while several policy questions never end: on one
 // question of that kind, on the others beside it, and on memory.
 const (
-	deadline = 2 * time.Second
+	deadline = time.Second
 	hopeless = deadline + 5*time.Second // the rest is a busy machine's
 	beside   = 3 * time.Second
-	memory   = 2 << 30
+	memory   = 3 << 30
 )
 
 // A house policy explodes for some clients. Their requests are refused within a
