@@ -130,6 +130,9 @@ func (c *serveCmd) prepare() error {
 	if err != nil {
 		return err
 	}
+	if c.Dev && c.LogLevel != "debug" {
+		c.AccessLog = false // the box is to be the last thing on the screen
+	}
 	if !c.Dev {
 		if _, err := os.Stat(devFile(c.DataDir)); err == nil {
 			return fmt.Errorf("%s is a development world, whose secrets lie in it in plain; use another --data-dir", c.DataDir)

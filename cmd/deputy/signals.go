@@ -13,7 +13,7 @@ import (
 // signalFlags are the settings of how the server is watched.
 type signalFlags struct {
 	LogLevel      string `env:"DEPUTY_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
-	AccessLog     bool   `env:"DEPUTY_ACCESS_LOG" default:"true" negatable:"" help:"Log one line per request. What fails on this side is logged in any case."`
+	AccessLog     bool   `env:"DEPUTY_ACCESS_LOG" default:"true" negatable:"" help:"Log one line per request; with --dev only at level debug. What fails on this side is logged in any case."`
 	MetricsListen string `env:"DEPUTY_METRICS_LISTEN" default:"auto" help:"Address of /metrics, which is open to whoever reaches it; empty for none, auto for 127.0.0.1:9464 if that is free." placeholder:"ADDRESS"`
 	OTLPEndpoint  string `name:"otlp-endpoint" env:"DEPUTY_OTLP_ENDPOINT,OTEL_EXPORTER_OTLP_ENDPOINT" help:"Collector to send traces to over OTLP/HTTP, such as http://localhost:4318; empty for none." placeholder:"URL"`
 }
