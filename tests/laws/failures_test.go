@@ -31,7 +31,7 @@ func (p *player) countFailures() {
 		switch after := p.s.Clock.Now().UnixMilli(); {
 		case w.earliest == 0 || after-w.earliest < length:
 			return
-		case before-w.latest >= length:
+		case before-w.latest > length: // whole milliseconds
 			w.end()
 			p.seen["window ended"]++
 			return
@@ -77,7 +77,8 @@ type failure struct {
 	owed  owed
 	count counted // what the ledger says of the others
 	alike int64   // answers that told of this row in place of one of their own
-	last  answer  // of those
+
+	lastAsked, lastDone int64 // between these was the last of those, unix milliseconds
 }
 
 func kindOf(e models.Entry, r recorded) string {
@@ -117,9 +118,7 @@ func (l *auditor) settleCounted(p *player, call string, o owed) {
 	p.must(o.alike == f.owed.alike && o.window == f.owed.window, "L8", "%s (%s, window %d) was told of failure %s (%s, window %d)",
 		call, o.alike, o.window, f.row.ID, f.owed.alike, f.owed.window)
 	f.alike++
-	if o.got.asked >= f.last.asked {
-		f.last = o.got
-	}
+	f.lastAsked, f.lastDone = max(f.lastAsked, o.got.asked), max(f.lastDone, o.got.done)
 }
 
 // settleCounts: what the ledger counts adds up to what was answered.
@@ -127,9 +126,9 @@ func (l *auditor) settleCounts(p *player) {
 	for id, f := range l.failures {
 		c, begin := f.count, f.owed.got
 		p.must(c.Count == f.alike, "L8", "the ledger counts %d failures like %s, and %d were answered so", c.Count, id, f.alike)
-		p.must(c.Count == 0 || begin.asked <= c.Since && c.Since <= begin.done && f.last.asked <= c.Until && c.Until <= f.last.done, "L8",
+		p.must(c.Count == 0 || begin.asked <= c.Since && c.Since <= begin.done && f.lastAsked <= c.Until && c.Until <= f.lastDone, "L8",
 			"failures like %s are counted from %d to %d; the first was between %d and %d, the last between %d and %d",
-			id, c.Since, c.Until, begin.asked, begin.done, f.last.asked, f.last.done)
+			id, c.Since, c.Until, begin.asked, begin.done, f.lastAsked, f.lastDone)
 		p.seen["counted"] += int(c.Count)
 	}
 	clear(l.failures)
