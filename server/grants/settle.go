@@ -54,7 +54,7 @@ func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID stri
 		}
 		record, refusal, err := e.answer(ctx, call, m, view)
 		if err != nil {
-			return e.refuse(ctx, call, action, clientID, err)
+			return e.refuse(ctx, call, action, m.clientID(), err)
 		}
 		if refusal != nil && m.stranger {
 			return e.refuse(ctx, call, action, clientID, refusal)
