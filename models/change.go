@@ -69,12 +69,12 @@ func (s *Store) change(ctx context.Context, by By, action string, fn func(*chang
 // what was touched and recorded.
 func (s *Store) tryChange(ctx context.Context, by By, action string, fn func(*change) error) error {
 	err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		head, err := lockHead(tx)
+		head, err := lockHead(within{tx})
 		if err != nil {
 			return err
 		}
 		if by.Seen != nil {
-			latest, err := changedSince(tx, head, by.Seen.Epoch)
+			latest, err := changedSince(within{tx}, head, by.Seen.Epoch)
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func (s *Store) tryChange(ctx context.Context, by By, action string, fn func(*ch
 				return err
 			}
 		}
-		return appendEntries(tx, head, c.entries)
+		return appendEntries(within{tx}, head, c.entries)
 	})
 	if err != nil {
 		return wrap(action, err)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"gorm.io/gorm"
 )
 
 // table writes rows in statements of several rows each, past GORM's builder,
@@ -69,28 +67,30 @@ func jsonText(list []string) string {
 	return string(body)
 }
 
-// insert writes n rows and tells how many of them were not there yet.
-func (t *table) insert(tx *gorm.DB, n int, row func(i int) []any) (written int64, err error) {
-	texts := t.sqlite
-	if tx.Name() == "postgres" {
-		texts = t.postgres
-	}
-	args := make([]any, 0, min(n, rowsPerStatement[0])*t.columns)
+// insert writes n rows.
+func (t *table) insert(u unit, n int, row func(i int) []any) error {
 	for i := 0; i < n; {
 		size := rowsPerStatement[slices.IndexFunc(rowsPerStatement, func(s int) bool { return s <= n-i })]
-		args = args[:0]
+		args := make([]any, 0, size*t.columns)
 		for end := i + size; i < end; i++ {
 			args = append(args, row(i)...)
 		}
-		res, err := tx.Statement.ConnPool.ExecContext(tx.Statement.Context, texts[size], args...)
-		if err != nil {
-			return written, err
+		if err := u.exec(t.text(u, size), args...); err != nil {
+			return err
 		}
-		some, err := res.RowsAffected()
-		if err != nil {
-			return written, err
-		}
-		written += some
 	}
-	return written, nil
+	return nil
+}
+
+// insertNew writes a row and tells whether it was not there yet.
+func (t *table) insertNew(u unit, row ...any) (bool, error) {
+	written, err := u.count(t.text(u, 1), row...)
+	return written > 0, err
+}
+
+func (t *table) text(u unit, rows int) string {
+	if u.dialect() == "postgres" {
+		return t.postgres[rows]
+	}
+	return t.sqlite[rows]
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
-	"gorm.io/gorm"
 )
 
 // Kinds and outcomes of ledger entries.
@@ -63,11 +62,13 @@ type Head struct {
 	Edge  []byte // hashes of the tree's right edge, see tree.go
 }
 
+var errDamaged = errors.New("the ledger's head is damaged: restore it, then run deputy audit verify")
+
 // check holds the head to its form, so that a damaged one stops Deputy in an
 // orderly way.
 func (h *Head) check() error {
 	if h.Size < 0 || len(h.Edge) != bits.OnesCount64(uint64(h.Size))*tlog.HashSize {
-		return errors.New("the ledger's head is damaged: restore it, then run deputy audit verify")
+		return errDamaged
 	}
 	return nil
 }
@@ -207,19 +208,19 @@ func (c *committer) commit(batch []*pending) {
 	// One caller's hanging up is not the others' loss; a database that hangs is everybody's.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), commitTimeout)
 	defer cancel()
-	err := c.store.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := c.store.atomically(ctx, func(u unit) error {
 		clear(refused)
-		head, err := lockHead(tx)
+		head, err := lockHead(u)
 		if err != nil {
 			return err
 		}
-		if err := staleOnes(tx, head, batch, refused); err != nil {
+		if err := staleOnes(u, head, batch, refused); err != nil {
 			return err
 		}
-		if err := usedOnes(tx, batch, refused); err != nil {
+		if err := usedOnes(u, batch, refused); err != nil {
 			return err
 		}
-		return c.write(tx, head, batch, refused)
+		return c.write(u, head, batch, refused)
 	})
 	err = wrap("append to ledger", err)
 	c.store.pulse.end(err)
@@ -243,7 +244,7 @@ func (c *committer) commit(batch []*pending) {
 	}
 }
 
-func (c *committer) write(tx *gorm.DB, head *Head, batch []*pending, refused map[*pending]error) error {
+func (c *committer) write(u unit, head *Head, batch []*pending, refused map[*pending]error) error {
 	var entries []Entry
 	var tokens []*Token
 	facts := map[string]FactBody{}
@@ -263,13 +264,13 @@ func (c *committer) write(tx *gorm.DB, head *Head, batch []*pending, refused map
 		}
 	}
 	rows := slices.SortedFunc(maps.Values(facts), func(a, b FactBody) int { return strings.Compare(a.Digest, b.Digest) })
-	if _, err := factsTable.insert(tx, len(rows), func(i int) []any { return []any{rows[i].Digest, rows[i].Body} }); err != nil {
+	if err := factsTable.insert(u, len(rows), func(i int) []any { return []any{rows[i].Digest, rows[i].Body} }); err != nil {
 		return err
 	}
-	if _, err := tokensTable.insert(tx, len(tokens), func(i int) []any { return tokens[i].row() }); err != nil {
+	if err := tokensTable.insert(u, len(tokens), func(i int) []any { return tokens[i].row() }); err != nil {
 		return err
 	}
-	return appendEntries(tx, head, entries)
+	return appendEntries(u, head, entries)
 }
 
 func (c *committer) remember(facts []FactBody) {
@@ -283,13 +284,19 @@ func (c *committer) remember(facts []FactBody) {
 
 // lockHead takes the row that orders all batches. On SQLite the transaction
 // itself is the lock.
-func lockHead(tx *gorm.DB) (*Head, error) {
+func lockHead(u unit) (*Head, error) {
 	query := "select id, size, epoch, edge from ledger_head where id = 1"
-	if tx.Name() == "postgres" {
+	if u.dialect() == "postgres" {
 		query += " for update"
 	}
-	var head Head
-	err := tx.Statement.ConnPool.QueryRowContext(tx.Statement.Context, query).Scan(&head.ID, &head.Size, &head.Epoch, &head.Edge)
+	head, found := Head{}, false
+	err := u.each(func(scan func(...any) error) error {
+		found = true
+		return scan(&head.ID, &head.Size, &head.Epoch, &head.Edge)
+	}, query)
+	if err == nil && !found {
+		err = errDamaged
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -297,14 +304,14 @@ func lockHead(tx *gorm.DB) (*Head, error) {
 }
 
 // staleOnes finds the records whose facts were touched after they were seen.
-func staleOnes(tx *gorm.DB, head *Head, batch []*pending, refused map[*pending]error) error {
+func staleOnes(u unit, head *Head, batch []*pending, refused map[*pending]error) error {
 	oldest := head.Epoch
 	for _, p := range batch {
 		if p.record.View != nil {
 			oldest = min(oldest, p.record.View.Epoch)
 		}
 	}
-	latest, err := changedSince(tx, head, oldest)
+	latest, err := changedSince(u, head, oldest)
 	if err != nil {
 		return err
 	}
@@ -318,19 +325,22 @@ func staleOnes(tx *gorm.DB, head *Head, batch []*pending, refused map[*pending]e
 
 // changedSince tells in which epoch each key was last touched, of those touched
 // after epoch.
-func changedSince(tx *gorm.DB, head *Head, epoch int64) (map[string]int64, error) {
+func changedSince(u unit, head *Head, epoch int64) (map[string]int64, error) {
 	if epoch >= head.Epoch {
 		return nil, nil
 	}
-	var rows []Changed
-	if err := tx.Where("epoch > ?", epoch).Find(&rows).Error; err != nil {
-		return nil, err
+	query := "select epoch, key from changes where epoch > ?"
+	if u.dialect() == "postgres" {
+		query = "select epoch, key from changes where epoch > $1"
 	}
-	latest := make(map[string]int64, len(rows))
-	for _, r := range rows {
-		latest[r.Key] = max(latest[r.Key], r.Epoch)
-	}
-	return latest, nil
+	latest := map[string]int64{}
+	err := u.each(func(scan func(...any) error) error {
+		var c Changed
+		err := scan(&c.Epoch, &c.Key)
+		latest[c.Key] = max(latest[c.Key], c.Epoch)
+		return err
+	}, query, epoch)
+	return latest, err
 }
 
 // stale reports whether something the view hangs from was touched after it.
@@ -340,17 +350,17 @@ func (v *View) stale(latest map[string]int64) bool {
 
 // usedOnes uses up what may be used once. The insert itself is the test, so of
 // any number of parallel attempts, on any replica, one succeeds.
-func usedOnes(tx *gorm.DB, batch []*pending, refused map[*pending]error) error {
+func usedOnes(u unit, batch []*pending, refused map[*pending]error) error {
 	for _, p := range batch {
 		if p.record.Once == nil || refused[p] != nil {
 			continue
 		}
 		once := p.record.Once
-		fresh, err := usedTable.insert(tx, 1, func(int) []any { return []any{once.Purpose, once.Value, once.ExpiresAt} })
+		fresh, err := usedTable.insertNew(u, once.Purpose, once.Value, once.ExpiresAt)
 		if err != nil {
 			return err
 		}
-		if fresh == 0 {
+		if !fresh {
 			refused[p] = ErrUsed
 		}
 	}
@@ -359,7 +369,7 @@ func usedOnes(tx *gorm.DB, batch []*pending, refused map[*pending]error) error {
 
 // appendEntries gives entries their places, grows the tree over them and moves
 // the head. It is the only writer of the ledger.
-func appendEntries(tx *gorm.DB, head *Head, entries []Entry) error {
+func appendEntries(u unit, head *Head, entries []Entry) error {
 	first, hashes := storageIndex(head.Size), []byte(nil)
 	for i := range entries {
 		entries[i].Seq = head.Size
@@ -368,14 +378,18 @@ func appendEntries(tx *gorm.DB, head *Head, entries []Entry) error {
 		head.Size++
 	}
 	if len(entries) > 0 {
-		if _, err := ledgerTable.insert(tx, len(entries), func(i int) []any { return entries[i].row() }); err != nil {
+		if err := ledgerTable.insert(u, len(entries), func(i int) []any { return entries[i].row() }); err != nil {
 			return err
 		}
-		if _, err := treeTable.insert(tx, 1, func(int) []any { return []any{first, hashes} }); err != nil {
+		if err := treeTable.insert(u, 1, func(int) []any { return []any{first, hashes} }); err != nil {
 			return err
 		}
 	}
-	return tx.Exec("update ledger_head set size = ?, epoch = ?, edge = ? where id = 1", head.Size, head.Epoch, head.Edge).Error
+	query := "update ledger_head set size = ?, epoch = ?, edge = ? where id = 1"
+	if u.dialect() == "postgres" {
+		query = "update ledger_head set size = $1, epoch = $2, edge = $3 where id = 1"
+	}
+	return u.exec(query, head.Size, head.Epoch, head.Edge)
 }
 
 // PurgeUsed forgets single-use values that expired before a moment.

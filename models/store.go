@@ -5,6 +5,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ var migrations embed.FS
 // the same pool.
 type Store struct {
 	read, write *gorm.DB
+	pool        *sql.DB   // write's own
+	prepared    *prepared // statements of the pool, on SQLite
 	postgres    bool
 	now         func() time.Time
 	facts       *cache
@@ -72,6 +75,10 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.pool, err = s.write.DB(); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	s.prepared = &prepared{pool: s.pool, ready: map[string]*sql.Stmt{}}
 	s.facts = newCache(s)
 	s.ledger = newCommitter(s)
 	return s, nil
@@ -143,10 +150,6 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	pool, err := s.write.DB()
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
 	dialect, opts := goose.DialectSQLite3, []goose.ProviderOption{goose.WithVerbose(false)}
 	if s.postgres {
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // try each second for five minutes
@@ -155,7 +158,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 		}
 		dialect, opts = goose.DialectPostgres, append(opts, goose.WithSessionLocker(locker))
 	}
-	p, err := goose.NewProvider(dialect, pool, files, opts...)
+	p, err := goose.NewProvider(dialect, s.pool, files, opts...)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
