@@ -174,10 +174,7 @@ func (e *Engine) decide(ctx context.Context, in policies.Input, house *layer, de
 		return policies.Decision{}, err
 	}
 	kind := policies.Kind(in.Action)
-	doc, err := bind(in) // large facts are prepared here, once: that is no time of policy's
-	if err != nil {
-		return policies.Decision{}, err
-	}
+	doc := bind(in) // large facts are prepared here, once: that is no time of policy's
 	stop := topdown.NewCancel()
 	defer time.AfterFunc(deadline, stop.Cancel).Stop()
 	defer context.AfterFunc(ctx, stop.Cancel)()

@@ -38,8 +38,7 @@ func TestEverydayAnswerIsTheThoroughOne(t *testing.T) {
 				continue
 			}
 			asked++
-			doc, err := bind(in)
-			require.NoError(t, err)
+			doc := bind(in)
 			short, err := both.ask(t.Context(), topdown.NewCancel(), pair.short, doc.value())
 			if errors.Is(err, errUndefined) {
 				continue

@@ -1,9 +1,7 @@
 package bundles
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -17,40 +15,25 @@ type document struct {
 	resources []*ast.Term
 }
 
-func bind(in policies.Input) (*document, error) {
+func bind(in policies.Input) *document {
 	d := &document{pairs: make([][2]*ast.Term, 0, 14)}
 	d.add("v", ast.InternedTerm(policies.Version))
 	d.add("now", numberTerm(in.Now))
 	d.add("action", ast.ObjectTerm(pair("name", ast.StringTerm(in.Action))))
 	d.bindRequest(in)
-	if err := d.bindParty("client", in.Client); err != nil {
-		return nil, err
-	}
-	if err := d.bindParty("subject", in.Subject); err != nil {
-		return nil, err
-	}
-	chain, err := terms(in.Chain)
-	if err != nil {
-		return nil, fmt.Errorf("bind chain: %w", err)
-	}
-	d.add("chain", ast.ArrayTerm(chain...))
-	if d.resources, err = terms(in.Resources); err != nil {
-		return nil, fmt.Errorf("bind resources: %w", err)
-	}
+	d.bindParty("client", in.Client)
+	d.bindParty("subject", in.Subject)
+	d.add("chain", ast.ArrayTerm(terms(in.Chain, principalTerm)...))
+	d.resources = terms(in.Resources, resourceTerm)
 	d.add("resources", ast.ArrayTerm(d.resources...))
-	return d, nil
+	return d
 }
 
-func (d *document) bindParty(key string, f *policies.Fact[policies.Principal]) error {
+func (d *document) bindParty(key string, f *policies.Fact[policies.Principal]) {
 	if f == nil {
-		return nil
+		return
 	}
-	t, err := term(f)
-	if err != nil {
-		return fmt.Errorf("bind %s: %w", key, err)
-	}
-	d.add(key, t)
-	return nil
+	d.add(key, f.Prepared(principalTerm).(*ast.Term))
 }
 
 // bindRequest adds what belongs to this question alone.
@@ -183,37 +166,4 @@ func lookup(o ast.Object, key string) ast.Value {
 		return t.Value
 	}
 	return nil
-}
-
-// toValue parses a fact's JSON. The result is shared and never changed.
-func toValue(body string) (any, error) {
-	v, err := ast.ValueFromReader(strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	return ast.NewTerm(v), nil
-}
-
-func term[T any](f *policies.Fact[T]) (*ast.Term, error) {
-	v, err := f.Prepared(toValue)
-	if err != nil {
-		return nil, err
-	}
-	return v.(*ast.Term), nil
-}
-
-func terms[T any](facts []*policies.Fact[T]) ([]*ast.Term, error) {
-	out := make([]*ast.Term, len(facts))
-	for i, f := range facts {
-		if f == nil {
-			out[i] = ast.NullTerm()
-			continue
-		}
-		t, err := term(f)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = t
-	}
-	return out, nil
 }

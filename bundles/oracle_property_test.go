@@ -1,9 +1,11 @@
 package bundles
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -122,10 +124,39 @@ func TestBoundInputIsTheRecordedDocument(t *testing.T) {
 		in := gen.Example(seed)
 		body, err := json.Marshal(in)
 		require.NoError(t, err)
-		want, err := toValue(string(body))
+		want, err := ast.ValueFromReader(bytes.NewReader(body))
 		require.NoError(t, err)
-		d, err := bind(in)
-		require.NoError(t, err)
-		require.Zero(t, d.value().Compare(want.(*ast.Term).Value), "%s\n%s", d.value(), body)
+		got := bind(in).value()
+		require.Zero(t, got.Compare(want), "%s\n%s", got, body)
 	}
+}
+
+// So it is at the edges: what is absent, empty, or everything there is.
+func TestATermIsTheFactsJSON(t *testing.T) {
+	held := map[string]map[string][]string{"rs": {"a": {"r1", "r2"}, "b": nil, "c": {}}, "empty": {}, "nil": nil}
+	for _, p := range []policies.Principal{
+		{},
+		{Labels: map[string]string{}, Scopes: map[string]map[string][]string{}, GrantTypes: []string{}, Defaults: map[string][]string{}, Owner: &policies.Owner{}},
+		{
+			ID: "agt_1", Kind: "agent", Name: "Ünï \"quoted\"", Status: "active", ExpiresAt: 1 << 60, Labels: map[string]string{"a": "b"}, Scopes: held,
+			Owner: &policies.Owner{ID: "usr_1", Status: "active", ExpiresAt: -1}, GrantTypes: []string{"x"}, Defaults: map[string][]string{"rs": {"a"}}, MaxTTL: 5, SelfGrant: "g",
+		},
+	} {
+		requireTerm(t, p, principalTerm)
+	}
+	requireTerm(t, policies.Resource{}, resourceTerm)
+	requireTerm(t, policies.Resource{
+		ID: "rs", Identifier: "https://x", Name: "X", Status: "active", Operator: "agt_1", TokenTTL: 300, MaxDepth: 3,
+		Scopes: map[string]policies.Scope{"a": {Risk: "low"}},
+	}, resourceTerm)
+}
+
+func requireTerm[T any](t *testing.T, v T, of func(T) any) {
+	t.Helper()
+	f, err := policies.NewFact(v)
+	require.NoError(t, err)
+	want, err := ast.ValueFromReader(strings.NewReader(f.JSON))
+	require.NoError(t, err)
+	got := f.Prepared(of).(*ast.Term).Value
+	require.Zero(t, got.Compare(want), "%s\n%s", got, f.JSON)
 }

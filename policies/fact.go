@@ -18,7 +18,6 @@ type Fact[T any] struct {
 
 	once     sync.Once
 	prepared any
-	err      error
 }
 
 // NewFact freezes v. The caller must not change v afterwards.
@@ -31,8 +30,8 @@ func NewFact[T any](v T) (*Fact[T], error) {
 	return &Fact[T]{Value: v, JSON: string(body), Digest: hex.EncodeToString(sum[:])}, nil
 }
 
-// Prepared returns what build made of the fact's JSON, building it on first use.
-func (f *Fact[T]) Prepared(build func(string) (any, error)) (any, error) {
-	f.once.Do(func() { f.prepared, f.err = build(f.JSON) })
-	return f.prepared, f.err
+// Prepared returns what build made of the fact's value, building it on first use.
+func (f *Fact[T]) Prepared(build func(T) any) any {
+	f.once.Do(func() { f.prepared = build(f.Value) })
+	return f.prepared
 }

@@ -1,6 +1,11 @@
 package policies
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Input is one question: everything policy may ask about, and nothing else.
 // The large parts are Facts, loaded once and shared between decisions; the
@@ -67,6 +72,20 @@ type Principal struct {
 	Defaults   map[string][]string `json:"defaults,omitempty"` // resource server id -> scopes if none are requested
 	MaxTTL     int64               `json:"max_ttl,omitempty"`  // seconds
 	SelfGrant  string              `json:"-"`                  // what its own tokens hang from; not for policy
+}
+
+// Alike names what is held at one service (scope -> ids of roles): two that have
+// the same name are the same. Most of a principal is shared with others that way.
+func Alike(scopes map[string][]string) string {
+	name := strings.Builder{}
+	for _, scope := range slices.Sorted(maps.Keys(scopes)) {
+		list := strings.Join(scopes[scope], ",") // no blank is in a scope, and no comma in an id
+		if scopes[scope] == nil {
+			list = "null"
+		}
+		name.WriteString(scope + " " + list + " ")
+	}
+	return name.String()
 }
 
 // Owner is the user who answers for a client.

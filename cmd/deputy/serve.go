@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -80,6 +81,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 	log := w.log
 	stop := d.background(ctx, c.PolicyDir, log)
 	defer stop()
+	defer runtime.KeepAlive(headroom())
 	return d.server.Serve(ctx, c.Listen, func(addr string) {
 		debug.FreeOSMemory() // compiling policy and migrations leave more behind than serving needs
 		log.Info("deputy serves", "issuer", c.Issuer, "address", addr, "database", store.Dialect(), "house_policy", d.engine.Status().House)

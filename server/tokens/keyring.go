@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -21,10 +22,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
 )
 
 // Overlap is how long a retired key stays published: the longest life of a token, in seconds.
 const Overlap = 86400
+
+// maxRead bounds the memory of verified tokens; twice as many may be in it.
+const maxRead = 8192
 
 // Keyring holds the signing keys, unsealed, and renews itself from the database.
 type Keyring struct {
@@ -44,7 +49,8 @@ type ring struct {
 	byID  map[string]*key
 	jwks  []byte
 	notes note.Signer
-	read  *seen // tokens that were verified with these keys
+	// Tokens that were verified with these keys, by their digest.
+	read *policies.Recent[[sha256.Size]byte, *Claims]
 }
 
 type key struct {
@@ -133,7 +139,7 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		k.last = k.now()
 		return nil // what was verified stays so
 	}
-	next := &ring{rows: rows, byID: map[string]*key{}, read: newSeen()}
+	next := &ring{rows: rows, byID: map[string]*key{}, read: policies.NewRecent[[sha256.Size]byte, *Claims](maxRead)}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, row := range rows {
 		plain, err := k.master.Open(row.ID, row.Sealed)

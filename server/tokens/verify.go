@@ -41,12 +41,12 @@ func (k *Keyring) Verify(ctx context.Context, raw string) (*Claims, error) {
 	}
 	read := k.ring.Load().read
 	name := sha256.Sum256([]byte(raw))
-	if claims := read.get(name); claims != nil {
+	if claims, ok := read.Get(name); ok {
 		return claims, nil
 	}
 	claims, err := k.verify(ctx, raw)
 	if err == nil {
-		read.put(name, claims)
+		read.Put(name, claims)
 	}
 	return claims, err
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"testing"
 
@@ -30,18 +29,4 @@ func TestDeterministicSignaturesVerify(t *testing.T) {
 	}
 	_, err = es256{jwt.SigningMethodES256}.Sign("text", []byte("secret"))
 	require.ErrorIs(t, err, jwt.ErrInvalidKeyType)
-}
-
-func TestMemoryOfVerifiedTokensIsBounded(t *testing.T) {
-	s, name := newSeen(), func(n int) (out [sha256.Size]byte) {
-		binary.BigEndian.PutUint64(out[:], uint64(n))
-		return out
-	}
-	for n := range 5 * maxSeen {
-		s.put(name(n), &Claims{IssuedAt: int64(n)})
-		require.NotNil(t, s.get(name(0)), "what is shown again is not forgotten, after %d", n)
-	}
-	require.LessOrEqual(t, len(s.recent)+len(s.old), 2*maxSeen)
-	require.Nil(t, s.get(name(1)))
-	require.Nil(t, s.get(name(-1)))
 }
