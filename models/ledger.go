@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -48,12 +47,6 @@ type Entry struct {
 // TableName is ledger.
 func (Entry) TableName() string { return "ledger" }
 
-// leaf is what the Merkle tree commits to: every column of the row.
-func (e Entry) leaf() []byte {
-	body, _ := json.Marshal(e) // strings and integers cannot fail
-	return body
-}
-
 // Head is the one row that orders all batches.
 type Head struct {
 	ID    int64 `gorm:"primaryKey"`
@@ -61,6 +54,9 @@ type Head struct {
 	Epoch int64
 	Edge  []byte // hashes of the tree's right edge, see tree.go
 }
+
+// TableName is ledger_head.
+func (Head) TableName() string { return "ledger_head" }
 
 var errDamaged = errors.New("the ledger's head is damaged: restore it, then run deputy audit verify")
 
@@ -72,9 +68,6 @@ func (h *Head) check() error {
 	}
 	return nil
 }
-
-// TableName is ledger_head.
-func (Head) TableName() string { return "ledger_head" }
 
 // FactBody is a fact by its digest.
 type FactBody struct {

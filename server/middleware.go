@@ -92,21 +92,40 @@ func bounded(c *gin.Context) {
 	c.Next()
 }
 
+// constant is a header that is the same in every answer. Its value is shared.
+type constant struct {
+	name  string // in canonical form
+	value []string
+}
+
+func (k constant) set(h http.Header) { h[k.name] = k.value }
+
+var (
+	hardening = []constant{
+		{"X-Content-Type-Options", []string{"nosniff"}},
+		{"X-Frame-Options", []string{"DENY"}},
+		{"Referrer-Policy", []string{"no-referrer"}},
+		{"Content-Security-Policy", []string{"default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}},
+	}
+	crossOrigin = []constant{
+		{"Access-Control-Allow-Origin", []string{"*"}},
+		{"Access-Control-Expose-Headers", []string{"WWW-Authenticate, X-Request-ID"}},
+	}
+)
+
 // hardened sets what every response carries.
 func hardened(c *gin.Context) {
-	h := c.Writer.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	for _, k := range hardening {
+		k.set(c.Writer.Header())
+	}
 	c.Next()
 }
 
 // anyOrigin lets scripts of any origin read the answer. No cookie is involved.
 func anyOrigin(c *gin.Context) {
-	h := c.Writer.Header()
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, X-Request-ID")
+	for _, k := range crossOrigin {
+		k.set(c.Writer.Header())
+	}
 	c.Next()
 }
 

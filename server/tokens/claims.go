@@ -65,10 +65,11 @@ func NestActors(chain []string, profile func(id string) string) *oauth.Act {
 	return act
 }
 
-// MarshalJSON adds the house's claims; it cannot replace one of the token's own.
-func (c Claims) MarshalJSON() ([]byte, error) {
+// body writes the claims, the house's among them; none can replace one of the
+// token's own.
+func (c *Claims) body() ([]byte, error) {
 	type plain Claims
-	own, err := json.Marshal(plain(c))
+	own, err := json.Marshal((*plain)(c))
 	if err != nil || len(c.House) == 0 {
 		return own, err
 	}

@@ -3,7 +3,6 @@ package tokens
 import (
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/deputyauth/deputy/models"
@@ -56,6 +54,7 @@ type ring struct {
 type key struct {
 	models.SigningKey
 	private *ecdsa.PrivateKey
+	header  []byte // of the tokens it signs
 }
 
 // NewKeyring unseals the keys of the database, making the first ones if there
@@ -176,7 +175,11 @@ func unsealed(row models.SigningKey, plain []byte) (*key, error) {
 	if !ok {
 		return nil, fmt.Errorf("signing key %s: not an ECDSA key", row.ID)
 	}
-	return &key{SigningKey: row, private: private}, nil
+	header, err := headerOf(row.ID)
+	if err != nil {
+		return nil, fmt.Errorf("signing key %s: %w", row.ID, err)
+	}
+	return &key{SigningKey: row, private: private, header: header}, nil
 }
 
 // sameKey tells whether a key was read before, as it is now.
@@ -221,44 +224,36 @@ func (k *Keyring) active() *key {
 
 // Sign writes the claims as a JWT of RFC 9068 (typ at+jwt).
 func (k *Keyring) Sign(c Claims) (string, error) {
-	t, use, err := k.unsigned(c)
+	text, use, err := k.unsigned(c)
 	if err != nil {
 		return "", err
 	}
-	signed, err := t.SignedString(crypto.PrivateKey(use.private))
+	signature, err := sign(text, use.private)
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
 	}
-	if len(signed) > maxToken {
-		return "", ErrTooLarge // we could not read it back, and so not revoke it
-	}
-	return signed, nil
+	return string(b64.AppendEncode(append(text, '.'), signature)), nil
 }
-
-// signatureSize is how long an ES256 signature is in a token, with its dot.
-const signatureSize = 1 + 86
 
 // Fits tells whether Sign would refuse the claims for their size: ErrTooLarge.
 func (k *Keyring) Fits(c Claims) error {
-	t, _, err := k.unsigned(c)
-	if err != nil {
-		return err
-	}
-	body, err := t.SigningString()
-	if err == nil && len(body)+signatureSize > maxToken {
-		err = ErrTooLarge
-	}
+	_, _, err := k.unsigned(c)
 	return err
 }
 
-// unsigned is a token and the key to sign it with.
-func (k *Keyring) unsigned(c Claims) (*jwt.Token, *key, error) {
+// unsigned is a token without its signature, and the key to sign it with.
+func (k *Keyring) unsigned(c Claims) ([]byte, *key, error) {
 	use := k.active()
 	if use == nil {
 		return nil, nil, errNoKey
 	}
 	c.Issuer = k.issuer
-	t := jwt.NewWithClaims(es256{jwt.SigningMethodES256}, c)
-	t.Header["typ"], t.Header["kid"] = "at+jwt", use.ID
-	return t, use, nil
+	text, err := signingInput(use.header, c)
+	if err != nil {
+		return nil, nil, fmt.Errorf("write token: %w", err)
+	}
+	if len(text)+signatureSize > maxToken {
+		return nil, nil, ErrTooLarge // we could not read it back, and so not revoke it
+	}
+	return text, use, nil
 }

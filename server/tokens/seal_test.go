@@ -48,7 +48,7 @@ func TestMasterKeyMustBe32Bytes(t *testing.T) {
 
 // What the house adds to a token cannot replace what Deputy says in it.
 func TestHouseClaimsCannotReplaceOwnClaims(t *testing.T) {
-	body, err := Claims{Subject: "agt_1", House: map[string]any{"sub": "usr_root", "https://house.example/team": "sales"}}.MarshalJSON()
+	body, err := (&Claims{Subject: "agt_1", House: map[string]any{"sub": "usr_root", "https://house.example/team": "sales"}}).body()
 	require.NoError(t, err)
 	require.Contains(t, string(body), `"sub":"agt_1"`)
 	require.Contains(t, string(body), `"https://house.example/team":"sales"`)
