@@ -47,6 +47,8 @@ func (r *reader) field(d *policies.Decision, name string, v ast.Value) {
 		d.Audience = r.text(name, v)
 	case "ttl":
 		d.TTL = r.number(name, v)
+	case "ends":
+		d.Ends = r.number(name, v)
 	case "subject":
 		d.Subject = r.text(name, v)
 	case "chain":

@@ -25,7 +25,7 @@ func silent() fstest.MapFS {
 func answer(d policies.Decision) verdict {
 	v := verdict{
 		Scopes: d.Scopes, Resource: d.Resource, Audience: d.Audience,
-		TTL: d.TTL, Subject: d.Subject, Chain: d.Chain,
+		TTL: d.TTL, Ends: d.Ends, Subject: d.Subject, Chain: d.Chain,
 	}
 	for _, r := range d.Reasons {
 		if !slices.Contains(v.Codes, r.Code) {
@@ -46,7 +46,7 @@ func differ(got, want verdict) bool {
 		return false
 	}
 	return !slices.Equal(got.Chain, want.Chain) ||
-		got.Resource != want.Resource || got.Audience != want.Audience || got.TTL != want.TTL || got.Subject != want.Subject
+		got.Resource != want.Resource || got.Audience != want.Audience || got.TTL != want.TTL || got.Ends != want.Ends || got.Subject != want.Subject
 }
 
 func testAgainstOracle(t *testing.T, gen *rapid.Generator[policies.Input]) {

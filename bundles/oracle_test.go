@@ -26,6 +26,7 @@ type verdict struct {
 	Resource string
 	Audience string
 	TTL      int64
+	Ends     int64
 	Subject  string
 	Chain    []string
 }
@@ -86,7 +87,8 @@ func (o *oracle) issue() verdict {
 		o.live()
 	}
 	audience := o.audience()
-	v := verdict{Scopes: o.scopes(audience), TTL: o.lifetime(audience)}
+	v := verdict{Scopes: o.scopes(audience)}
+	v.TTL, v.Ends = o.lifetime(audience)
 	v.Subject, v.Chain = o.delegation(audience)
 	if audience != nil {
 		v.Resource, v.Audience = audience.ID, audience.Identifier
@@ -257,20 +259,22 @@ func (o *oracle) ownActorToken() bool {
 		t.Chain != nil && len(t.Chain) == 0 && !t.Revoked && o.ahead(t.Expires)
 }
 
-// lifetime is the least of everything the token hangs from.
-func (o *oracle) lifetime(at *policies.Resource) int64 {
+// lifetime is the least of everything the token hangs from, and when it ends if
+// somebody or something ends before the token has had all it may have.
+func (o *oracle) lifetime(at *policies.Resource) (ttl, ends int64) {
 	// 0 is how Go leaves out what a client was never given.
 	unknown := at == nil || o.client == nil || o.client.MaxTTL == 0 ||
 		!o.alone && (o.in.Parent == nil || o.subject == nil)
 	o.refuse("lifetime_unknown", unknown)
 	if unknown {
-		return 0
+		return 0, 0
 	}
 	left := func(moment int64) int64 { return moment - o.in.Now }
 	bounds := []int64{at.TokenTTL, o.client.MaxTTL}
 	if asked := o.in.Request.RequestedTTL; asked != 0 {
 		bounds = append(bounds, asked)
 	}
+	most := slices.Min(bounds)
 	if o.in.Parent != nil {
 		bounds = append(bounds, left(o.in.Parent.Expires), left(o.in.Parent.Grant.ExpiresAt))
 	}
@@ -286,8 +290,12 @@ func (o *oracle) lifetime(at *policies.Resource) int64 {
 			bounds = append(bounds, left(p.Owner.ExpiresAt))
 		}
 	}
-	o.refuse("lifetime_exhausted", slices.Min(bounds) < 1)
-	return slices.Min(bounds)
+	ttl = slices.Min(bounds)
+	o.refuse("lifetime_exhausted", ttl < 1)
+	if ttl < most {
+		ends = o.in.Now + ttl
+	}
+	return ttl, ends
 }
 
 func (o *oracle) ahead(moment int64) bool { return moment > o.in.Now }

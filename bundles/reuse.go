@@ -12,7 +12,8 @@ import (
 
 // Policy is a pure function. An answer may therefore be given again to the same
 // question, on the same facts, as long as time makes no difference; until when
-// it makes none is policy's own word (valid_until).
+// it makes none is policy's own word (valid_until). A token that ends at a moment
+// of policy's (ends) lives for what is left until then: the moment is the answer.
 
 // question is the digest of everything policy may read, except the time.
 type question [sha256.Size]byte
@@ -52,6 +53,9 @@ func (a *answers) recall(q question, now int64) (policies.Decision, bool) {
 		a.keep(q, g.at, g.decision)
 	}
 	d := g.decision
+	if d.Ends != 0 {
+		d.TTL = d.Ends - now
+	}
 	d.Reused = true
 	return d, true
 }

@@ -42,7 +42,7 @@ type cut struct {
 }
 
 var (
-	adds      = regexp.MustCompile(`(?m)^(reasons|missing|bounds) contains `)
+	adds      = regexp.MustCompile(`(?m)^(reasons|missing|bounds|limits) contains `)
 	condition = regexp.MustCompile(`(?m)^\t[^\t\n}].*[^{\n]\n`)
 	isTable   = regexp.MustCompile(`(?m)^(decision|thorough|required|effects|_grant_types) := \{`)
 )

@@ -17,8 +17,13 @@ type Decision struct {
 	Claims   map[string]any `json:"claims,omitempty"`
 	Removed  []Reason       `json:"removed,omitempty"` // scopes taken away, and why
 
+	// Ends is the moment, in unix seconds, at which the token ends because somebody or
+	// something does that it hangs from, so that TTL is what was left until then; 0 if
+	// it has all the seconds that it may have.
+	Ends int64 `json:"ends,omitempty"`
 	// ValidUntil is the last moment, in unix seconds, at which the same question on
-	// the same facts has the same answer; 0 if policy does not say.
+	// the same facts has the same answer, save that TTL follows Ends where that is set;
+	// 0 if policy does not say.
 	ValidUntil int64 `json:"valid_until,omitempty"`
 	// Reused is set by the engine: the question had been answered before.
 	Reused bool `json:"reused,omitempty"`

@@ -63,6 +63,7 @@ func TestSeatBeltRefusesEveryImpossibleAnswer(t *testing.T) {
 		"no chain":                     func(d *policies.Decision) { d.Chain = nil },
 		"a life beyond the parent's":   func(d *policies.Decision) { d.TTL = 86400 },
 		"no life":                      func(d *policies.Decision) { d.TTL = 0 },
+		"a life that misses its end":   func(d *policies.Decision) { d.Ends = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var on bool

@@ -92,6 +92,9 @@ func beltLife(in policies.Input, d policies.Decision) error {
 	if d.TTL < 1 {
 		return fmt.Errorf("lifetime of %d seconds", d.TTL)
 	}
+	if d.Ends != 0 && in.Now+d.TTL != d.Ends {
+		return fmt.Errorf("a lifetime of %d seconds from %d ends not at %d", d.TTL, in.Now, d.Ends)
+	}
 	if in.Parent != nil && in.Now+d.TTL > in.Parent.Expires {
 		return fmt.Errorf("the token would outlive its parent by %d seconds", in.Now+d.TTL-in.Parent.Expires)
 	}

@@ -22,6 +22,7 @@ decision := {
 	"resource": input.floor.resource,
 	"audience": input.floor.audience,
 	"ttl": input.floor.ttl,
+	"ends": input.floor.ends,
 	"valid_until": input.floor.valid_until,
 	"subject": input.floor.subject,
 	"chain": input.floor.chain,
@@ -36,7 +37,8 @@ decision := {
 	"resource": input.floor.resource,
 	"audience": input.floor.audience,
 	"ttl": ttl,
-	"valid_until": object.get(input.floor, "valid_until", 0),
+	"ends": _ends,
+	"valid_until": _valid_until,
 	"subject": input.floor.subject,
 	"chain": input.floor.chain,
 	"claims": object.get(input, ["house", "claims"], {}),
@@ -79,6 +81,23 @@ removed contains r if {
 
 _removed_scopes contains r.scope if some r in removed
 
-ttl := min({input.floor.ttl, floor(input.house.max_ttl)})
+_limit := floor(input.house.max_ttl)
+
+ttl := min({input.floor.ttl, _limit})
 
 ttl := input.floor.ttl if not input.house.max_ttl
+
+# The token gets what the house allows: no end is near enough to cut it short.
+_limited if _limit <= input.floor.ttl
+
+default _ends := 0
+
+_ends := input.floor.ends if not _limited
+
+default _valid_until := 0
+
+# It gets that until an end is nearer, if the floor's answer holds for so long.
+_valid_until := min({input.floor.valid_until, input.floor.ends - _limit}) if {
+	_limited
+	input.floor.ends > 0
+} else := input.floor.valid_until

@@ -9,14 +9,14 @@ import data.compose.issue
 
 _granted := {
 	"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
-	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "valid_until": 1000,
+	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 	"subject": "usr_joe", "chain": ["agt_assistant"], "consented": false,
 }
 
 test_silent_house_leaves_the_floor_as_it_is if {
 	issue.decision == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
-		"resource": "rsv_sales", "audience": "https://sales", "ttl": 300, "valid_until": 1000,
+		"resource": "rsv_sales", "audience": "https://sales", "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "usr_joe", "chain": ["agt_assistant"], "claims": {}, "removed": set(),
 	} with input as {"floor": _granted, "house": {}}
 }
@@ -54,6 +54,41 @@ test_house_may_shorten_the_life if _decision({"max_ttl": 60}).ttl == 60
 test_house_may_not_lengthen_the_life if _decision({"max_ttl": 6000}).ttl == 300
 
 test_life_is_of_whole_seconds if _decision({"max_ttl": 59.9}).ttl == 59
+
+# A grant of the floor's that ends at 1300, asked for at 1000.
+_ending := object.union(_granted, {"ends": 1300, "valid_until": 1299})
+
+test_silent_house_leaves_the_end_as_it_is if {
+	_life(_ending, {}) == {"ttl": 300, "ends": 1300, "valid_until": 1299}
+	_life(_ending, {"claims": {"urn:acme:x": 1}}) == {"ttl": 300, "ends": 1300, "valid_until": 1299}
+}
+
+test_life_that_the_house_does_not_shorten_ends_as_it_did if {
+	_life(_ending, {"max_ttl": 301}) == {"ttl": 300, "ends": 1300, "valid_until": 1299}
+	_life(_granted, {"max_ttl": 301}) == {"ttl": 300, "ends": 0, "valid_until": 1000}
+}
+
+test_life_of_what_the_house_allows_holds_until_the_end_is_nearer if {
+	_life(_ending, {"max_ttl": 300}) == {"ttl": 300, "ends": 0, "valid_until": 1000}
+	_life(_ending, {"max_ttl": 300.9}) == {"ttl": 300, "ends": 0, "valid_until": 1000}
+	_life(_ending, {"max_ttl": 299.5}) == {"ttl": 299, "ends": 0, "valid_until": 1001}
+	_life(_ending, {"max_ttl": 1}) == {"ttl": 1, "ends": 0, "valid_until": 1299}
+}
+
+test_life_of_what_the_house_allows_holds_no_longer_than_the_floor_says if {
+	passing := object.union(_ending, {"valid_until": 1000})
+	_life(passing, {"max_ttl": 60}) == {"ttl": 60, "ends": 0, "valid_until": 1000}
+	_life(_granted, {"max_ttl": 60}) == {"ttl": 60, "ends": 0, "valid_until": 1000}
+}
+
+test_floor_that_does_not_say_how_long_it_holds_is_not_believed_to if {
+	_life(object.remove(_ending, ["valid_until", "ends"]), {"max_ttl": 60}) == {"ttl": 60, "ends": 0, "valid_until": 0}
+	_life(object.remove(_ending, ["valid_until", "ends"]), {"max_ttl": 301}) == {"ttl": 300, "ends": 0, "valid_until": 0}
+}
+
+_life(granted, said) := object.filter(decision, ["ttl", "ends", "valid_until"]) if {
+	decision := issue.decision with input as {"floor": granted, "house": said}
+}
 
 test_house_may_add_claims_of_its_own if {
 	_decision({"claims": {"https://acme.example/team": "blue"}}).claims == {"https://acme.example/team": "blue"}

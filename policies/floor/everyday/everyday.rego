@@ -17,10 +17,12 @@ import rego.v2
 # description: >-
 #   What may be granted to a client that asks for itself, or for the agent whose
 #   token it was handed. The counts say that the question holds what is looked at
-#   here and nothing else.
+#   here and nothing else. A token gets all it may have until an end is nearer than
+#   that: then a client asks for itself no longer in an everyday way, and what is
+#   handed on ends at the same moment, until which the answer holds.
 answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
-	"ttl": ttl, "valid_until": end - ttl, "subject": client.id, "chain": [], "consented": false,
+	"ttl": ttl, "ends": 0, "valid_until": last, "subject": client.id, "chain": [], "consented": false,
 } if {
 	input.action.name == "issue:access_token:client_credentials"
 	count(input) == 8
@@ -34,13 +36,15 @@ answer := {
 	count(scopes) == count(input.request.scopes)
 	scopes != set()
 	end := min([client.expires_at, client.owner.expires_at])
-	ttl := min([at.token_ttl, client.max_ttl, end - input.now])
+	ttl := min([at.token_ttl, client.max_ttl])
 	ttl >= 1
+	last := end - ttl
+	last >= input.now
 }
 
 answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
-	"ttl": ttl, "valid_until": end - ttl, "subject": input.subject.id, "chain": chain, "consented": false,
+	"ttl": ttl, "ends": ends, "valid_until": last, "subject": input.subject.id, "chain": chain, "consented": false,
 } if {
 	input.action.name == "issue:access_token:token_exchange"
 	count(input) == 10
@@ -68,8 +72,10 @@ answer := {
 		}
 	}
 	end := min(array.concat(_ends, [input.parent.exp, input.parent.grant.expires_at]))
-	ttl := min([at.token_ttl, client.max_ttl, end - input.now])
+	limit := min([at.token_ttl, client.max_ttl])
+	ttl := min([limit, end - input.now])
 	ttl >= 1
+	[ends, last] := {false: [0, end - limit], true: [end, end - 1]}[ttl < limit]
 }
 
 # METADATA

@@ -23,14 +23,14 @@ _presented := object.union(fixtures.inspection, {
 test_agent_asks_for_itself if {
 	everyday.answer == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"}, "resource": "rsv_sales", "audience": "https://sales",
-		"index": 0, "ttl": 300, "valid_until": 8700, "subject": "agt_reporter", "chain": [], "consented": false,
+		"index": 0, "ttl": 300, "ends": 0, "valid_until": 8700, "subject": "agt_reporter", "chain": [], "consented": false,
 	} with input as _own
 }
 
 test_agent_asks_for_another if {
 	everyday.answer == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"}, "resource": "rsv_sales", "audience": "https://sales",
-		"index": 0, "ttl": 300, "valid_until": 4700, "subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"],
+		"index": 0, "ttl": 300, "ends": 0, "valid_until": 4700, "subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"],
 		"consented": false,
 	} with input as _handed
 }
@@ -62,21 +62,31 @@ test_everyday_answers_are_thorough_ones if {
 
 _timeless(answer) := object.remove(answer, ["valid_until"])
 
-# What ends first ends the answer, and with it the time for which it holds.
+# Whatever ends first ends a token that is handed on, and the answer holds until then.
 test_answer_ends_with_whoever_ends_first if {
 	every pointer in [
 		"client/expires_at", "client/owner/expires_at", "subject/expires_at", "subject/owner/expires_at",
 		"chain/1/expires_at", "chain/1/owner/expires_at", "parent/exp", "parent/grant/expires_at",
 	] {
-		soon := fixtures.but(_handed, pointer, 1100)
-		everyday.answer.ttl == 100 with input as soon
-		everyday.answer.valid_until == 1000 with input as soon
-		later := fixtures.but(_handed, pointer, 1500)
-		everyday.answer.ttl == 300 with input as later
-		everyday.answer.valid_until == 1200 with input as later
-		over := fixtures.but(_handed, pointer, 1000)
-		not everyday.answer with input as over
+		_life(_handed, pointer, 1500) == {"ttl": 300, "ends": 0, "valid_until": 1200}
+		_life(_handed, pointer, 1301) == {"ttl": 300, "ends": 0, "valid_until": 1001}
+		_life(_handed, pointer, 1300) == {"ttl": 300, "ends": 0, "valid_until": 1000}
+		_life(_handed, pointer, 1299) == {"ttl": 299, "ends": 1299, "valid_until": 1298}
+		_life(_handed, pointer, 1001) == {"ttl": 1, "ends": 1001, "valid_until": 1000}
+		not _life(_handed, pointer, 1000)
 	}
+}
+
+test_client_near_its_end_is_no_everyday_matter if {
+	every pointer in ["client/expires_at", "client/owner/expires_at"] {
+		_life(_own, pointer, 1500) == {"ttl": 300, "ends": 0, "valid_until": 1200}
+		_life(_own, pointer, 1300) == {"ttl": 300, "ends": 0, "valid_until": 1000}
+		not _life(_own, pointer, 1299)
+	}
+}
+
+_life(question, pointer, end) := object.filter(answer, ["ttl", "ends", "valid_until"]) if {
+	answer := everyday.answer with input as fixtures.but(question, pointer, end)
 }
 
 test_sight_ends_with_whoever_ends_first if {

@@ -38,6 +38,7 @@ thorough := {
 	"audience": _audience,
 	"index": _index,
 	"ttl": _ttl,
+	"ends": _ends,
 	"valid_until": _now,
 	"subject": _subject,
 	"chain": _chain,
@@ -119,6 +120,10 @@ _index := audience.index
 default _ttl := 0
 
 _ttl := lifetime.ttl
+
+default _ends := 0
+
+_ends := lifetime.ends
 
 default _now := 0
 

@@ -11,7 +11,7 @@ import data.floor.issue
 test_agent_gets_a_token_of_its_own if {
 	issue.decision == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
-		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "valid_until": 1000,
+		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "agt_reporter", "chain": [], "consented": false,
 	} with input as fixtures.credentials
 }
@@ -19,7 +19,7 @@ test_agent_gets_a_token_of_its_own if {
 test_service_gets_a_token_for_the_subject_it_serves if {
 	issue.decision == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
-		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "valid_until": 1000,
+		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"], "consented": false,
 	} with input as fixtures.relay
 }
@@ -27,9 +27,15 @@ test_service_gets_a_token_for_the_subject_it_serves if {
 test_assistant_gets_a_token_for_its_user if {
 	issue.decision == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
-		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "valid_until": 1000,
+		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "usr_joe", "chain": ["agt_assistant"], "consented": true,
 	} with input as fixtures.assist
+}
+
+test_token_that_is_cut_short_says_when_it_ends if {
+	cut := fixtures.but(fixtures.assist, "parent/exp", 1100)
+	issue.decision.ttl == 100 with input as cut
+	issue.decision.ends == 1100 with input as cut
 }
 
 test_one_scope_too_many_refuses_the_request if {

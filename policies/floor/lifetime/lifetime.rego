@@ -16,11 +16,19 @@ import data.floor.standing
 # METADATA
 # scope: document
 # description: Seconds the token may live.
-ttl := min(bounds) if _all_known
+ttl := min(bounds | limits) if _all_known
 
-bounds contains input.resources[audience.index].token_ttl
+# METADATA
+# description: >-
+#   The moment the token ends at, if it ends because somebody or something does
+#   before it has had all the seconds it may have.
+ends := input.now + ttl if ttl < min(limits)
 
-bounds contains input.client.max_ttl
+limits contains input.resources[audience.index].token_ttl
+
+limits contains input.client.max_ttl
+
+limits contains input.request.requested_ttl
 
 bounds contains input.client.expires_at - input.now
 
@@ -31,8 +39,6 @@ bounds contains input.parent.grant.expires_at - input.now
 bounds contains input.subject.expires_at - input.now
 
 bounds contains input.consent.expires_at - input.now
-
-bounds contains input.request.requested_ttl
 
 bounds contains actor.expires_at - input.now if some actor in input.chain
 

@@ -47,6 +47,17 @@ test_request_may_not_ask_for_more if {
 	lifetime.ttl == 300 with input as fixtures.plus(fixtures.credentials, "request/requested_ttl", 5000)
 }
 
+test_end_that_is_nearest_is_told if {
+	_ends(fixtures.assist, "consent/expires_at", 1299) == 1299
+	_ends(fixtures.relay, "chain/1/owner/expires_at", 1001) == 1001
+}
+
+test_end_that_cuts_nothing_short_is_not_told if {
+	not _ends(fixtures.assist, "consent/expires_at", 1300)
+	not _ends(fixtures.credentials, "client/max_ttl", 50)
+	not _ends(fixtures.credentials, "resources/0/token_ttl", 50)
+}
+
 test_lifetime_without_a_bound_is_unknown if {
 	question := fixtures.without(fixtures.assist, "parent/exp")
 	fixtures.codes(lifetime.reasons) == {"lifetime_unknown"} with input as question
@@ -59,6 +70,10 @@ test_token_of_no_seconds_is_no_token if {
 
 test_token_of_one_second_is_a_token if {
 	lifetime.reasons == set() with input as fixtures.but(fixtures.credentials, "client/expires_at", 1001)
+}
+
+_ends(question, pointer, value) := ends if {
+	ends := lifetime.ends with input as fixtures.but(question, pointer, value)
 }
 
 _ttl(question, pointer, value) := ttl if {
