@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/policies"
@@ -25,6 +27,41 @@ func BenchmarkDecide(b *testing.B) {
 					if _, err := e.Decide(context.Background(), in); err != nil {
 						b.Fatal(err)
 					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkEvaluate measures the steps of one evaluation.
+func BenchmarkEvaluate(b *testing.B) {
+	e := newEngine(b, nil)
+	own := heavy(b, 20, 0)
+	own.Action, own.Subject, own.Parent = policies.IssueClientCredentials, nil, nil
+	for name, in := range map[string]policies.Input{"client_credentials": own, "exchange_4_hops": heavy(b, 20, 4)} {
+		kind, house := policies.Kind(in.Action), e.serving.Load()
+		ask := func(l *layer, v ast.Value) ast.Value {
+			answer, err := l.ask(b.Context(), topdown.NewCancel(), kind, v)
+			require.NoError(b, err)
+			return answer
+		}
+		input := bind(in).value()
+		floor := ask(e.floor, input)
+		require.True(b, allowed(floor))
+		forHouse := bind(in).forHouse(floor)
+		both := ast.NewObject(pair("floor", ast.NewTerm(floor)), pair("house", ast.NewTerm(ask(house.layer, forHouse))))
+		for step, do := range map[string]func(){
+			"bind": func() { bind(in).value() }, "floor": func() { ask(e.floor, input) },
+			"house": func() { ask(house.layer, forHouse) }, "compose": func() { ask(e.compose, both) },
+			"whole": func() {
+				_, err := e.evaluate(context.Background(), in, house.layer)
+				require.NoError(b, err)
+			},
+		} {
+			b.Run(name+"/"+step, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					do()
 				}
 			})
 		}
@@ -56,7 +93,7 @@ func heavy(b *testing.B, held, hops int) policies.Input {
 	require.NoError(b, err)
 	in := policies.Input{
 		Action: policies.IssueTokenExchange, Now: worldNow, Client: principal("agt_client"), Subject: principal("agt_root"),
-		Request:   policies.Request{Resources: []string{"https://one"}, Scopes: own[:5]},
+		Request:   policies.Request{GrantType: "as sent", Resources: []string{"https://one"}, Scopes: own[:5]},
 		Resources: []*policies.Fact[policies.Resource]{resource}, Credential: policies.Credential{ID: "crd_1", Method: "private_key_jwt"},
 	}
 	chain := make([]string, hops)
