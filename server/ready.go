@@ -50,6 +50,7 @@ func (s *Server) readyz(c *gin.Context) {
 		"clock":        checkClock(h, s.Store.Now()),
 		"policy":       s.checkPolicy(),
 		"signing_keys": s.checkKeys(),
+		"serving":      s.checkServing(),
 	}}
 	status := http.StatusOK
 	for _, one := range r.Checks {
@@ -124,6 +125,13 @@ func (s *Server) checkPolicy() check {
 func (s *Server) checkKeys() check {
 	if !s.Keys.Ready() {
 		return check{Status: statusFail, Detail: "No signing key is active."}
+	}
+	return check{Status: statusOK}
+}
+
+func (s *Server) checkServing() check {
+	if s.leaving.Load() {
+		return check{Status: statusFail, Detail: "The server is shutting down; requests should go elsewhere."}
 	}
 	return check{Status: statusOK}
 }

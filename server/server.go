@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -39,6 +40,9 @@ type Config struct {
 	Access         *slog.Logger     // one line per request; nil: only of those that fail, in Log
 	Metrics        *signals.Metrics // nil: nothing is counted
 	Traces         *signals.Traces  // nil: nothing is traced
+	// Drain is how long the server still takes requests after it was told to stop,
+	// while /readyz says that they should go elsewhere. 0: it stops taking any at once.
+	Drain time.Duration
 }
 
 // Server answers HTTP.
@@ -48,6 +52,8 @@ type Server struct {
 	pages  *template.Template
 	engine *gin.Engine
 	probe  probe
+
+	leaving atomic.Bool // told to stop
 }
 
 // New builds the server and its routes.
@@ -114,7 +120,7 @@ const (
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10 // bytes, all headers together
 	maxURL        = 8 << 10  // bytes
-	drain         = 25 * time.Second
+	lastAnswers   = 25 * time.Second // for what is in flight when no more is taken
 )
 
 // HTTP is the server with everything that bounds a connection. It speaks
@@ -127,8 +133,8 @@ func (s *Server) HTTP() *http.Server {
 	}
 }
 
-// Serve answers on addr until ctx ends, then lets what is in flight finish.
-// ready is called with the address it listens on.
+// Serve answers on addr until ctx ends, then says so for as long as Drain, and
+// lets what is in flight finish. ready is called with the address it listens on.
 func (s *Server) Serve(ctx context.Context, addr string, ready func(addr string)) error {
 	listener, err := listen(ctx, addr)
 	if err != nil {
@@ -143,7 +149,13 @@ func (s *Server) Serve(ctx context.Context, addr string, ready func(addr string)
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	s.leaving.Store(true)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-time.After(s.Drain):
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
 	defer cancel()
 	if err := h.Shutdown(grace); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("shut down: %w", err)

@@ -45,7 +45,7 @@ func ready(t *testing.T, s *harness.Server) (code int, status string, checks map
 }
 
 func TestReadyNamesTheCheckThatFails(t *testing.T) {
-	well := map[string]string{"database": "ok", "ledger": "ok", "facts": "ok", "clock": "ok", "policy": "ok", "signing_keys": "ok"}
+	well := map[string]string{"database": "ok", "ledger": "ok", "facts": "ok", "clock": "ok", "policy": "ok", "signing_keys": "ok", "serving": "ok"}
 	but := func(changes ...string) map[string]string {
 		out := map[string]string{}
 		for name, status := range well {

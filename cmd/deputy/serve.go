@@ -39,6 +39,7 @@ type serveCmd struct {
 	CPUProfile     string   `name:"cpuprofile" hidden:"" help:"Write a CPU profile of the whole run to this file."`
 	floor          fs.FS    // nil: the floor in this binary; tests sabotage it
 
+	Drain          time.Duration `env:"DEPUTY_DRAIN" default:"0s" help:"How long to go on serving after SIGTERM, while /readyz answers 503: as long as your load balancer takes to notice."`
 	PolicyDeadline time.Duration `env:"DEPUTY_POLICY_DEADLINE" default:"1s" help:"How long one decision may take before it is a refusal."`
 }
 
@@ -192,7 +193,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics})
 	srv, err := server.New(server.Config{
 		Issuer: c.Issuer, Store: store, Endpoint: endpoint, Keys: keys, TrustedProxies: c.TrustedProxies, Limits: bounded,
-		Log: w.log, Access: w.access, Metrics: w.metrics, Traces: w.traces,
+		Log: w.log, Access: w.access, Metrics: w.metrics, Traces: w.traces, Drain: c.Drain,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(engine.Status()) },
 	})
 	if err != nil {

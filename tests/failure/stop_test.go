@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // SIGTERM comes while 32 connections ask without pause. What Deputy has taken on
@@ -49,6 +50,33 @@ func TestTerminate(t *testing.T) {
 		}
 		w.verified()
 	})
+}
+
+// With --drain, a server that was told to stop says so and goes on until the load
+// balancer has noticed.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, newDeputy(t, t.TempDir(), "", "--drain", "2s"))
+	w.start()
+	w.token()
+	must(t, w.process.Process.Signal(syscall.SIGTERM))
+	w.await("/readyz to send requests elsewhere", func() bool { return !w.ready() })
+	served := 0
+	for range 5 {
+		w.token()
+		served++
+	}
+	select {
+	case <-w.ended:
+	case <-time.After(patience):
+		t.Fatal("the server did not end")
+	}
+	code := w.process.ProcessState.ExitCode()
+	t.Logf("unready, then served %d tokens; exit code %d", served, code)
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	w.verified()
 }
 
 // decided are the request ids of every decision in the ledger.
