@@ -118,8 +118,8 @@ const (
 	readTimeout   = 15 * time.Second
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
-	maxHeader     = 32 << 10 // bytes, all headers together
-	maxURL        = 8 << 10  // bytes
+	maxHeader     = 32 << 10         // bytes, all headers together
+	maxURL        = 8 << 10          // bytes
 	lastAnswers   = 25 * time.Second // for what is in flight when no more is taken
 )
 
