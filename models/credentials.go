@@ -43,11 +43,11 @@ func HashSecret(secret string) []byte {
 	return sum[:]
 }
 
-// newSecret makes a secret of 256 random bits.
-func newSecret() string {
+// newSecret makes a secret of 256 random bits, which scanners know by prefix.
+func newSecret(prefix string) string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return SecretPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+	return prefix + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 // CreateCredential gives a client another credential. For a secret, the plain
@@ -77,7 +77,7 @@ func (ch *change) addCredential(c *Credential) (secret string, err error) {
 		return "", err
 	}
 	if c.Kind == CredentialSecret {
-		secret = newSecret()
+		secret = newSecret(SecretPrefix)
 		c.SecretHash = HashSecret(secret)
 	}
 	var live int64
@@ -180,13 +180,18 @@ func (s *Store) Credentials(ctx context.Context, clientID string, p Page) ([]Cre
 // MarkUsed notes when credentials were last used (id -> unix seconds). It is
 // bookkeeping, not a change: no decision depends on it.
 func (s *Store) MarkUsed(ctx context.Context, used map[string]int64) error {
-	return wrap("mark used", s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		for _, id := range slices.Sorted(maps.Keys(used)) { // in order, so that replicas do not lock crosswise
-			at := used[id]
-			if err := tx.Model(&Credential{}).Where("id = ? and last_used_at < ?", id, at).Update("last_used_at", at).Error; err != nil {
+	return wrap("mark used", s.mark(ctx, &Credential{}, "last_used_at", used))
+}
+
+// mark moves times of rows forward (id -> unix seconds).
+func (s *Store) mark(ctx context.Context, model any, column string, times map[string]int64) error {
+	return s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		for _, id := range slices.Sorted(maps.Keys(times)) { // in order, so that replicas do not lock crosswise
+			at := times[id]
+			if err := tx.Model(model).Where("id = ? and "+column+" < ?", id, at).Update(column, at).Error; err != nil {
 				return err
 			}
 		}
 		return nil
-	}))
+	})
 }

@@ -23,6 +23,9 @@ const (
 	PrefixDecision    = "dec"
 	PrefixChange      = "chg"
 	PrefixKey         = "key"
+	PrefixSession     = "ses"
+	PrefixLink        = "lnk"
+	PrefixPasskey     = "psk"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

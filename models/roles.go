@@ -135,13 +135,17 @@ func (s *Store) CreateAssignment(ctx context.Context, by By, a *Assignment) erro
 		if err := c.exists("principal_id", a.PrincipalID); err != nil {
 			return err
 		}
-		a.ID, a.CreatedAt = NewID(PrefixAssignment), c.now
-		if err := c.tx.Create(a).Error; err != nil {
-			return blame(err, "role_id", "%q names no role", a.RoleID)
-		}
-		c.touchPrincipal(a.PrincipalID)
-		return c.record(a.ID, nil, a)
+		return c.assign(a)
 	})
+}
+
+func (c *change) assign(a *Assignment) error {
+	a.ID, a.CreatedAt = NewID(PrefixAssignment), c.now
+	if err := c.tx.Create(a).Error; err != nil {
+		return blame(err, "role_id", "%q names no role", a.RoleID)
+	}
+	c.touchPrincipal(a.PrincipalID)
+	return c.record(a.ID, nil, a)
 }
 
 // DeleteAssignment takes a role away. ErrNotFound if there is no such assignment.

@@ -44,6 +44,14 @@ func (s *Store) User(ctx context.Context, id string) (*User, error) {
 	return get[User](ctx, s, "getUser", id)
 }
 
+// UserNamed reads a user by the name they sign in with. ErrNotFound if nobody is
+// called so.
+func (s *Store) UserNamed(ctx context.Context, username string) (*User, error) {
+	var u User
+	err := s.read.WithContext(ctx).Take(&u, "username = ?", username).Error
+	return &u, wrap("getUser", absent(err))
+}
+
 // UserFilter narrows a list of users; empty fields do not.
 type UserFilter struct{ Status, Username, Email string }
 
