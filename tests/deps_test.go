@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"server/tokens":     {"models", "policies", "server/oauth"},
 	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
+	"server/people":     {"models", "server/grants", "server/limits", "server/tokens"},
 	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/signals", "server/api", "web"},
 	"models/modelstest": {"models"},
 }
@@ -36,6 +37,9 @@ var livesIn = map[string][]string{
 	"github.com/alecthomas/kong":       {"cmd/deputy"},
 	"go.opentelemetry.io":              {"server/signals"},
 	"github.com/prometheus":            {"server/signals"},
+	"github.com/go-webauthn":           {"server/people"},
+	"github.com/alexedwards/argon2id":  {"server/people"},
+	"github.com/pquerna/otp":           {"server/people"},
 }
 
 type pkg struct {

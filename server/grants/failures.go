@@ -12,6 +12,7 @@ import (
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/signals"
 )
 
 // refuse records a request that never came to a question: it could not be read,
@@ -44,6 +45,33 @@ func (e *Endpoint) refuse(ctx context.Context, call Call, action, clientID strin
 	return &told
 }
 
+// Failure is one of somebody at a page, who is no client.
+type Failure struct {
+	Action  string
+	Reason  string
+	User    string // id of the user they claimed to be, "" if there is no such user
+	About   string // tells apart what is otherwise alike, such as names that do not exist; never written
+	Limited bool   // the answer is "too many"
+}
+
+// NoteFailure records a failure at a page, or counts it, as it does those of
+// clients. If that cannot be done, it is what the caller hears.
+func (e *Endpoint) NoteFailure(ctx context.Context, call Call, f Failure) error {
+	k := kind{action: f.Action, code: oauth.AccessDenied, reason: f.Reason, user: f.User, about: f.About, source: limits.SourceOf(call.IP)}
+	id, err := e.failures.note(ctx, call, k, f.Limited)
+	if err != nil {
+		return err
+	}
+	e.metrics.Answered(f.Action, signals.Refused, f.Reason)
+	if ev := call.Event; ev != nil {
+		ev.Action, ev.Outcome, ev.Reason, ev.DecisionID = f.Action, signals.Refused, f.Reason, id
+		if f.Limited {
+			ev.Limited(f.Reason)
+		}
+	}
+	return nil
+}
+
 // CountFailures writes what was counted in a window that is over. It is called
 // every second or so.
 func (e *Endpoint) CountFailures(ctx context.Context) error { return e.failures.write(ctx, false) }
@@ -59,6 +87,7 @@ var clientIDShape = regexp.MustCompile(`^(agt|app)_[0-9a-z]{1,40}$`)
 // known or not: were only known ones told apart, answers would tell which are.
 type kind struct {
 	action, code, reason, client string
+	user, about                  string // of failures at pages
 	source                       limits.Source
 }
 
@@ -220,6 +249,7 @@ type failureDetail struct {
 	Error   string     `json:"error"`
 	Reason  string     `json:"reason"`
 	Claimed string     `json:"claimed_client,omitempty"` // unproven, so not the row's client
+	User    string     `json:"claimed_user,omitempty"`   // likewise
 	Limited bool       `json:"limited,omitempty"`        // the answer was 429
 	Counted *counted   `json:"counted,omitempty"`
 }
@@ -235,13 +265,13 @@ type counted struct {
 }
 
 func (f *failures) firstRow(call Call, k kind, t *tally, limited bool) *models.Record {
-	return f.row(t.first, k.action, failureDetail{Call: seen(call), Error: k.code, Reason: k.reason, Claimed: k.client, Limited: limited})
+	return f.row(t.first, k.action, failureDetail{Call: seen(call), Error: k.code, Reason: k.reason, Claimed: k.client, User: k.user, Limited: limited})
 }
 
 func (f *failures) countRow(t *tally) *models.Record {
 	k := t.kind
 	return f.row(models.NewID(models.PrefixDecision), k.action, failureDetail{
-		Call: callDetail{IP: k.source.String()}, Error: k.code, Reason: k.reason, Claimed: k.client,
+		Call: callDetail{IP: k.source.String()}, Error: k.code, Reason: k.reason, Claimed: k.client, User: k.user,
 		Counted: &counted{t.count, t.first, t.since.UnixMilli(), t.until.UnixMilli(), t.limited, len(t.sources)},
 	})
 }

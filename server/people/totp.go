@@ -1,0 +1,105 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
+)
+
+// period is how long a code stands, in seconds (RFC 6238 section 5.2).
+const period = 30
+
+// Factor is a second factor as an authenticator app is told of it, once.
+type Factor struct {
+	Secret string // base32
+	URL    string // otpauth://…
+}
+
+func sealedAs(userID string) string { return "totp:" + userID }
+
+// PrepareTOTP makes a second factor that is asked for once it is confirmed.
+func (p *People) PrepareTOTP(ctx context.Context, call grants.Call, who grants.Person) (*Factor, error) {
+	user, err := p.store.User(ctx, who.UserID)
+	if err != nil {
+		return nil, err
+	}
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Deputy " + p.host, AccountName: user.Username})
+	if err != nil {
+		return nil, err
+	}
+	err = p.store.PrepareTOTP(ctx, by(call, user.ID), user.ID, p.master.Seal(sealedAs(user.ID), []byte(key.Secret())))
+	if errors.Is(err, models.ErrConflict) {
+		return nil, &Problem{Reason: "factor_there"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Factor{Secret: key.Secret(), URL: key.URL()}, nil
+}
+
+// ConfirmTOTP turns a second factor on, given a code that shows that it works.
+func (p *People) ConfirmTOTP(ctx context.Context, call grants.Call, b Browser, who grants.Person, code string) error {
+	user, err := p.store.User(ctx, who.UserID)
+	if err != nil {
+		return err
+	}
+	var step int64
+	a := p.attempt(call, b, "account.otp", user.Username, user)
+	right, err := a.look(ctx, func() (bool, error) {
+		step, err = p.step(ctx, user.ID, code)
+		return step != 0, err
+	})
+	if err != nil {
+		return err
+	}
+	wrong := &Problem{Reason: "wrong_code", Field: "code"}
+	if !right {
+		return a.failed(ctx, "wrong_code", wrong)
+	}
+	err = p.store.ConfirmTOTP(ctx, by(call, user.ID), user.ID, step)
+	if errors.Is(err, models.ErrUsed) {
+		return a.failed(ctx, "used_code", wrong)
+	}
+	if err == nil {
+		a.succeeded()
+	}
+	return err
+}
+
+// step is the time step whose code this is, 0 if it is none: of now, the one
+// before and the one after (RFC 6238 section 6), and later than any that was used.
+func (p *People) step(ctx context.Context, userID, code string) (int64, error) {
+	row, err := p.store.TOTP(ctx, userID)
+	if errors.Is(err, models.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	secret, err := p.master.Open(sealedAs(userID), row.Sealed)
+	if err != nil {
+		return 0, err
+	}
+	code = strings.ReplaceAll(strings.TrimSpace(code), " ", "")
+	now := p.now().Unix() / period
+	for _, step := range []int64{now, now - 1, now + 1} {
+		match, err := hotp.ValidateCustom(code, uint64(step), string(secret), hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+		if errors.Is(err, otp.ErrValidateInputInvalidLength) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if match && step > row.LastStep {
+			return step, nil
+		}
+	}
+	return 0, nil
+}
