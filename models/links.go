@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/subtle"
 	"slices"
+
+	"gorm.io/gorm"
 )
 
 // Purposes of links. None can stand in for another.
@@ -43,8 +45,9 @@ func (s *Store) CreateLink(ctx context.Context, by By, l *Link) (token string, e
 				return err
 			}
 		}
-		token = newSecret(LinkPrefix)
-		l.ID, l.TokenHash, l.CreatedAt, l.UsedAt = NewID(PrefixLink), HashSecret(token), c.now, 0
+		l.ID, l.CreatedAt, l.UsedAt = NewID(PrefixLink), c.now, 0
+		token = newToken(LinkPrefix, l.ID)
+		l.TokenHash = HashSecret(token)
 		if err := c.tx.Create(l).Error; err != nil {
 			return err
 		}
@@ -67,34 +70,36 @@ func (l *Link) validate(now int64) error {
 
 // Link reads a link that works, for one of purposes. ErrNotFound if there is none.
 func (s *Store) Link(ctx context.Context, token string, purposes ...string) (*Link, error) {
+	l, err := working(s.read.WithContext(ctx), s.Now(), token, purposes)
+	if err != nil {
+		return nil, wrap("getLink", absent(err))
+	}
+	return l, nil
+}
+
+func working(q *gorm.DB, now int64, token string, purposes []string) (*Link, error) {
 	var l Link
-	hash := HashSecret(token)
-	err := s.read.WithContext(ctx).Where("token_hash = ? and used_at = 0 and expires_at > ?", hash, s.Now()).
-		Where("purpose in ?", purposes).Take(&l).Error
-	if err == nil && subtle.ConstantTimeCompare(l.TokenHash, hash) != 1 {
+	err := q.Where("id = ? and used_at = 0 and expires_at > ?", opens(LinkPrefix, PrefixLink, token), now).Where("purpose in ?", purposes).Take(&l).Error
+	if err == nil && subtle.ConstantTimeCompare(l.TokenHash, HashSecret(token)) != 1 {
 		err = ErrNotFound
 	}
-	if err != nil {
-		return nil, wrap("getLink", err)
-	}
-	return &l, nil
+	return &l, err
 }
 
 // redeem uses a link up. ErrNotFound if it does not work: of any number who try,
 // one succeeds.
 func (c *change) redeem(token string, purposes ...string) (*Link, error) {
-	var l Link
-	err := c.forUpdate().Where("token_hash = ? and expires_at > ?", HashSecret(token), c.now).Where("purpose in ?", purposes).Take(&l).Error
+	l, err := working(c.forUpdate(), c.now, token, purposes)
 	if err != nil {
 		return nil, err
 	}
-	before := l
-	res := c.tx.Model(&l).Where("used_at = 0").Update("used_at", c.now)
+	before := *l
+	res := c.tx.Model(l).Where("used_at = 0").Update("used_at", c.now)
 	if err := is(res.RowsAffected, res.Error); err != nil {
 		return nil, err
 	}
 	l.UsedAt = c.now
-	return &l, c.record(l.ID, before, l)
+	return l, c.record(l.ID, before, l)
 }
 
 // endLinks ends a user's links that were not used, all or those for a purpose.

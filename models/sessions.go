@@ -53,8 +53,9 @@ func (s *Store) BeginSession(ctx context.Context, by By, in SignIn) (secret stri
 				return err
 			}
 		}
-		secret = newSecret(SessionPrefix)
-		row.ID, row.SecretHash, row.RevokedAt = NewID(PrefixSession), HashSecret(secret), 0
+		row.ID, row.RevokedAt = NewID(PrefixSession), 0
+		secret = newToken(SessionPrefix, row.ID)
+		row.SecretHash = HashSecret(secret)
 		row.CreatedAt, row.LastSeenAt, row.AuthTime = c.now, c.now, c.now
 		if err := c.tx.Create(&row).Error; err != nil {
 			return err
@@ -121,15 +122,15 @@ func (c *change) verified(in SignIn) error {
 // not seen for idle seconds, or is of a user who is suspended, expired or removed.
 func (s *Store) LiveSession(ctx context.Context, secret string, idle int64) (*Session, error) {
 	var row Session
-	now, hash := s.Now(), HashSecret(secret)
-	err := s.read.WithContext(ctx).Where("secret_hash = ? and revoked_at = 0 and expires_at > ? and last_seen_at > ?", hash, now, now-idle).
+	now := s.Now()
+	err := s.read.WithContext(ctx).Where("id = ? and revoked_at = 0 and expires_at > ? and last_seen_at > ?", opens(SessionPrefix, PrefixSession, secret), now, now-idle).
 		Where("exists (select 1 from users where users.id = sessions.user_id and users.status = ? and users.expires_at > ?)", StatusActive, now).
 		Take(&row).Error
-	if err == nil && subtle.ConstantTimeCompare(row.SecretHash, hash) != 1 {
+	if err == nil && subtle.ConstantTimeCompare(row.SecretHash, HashSecret(secret)) != 1 {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return nil, wrap("getSession", err)
+		return nil, wrap("getSession", absent(err))
 	}
 	return &row, nil
 }

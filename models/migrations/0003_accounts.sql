@@ -32,7 +32,7 @@ create table totp (
 create table sessions (
     id           text   not null constraint sessions_pk primary key,
     user_id      text   not null constraint sessions_user_fk references users (id),
-    secret_hash  bytea  not null constraint sessions_secret_key unique,
+    secret_hash  bytea  not null,
     created_at   bigint not null,
     last_seen_at bigint not null,
     auth_time    bigint not null,
@@ -52,7 +52,7 @@ create table links (
     id         text   not null constraint links_pk primary key,
     purpose    text   not null,
     user_id    text   constraint links_user_fk references users (id), -- null: setup, before there is anybody
-    token_hash bytea  not null constraint links_token_key unique,
+    token_hash bytea  not null,
     created_at bigint not null,
     expires_at bigint not null,
     used_at    bigint not null
