@@ -14,8 +14,19 @@ const (
 	KindApplication = "application"
 )
 
-// GrantTypes a client may be allowed to use.
-var grantTypes = []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}
+// Grant types a client may be allowed to use: those in which it asks for itself or
+// hands on a token, and those in which a person takes part.
+var (
+	machineTypes = []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}
+	peoplesTypes = []string{"authorization_code", "refresh_token"}
+	grantTypes   = slices.Concat(machineTypes, peoplesTypes)
+)
+
+// Ways a client authenticates (token_endpoint_auth_method).
+const (
+	AuthAny  = "any"  // by whatever live credential it presents
+	AuthNone = "none" // it has none: a public client, held to PKCE alone
+)
 
 // DefaultTokenTTL is the longest life of a client's tokens unless it was set up otherwise, in seconds.
 const DefaultTokenTTL = 3600
@@ -38,6 +49,9 @@ type Client struct {
 	DefaultScopes []ScopeRef `gorm:"serializer:json" json:"default_scopes"` // if none are requested
 	MaxTTL        int64      `gorm:"column:max_ttl" json:"max_ttl"`         // seconds
 	SelfGrantID   string     `json:"self_grant_id"`                         // what its own tokens hang from
+
+	RedirectURIs []string `gorm:"column:redirect_uris;serializer:json" json:"redirect_uris"` // where people are sent back to, compared exactly
+	AuthMethod   string   `gorm:"column:token_endpoint_auth_method" json:"token_endpoint_auth_method"`
 }
 
 func (c *Client) touches(ch *change) { ch.touch("client", c.ID) }
@@ -54,6 +68,9 @@ func (c *Client) validate() error {
 	if c.DefaultScopes == nil {
 		c.DefaultScopes = []ScopeRef{}
 	}
+	if c.RedirectURIs == nil {
+		c.RedirectURIs = []string{}
+	}
 	if c.Kind != KindAgent && c.Kind != KindApplication {
 		return invalid("kind", "must be agent or application")
 	}
@@ -63,11 +80,6 @@ func (c *Client) validate() error {
 	if c.MaxTTL < 1 || c.MaxTTL > 86400 {
 		return invalid("max_ttl", "must be 1 to 86400 seconds")
 	}
-	for _, g := range c.GrantTypes {
-		if !slices.Contains(grantTypes, g) {
-			return invalid("grant_types", "%q is not one of %v", g, grantTypes)
-		}
-	}
 	for _, s := range c.DefaultScopes {
 		if err := CheckScope("default_scopes", s.Name); err != nil {
 			return err
@@ -76,6 +88,7 @@ func (c *Client) validate() error {
 	for _, err := range []error{
 		checkHandle("name", c.Name), checkText("purpose", c.Purpose, 1000), checkText("sponsor", c.Sponsor, 200),
 		checkStatus(c.Status, StatusActive, StatusSuspended, StatusDecommissioned), checkLabels(c.Labels), checkExpiry(c.ExpiresAt),
+		c.checkGrantTypes(), checkRedirects(c.Kind, c.RedirectURIs),
 	} {
 		if err != nil {
 			return err
@@ -84,8 +97,27 @@ func (c *Client) validate() error {
 	return nil
 }
 
+// checkGrantTypes: a grant type is allowed to who can use it.
+func (c *Client) checkGrantTypes() error {
+	if c.AuthMethod != AuthAny && c.AuthMethod != AuthNone {
+		return invalid("token_endpoint_auth_method", "must be %s or %s", AuthAny, AuthNone)
+	}
+	for _, g := range c.GrantTypes {
+		switch {
+		case !slices.Contains(grantTypes, g):
+			return invalid("grant_types", "%q is not one of %v", g, grantTypes)
+		case c.AuthMethod == AuthNone && slices.Contains(machineTypes, g):
+			return invalid("grant_types", "%q needs a credential, which a public client has not", g)
+		case g == "authorization_code" && len(c.RedirectURIs) == 0:
+			return invalid("redirect_uris", "%s needs one: where people are sent back to", g)
+		}
+	}
+	return nil
+}
+
 // CreateClient stores a new client, filling in id, status, and, where they were
-// left out, expiry (90 days for agents), token lifetime and grant types.
+// left out, expiry (90 days for agents), token lifetime, grant types, and how it
+// authenticates.
 func (s *Store) CreateClient(ctx context.Context, by By, c *Client) error {
 	prefix := PrefixApplication
 	if c.Kind == KindAgent {
@@ -101,8 +133,11 @@ func (s *Store) CreateClient(ctx context.Context, by By, c *Client) error {
 	if c.MaxTTL == 0 {
 		c.MaxTTL = DefaultTokenTTL
 	}
+	if c.AuthMethod == "" {
+		c.AuthMethod = AuthAny
+	}
 	if c.GrantTypes == nil {
-		c.GrantTypes = slices.Clone(grantTypes)
+		c.GrantTypes = c.usualTypes()
 	}
 	return s.change(ctx, by, "createClient", func(ch *change) error {
 		g := selfGrant(c.ID, ch.now)
@@ -112,6 +147,16 @@ func (s *Store) CreateClient(ctx context.Context, by By, c *Client) error {
 		}
 		return ch.tx.Create(&g).Error
 	})
+}
+
+// usualTypes are the grant types a client may use unless it was set up otherwise.
+// Those of people are never among them for who has a credential: acting for
+// somebody is a thing to be allowed, not to be found out about.
+func (c *Client) usualTypes() []string {
+	if c.AuthMethod == AuthNone {
+		return slices.Clone(peoplesTypes)
+	}
+	return slices.Clone(machineTypes)
 }
 
 // Client reads one client. ErrNotFound if there is none.
