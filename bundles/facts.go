@@ -24,7 +24,7 @@ func terms[T any](facts []*policies.Fact[T], of func(T) any) []*ast.Term {
 }
 
 func principalTerm(p policies.Principal) any {
-	pairs := append(make([][2]*ast.Term, 0, 11),
+	pairs := append(make([][2]*ast.Term, 0, 12),
 		pair("id", ast.StringTerm(p.ID)), pair("kind", ast.InternedTerm(p.Kind)), pair("name", ast.StringTerm(p.Name)),
 		pair("status", ast.InternedTerm(p.Status)), pair("expires_at", numberTerm(p.ExpiresAt)),
 		pair("labels", objectTerm(p.Labels, ast.StringTerm)), pair("scopes", objectTerm(p.Scopes, heldTerm)),
@@ -44,6 +44,9 @@ func principalTerm(p policies.Principal) any {
 	}
 	if p.MaxTTL != 0 {
 		pairs = append(pairs, pair("max_ttl", numberTerm(p.MaxTTL)))
+	}
+	if p.Public {
+		pairs = append(pairs, pair("public", ast.BooleanTerm(true)))
 	}
 	return ast.ObjectTerm(pairs...)
 }

@@ -16,7 +16,7 @@ type document struct {
 }
 
 func bind(in policies.Input) *document {
-	d := &document{pairs: make([][2]*ast.Term, 0, 14)}
+	d := &document{pairs: make([][2]*ast.Term, 0, 15)}
 	d.add("v", ast.InternedTerm(policies.Version))
 	d.add("now", numberTerm(in.Now))
 	d.add("action", ast.ObjectTerm(pair("name", ast.StringTerm(in.Action))))
@@ -53,8 +53,31 @@ func (d *document) bindRequest(in policies.Input) {
 			pair("id", ast.StringTerm(c.ID)), pair("client", ast.StringTerm(c.Client)), pair("subject", ast.StringTerm(c.Subject)),
 			pair("resource", ast.StringTerm(c.Resource)), pair("scopes", objectTerm(c.Scopes, ast.BooleanTerm)),
 			pair("expires_at", numberTerm(c.ExpiresAt)), pair("revoked", ast.BooleanTerm(c.Revoked)),
+			pair("redirects_ok", ast.BooleanTerm(c.RedirectsOK)), pair("reach", reachTerm(c.Reach)),
 		))
 	}
+	if in.Authorization != nil {
+		d.add("authorization", authorizationTerm(in.Authorization))
+	}
+}
+
+func authorizationTerm(a *policies.Authorization) *ast.Term {
+	pairs := [][2]*ast.Term{
+		pair("id", ast.StringTerm(a.ID)), pair("client", ast.StringTerm(a.Client)), pair("subject", ast.StringTerm(a.Subject)),
+		pair("resources", stringsTerm(a.Resources)), pair("scopes", reachTerm(a.Scopes)),
+		pair("redirect_ok", ast.BooleanTerm(a.RedirectOK)), pair("pkce", ast.StringTerm(a.PKCE)),
+		pair("expires_at", numberTerm(a.ExpiresAt)), pair("ends_at", numberTerm(a.EndsAt)),
+		pair("revoked", ast.BooleanTerm(a.Revoked)), pair("used", ast.BooleanTerm(a.Used)),
+		pair("auth_time", numberTerm(a.AuthTime)), pair("acr", ast.StringTerm(a.ACR)), pair("amr", stringsTerm(a.AMR)),
+	}
+	if a.Nonce != "" {
+		pairs = append(pairs, pair("nonce", ast.StringTerm(a.Nonce)))
+	}
+	return ast.ObjectTerm(pairs...)
+}
+
+func reachTerm(reach map[string]map[string][]string) *ast.Term {
+	return objectTerm(reach, func(scopes map[string][]string) *ast.Term { return objectTerm(scopes, stringsTerm) })
 }
 
 func requestTerm(r policies.Request) *ast.Term {
@@ -99,7 +122,7 @@ func tokenTerm(t *policies.Token) *ast.Term {
 			pair("revoked", ast.BooleanTerm(t.Grant.Revoked)),
 		)),
 		pair("txn", ast.StringTerm(t.Txn)), pair("own", stringsTerm(t.Own)),
-		pair("scopes", objectTerm(t.Scopes, func(scopes map[string][]string) *ast.Term { return objectTerm(scopes, stringsTerm) })),
+		pair("scopes", reachTerm(t.Scopes)),
 	)
 }
 

@@ -19,13 +19,15 @@ type parties struct {
 	token           policies.Token
 	others          []policies.Resource
 	own             bool // it presents no token
+	grant           *policies.Authorization
+	consent         *policies.Consent
 }
 
 func somebody(id string) policies.Principal {
 	return policies.Principal{
 		ID: id, Kind: "agent", Name: id, Status: "active", ExpiresAt: worldNow + 5000, Labels: map[string]string{},
 		Scopes:     map[string]map[string][]string{oneServer: {"read": {"rol_1"}, "write": {"rol_1"}}},
-		GrantTypes: []string{"client_credentials", exchange}, MaxTTL: 600, Defaults: map[string][]string{},
+		GrantTypes: []string{"client_credentials", exchange, "authorization_code", "refresh_token"}, MaxTTL: 600, Defaults: map[string][]string{},
 		Owner: &policies.Owner{ID: "usr_owner", Status: "active", ExpiresAt: worldNow + 5000},
 	}
 }
@@ -50,9 +52,30 @@ func usualParties(action string) *parties {
 			Scopes: map[string]map[string][]string{oneServer: {"read": {"read"}, "write": {"write"}}},
 		},
 	}
-	if action == policies.Introspect {
-		p.in.Request = policies.Request{Resources: []string{}, Scopes: []string{}}
+	p.consent = &policies.Consent{
+		ID: "cns_1", Client: "agt_far", Subject: "agt_root", Resource: oneServer, Scopes: map[string]bool{"read": true, "write": true},
+		ExpiresAt: worldNow + 5000, RedirectsOK: true, Reach: map[string]map[string][]string{oneServer: {"read": {"read"}, "write": {"write"}}},
 	}
+	p.grant = &policies.Authorization{
+		ID: "gnt_1", Client: "agt_client", Subject: "usr_joe", Resources: []string{oneServer, twoServer}, RedirectOK: true, PKCE: "ok",
+		ExpiresAt: worldNow + 5000, EndsAt: worldNow + 5000, Scopes: map[string]map[string][]string{oneServer: {"read": {"read"}, "write": {"write"}}},
+	}
+	switch action {
+	case policies.Introspect:
+		p.in.Request = policies.Request{Resources: []string{}, Scopes: []string{}}
+	case policies.IssueAuthorizationCode, policies.IssueRefreshToken:
+		p.own, p.client.Public, p.subject = true, true, aUser()
+		p.server.Scopes["write"] = policies.Scope{Risk: "medium"}
+		p.consent.Client, p.consent.Subject = "agt_client", "usr_joe"
+		p.in.Consent, p.in.Authorization = p.consent, p.grant
+	}
+	return p
+}
+
+// aUser has an owner, though no user has, so that it can be spoilt like the others'.
+func aUser() policies.Principal {
+	p := somebody("usr_joe")
+	p.Kind = "user"
 	return p
 }
 
@@ -64,6 +87,9 @@ func (p *parties) question(t testing.TB) policies.Input {
 		for _, r := range append([]policies.Resource{p.server}, p.others...) {
 			in.Resources = append(in.Resources, frozen(t, r))
 		}
+	}
+	if p.in.Authorization != nil {
+		in.Subject = frozen(t, p.subject)
 	}
 	if p.own {
 		return in
@@ -139,9 +165,17 @@ func oneWrong() map[string]func(*parties) {
 		"one actor more":    func(p *parties) { p.actors = append(p.actors, somebody("agt_more")) },
 		"actor exchanged":   func(p *parties) { p.actors[0].ID = "agt_other" },
 		"long chain":        func(p *parties) { p.server.MaxDepth = 12; p.lengthen(8) },
-		"consent": func(p *parties) {
-			p.in.Consent = &policies.Consent{ID: "cns_1", Client: "agt_client", Subject: "agt_root", Resource: oneServer}
+		"consent":           func(p *parties) { p.in.Consent = p.consent },
+		"no consent":        func(p *parties) { p.in.Consent = nil },
+		"none":              func(p *parties) { p.in.Credential = policies.Credential{Method: "none"} },
+		"none of a confidential client": func(p *parties) {
+			p.in.Credential, p.client.Public = policies.Credential{Method: "none"}, false
 		},
+	}
+	for name, spoil := range grantsWrong() {
+		out[name] = spoil
+		out[name+", nothing asked"] = func(p *parties) { p.in.Request.Scopes = []string{}; spoil(p) }
+		out[name+", no credential"] = func(p *parties) { p.in.Credential = policies.Credential{Method: "none"}; spoil(p) }
 	}
 	for who, of := range map[string]func(*parties) *policies.Principal{
 		"client":  func(p *parties) *policies.Principal { return &p.client },
@@ -163,6 +197,62 @@ func oneWrong() map[string]func(*parties) {
 	return out
 }
 
+// grantsWrong spoil what a user granted or agreed to; other grants have neither.
+func grantsWrong() map[string]func(*parties) {
+	out := map[string]func(*parties){
+		"authorization":   func(p *parties) { p.in.Authorization = p.grant },
+		"granted nothing": func(p *parties) { p.in.Authorization = nil },
+		"of a user":       ofAUser,
+		"of a user, widely": func(p *parties) {
+			ofAUser(p)
+			p.server.Scopes["write"] = policies.Scope{Risk: "medium"}
+		},
+		"defaults": func(p *parties) { p.client.Defaults[oneServer] = []string{"read", "ghost"} },
+	}
+	for name, spoil := range map[string]func(*policies.Authorization){
+		"granted to another":   func(a *policies.Authorization) { a.Client = "agt_other" },
+		"granted by another":   func(a *policies.Authorization) { a.Subject = "usr_other" },
+		"granted by nobody":    func(a *policies.Authorization) { a.Subject = "" },
+		"granted elsewhere":    func(a *policies.Authorization) { a.Resources = []string{twoServer} },
+		"granted less":         func(a *policies.Authorization) { delete(a.Scopes[oneServer], "write") },
+		"granted no scope":     func(a *policies.Authorization) { a.Scopes = nil },
+		"other redirect":       func(a *policies.Authorization) { a.RedirectOK = false },
+		"verifier wrong":       func(a *policies.Authorization) { a.PKCE = "wrong" },
+		"code expired":         func(a *policies.Authorization) { a.ExpiresAt = worldNow },
+		"granted until now":    func(a *policies.Authorization) { a.EndsAt = worldNow },
+		"granted not for long": func(a *policies.Authorization) { a.EndsAt = worldNow + 7 },
+		"taken back":           func(a *policies.Authorization) { a.Revoked = true },
+		"used":                 func(a *policies.Authorization) { a.Used = true },
+	} {
+		out[name] = func(p *parties) { spoil(p.grant) }
+	}
+	for name, spoil := range map[string]func(*policies.Consent){
+		"consent revoked":         func(c *policies.Consent) { c.Revoked = true },
+		"consent expired":         func(c *policies.Consent) { c.ExpiresAt = worldNow },
+		"consent ends soon":       func(c *policies.Consent) { c.ExpiresAt = worldNow + 7 },
+		"consent to another":      func(c *policies.Consent) { c.Client = "agt_other" },
+		"consent of another":      func(c *policies.Consent) { c.Subject = "usr_other" },
+		"consent elsewhere":       func(c *policies.Consent) { c.Resource = twoServer },
+		"consent to less":         func(c *policies.Consent) { c.Scopes["write"] = false },
+		"consent leads nowhere":   func(c *policies.Consent) { c.Reach = nil },
+		"consent, other redirect": func(c *policies.Consent) { c.RedirectsOK = false },
+	} {
+		out[name] = func(p *parties) { spoil(p.consent) }
+		out["of a user, "+name] = func(p *parties) {
+			ofAUser(p)
+			p.server.Scopes["write"] = policies.Scope{Risk: "medium"}
+			spoil(p.consent)
+		}
+	}
+	return out
+}
+
+// ofAUser makes a question be about what is done for a user.
+func ofAUser(p *parties) {
+	p.subject, p.token.Subject, p.consent.Subject = aUser(), "usr_joe", "usr_joe"
+	p.in.Consent = p.consent
+}
+
 func (p *parties) lengthen(n int) {
 	p.actors, p.token.Chain = nil, nil
 	for i := range n {
@@ -176,7 +266,9 @@ func (p *parties) lengthen(n int) {
 func nearlyEveryday(t testing.TB) []policies.Input {
 	var out []policies.Input
 	wrong := oneWrong()
-	for _, action := range []string{policies.IssueClientCredentials, policies.IssueTokenExchange, policies.Introspect} {
+	for _, action := range []string{
+		policies.IssueClientCredentials, policies.IssueTokenExchange, policies.IssueAuthorizationCode, policies.IssueRefreshToken, policies.Introspect,
+	} {
 		for _, name := range slices.Sorted(maps.Keys(wrong)) {
 			p := usualParties(action)
 			wrong[name](p)
@@ -195,7 +287,14 @@ func strays(t testing.TB) []policies.Input {
 	subject.Subject = frozen(t, soon)
 	token.Parent = &p.token
 	actor.Chain = []*policies.Fact[policies.Principal]{frozen(t, soon)}
-	return []policies.Input{subject, token, actor}
+	code := usualParties(policies.IssueAuthorizationCode)
+	both, parentless, bare := code.question(t), usualParties(policies.IssueTokenExchange).question(t), p.question(t)
+	both.Parent = &p.token
+	parentless.Parent, parentless.Authorization = nil, code.grant
+	public := somebody("agt_client")
+	public.Public = true
+	bare.Client, bare.Credential, bare.Authorization = frozen(t, public), policies.Credential{Method: "none"}, code.grant
+	return []policies.Input{subject, token, actor, both, parentless, bare}
 }
 
 // One thing wrong at a time: what the engine says is what the oracle says.

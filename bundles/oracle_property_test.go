@@ -33,13 +33,19 @@ func answer(d policies.Decision) verdict {
 		}
 	}
 	slices.Sort(v.Codes)
+	for _, r := range d.Removed {
+		if lost := r.Scope + " " + r.Code; !slices.Contains(v.Removed, lost) {
+			v.Removed = append(v.Removed, lost)
+		}
+	}
+	slices.Sort(v.Removed)
 	return v
 }
 
 // differ tells whether engine and oracle disagree: about the verdict, about why
 // not, or about what is granted.
 func differ(got, want verdict) bool {
-	if !slices.Equal(got.Codes, want.Codes) || !slices.Equal(got.Scopes, want.Scopes) {
+	if !slices.Equal(got.Codes, want.Codes) || !slices.Equal(got.Scopes, want.Scopes) || !slices.Equal(got.Removed, want.Removed) {
 		return true
 	}
 	if len(want.Codes) > 0 {
@@ -93,6 +99,16 @@ func checkBounds(t *rapid.T, in policies.Input, d policies.Decision) {
 		return
 	}
 	within("subject", in.Subject.Value.Scopes)
+	if in.Subject.Value.Kind == "user" {
+		within("consent", consentReach(in))
+	}
+	if a := in.Authorization; a != nil {
+		within("authorization", a.Scopes)
+		if end := in.Now + d.TTL; end > a.EndsAt || end > in.Consent.ExpiresAt {
+			t.Fatalf("token outlives what was granted or consented to")
+		}
+		return
+	}
 	within("parent token", in.Parent.Scopes)
 	for _, member := range in.Chain {
 		within("actor", member.Value.Scopes)
@@ -103,6 +119,20 @@ func checkBounds(t *rapid.T, in policies.Input, d policies.Decision) {
 	if len(d.Chain) < max(1, len(in.Parent.Chain)) || len(d.Chain) > policies.Ceiling {
 		t.Fatalf("chain %v after %v", d.Chain, in.Parent.Chain)
 	}
+}
+
+// consentReach is what a consent covers: first hand what it names and no more.
+func consentReach(in policies.Input) map[string]map[string][]string {
+	if in.Authorization == nil {
+		return in.Consent.Reach
+	}
+	own := map[string][]string{}
+	for s, yes := range in.Consent.Scopes {
+		if yes {
+			own[s] = []string{s}
+		}
+	}
+	return map[string]map[string][]string{in.Consent.Resource: own}
 }
 
 // survivesNobody: a token ends before anyone in it does, or whoever answers for them.

@@ -16,6 +16,8 @@ func (o *oracle) standing() {
 		person := o.subject != nil && o.subject.Kind == "user"
 		o.party("subject", o.subject, person || o.subject != nil && o.answeredFor(o.subject))
 		o.refuse("subject_unknown", !o.subjectKnown())
+	}
+	if !o.alone && !o.person {
 		o.refuse("chain_unknown", o.token == nil || o.token.Chain == nil || len(o.token.Chain) != len(o.chain))
 		o.refuse("client_unknown", !o.holderKnown())
 	}
@@ -56,6 +58,9 @@ func (o *oracle) answeredFor(client *policies.Principal) bool {
 }
 
 func (o *oracle) subjectKnown() bool {
+	if o.person {
+		return o.grant != nil && o.grant.Subject != "" && o.subject != nil && o.subject.ID == o.grant.Subject && o.subject.Kind == "user"
+	}
 	return o.token != nil && o.token.Subject != "" && o.subject != nil && o.subject.ID == o.token.Subject
 }
 
@@ -94,7 +99,7 @@ func (o *oracle) introspect() verdict {
 				p := o.actor(i)
 				held[s] = held[s] && p != nil && holds(p.Scopes, t.Audience.ID, s)
 			}
-			held[s] = held[s] && o.subject != nil && holds(o.subject.Scopes, t.Audience.ID, s)
+			held[s] = held[s] && o.subject != nil && holds(o.subject.Scopes, t.Audience.ID, s) && o.agreed(t.Audience.ID, s)
 		}
 	}
 	maps.DeleteFunc(held, func(_ string, still bool) bool { return !still })
@@ -125,12 +130,14 @@ func (o *oracle) admin() {
 			s = right
 		}
 		o.refuse("authority_exceeded", t == nil || t.Chain == nil || !slices.Contains(t.Own, s) ||
+			!o.agreed("rsv_deputy", s) ||
 			slices.ContainsFunc(parties, func(p *policies.Principal) bool { return p == nil || !holds(p.Scopes, "rsv_deputy", s) }))
 	}
 	if scope == "" {
 		return
 	}
 	scope = "clients:" + scope
+	o.refuse("scope_not_consented", !o.agreed("rsv_deputy", scope))
 	o.refuse("insufficient_scope", t == nil || !slices.Contains(t.Own, scope))
 	for _, p := range parties {
 		o.refuse("scope_not_held", p == nil || !holds(p.Scopes, "rsv_deputy", scope))

@@ -3,6 +3,7 @@ package bundles
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/deputyauth/deputy/policies"
 )
@@ -16,6 +17,8 @@ type oracle struct {
 	chain   []*policies.Principal // beside token.Chain, nil where unknown
 	token   *policies.Token       // the one presented, nil if none
 	alone   bool                  // an agent asking for itself
+	grant   *policies.Authorization
+	person  bool // a person granted what is presented
 	codes   map[string]bool
 }
 
@@ -29,6 +32,7 @@ type verdict struct {
 	Ends     int64
 	Subject  string
 	Chain    []string
+	Removed  []string // scope and code, of what was narrowed away
 }
 
 func value[T any](f *policies.Fact[T]) *T {
@@ -41,7 +45,8 @@ func value[T any](f *policies.Fact[T]) *T {
 func judge(in policies.Input) verdict {
 	o := &oracle{
 		in: in, client: value(in.Client), subject: value(in.Subject), token: in.Parent,
-		alone: in.Action == policies.IssueClientCredentials, codes: map[string]bool{},
+		alone: in.Action == policies.IssueClientCredentials, grant: in.Authorization, codes: map[string]bool{},
+		person: in.Action == policies.IssueAuthorizationCode || in.Action == policies.IssueRefreshToken,
 	}
 	if in.Token != nil {
 		o.token = in.Token
@@ -74,26 +79,54 @@ func (o *oracle) issue() verdict {
 	types := map[string]string{
 		policies.IssueClientCredentials: "client_credentials",
 		policies.IssueTokenExchange:     "urn:ietf:params:oauth:grant-type:token-exchange",
+		policies.IssueAuthorizationCode: "authorization_code",
+		policies.IssueRefreshToken:      "refresh_token",
 	}
 	grantType, known := types[o.in.Action]
 	o.refuse("action_unknown", !known)
 	o.refuse("grant_type_not_allowed", o.client == nil || !slices.Contains(o.client.GrantTypes, grantType))
-	methods := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
-	o.refuse("credential_unknown", o.in.Credential.ID == "" || !slices.Contains(methods, o.in.Credential.Method))
-	o.refuse("token_unexpected", o.alone && o.token != nil)
+	o.refuse("credential_unknown", !o.proven())
+	o.refuse("token_unexpected", (o.alone || o.person) && o.token != nil)
 
 	o.standing()
-	if !o.alone {
+	if !o.alone && !o.person {
 		o.live()
 	}
 	audience := o.audience()
-	v := verdict{Scopes: o.scopes(audience)}
+	o.authorized(audience)
+	v := verdict{}
+	v.Scopes, v.Removed = o.scopes(audience)
 	v.TTL, v.Ends = o.lifetime(audience)
 	v.Subject, v.Chain = o.delegation(audience)
 	if audience != nil {
 		v.Resource, v.Audience = audience.ID, audience.Identifier
 	}
 	return v
+}
+
+func (o *oracle) proven() bool {
+	c := o.in.Credential
+	if c.ID != "" && slices.Contains([]string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, c.Method) {
+		return true
+	}
+	return o.person && c.Method == "none" && o.client != nil && o.client.Public && o.grant != nil && o.grant.PKCE == "ok"
+}
+
+// authorized looks at what a person granted.
+func (o *oracle) authorized(at *policies.Resource) {
+	g := o.grant
+	o.refuse("authorization_unusable", o.person && g == nil)
+	o.refuse("authorization_unexpected", !o.person && g != nil)
+	if g == nil {
+		return
+	}
+	o.refuse("authorization_foreign", o.client == nil || g.Client != o.client.ID)
+	o.refuse("authorization_expired", !o.ahead(g.ExpiresAt))
+	o.refuse("authorization_ended", g.Revoked || !o.ahead(g.EndsAt))
+	o.refuse("authorization_used", g.Used)
+	o.refuse("redirect_mismatch", !g.RedirectOK)
+	o.refuse("pkce_failed", g.PKCE != "ok")
+	o.refuse("resource_not_authorized", at != nil && !slices.Contains(g.Resources, at.ID))
 }
 
 // audience finds the one server the token is for, nil if there is none.
@@ -161,24 +194,46 @@ func holds(reach map[string]map[string][]string, server, scope string) bool {
 	return len(reach[server][scope]) > 0
 }
 
-// scopes is the intersection; on the way it names everyone who lacks something.
-func (o *oracle) scopes(at *policies.Resource) []string {
-	asked := o.in.Request.Scopes
-	if asked != nil && len(asked) == 0 && at != nil && o.client != nil {
-		asked = o.client.Defaults[at.ID]
-	}
+// scopes is the intersection; on the way it names everyone who lacks something. What
+// a person granted is narrowed, as long as something is left.
+func (o *oracle) scopes(at *policies.Resource) (granted, removed []string) {
+	asked := o.requested(at)
 	o.refuse("scope_required", len(asked) == 0)
-	granted := map[string]bool{}
+	held, codes := map[string]bool{}, map[string]bool{}
 	for _, s := range asked {
-		lacking := len(o.lacking(at, s))
-		for _, code := range o.lacking(at, s) {
+		lacking := o.lacking(at, s)
+		for _, code := range lacking {
+			codes[code], codes[s+" "+code] = true, true
+		}
+		if len(lacking) == 0 {
+			held[s] = true
+		}
+	}
+	o.refuse("nothing_left", o.person && o.in.Request.Scopes != nil && len(o.in.Request.Scopes) == 0 && len(held) == 0)
+	for code := range codes {
+		told := strings.Contains(code, " ")
+		switch narrows := o.person && len(held) > 0; {
+		case narrows && told:
+			removed = append(removed, code)
+		case !narrows && !told:
 			o.refuse(code, true)
 		}
-		if lacking == 0 {
-			granted[s] = true
-		}
 	}
-	return slices.Sorted(maps.Keys(granted))
+	slices.Sort(removed)
+	return slices.Sorted(maps.Keys(held)), removed
+}
+
+func (o *oracle) requested(at *policies.Resource) []string {
+	asked := o.in.Request.Scopes
+	switch {
+	case asked == nil || len(asked) > 0 || at == nil:
+		return asked
+	case o.person && o.grant != nil:
+		return slices.Sorted(maps.Keys(o.grant.Scopes[at.ID]))
+	case !o.person && o.client != nil:
+		return o.client.Defaults[at.ID]
+	}
+	return nil
 }
 
 func (o *oracle) lacking(at *policies.Resource, scope string) []string {
@@ -195,9 +250,10 @@ func (o *oracle) lacking(at *policies.Resource, scope string) []string {
 	lack("scope_not_held", o.client == nil || !holds(o.client.Scopes, at.ID, scope))
 	if !o.alone {
 		lack("scope_not_held", o.subject == nil || !holds(o.subject.Scopes, at.ID, scope))
-		lack("scope_not_in_parent", o.in.Parent == nil || !holds(o.in.Parent.Scopes, at.ID, scope))
-		noPerson := o.subject != nil && (o.subject.Kind == "agent" || o.subject.Kind == "application")
-		lack("scope_not_consented", !noPerson && !o.consented(at, scope))
+		lack("scope_not_in_parent", !o.person && (o.in.Parent == nil || !holds(o.in.Parent.Scopes, at.ID, scope)))
+		lack("scope_not_authorized", o.person && (o.grant == nil || !holds(o.grant.Scopes, at.ID, scope)))
+		lack("scope_not_consented", !o.agreed(at.ID, scope))
+		lack("approval_required", !o.ofNoPerson() && at.Scopes[scope].Risk == "high")
 	}
 	if o.in.Parent != nil {
 		for i := range o.in.Parent.Chain {
@@ -208,10 +264,27 @@ func (o *oracle) lacking(at *policies.Resource, scope string) []string {
 	return codes
 }
 
-func (o *oracle) consented(at *policies.Resource, scope string) bool {
+// ofNoPerson: what is done is done on the authority of an agent or application.
+func (o *oracle) ofNoPerson() bool {
+	return o.alone || o.subject != nil && (o.subject.Kind == "agent" || o.subject.Kind == "application")
+}
+
+// agreed: a user let the client that began do this, or what leads to it.
+func (o *oracle) agreed(server, scope string) bool {
+	if o.ofNoPerson() {
+		return true
+	}
 	c := o.in.Consent
-	return c != nil && !c.Revoked && o.ahead(c.ExpiresAt) && c.Scopes[scope] && c.Resource == at.ID &&
-		o.subject != nil && c.Subject == o.subject.ID && o.client != nil && c.Client == o.client.ID
+	if c == nil || c.Revoked || !o.ahead(c.ExpiresAt) || !c.RedirectsOK || o.subject == nil || c.Subject != o.subject.ID {
+		return false
+	}
+	if o.person {
+		return o.client != nil && c.Client == o.client.ID && c.Resource == server && c.Scopes[scope]
+	}
+	if o.token == nil || len(o.token.Chain) == 0 || c.Client != o.token.Chain[len(o.token.Chain)-1] {
+		return false
+	}
+	return holds(c.Reach, server, scope)
 }
 
 // delegation says who acts for whom in the new token.
@@ -226,6 +299,16 @@ func (o *oracle) delegation(at *policies.Resource) (subject string, chain []stri
 			subject = o.client.ID
 		}
 		return subject, []string{}
+	}
+	if o.person {
+		if o.grant != nil {
+			subject = o.grant.Subject
+		}
+		if o.client == nil {
+			o.refuse("chain_unknown", true)
+			return subject, nil
+		}
+		return subject, []string{o.client.ID}
 	}
 	parent := o.in.Parent
 	o.refuse("not_entitled", !o.entitled())
@@ -264,7 +347,7 @@ func (o *oracle) ownActorToken() bool {
 func (o *oracle) lifetime(at *policies.Resource) (ttl, ends int64) {
 	// 0 is how Go leaves out what a client was never given.
 	unknown := at == nil || o.client == nil || o.client.MaxTTL == 0 ||
-		!o.alone && (o.in.Parent == nil || o.subject == nil)
+		!o.alone && (o.subject == nil || o.in.Parent == nil && (!o.person || o.grant == nil))
 	o.refuse("lifetime_unknown", unknown)
 	if unknown {
 		return 0, 0
@@ -277,6 +360,9 @@ func (o *oracle) lifetime(at *policies.Resource) (ttl, ends int64) {
 	most := slices.Min(bounds)
 	if o.in.Parent != nil {
 		bounds = append(bounds, left(o.in.Parent.Expires), left(o.in.Parent.Grant.ExpiresAt))
+	}
+	if o.grant != nil {
+		bounds = append(bounds, left(o.grant.EndsAt))
 	}
 	if o.in.Consent != nil {
 		bounds = append(bounds, left(o.in.Consent.ExpiresAt))

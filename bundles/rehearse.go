@@ -54,7 +54,7 @@ func samples() ([]policies.Input, error) {
 		ID: "agt_sample", Kind: "agent", Name: "Sample", Status: "active", ExpiresAt: policies.Never,
 		Labels: map[string]string{}, Scopes: held, MaxTTL: 600, Defaults: map[string][]string{},
 		Owner:      &policies.Owner{ID: "usr_sample", Status: "active", ExpiresAt: policies.Never},
-		GrantTypes: []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"},
+		GrantTypes: []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange", "authorization_code", "refresh_token"},
 	})
 	if err != nil {
 		return nil, err
@@ -76,10 +76,38 @@ func samples() ([]policies.Input, error) {
 		Request:   policies.Request{Resources: []string{"https://sample.invalid"}, Scopes: []string{scope}},
 		Resources: []*policies.Fact[policies.Resource]{resource},
 	}
+	people, err := peoplesSamples(ask, held)
+	if err != nil {
+		return nil, err
+	}
 	own, exchange, introspect, admin := ask, ask, ask, ask
 	own.Action = policies.IssueClientCredentials
 	exchange.Action, exchange.Subject, exchange.Parent = policies.IssueTokenExchange, agent, token
 	introspect.Action, introspect.Subject, introspect.Token = policies.Introspect, agent, token
 	admin.Action, admin.Subject, admin.Token = policies.AdminPrefix+"listClients", agent, token
-	return []policies.Input{own, exchange, introspect, admin}, nil
+	return append(people, own, exchange, introspect, admin), nil
+}
+
+// peoplesSamples are those in which a person takes part: what is asked of the
+// sample agent's own, asked for a user who agreed to it.
+func peoplesSamples(ask policies.Input, held map[string]map[string][]string) ([]policies.Input, error) {
+	user, err := policies.NewFact(policies.Principal{
+		ID: "usr_sample", Kind: "user", Name: "Sample", Status: "active", ExpiresAt: policies.Never, Labels: map[string]string{}, Scopes: held,
+	})
+	if err != nil {
+		return nil, err
+	}
+	client, server := ask.Client.Value.ID, ask.Resources[0].Value.ID
+	ask.Subject = user
+	ask.Consent = &policies.Consent{
+		ID: "cns_sample", Client: client, Subject: "usr_sample", Resource: server, Scopes: map[string]bool{ask.Request.Scopes[0]: true},
+		ExpiresAt: policies.Never, RedirectsOK: true, Reach: held,
+	}
+	ask.Authorization = &policies.Authorization{
+		ID: "gnt_sample", Client: client, Subject: "usr_sample", Resources: []string{server}, Scopes: held,
+		RedirectOK: true, PKCE: "ok", ExpiresAt: policies.Never, EndsAt: policies.Never, AMR: []string{"pwd"},
+	}
+	code, refresh := ask, ask
+	code.Action, refresh.Action = policies.IssueAuthorizationCode, policies.IssueRefreshToken
+	return []policies.Input{code, refresh}, nil
 }

@@ -91,6 +91,11 @@ func identify(in policies.Input) question {
 		table(&w, c.Scopes, func(granted bool) { w.present(granted) })
 		w.numbers(c.ExpiresAt)
 		w.present(c.Revoked)
+		w.present(c.RedirectsOK)
+		w.reach(c.Reach)
+	}
+	if a := in.Authorization; w.present(a != nil) {
+		w.authorization(a)
 	}
 	var q question
 	w.flush()
@@ -197,5 +202,20 @@ func (w *writer) token(t *policies.Token) {
 	w.present(t.Revoked)
 	w.present(t.Grant.Revoked)
 	w.texts(t.Own)
-	table(w, t.Scopes, func(scopes map[string][]string) { table(w, scopes, w.texts) })
+	w.reach(t.Scopes)
+}
+
+func (w *writer) authorization(a *policies.Authorization) {
+	w.text(a.ID, a.Client, a.Subject, a.PKCE, a.ACR, a.Nonce)
+	w.texts(a.Resources)
+	w.texts(a.AMR)
+	w.reach(a.Scopes)
+	w.numbers(a.ExpiresAt, a.EndsAt, a.AuthTime)
+	for _, flag := range []bool{a.RedirectOK, a.Revoked, a.Used} {
+		w.present(flag)
+	}
+}
+
+func (w *writer) reach(reach map[string]map[string][]string) {
+	table(w, reach, func(scopes map[string][]string) { table(w, scopes, w.texts) })
 }

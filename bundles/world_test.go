@@ -33,7 +33,8 @@ func worlds(actions ...string) *rapid.Generator[policies.Input] {
 }
 
 func issueWorlds() *rapid.Generator[policies.Input] {
-	return worlds(policies.IssueClientCredentials, policies.IssueTokenExchange, policies.IssueTokenExchange)
+	return worlds(policies.IssueClientCredentials, policies.IssueTokenExchange, policies.IssueTokenExchange,
+		policies.IssueAuthorizationCode, policies.IssueRefreshToken)
 }
 
 func otherWorlds() *rapid.Generator[policies.Input] {
@@ -88,6 +89,7 @@ func (w *world) anyQuestion(action string) policies.Input {
 	}
 	ids := rapid.Permutation(agents()).Draw(w.t, "ids")
 	client := w.principal(ids[0], w.coin("agent"), servers)
+	client.Public = w.coin("public")
 	in := policies.Input{Action: action, Now: worldNow, Client: fact(w, "client", client)}
 	if kind == policies.KindIssue {
 		if w.bad("action") {
@@ -98,6 +100,9 @@ func (w *world) anyQuestion(action string) policies.Input {
 			ID:     either(w, "credential", []string{"crd_1"}, []string{""}),
 			Method: either(w, "method", []string{"private_key_jwt", "client_secret_basic", "client_secret_post"}, []string{"", "none"}),
 		}
+	}
+	if action == policies.IssueAuthorizationCode || action == policies.IssueRefreshToken {
+		return w.granted(in, client.ID, servers)
 	}
 	if kind == policies.KindAdmin {
 		in.Request.Scopes = either(w, "conferred", [][]string{{}, {}, scopesOf(selfID)[:1], scopesOf(selfID)}, [][]string{nil, {"keys:write"}, {"effect:stops_client"}, {"effect:moves_service"}})
@@ -110,11 +115,52 @@ func (w *world) anyQuestion(action string) policies.Input {
 	switch {
 	case w.bad("token"):
 	case kind == policies.KindIssue:
-		in.Parent, in.Consent = token, w.consent(client.ID, token.Subject)
+		in.Parent = token
 	default:
 		in.Token = token
 	}
+	if subject.Kind == "user" || w.coin("consent of an agent") {
+		in.Consent = w.consent(beganBy(token, client.ID), token.Subject, servers)
+	}
+	if kind == policies.KindIssue && w.bad("stray authorization") {
+		in.Authorization = w.authorization(client.ID, token.Subject, servers)
+	}
 	return in
+}
+
+// beganBy is the client that a user was asked about.
+func beganBy(t *policies.Token, client string) string {
+	if len(t.Chain) == 0 {
+		return client
+	}
+	return t.Chain[len(t.Chain)-1]
+}
+
+// granted is the question of a client that brings what a user granted it.
+func (w *world) granted(in policies.Input, client string, servers []string) policies.Input {
+	user := w.principal("usr_1", false, servers)
+	user.Kind, user.Owner = either(w, "granted by", []string{"user"}, []string{"agent", "application"}), nil
+	in.Subject = fact(w, "subject", user)
+	if in.Client != nil && in.Client.Value.Public && w.coin("no credential") {
+		in.Credential = policies.Credential{Method: "none"}
+	}
+	if !w.bad("authorization") {
+		in.Authorization = w.authorization(client, user.ID, servers)
+	}
+	in.Consent = w.consent(client, user.ID, servers)
+	if w.bad("token") {
+		_, in.Parent, _ = w.token(agents(), servers, policies.KindIssue)
+	}
+	return in
+}
+
+func (w *world) authorization(client, subject string, servers []string) *policies.Authorization {
+	return &policies.Authorization{
+		ID: "gnt_1", Client: either(w, "granted to", []string{client}, agents()), Subject: either(w, "granted for", []string{subject}, []string{"usr_2", ""}),
+		Resources: either(w, "granted at", [][]string{servers}, [][]string{nil, servers[:1], servers[1:]}), Scopes: w.reach(servers),
+		RedirectOK: !w.bad("redirect"), PKCE: either(w, "pkce", []string{"ok"}, []string{"missing", "wrong", "unexpected"}),
+		ExpiresAt: w.expiry("code expires"), EndsAt: w.expiry("grant ends"), Revoked: w.bad("taken back"), Used: w.bad("used"), AuthTime: 900, AMR: []string{"pwd"},
+	}
 }
 
 func agents() []string {
@@ -149,10 +195,11 @@ func (w *world) principal(id string, agent bool, servers []string) policies.Prin
 	p := policies.Principal{
 		ID: id, Kind: "agent", Name: id, Status: w.status("status"), ExpiresAt: w.expiry("expires"),
 		Labels: map[string]string{}, Scopes: w.reach(servers),
-		GrantTypes: either(w, "types", [][]string{{"client_credentials", exchange}}, [][]string{nil, {exchange}, {"client_credentials"}}),
-		MaxTTL:     either(w, "max ttl", []int64{600, 100}, []int64{0, -1}),
-		Defaults:   map[string][]string{},
-		Owner:      &policies.Owner{ID: "usr_owner", Status: w.status("owner"), ExpiresAt: w.expiry("owner expires")},
+		GrantTypes: either(w, "types", [][]string{{"client_credentials", exchange, "authorization_code", "refresh_token"}},
+			[][]string{nil, {exchange, "authorization_code"}, {"client_credentials", "refresh_token"}}),
+		MaxTTL:   either(w, "max ttl", []int64{600, 100}, []int64{0, -1}),
+		Defaults: map[string][]string{},
+		Owner:    &policies.Owner{ID: "usr_owner", Status: w.status("owner"), ExpiresAt: w.expiry("owner expires")},
 	}
 	if !agent {
 		p.Kind = either(w, "kind", []string{"application"}, []string{"user", "robot", ""})
@@ -295,7 +342,7 @@ func (w *world) token(ids, servers []string, kind string) (policies.Principal, *
 	return subject, t, chain
 }
 
-func (w *world) consent(client, subject string) *policies.Consent {
+func (w *world) consent(client, subject string, servers []string) *policies.Consent {
 	if w.bad("consent") {
 		return nil
 	}
@@ -304,5 +351,6 @@ func (w *world) consent(client, subject string) *policies.Consent {
 		Subject:  either(w, "consent subject", []string{subject}, []string{"usr_2", ""}),
 		Resource: rapid.SampledFrom([]string{oneServer, oneServer, twoServer}).Draw(w.t, "consent at"),
 		Scopes:   map[string]bool{"read": w.upTo(19, "read") < 19, "write": w.upTo(19, "write") < 19}, ExpiresAt: w.expiry("consent expires"), Revoked: w.bad("consent revoked"),
+		RedirectsOK: !w.bad("other redirects"), Reach: w.reach(servers),
 	}
 }

@@ -100,7 +100,7 @@ func loadClient(db *gorm.DB, id string) (*policies.Principal, []string, error) {
 	}
 	p := &policies.Principal{
 		ID: c.ID, Kind: c.Kind, Name: c.Name, Status: c.Status, ExpiresAt: c.ExpiresAt, Labels: labels(c.Labels),
-		GrantTypes: c.GrantTypes, MaxTTL: c.MaxTTL, Defaults: map[string][]string{}, SelfGrant: c.SelfGrantID,
+		GrantTypes: c.GrantTypes, MaxTTL: c.MaxTTL, Defaults: map[string][]string{}, SelfGrant: c.SelfGrantID, Public: c.AuthMethod == AuthNone,
 	}
 	for _, d := range c.DefaultScopes {
 		p.Defaults[d.ResourceID] = append(p.Defaults[d.ResourceID], d.Name)

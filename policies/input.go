@@ -24,6 +24,8 @@ type Input struct {
 	Token      *Token             // token that an introspection, revocation or admin call is about
 	Consent    *Consent
 	Credential Credential
+	// Authorization is what a person granted, as the presented code or refresh token carries it.
+	Authorization *Authorization
 }
 
 // Request is what was asked for, in the asker's own order.
@@ -71,6 +73,7 @@ type Principal struct {
 	GrantTypes []string            `json:"grant_types,omitempty"`
 	Defaults   map[string][]string `json:"defaults,omitempty"` // resource server id -> scopes if none are requested
 	MaxTTL     int64               `json:"max_ttl,omitempty"`  // seconds
+	Public     bool                `json:"public,omitempty"`   // it has no credential to prove itself with
 	SelfGrant  string              `json:"-"`                  // what its own tokens hang from; not for policy
 }
 
@@ -153,6 +156,31 @@ type Consent struct {
 	Scopes    map[string]bool `json:"scopes"`
 	ExpiresAt int64           `json:"expires_at"`
 	Revoked   bool            `json:"revoked"`
+	// RedirectsOK: the client sends people back to where it did when they were asked.
+	RedirectsOK bool `json:"redirects_ok"`
+	// Reach is everything the scopes lead to, like that of a token.
+	Reach map[string]map[string][]string `json:"reach"`
+}
+
+// Authorization is what a person granted to a client in one sitting, and how what
+// carries it, a code or a refresh token, was presented.
+type Authorization struct {
+	ID        string   `json:"id"` // of the grant it began
+	Client    string   `json:"client"`
+	Subject   string   `json:"subject"`
+	Resources []string `json:"resources"` // ids
+	// Scopes: resource server id -> scope -> itself.
+	Scopes     map[string]map[string][]string `json:"scopes"`
+	RedirectOK bool                           `json:"redirect_ok"`
+	PKCE       string                         `json:"pkce"`       // ok | missing | wrong | unexpected
+	ExpiresAt  int64                          `json:"expires_at"` // of the code or refresh token
+	EndsAt     int64                          `json:"ends_at"`    // of the grant
+	Revoked    bool                           `json:"revoked"`    // it, or the grant
+	Used       bool                           `json:"used"`       // before
+	AuthTime   int64                          `json:"auth_time"`  // when the user signed in
+	ACR        string                         `json:"acr"`
+	AMR        []string                       `json:"amr"`
+	Nonce      string                         `json:"nonce,omitempty"`
 }
 
 // MarshalJSON renders the document policy sees: the form that schemas describe,
@@ -177,6 +205,9 @@ func (in Input) MarshalJSON() ([]byte, error) {
 	}
 	if in.Consent != nil {
 		doc["consent"] = in.Consent
+	}
+	if in.Authorization != nil {
+		doc["authorization"] = in.Authorization
 	}
 	doc["chain"] = rawFacts(in.Chain)
 	doc["resources"] = rawFacts(in.Resources)

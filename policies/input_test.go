@@ -15,7 +15,7 @@ func full(t *testing.T) Input {
 	reach := map[string]map[string][]string{"rsv_1": {"read": {"rol_1"}}}
 	principal, err := NewFact(Principal{
 		ID: "agt_1", Kind: "agent", Name: "One", Status: "active", ExpiresAt: Never,
-		Labels: map[string]string{"team": "blue"}, Scopes: reach, MaxTTL: 600,
+		Labels: map[string]string{"team": "blue"}, Scopes: reach, MaxTTL: 600, Public: true,
 		Owner:      &Owner{ID: "usr_1", Status: "active", ExpiresAt: Never},
 		GrantTypes: []string{"client_credentials"}, Defaults: map[string][]string{"rsv_1": {"read"}},
 	})
@@ -39,7 +39,11 @@ func full(t *testing.T) Input {
 		},
 		Client: principal, Subject: principal, Chain: []*Fact[Principal]{principal}, Resources: []*Fact[Resource]{resource},
 		Parent: token, Token: token, Credential: Credential{ID: "crd_1", Method: "private_key_jwt"},
-		Consent: &Consent{ID: "cns_1", Client: "agt_1", Subject: "usr_1", Resource: "rsv_1", Scopes: map[string]bool{"read": true}, ExpiresAt: 2000},
+		Consent: &Consent{ID: "cns_1", Client: "agt_1", Subject: "usr_1", Resource: "rsv_1", Scopes: map[string]bool{"read": true}, ExpiresAt: 2000, Reach: reach},
+		Authorization: &Authorization{
+			ID: "gnt_1", Client: "agt_1", Subject: "usr_1", Resources: []string{"rsv_1"}, Scopes: reach, PKCE: "ok", ExpiresAt: 1060, EndsAt: 2000,
+			AuthTime: 900, ACR: "1", AMR: []string{"pwd"}, Nonce: "n",
+		},
 	}
 }
 
@@ -87,7 +91,7 @@ func TestInputsMatchTheirSchema(t *testing.T) {
 func TestSchemaKnowsNoOtherFields(t *testing.T) {
 	schema, _ := inputSchema(t)
 	doc := document(t, full(t)).(map[string]any)
-	for _, at := range []string{"client", "parent", "consent", "request", "credential"} {
+	for _, at := range []string{"client", "parent", "consent", "authorization", "request", "credential"} {
 		doc[at].(map[string]any)["agnet"] = "x"
 		require.Error(t, schema.Validate(doc), at)
 		delete(doc[at].(map[string]any), "agnet")

@@ -28,6 +28,8 @@ const Never int64 = 253402300799
 const (
 	IssueClientCredentials = "issue:access_token:client_credentials"
 	IssueTokenExchange     = "issue:access_token:token_exchange"
+	IssueAuthorizationCode = "issue:access_token:authorization_code"
+	IssueRefreshToken      = "issue:access_token:refresh_token"
 	Introspect             = "introspect"
 	Revoke                 = "revoke"
 	// AdminPrefix is followed by an operation id of the admin API.

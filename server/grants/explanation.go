@@ -93,7 +93,7 @@ func (e *Endpoint) lack(names *names, x *Explanation, r policies.Reason) Lack {
 	}
 	l.PartyName = names.of(l.PartyID)
 	says, _ := find(r)
-	l.Message = says.say(teller{names.known}, r)
+	l.Message = says.say(newTeller(x.Input).knowing(names.known), r)
 	for _, word := range a.Who {
 		if c, ok := changer(x.Input, r, word); ok {
 			c.Name = cmp.Or(c.Name, names.of(c.ID))

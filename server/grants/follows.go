@@ -8,13 +8,14 @@ import (
 
 // causes lists, for reasons that may be mere consequences, what they then follow from.
 var causes = map[string][]string{
-	"lifetime_unknown":    {"resource_several", "resource_unknown", "resource_required", "resource_ambiguous"},
-	"chain_too_deep":      {"resource_several", "resource_unknown", "resource_required", "resource_ambiguous"},
-	"scope_unknown":       {"resource_several", "resource_unknown", "resource_required", "resource_ambiguous"},
-	"scope_not_held":      {"scope_unknown"},
-	"scope_not_consented": {"scope_unknown"},
-	"scope_not_in_parent": {"scope_unknown"},
-	"lifetime_exhausted":  {"client_expired", "subject_expired", "actor_expired", "token_expired", "grant_ended"},
+	"lifetime_unknown":     {"resource_several", "resource_unknown", "resource_required", "resource_ambiguous"},
+	"chain_too_deep":       {"resource_several", "resource_unknown", "resource_required", "resource_ambiguous"},
+	"scope_unknown":        {"resource_several", "resource_unknown", "resource_required", "resource_ambiguous"},
+	"scope_not_held":       {"scope_unknown"},
+	"scope_not_consented":  {"scope_unknown"},
+	"scope_not_in_parent":  {"scope_unknown"},
+	"scope_not_authorized": {"scope_unknown"},
+	"lifetime_exhausted":   {"client_expired", "subject_expired", "actor_expired", "token_expired", "grant_ended", "authorization_ended"},
 }
 
 // follows tells whether a reason is only there because of another.
@@ -36,7 +37,7 @@ func about(r, cause policies.Reason) bool {
 	switch r.Code {
 	case "chain_too_deep", "scope_unknown":
 		return r.ID == ""
-	case "scope_not_held", "scope_not_consented", "scope_not_in_parent":
+	case "scope_not_held", "scope_not_consented", "scope_not_in_parent", "scope_not_authorized":
 		return r.Scope == cause.Scope
 	}
 	return true

@@ -41,13 +41,19 @@ func said(in policies.Input, d policies.Decision) (models.Token, tokens.Claims) 
 		ID: models.NewID(models.PrefixToken), ClientID: in.Client.Value.ID, SubjectID: d.Subject, ResourceID: d.Resource,
 		Scopes: d.Scopes, Chain: d.Chain, IssuedAt: in.Now, ExpiresAt: in.Now + d.TTL,
 	}
-	if in.Parent != nil {
+	signIn := policies.Authorization{}
+	switch {
+	case in.Parent != nil:
 		t.ParentID, t.GrantID, t.Txn = in.Parent.ID, in.Parent.Grant.ID, in.Parent.Txn
-	} else {
+	case in.Authorization != nil:
+		t.GrantID, t.Txn = in.Authorization.ID, t.ID
+		signIn = *in.Authorization
+	default:
 		t.GrantID, t.Txn = in.Client.Value.SelfGrant, t.ID
 	}
 	profile := profiles(in)
 	return t, tokens.Claims{
+		AuthTime: signIn.AuthTime, ACR: signIn.ACR, AMR: signIn.AMR,
 		Subject: d.Subject, SubProfile: profile(d.Subject), Audience: d.Audience,
 		ClientID: t.ClientID, ClientProfile: profile(t.ClientID), Scope: strings.Join(d.Scopes, " "),
 		ID: t.ID, Txn: t.Txn, GrantID: t.GrantID, IssuedAt: t.IssuedAt, Expires: t.ExpiresAt,

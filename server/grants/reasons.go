@@ -46,15 +46,31 @@ var answers = []answer{
 		return fmt.Sprintf("Client %s may not use grant_type %s. An administrator can allow it.", t.name(r.ID), r.Value)
 	}},
 	{"token_unexpected", oauth.InvalidRequest, oauth.InvalidToken, fixed("This grant takes no token.")},
+	{"authorization_unusable", oauth.InvalidGrant, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("The presented grant cannot be used (%s). It must be a code or refresh token of this server.", r.Value)
+	}},
+	{"authorization_unexpected", oauth.ServerError, oauth.ServerError, fixed("The question to policy held a grant that this grant_type does not bring.")},
+	{"authorization_foreign", oauth.InvalidGrant, oauth.InvalidToken, fixed("The presented grant was given to another client.")},
+	{"authorization_used", oauth.InvalidGrant, oauth.InvalidToken, fixed("The presented grant has been used before. What was issued from it has been revoked.")},
+	{"authorization_expired", oauth.InvalidGrant, oauth.InvalidToken, fixed("The presented grant has expired.")},
+	{"authorization_ended", oauth.InvalidGrant, oauth.InvalidToken, fixed("What the user granted has ended or was taken back.")},
+	{"redirect_mismatch", oauth.InvalidGrant, oauth.InvalidToken, fixed("redirect_uri is not the one of the authorization request.")},
+	{"pkce_failed", oauth.InvalidGrant, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("The code_verifier is %s.", r.Value)
+	}},
+	{"resource_not_authorized", oauth.InvalidTarget, oauth.InvalidToken, party("The user was not asked about resource server %s.")},
+	{"nothing_left", oauth.InvalidGrant, oauth.InvalidToken, fixed("Nothing of what was allowed is held any more.")},
 	{"token_expired", oauth.InvalidRequest, oauth.InvalidToken, fixed("The presented token has expired.")},
 	{"token_early", oauth.InvalidRequest, oauth.InvalidToken, fixed("The presented token was issued in the future, by a clock that was ahead; its time has not come yet.")},
 	{"token_revoked", oauth.InvalidRequest, oauth.InvalidToken, fixed("The presented token has been revoked.")},
 	{"grant_ended", oauth.InvalidRequest, oauth.InvalidToken, fixed("The grant that the presented token hangs from has ended.")},
 	{"token_audience_inactive", oauth.InvalidRequest, oauth.InvalidToken, fixed("The service the presented token is for is not active.")},
 	{"audience_mismatch", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token is for another audience.")},
-	{"subject_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("The subject of the presented token is unknown.")},
-	{"subject_inactive", oauth.InvalidRequest, oauth.InvalidToken, party("The subject of the presented token, %s, is not active.")},
-	{"subject_expired", oauth.InvalidRequest, oauth.InvalidToken, party("The subject of the presented token, %s, has expired.")},
+	{"subject_unknown", oauth.InvalidRequest, oauth.InvalidToken, func(t teller, _ policies.Reason) string {
+		return fmt.Sprintf("The subject of the presented %s is unknown.", t.what)
+	}},
+	{"subject_inactive", oauth.InvalidRequest, oauth.InvalidToken, ofPresented("The subject of the presented %s, %s, is not active.")},
+	{"subject_expired", oauth.InvalidRequest, oauth.InvalidToken, ofPresented("The subject of the presented %s, %s, has expired.")},
 	{"subject_owner_inactive", oauth.InvalidRequest, oauth.InvalidToken, party("Nobody active answers for %s, the subject of the presented token.")},
 	{"chain_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("The chain of the presented token is unknown.")},
 	{"actor_unknown", oauth.InvalidRequest, oauth.InvalidToken, party("Actor %s in the token's chain is unknown.")},
@@ -92,6 +108,9 @@ var answers = []answer{
 	{"scope_not_consented", oauth.InvalidScope, oauth.InsufficientScope, func(t teller, r policies.Reason) string {
 		return fmt.Sprintf("%s has not consented to scope %s.", t.name(r.ID), r.Scope)
 	}},
+	{"scope_not_authorized", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("The user did not grant scope %s in this authorization.", r.Scope)
+	}},
 	{"scope_not_in_parent", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("The subject token does not reach scope %s; no exchange widens a token.", r.Scope)
 	}},
@@ -99,12 +118,16 @@ var answers = []answer{
 		return fmt.Sprintf("House policy removes scope %s.", r.Scope)
 	}},
 	{"consent_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks for the user's consent, and there is none.")},
-	{"approval_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks for a person's approval, which this grant cannot bring.")},
+	{"approval_required", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		if r.Party == "house" {
+			return "House policy asks for a person's approval, which this grant cannot bring."
+		}
+		return fmt.Sprintf("Scope %s is one of high risk, which a person approves each time; this grant cannot bring that.", r.Scope)
+	}},
 	{"step_up_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks a person to sign in anew, which this grant cannot bring.")},
 	{"lifetime_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("No lifetime can be given to the token.")},
 	{"lifetime_exhausted", oauth.InvalidRequest, oauth.InvalidToken, fixed("Something the token hangs from ends now.")},
 	{"caller_not_audience", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token is for another service.")},
-	{"nothing_left", oauth.InvalidRequest, oauth.InvalidToken, fixed("Nothing of what the token allowed is held any more.")},
 }
 
 // house is how a reason that only house policy knows is told.
@@ -123,6 +146,11 @@ func party(format string) func(teller, policies.Reason) string {
 	return func(t teller, r policies.Reason) string { return fmt.Sprintf(format, t.name(r.ID)) }
 }
 
+// ofPresented is party, about what was presented.
+func ofPresented(format string) func(teller, policies.Reason) string {
+	return func(t teller, r policies.Reason) string { return fmt.Sprintf(format, t.what, t.name(r.ID)) }
+}
+
 func title(party string) string {
 	if party == "" {
 		return "Party"
@@ -131,10 +159,16 @@ func title(party string) string {
 }
 
 // teller knows names for the ids of a request's own parties, and of no others.
-type teller struct{ names map[string]string }
+type teller struct {
+	names map[string]string
+	what  string // was presented: a token or a grant
+}
 
 func newTeller(in policies.Input) teller {
-	t := teller{map[string]string{}}
+	t := teller{names: map[string]string{}, what: "token"}
+	if personal(in) {
+		t.what = "grant"
+	}
 	for _, p := range append([]*policies.Fact[policies.Principal]{in.Client, in.Subject}, in.Chain...) {
 		if p != nil {
 			t.names[p.Value.ID] = p.Value.Name
@@ -145,6 +179,12 @@ func newTeller(in policies.Input) teller {
 			t.names[r.Value.ID] = r.Value.Name
 		}
 	}
+	return t
+}
+
+// knowing is a teller to somebody who may know these names.
+func (t teller) knowing(names map[string]string) teller {
+	t.names = names
 	return t
 }
 
@@ -164,12 +204,12 @@ const maxTold = 8
 
 // decisive reasons stand alone: whoever has no part in a token learns nothing
 // else of it.
-var decisive = append(slices.Clone(conclusive), "not_entitled", "audience_mismatch", "caller_not_audience", "token_not_own")
+var decisive = append(slices.Clone(conclusive), "not_entitled", "authorization_foreign", "audience_mismatch", "caller_not_audience", "token_not_own")
 
 // conclusive reasons leave nothing to judge by. Of a token that could not be read
 // nothing is known, and saying so eight times helps nobody.
 var conclusive = []string{
-	policies.CodePolicyError, policies.CodeSeatBelt, "version_unknown", "action_unknown", "operation_unknown", "token_unusable",
+	policies.CodePolicyError, policies.CodeSeatBelt, "version_unknown", "action_unknown", "operation_unknown", "token_unusable", "authorization_unusable",
 }
 
 // worthTelling leaves out what is not told beside a decisive reason.
@@ -193,17 +233,17 @@ func refusal(in policies.Input, d policies.Decision, decisionID string) *oauth.E
 			first, rank = a, at
 		}
 	}
-	bearer := policies.Kind(in.Action) == policies.KindAdmin
 	t := newTeller(in)
+	code := codes(in)
 	var told []string
 	for _, r := range reasons {
-		if a, _ := find(r); a.at(bearer) == first.at(bearer) && len(told) < maxTold {
+		if a, _ := find(r); code(a) == code(first) && len(told) < maxTold {
 			if sentence := a.say(t, r); !slices.Contains(told, sentence) {
 				told = append(told, sentence)
 			}
 		}
 	}
-	e := oauth.Errorf(first.at(bearer), "%s", strings.Join(told, " "))
+	e := oauth.Errorf(code(first), "%s", strings.Join(told, " "))
 	e.DecisionID, e.Reason = decisionID, first.reason
 	var lacking []string
 	for _, r := range reasons {
@@ -215,11 +255,25 @@ func refusal(in policies.Input, d policies.Decision, decisionID string) *oauth.E
 	return e
 }
 
-func (a answer) at(bearer bool) string {
-	if bearer {
-		return a.bearer
+// codes tells the code of an answer where a request was made. What is wrong with
+// what a person granted is an invalid grant (RFC 6749 section 5.2), by which a client
+// knows that asking the person again is what helps.
+func codes(in policies.Input) func(answer) string {
+	return func(a answer) string {
+		switch {
+		case policies.Kind(in.Action) == policies.KindAdmin:
+			return a.bearer
+		case personal(in) && a.code == oauth.InvalidRequest:
+			return oauth.InvalidGrant
+		default:
+			return a.code
+		}
 	}
-	return a.code
+}
+
+// personal tells the grants that a person gave.
+func personal(in policies.Input) bool {
+	return in.Action == policies.IssueAuthorizationCode || in.Action == policies.IssueRefreshToken
 }
 
 // find returns the answer to a reason and its rank.

@@ -61,7 +61,7 @@ func recallDetail(entry *models.Entry) (*recalled, error) {
 func (e *Endpoint) recall(ctx context.Context, kept inputDetail) (policies.Input, error) {
 	in := policies.Input{
 		Action: kept.Action, Now: kept.Now, Request: kept.Request, Credential: kept.Credential,
-		Parent: kept.Parent, Token: kept.Token, Consent: kept.Consent,
+		Parent: kept.Parent, Token: kept.Token, Consent: kept.Consent, Authorization: kept.Authorization,
 	}
 	digests := append(append([]string{kept.Client, kept.Subject}, kept.Chain...), kept.Resources...)
 	bodies, err := e.store.FactBodies(ctx, digests)

@@ -31,6 +31,8 @@ type inputDetail struct {
 	Parent     *policies.Token     `json:"parent,omitempty"`
 	Token      *policies.Token     `json:"token,omitempty"`
 	Consent    *policies.Consent   `json:"consent,omitempty"`
+
+	Authorization *policies.Authorization `json:"authorization,omitempty"`
 	// Digests of facts.
 	Client    string   `json:"client,omitempty"`
 	Subject   string   `json:"subject,omitempty"`
@@ -44,7 +46,7 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 	r := &models.Record{Once: m.once, View: view}
 	kept := inputDetail{
 		V: policies.Version, Action: in.Action, Now: in.Now, Request: in.Request, Credential: in.Credential,
-		Parent: in.Parent, Token: in.Token, Consent: in.Consent,
+		Parent: in.Parent, Token: in.Token, Consent: in.Consent, Authorization: in.Authorization,
 		Client: keep(r, in.Client), Subject: keep(r, in.Subject), Chain: keepAll(r, in.Chain), Resources: keepAll(r, in.Resources),
 	}
 	body, err := json.Marshal(detail{Call: seen(call), Input: kept, Decision: d})
@@ -60,6 +62,9 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 	}
 	if in.Client != nil {
 		r.Entry.ClientID = in.Client.Value.ID
+	}
+	if a := in.Authorization; a != nil {
+		r.Entry.SubjectID, r.Entry.GrantID = a.Subject, a.ID
 	}
 	for _, t := range []*policies.Token{in.Parent, in.Token} {
 		if t != nil {

@@ -45,30 +45,63 @@ func beltScopes(in policies.Input, d policies.Decision) error {
 		if in.Client == nil || in.Client.Value.Scopes[d.Resource][s] == nil {
 			return fmt.Errorf("scope %s is not the client's", s)
 		}
-		if in.Parent == nil {
+		if in.Parent == nil && in.Authorization == nil {
 			continue
-		}
-		if in.Parent.Scopes[d.Resource][s] == nil {
-			return fmt.Errorf("scope %s is not within the parent token", s)
 		}
 		if in.Subject == nil || in.Subject.Value.Scopes[d.Resource][s] == nil {
 			return fmt.Errorf("scope %s is not the subject's", s)
 		}
-		if in.Subject.Value.Kind == "user" && (in.Consent == nil || !in.Consent.Scopes[s]) {
+		if in.Subject.Value.Kind == "user" && !consented(in, d.Resource, s) {
 			return fmt.Errorf("scope %s was not consented to", s)
 		}
-		for i, id := range in.Parent.Chain {
-			if i >= len(in.Chain) || in.Chain[i] == nil || in.Chain[i].Value.Scopes[d.Resource][s] == nil {
-				return fmt.Errorf("scope %s is not actor %s's", s, id)
-			}
+		if err := beltSource(in, d.Resource, s); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// beltSource: a scope comes from what was presented.
+func beltSource(in policies.Input, resource, scope string) error {
+	if in.Authorization != nil && in.Authorization.Scopes[resource][scope] == nil {
+		return fmt.Errorf("scope %s is not within the authorization", scope)
+	}
+	if in.Parent == nil {
+		return nil
+	}
+	if in.Parent.Scopes[resource][scope] == nil {
+		return fmt.Errorf("scope %s is not within the parent token", scope)
+	}
+	for i, id := range in.Parent.Chain {
+		if i >= len(in.Chain) || in.Chain[i] == nil || in.Chain[i].Value.Scopes[resource][scope] == nil {
+			return fmt.Errorf("scope %s is not actor %s's", scope, id)
+		}
+	}
+	return nil
+}
+
+// consented: first hand the consent names the scope, and otherwise it leads there.
+func consented(in policies.Input, resource, scope string) bool {
+	c := in.Consent
+	switch {
+	case c == nil || c.Revoked || c.ExpiresAt <= in.Now:
+		return false
+	case in.Authorization != nil:
+		return c.Resource == resource && c.Scopes[scope]
+	default:
+		return c.Reach[resource][scope] != nil
+	}
+}
+
 func beltChain(in policies.Input, d policies.Decision) error {
 	if len(d.Chain) > policies.Ceiling {
 		return fmt.Errorf("chain of %d actors", len(d.Chain))
+	}
+	if a := in.Authorization; a != nil {
+		if d.Subject != a.Subject || a.Client != in.Client.Value.ID || !slices.Equal(d.Chain, []string{a.Client}) {
+			return fmt.Errorf("what %s granted to %s speaks for %s through %v", a.Subject, a.Client, d.Subject, d.Chain)
+		}
+		return nil
 	}
 	if in.Parent == nil {
 		if len(d.Chain) != 0 || d.Subject != in.Client.Value.ID {
@@ -97,6 +130,9 @@ func beltLife(in policies.Input, d policies.Decision) error {
 	}
 	if in.Parent != nil && in.Now+d.TTL > in.Parent.Expires {
 		return fmt.Errorf("the token would outlive its parent by %d seconds", in.Now+d.TTL-in.Parent.Expires)
+	}
+	if a := in.Authorization; a != nil && in.Now+d.TTL > a.EndsAt {
+		return fmt.Errorf("the token would outlive its grant by %d seconds", in.Now+d.TTL-a.EndsAt)
 	}
 	return nil
 }

@@ -28,6 +28,11 @@ type Claims struct {
 	Expires       int64      `json:"exp"`
 	Act           *oauth.Act `json:"act,omitempty"`
 
+	// How the user signed in who granted the token themselves (RFC 9068 section 2.2.1).
+	AuthTime int64    `json:"auth_time,omitempty"`
+	ACR      string   `json:"acr,omitempty"`
+	AMR      []string `json:"amr,omitempty"`
+
 	House map[string]any `json:"-"` // claims of house policy, namespaced
 }
 

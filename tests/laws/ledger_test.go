@@ -77,10 +77,12 @@ type recorded struct {
 		Parent     *policies.Token     `json:"parent"`
 		Token      *policies.Token     `json:"token"`
 		Consent    *policies.Consent   `json:"consent"`
-		Client     string              `json:"client"`
-		Subject    string              `json:"subject"`
-		Chain      []string            `json:"chain"`
-		Resources  []string            `json:"resources"`
+
+		Authorization *policies.Authorization `json:"authorization"`
+		Client        string                  `json:"client"`
+		Subject       string                  `json:"subject"`
+		Chain         []string                `json:"chain"`
+		Resources     []string                `json:"resources"`
 	} `json:"input"`
 	Decision policies.Decision `json:"decision"`
 }
@@ -153,7 +155,7 @@ func (l *auditor) replay(p *player, f *factReader, e models.Entry, r recorded) {
 	}
 	in := policies.Input{
 		Action: r.Input.Action, Now: r.Input.Now, Request: r.Input.Request, Credential: r.Input.Credential,
-		Parent: r.Input.Parent, Token: r.Input.Token, Consent: r.Input.Consent,
+		Parent: r.Input.Parent, Token: r.Input.Token, Consent: r.Input.Consent, Authorization: r.Input.Authorization,
 		Client: principal(f, r.Input.Client), Subject: principal(f, r.Input.Subject),
 	}
 	for _, digest := range r.Input.Chain {

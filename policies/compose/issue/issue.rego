@@ -27,13 +27,13 @@ decision := {
 	"subject": input.floor.subject,
 	"chain": input.floor.chain,
 	"claims": {},
-	"removed": set(),
+	"removed": input.floor.removed,
 } if {
 	answer.untouched
 } else := {
 	"allow": count(reasons) == 0,
 	"reasons": reasons,
-	"scopes": input.floor.scopes - _removed_scopes,
+	"scopes": _left,
 	"resource": input.floor.resource,
 	"audience": input.floor.audience,
 	"ttl": ttl,
@@ -42,15 +42,26 @@ decision := {
 	"subject": input.floor.subject,
 	"chain": input.floor.chain,
 	"claims": object.get(input, ["house", "claims"], {}),
-	"removed": removed,
+	"removed": union({removed, object.get(input.floor, "removed", set())}),
 }
 
 reasons contains r if some r in input.floor.reasons
 
 reasons contains r if some r in house.reasons
 
-# Machine grants are answered exactly: what the house takes away was asked for.
-reasons contains r if some r in removed
+# Machine grants are answered exactly: what the house takes away was asked for. Of
+# what a person granted the rest is left, if there is any.
+reasons contains r if {
+	not _something_left
+	some r in removed
+}
+
+_left := input.floor.scopes - _removed_scopes
+
+_something_left if {
+	input.floor.narrows == true
+	count(_left) > 0
+}
 
 # METADATA
 # custom: {lacks: answer, who: [host], remedy: "Find the fault in the log under this decision, and report it."}

@@ -11,6 +11,7 @@ _granted := {
 	"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
 	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 	"subject": "usr_joe", "chain": ["agt_assistant"], "consented": false,
+	"removed": set(), "narrows": false,
 }
 
 test_silent_house_leaves_the_floor_as_it_is if {
@@ -41,6 +42,30 @@ test_house_may_remove if {
 }
 
 test_removed_scope_refuses_the_request_that_named_it if _codes({"remove": {"sales:read"}}) == {"scope_removed"}
+
+_personal := object.union(_granted, {
+	"narrows": true,
+	"removed": {{"code": "scope_not_held", "party": "client", "id": "agt_assistant", "scope": "sales:export"}},
+})
+
+test_what_the_floor_removed_is_told if {
+	decision := issue.decision with input as {"floor": _personal, "house": {}}
+	decision.removed == _personal.removed
+}
+
+test_removed_scope_narrows_what_a_person_granted if {
+	decision := issue.decision with input as {"floor": _personal, "house": {"remove": {"sales:read"}}}
+	decision.allow
+	decision.scopes == {"sales:list"}
+	decision.removed == _personal.removed | {{"code": "scope_removed", "party": "house", "scope": "sales:read"}}
+}
+
+test_removal_of_all_of_it_refuses if {
+	decision := issue.decision with input as {"floor": _personal, "house": {"remove": {"sales:read", "sales:list"}}}
+	fixtures_codes(decision.reasons) == {"scope_removed"}
+}
+
+fixtures_codes(reasons) := {r.code | some r in reasons}
 
 test_removal_of_what_was_not_granted_changes_nothing if {
 	decision := _decision({"remove": {"sales:export"}})

@@ -11,6 +11,7 @@ package floor.admin
 
 import rego.v2
 
+import data.floor.consent
 import data.floor.standing
 import data.floor.token
 
@@ -148,6 +149,13 @@ reasons contains {"code": "scope_not_held", "party": "actor", "id": id, "scope":
 }
 
 # METADATA
+# custom: {lacks: scope, who: [subject], remedy: Ask the user for consent to the scope.}
+reasons contains {"code": "scope_not_consented", "party": "consent", "id": standing.subject_id, "scope": right} if {
+	some right in _needed
+	not consent.agreed(self, right)
+}
+
+# METADATA
 # description: >-
 #   What a change does beyond the name of its operation, and the right that takes.
 #   Ending or shortening a life is stopping; whoever becomes a service sees the
@@ -180,6 +188,7 @@ _carried(name) if {
 	name in token.presented.own
 	input.client.scopes[self][name][0]
 	input.subject.scopes[self][name][0]
+	consent.agreed(self, name)
 	every i, _ in token.presented.chain {
 		input.chain[i].scopes[self][name][0]
 	}

@@ -23,8 +23,18 @@ test_token_needs_the_scope_of_the_operation if {
 
 test_reading_is_not_writing if {
 	_codes(fixtures.but(fixtures.administration, "action/name", "admin:createClient")) == {
-		"insufficient_scope", "scope_not_held",
+		"insufficient_scope", "scope_not_held", "scope_not_consented",
 	}
+}
+
+test_user_must_still_agree if {
+	question := fixtures.but(fixtures.administration, "consent/revoked", true)
+	_reasons(question) == {{
+		"code": "scope_not_consented",
+		"party": "consent",
+		"id": "usr_admin",
+		"scope": "clients:read",
+	}}
 }
 
 # Trying out requests takes its own right, and the rights to read what it shows.
@@ -37,7 +47,7 @@ _explanation(own) := fixtures.but(
 
 _holding(question, rights) := json.patch(question, [{"op": "replace", "path": path, "value": held} |
 	held := {"rsv_deputy": {right: ["rol_admin"] | some right in rights}}
-	some path in ["/client/scopes", "/subject/scopes", "/chain/0/scopes"]
+	some path in ["/client/scopes", "/subject/scopes", "/chain/0/scopes", "/consent/reach"]
 ])
 
 test_explaining_takes_every_right_it_shows if {
@@ -116,10 +126,11 @@ test_authority_must_still_be_held_by_everybody if {
 		{"op": "replace", "path": "client/scopes/rsv_deputy", "value": both},
 		{"op": "replace", "path": "subject/scopes/rsv_deputy", "value": both},
 		{"op": "replace", "path": "chain/0/scopes/rsv_deputy", "value": both},
+		{"op": "replace", "path": "consent/reach/rsv_deputy", "value": both},
 	])
 	admin.decision.allow with input as carried
-	every party in ["client", "subject", "chain/0"] {
-		question := fixtures.without(carried, concat("/", [party, "scopes/rsv_deputy/roles:assign"]))
+	every held in ["client/scopes", "subject/scopes", "chain/0/scopes", "consent/reach"] {
+		question := fixtures.without(carried, concat("/", [held, "rsv_deputy/roles:assign"]))
 		_reasons(question) == {{"code": "authority_exceeded", "party": "parent", "scope": "roles:assign"}}
 	}
 }

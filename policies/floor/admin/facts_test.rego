@@ -21,13 +21,15 @@ _optional := {
 	# Nobody operates Deputy's own API but Deputy.
 	"token/aud/operator",
 	# For the record.
-	"token/grant/id", "token/txn",
+	"token/grant/id", "token/txn", "consent/id",
+	# What is handed on need only follow from what was agreed to.
+	"consent/resource", "consent/scopes",
 }
 
 # What is held is held through something; what that is called is provenance.
 _provenance := {
 	"client/scopes/rsv_deputy/clients:read/*", "subject/scopes/rsv_deputy/clients:read/*",
-	"chain/*/scopes/rsv_deputy/clients:read/*",
+	"chain/*/scopes/rsv_deputy/clients:read/*", "consent/reach/rsv_deputy/clients:read/*",
 }
 
 test_every_fact_counts if {

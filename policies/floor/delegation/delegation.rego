@@ -22,24 +22,30 @@ ceiling := 8
 # description: Whom the new token speaks for.
 subject := input.client.id if standing.autonomous
 
-subject := input.parent.subject if not standing.autonomous
+subject := input.authorization.subject if standing.personal
+
+subject := input.parent.subject if not standing.first
 
 # METADATA
 # scope: document
 # description: Actors of the new token, outermost first (the nested act claim of RFC 8693).
 chain := [] if standing.autonomous
 
+# Whoever a person lets act for them stands in the chain, whatever kind of client
+# it is: what is said of it is said of the token.
+chain := [input.client.id] if standing.personal
+
 # The holder of a delegated token is its current actor already.
 chain := input.parent.chain if _holder_acts
 
 chain := array.concat([input.client.id], input.parent.chain) if {
-	not standing.autonomous
+	not standing.first
 	not _holder_acts
 	is_array(input.parent.chain)
 }
 
 _holder_acts if {
-	not standing.autonomous
+	not standing.first
 	input.parent.chain[0] == input.client.id
 }
 
@@ -47,7 +53,7 @@ _holder_acts if {
 # custom: {lacks: entitlement, who: [requester],
 #   remedy: "Let its holder exchange the token, or the service it was sent to."}
 reasons contains {"code": "not_entitled", "party": "client", "id": standing.client_id} if {
-	not standing.autonomous
+	not standing.first
 	not entitled
 }
 

@@ -16,6 +16,14 @@ test_agent_asking_for_itself_has_no_actors if {
 	delegation.chain == [] with input as fixtures.credentials
 }
 
+test_client_acts_for_the_person_who_let_it if {
+	every question in [fixtures.code, fixtures.refresh] {
+		delegation.subject == "usr_joe" with input as question
+		delegation.chain == ["agt_assistant"] with input as question
+		_codes(question) == set()
+	}
+}
+
 test_exchange_keeps_the_subject if {
 	delegation.subject == "agt_root" with input as fixtures.relay
 }

@@ -23,6 +23,7 @@ import rego.v2
 answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
 	"ttl": ttl, "ends": 0, "valid_until": last, "subject": client.id, "chain": [], "consented": false,
+	"removed": set(), "narrows": false,
 } if {
 	input.action.name == "issue:access_token:client_credentials"
 	count(input) == 8
@@ -45,6 +46,7 @@ answer := {
 answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
 	"ttl": ttl, "ends": ends, "valid_until": last, "subject": input.subject.id, "chain": chain, "consented": false,
+	"removed": set(), "narrows": false,
 } if {
 	input.action.name == "issue:access_token:token_exchange"
 	count(input) == 10

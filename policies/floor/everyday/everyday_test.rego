@@ -14,7 +14,7 @@ _own := fixtures.plus(fixtures.credentials, "request/grant_type", "client_creden
 
 _handed := fixtures.plus(fixtures.relay, "request/grant_type", "urn:ietf:params:oauth:grant-type:token-exchange")
 
-_presented := object.union(fixtures.inspection, {
+_presented := object.union(object.remove(fixtures.inspection, ["consent"]), {
 	"request": {"scopes": [], "resources": []}, "resources": [], "credential": fixtures.credentials.credential,
 	"subject": fixtures.but(fixtures.relay.subject, "scopes", {"rsv_relay": {"relay:run": ["rol_1"]}}),
 	"token": object.union(fixtures.inspection.token, {"subject": "agt_root"}),
@@ -24,6 +24,7 @@ test_agent_asks_for_itself if {
 	everyday.answer == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"}, "resource": "rsv_sales", "audience": "https://sales",
 		"index": 0, "ttl": 300, "ends": 0, "valid_until": 8700, "subject": "agt_reporter", "chain": [], "consented": false,
+		"removed": set(), "narrows": false,
 	} with input as _own
 }
 
@@ -31,7 +32,7 @@ test_agent_asks_for_another if {
 	everyday.answer == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"}, "resource": "rsv_sales", "audience": "https://sales",
 		"index": 0, "ttl": 300, "ends": 0, "valid_until": 4700, "subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"],
-		"consented": false,
+		"consented": false, "removed": set(), "narrows": false,
 	} with input as _handed
 }
 

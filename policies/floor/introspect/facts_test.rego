@@ -21,11 +21,16 @@ _optional := {
 	# The caller is the service, not a party to the token.
 	"client/scopes",
 	# For the record.
-	"token/grant/id", "token/txn",
+	"token/grant/id", "token/txn", "consent/id",
+	# What is handed on need only follow from what was agreed to.
+	"consent/resource", "consent/scopes",
 }
 
 # What is held is held through something; what that is called is provenance.
-_provenance := {"subject/scopes/rsv_relay/relay:run/*", "chain/*/scopes/rsv_relay/relay:run/*"}
+_provenance := {
+	"subject/scopes/rsv_relay/relay:run/*", "chain/*/scopes/rsv_relay/relay:run/*",
+	"consent/reach/rsv_relay/relay:run/*",
+}
 
 test_every_fact_counts if {
 	every fact in fixtures.facts(fixtures.inspection, _optional) {

@@ -11,6 +11,7 @@ package floor.introspect
 
 import rego.v2
 
+import data.floor.consent
 import data.floor.everyday
 import data.floor.standing
 import data.floor.token
@@ -49,11 +50,12 @@ reasons contains {"code": "action_unknown", "value": name} if {
 
 # METADATA
 # scope: document
-# description: Scopes of the token that everybody in it still holds.
+# description: Scopes of the token that everybody in it still holds, and that its user still agrees to.
 held contains s if {
 	some s in input.token.own
 	input.subject.scopes[input.token.aud.id][s][0]
 	every i, _ in input.token.chain {
 		input.chain[i].scopes[input.token.aud.id][s][0]
 	}
+	consent.agreed(input.token.aud.id, s)
 }

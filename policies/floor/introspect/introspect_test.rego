@@ -53,6 +53,16 @@ test_token_without_scopes_left_is_not_active if {
 	_codes(fixtures.but(fixtures.inspection, "subject/scopes", {})) == {"nothing_left"}
 }
 
+test_token_falls_with_the_consent_it_comes_from if {
+	_codes(fixtures.but(fixtures.inspection, "consent/revoked", true)) == {"nothing_left"}
+	_codes(fixtures.without(fixtures.inspection, "consent")) == {"nothing_left"}
+}
+
+test_scope_the_user_took_back_is_not_shown if {
+	question := fixtures.but(_with_second_scope("subject/scopes", "chain/1/scopes"), "chain/0/scopes", _both)
+	introspect.held == {"relay:stop"} with input as fixtures.without(question, "consent/reach/rsv_relay/relay:run")
+}
+
 test_service_is_asked_by_its_own_action if {
 	_codes(fixtures.but(fixtures.inspection, "action/name", "issue:access_token:client_credentials")) == {"action_unknown"}
 }
@@ -64,6 +74,7 @@ _with_second_scope(one, another) := json.patch(fixtures.inspection, [
 	{"op": "replace", "path": "token/own", "value": ["relay:run", "relay:stop"]},
 	{"op": "replace", "path": one, "value": _both},
 	{"op": "replace", "path": another, "value": _both},
+	{"op": "replace", "path": "consent/reach", "value": _both},
 ])
 
 _codes(question) := codes if {

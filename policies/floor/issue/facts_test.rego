@@ -27,18 +27,25 @@ _optional := {
 	"resources/*/operator",
 	# For the record. A token's reach says what its own scopes say, and more.
 	"parent/aud/id", "parent/grant/id", "parent/txn", "parent/own", "consent/id",
+	# How the user signed in goes into the token as it is.
+	"authorization/auth_time", "authorization/acr", "authorization/amr",
 }
 
 # Nobody stands before an agent that asks for itself.
 _optional_alone := _optional | {"chain"}
 
 # A holder need not be the one its token was sent to, and a user has no owner.
-_optional_held := _optional | {"parent/aud/operator", "subject/owner"}
+_optional_held := _optional | {"parent/aud/operator", "subject/owner", "consent/resource", "consent/scopes"}
+
+# First hand a consent says what it says, wherever that may lead; a chain begins; and
+# whoever names no scope asks for all that was granted.
+_optional_first := _optional | {"subject/owner", "consent/reach", "chain", "request/scopes/*"}
 
 # What is held is held through something; what that is called is provenance.
 _provenance := {
 	"client/scopes/rsv_sales/sales:read/*", "subject/scopes/rsv_sales/sales:read/*",
-	"chain/*/scopes/rsv_sales/sales:read/*", "parent/scopes/rsv_sales/sales:read/*",
+	"chain/*/scopes/rsv_sales/sales:read/*", "parent/scopes/rsv_sales/sales:read/*", "consent/reach/rsv_sales/sales:read/*",
+	"authorization/scopes/rsv_sales/sales:read/*",
 }
 
 test_client_credentials_need_every_fact if _every_fact_counts(fixtures.credentials, _optional_alone)
@@ -46,6 +53,18 @@ test_client_credentials_need_every_fact if _every_fact_counts(fixtures.credentia
 test_relay_needs_every_fact if _every_fact_counts(fixtures.relay, _optional)
 
 test_assistant_needs_every_fact if _every_fact_counts(fixtures.assist, _optional_held)
+
+test_code_needs_every_fact if _every_fact_counts(fixtures.code, _optional_first)
+
+test_refresh_needs_every_fact if _every_fact_counts(fixtures.refresh, _optional_first)
+
+test_code_needs_no_listed_fact if _no_listed_fact_counts(fixtures.code, _optional_first)
+
+test_refresh_needs_no_listed_fact if _no_listed_fact_counts(fixtures.refresh, _optional_first)
+
+test_code_needs_facts_of_their_types if _every_type_counts(fixtures.code, _optional_first)
+
+test_refresh_needs_facts_of_their_types if _every_type_counts(fixtures.refresh, _optional_first)
 
 test_client_credentials_need_no_listed_fact if _no_listed_fact_counts(fixtures.credentials, _optional_alone)
 

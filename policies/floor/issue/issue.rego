@@ -3,7 +3,7 @@
 # description: >-
 #   May this token exist, and what does it say? Machine grants are answered
 #   exactly: asking for more than one can have is a refusal that names each
-#   scope and who lacks it.
+#   scope and who lacks it. What a person granted is narrowed to what is left of it.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -12,6 +12,7 @@ package floor.issue
 import rego.v2
 
 import data.floor.audience
+import data.floor.authorization
 import data.floor.delegation
 import data.floor.everyday
 import data.floor.lifetime
@@ -43,9 +44,13 @@ thorough := {
 	"subject": _subject,
 	"chain": _chain,
 	"consented": _consented,
+	"removed": _removed,
+	"narrows": _narrows,
 }
 
 reasons contains r if some r in audience.reasons
+
+reasons contains r if some r in authorization.reasons
 
 reasons contains r if some r in delegation.reasons
 
@@ -53,23 +58,35 @@ reasons contains r if some r in lifetime.reasons
 
 reasons contains r if some r in scope.reasons
 
-reasons contains r if some r in scope.missing
+reasons contains r if {
+	not _something_left
+	some r in scope.missing
+}
 
 reasons contains r if some r in standing.reasons
 
 reasons contains r if {
-	not standing.autonomous
+	not standing.first
 	some r in token.reasons
 }
 
 # METADATA
 # description: >-
-#   An agent asking for itself presents no token; one that is there all the same
-#   means that the question was put wrong.
+#   What begins a chain is asked for without a token; one that is there all the
+#   same means that the question was put wrong.
 # custom: {lacks: request, who: [requester], remedy: Leave the token out.}
 reasons contains {"code": "token_unexpected", "party": "client", "id": standing.client_id} if {
-	standing.autonomous
+	standing.first
 	standing.presented
+}
+
+# METADATA
+# description: A person's grant of which nothing is left is at its end.
+# custom: {lacks: scope, who: [requester, subject, roles:assign], remedy: "Ask the user again, or assign the scopes anew."}
+reasons contains {"code": "nothing_left", "party": "grant"} if {
+	standing.personal
+	count(audience.asked) == 0
+	count(scope.granted) == 0
 }
 
 # METADATA
@@ -96,8 +113,18 @@ _proven if {
 	input.credential.method in {"client_secret_basic", "client_secret_post", "private_key_jwt"}
 }
 
+# A public client proves nothing but that it is the one that began: by PKCE.
+_proven if {
+	standing.personal
+	input.credential.method == "none"
+	input.client.public == true
+	input.authorization.pkce == "ok"
+}
+
 _grant_types := {
+	"issue:access_token:authorization_code": "authorization_code",
 	"issue:access_token:client_credentials": "client_credentials",
+	"issue:access_token:refresh_token": "refresh_token",
 	"issue:access_token:token_exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
 }
 
@@ -136,6 +163,20 @@ _subject := delegation.subject
 default _chain := []
 
 _chain := delegation.chain
+
+_removed contains r if {
+	_something_left
+	some r in scope.missing
+}
+
+_something_left if {
+	standing.personal
+	count(scope.granted) > 0
+}
+
+default _narrows := false
+
+_narrows if standing.personal
 
 default _consented := false
 

@@ -13,6 +13,7 @@ test_agent_gets_a_token_of_its_own if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "agt_reporter", "chain": [], "consented": false,
+		"removed": set(), "narrows": false,
 	} with input as fixtures.credentials
 }
 
@@ -21,6 +22,7 @@ test_service_gets_a_token_for_the_subject_it_serves if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"], "consented": false,
+		"removed": set(), "narrows": false,
 	} with input as fixtures.relay
 }
 
@@ -29,7 +31,61 @@ test_assistant_gets_a_token_for_its_user if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "usr_joe", "chain": ["agt_assistant"], "consented": true,
+		"removed": set(), "narrows": false,
 	} with input as fixtures.assist
+}
+
+test_client_gets_a_token_for_the_user_who_let_it_act if {
+	every question in [fixtures.code, fixtures.refresh] {
+		issue.decision == {
+			"allow": true, "reasons": set(), "scopes": {"sales:read"},
+			"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
+			"subject": "usr_joe", "chain": ["agt_assistant"], "consented": true,
+			"removed": set(), "narrows": true,
+		} with input as question
+	}
+}
+
+test_what_a_person_granted_is_narrowed_to_what_is_left if {
+	question := fixtures.but(fixtures.code, "request/scopes", ["sales:read", "sales:export"])
+	d := issue.decision with input as question
+	d.allow
+	d.scopes == {"sales:read"}
+	{[r.scope, r.code] | some r in d.removed} == {["sales:export", code] | some code in [
+		"scope_unknown", "scope_not_held",
+		"scope_not_consented", "scope_not_authorized",
+	]}
+}
+
+test_nothing_left_of_what_was_asked_is_a_refusal_that_says_why if {
+	_codes(fixtures.but(fixtures.refresh, "client/scopes", {})) == {"scope_not_held"}
+	d := issue.decision with input as fixtures.but(fixtures.refresh, "client/scopes", {})
+	d.removed == set()
+}
+
+test_nothing_left_of_all_that_was_granted_ends_it if {
+	question := fixtures.but(fixtures.refresh, "request/scopes", [])
+	_codes(question) == set()
+	_codes(fixtures.but(question, "consent/revoked", true)) == {"nothing_left", "scope_not_consented"}
+}
+
+test_public_client_proves_that_it_is_the_one_that_began if {
+	every question in [fixtures.code, fixtures.refresh] {
+		bare := fixtures.but(question, "credential", {"id": "", "method": "none"})
+		_codes(bare) == {"credential_unknown"}
+		public := fixtures.plus(bare, "client/public", true)
+		_codes(public) == set()
+		_codes(fixtures.but(public, "authorization/pkce", "missing")) == {"pkce_failed", "credential_unknown"}
+	}
+}
+
+test_public_client_has_no_authority_of_its_own if {
+	bare := fixtures.but(fixtures.credentials, "credential", {"id": "", "method": "none"})
+	_codes(fixtures.plus(bare, "client/public", true)) == {"credential_unknown"}
+}
+
+test_no_token_is_presented_with_a_code if {
+	"token_unexpected" in _codes(fixtures.plus(fixtures.code, "parent", fixtures.assist.parent))
 }
 
 test_token_that_is_cut_short_says_when_it_ends if {

@@ -1,8 +1,8 @@
 # METADATA
 # title: Lifetime
 # description: >-
-#   A token never outlives anything it hangs from: the parent token, its grant,
-#   the consent, every identity that takes part, and whoever answers for one.
+#   A token never outlives anything it hangs from: the parent token, its grant or
+#   the authorization it comes from, the consent, every identity that takes part, and whoever answers for one.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -36,6 +36,8 @@ bounds contains input.parent.exp - input.now
 
 bounds contains input.parent.grant.expires_at - input.now
 
+bounds contains input.authorization.ends_at - input.now
+
 bounds contains input.subject.expires_at - input.now
 
 bounds contains input.consent.expires_at - input.now
@@ -57,6 +59,13 @@ _all_known if {
 _all_known if {
 	_own_bounds_known
 	is_number(input.parent.exp)
+	is_number(input.subject.expires_at)
+}
+
+_all_known if {
+	_own_bounds_known
+	standing.personal
+	is_number(input.authorization.ends_at)
 	is_number(input.subject.expires_at)
 }
 

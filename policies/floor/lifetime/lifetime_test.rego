@@ -22,6 +22,14 @@ test_grant_expiry_bounds_lifetime if _ttl(fixtures.assist, "parent/grant/expires
 
 test_consent_expiry_bounds_lifetime if _ttl(fixtures.assist, "consent/expires_at", 1050) == 50
 
+test_what_a_person_granted_bounds_lifetime if {
+	_ttl(fixtures.code, "authorization/ends_at", 1050) == 50
+	_ttl(fixtures.refresh, "consent/expires_at", 1050) == 50
+	_ttl(fixtures.refresh, "subject/expires_at", 1050) == 50
+}
+
+test_end_of_a_code_bounds_no_token if _ttl(fixtures.code, "authorization/expires_at", 1010) == 300
+
 test_every_actor_expiry_bounds_lifetime if _ttl(fixtures.relay, "chain/1/expires_at", 1050) == 50
 
 test_owner_of_client_bounds_lifetime if _ttl(fixtures.credentials, "client/owner/expires_at", 1050) == 50
@@ -59,8 +67,9 @@ test_end_that_cuts_nothing_short_is_not_told if {
 }
 
 test_lifetime_without_a_bound_is_unknown if {
-	question := fixtures.without(fixtures.assist, "parent/exp")
-	fixtures.codes(lifetime.reasons) == {"lifetime_unknown"} with input as question
+	every question in [fixtures.without(fixtures.assist, "parent/exp"), fixtures.without(fixtures.code, "authorization/ends_at")] {
+		fixtures.codes(lifetime.reasons) == {"lifetime_unknown"} with input as question
+	}
 }
 
 test_token_of_no_seconds_is_no_token if {

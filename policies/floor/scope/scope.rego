@@ -13,6 +13,7 @@ package floor.scope
 import rego.v2
 
 import data.floor.audience
+import data.floor.consent
 import data.floor.standing
 
 requested contains s if some s in audience.asked
@@ -20,7 +21,15 @@ requested contains s if some s in audience.asked
 # Nothing requested means what the client was set up with, never everything.
 requested contains s if {
 	count(audience.asked) == 0
+	not standing.personal
 	some s in input.client.defaults[audience.id]
+}
+
+# Or, of what a person granted, all of it.
+requested contains s if {
+	count(audience.asked) == 0
+	standing.personal
+	some s, _ in input.authorization.scopes[audience.id]
 }
 
 granted contains s if {
@@ -63,16 +72,33 @@ missing contains {"code": "scope_not_held", "party": "subject", "id": standing.s
 # METADATA
 # custom: {lacks: scope, who: [subject], remedy: Ask the user for consent to the scope.}
 missing contains {"code": "scope_not_consented", "party": "consent", "id": standing.subject_id, "scope": s} if {
-	not _needs_no_consent
 	some s in _compared
-	not s in consented
+	not consent.agreed(audience.id, s)
+}
+
+# METADATA
+# description: What is risky is approved each time. Nobody can approve anything yet.
+# custom: {lacks: approval, who: [resources:write], remedy: "Ask for less, or lower the risk of the scope there."}
+missing contains {"code": "approval_required", "party": "subject", "id": standing.subject_id, "scope": s} if {
+	not consent.unneeded
+	some s in _compared
+	input.resources[audience.index].scopes[s].risk == "high"
+}
+
+# METADATA
+# custom: {lacks: scope, who: [subject], remedy: Ask the user for the scope.}
+missing contains {"code": "scope_not_authorized", "party": "grant", "id": grant_id, "scope": s} if {
+	standing.personal
+	some s in _compared
+	not input.authorization.scopes[audience.id][s][0]
+	grant_id := object.get(input, ["authorization", "id"], "")
 }
 
 # METADATA
 # custom: {lacks: scope, who: [requester, resources:write],
 #   remedy: "Present a token that reaches the scope, or let its scopes lead there."}
 missing contains {"code": "scope_not_in_parent", "party": "parent", "id": parent_id, "scope": s} if {
-	not standing.autonomous
+	not standing.first
 	some s in _compared
 	not input.parent.scopes[audience.id][s][0]
 	parent_id := object.get(input, ["parent", "jti"], "")
@@ -99,17 +125,9 @@ missing contains {"code": "scope_unknown", "party": "resource", "scope": s} if {
 # custom: {lacks: scope, who: [requester, clients:write], remedy: "Name a scope, or set the client a default there."}
 reasons contains {"code": "scope_required", "party": "client", "id": standing.client_id} if count(requested) == 0
 
-# Consent protects people. An agent's own authority needs none.
-_needs_no_consent if standing.autonomous
-
-_needs_no_consent if input.subject.kind in {"agent", "application"}
-
+# METADATA
+# description: What the user agreed to of what was requested.
 consented contains s if {
-	input.consent.revoked == false
-	standing.unexpired(input.consent.expires_at)
-	input.consent.subject == input.subject.id
-	input.consent.client == input.client.id
-	input.consent.resource == audience.id
 	some s in requested
-	input.consent.scopes[s] == true
+	consent.covers(audience.id, s)
 }

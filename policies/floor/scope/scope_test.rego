@@ -100,6 +100,23 @@ test_scopes_that_cannot_be_read_are_not_nothing_requested if {
 	scope.requested == set() with input as fixtures.but(defaults, "request/scopes", null)
 }
 
+test_nothing_requested_means_all_a_person_granted if {
+	every question in [fixtures.code, fixtures.refresh] {
+		scope.granted == {"sales:read"} with input as fixtures.but(question, "request/scopes", [])
+	}
+}
+
+test_defaults_are_for_clients_that_ask_for_themselves if {
+	question := fixtures.but(fixtures.code, "request/scopes", [])
+	preset := fixtures.but(question, "client/defaults", {"rsv_sales": ["sales:export"]})
+	scope.requested == {"sales:read"} with input as preset
+}
+
+test_grant_of_a_person_bounds_grant if {
+	question := fixtures.but(fixtures.code, "authorization/scopes", {})
+	_missing(question) == {{"code": "scope_not_authorized", "party": "grant", "id": "gnt_1", "scope": "sales:read"}}
+}
+
 _asks_nothing := fixtures.but(fixtures.credentials, "request/scopes", [])
 
 _everybody_also_holds(name) := json.patch(fixtures.relay, [{"op": "add", "path": path, "value": value} |

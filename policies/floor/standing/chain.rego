@@ -38,7 +38,7 @@ reasons contains {"code": "actor_owner_inactive", "party": "actor", "id": id} if
 # METADATA
 # custom: {lacks: identity, who: [requester], remedy: Get another token.}
 reasons contains {"code": "chain_unknown", "party": "parent"} if {
-	not autonomous
+	not first
 	not _chain_complete
 }
 
@@ -51,7 +51,7 @@ _chain_complete if {
 # description: Whoever carries the token must be one of those whose standing was looked at.
 # custom: {lacks: identity, who: [requester], remedy: Get a token from somebody who has a part in it.}
 reasons contains {"code": "client_unknown", "party": "parent", "id": holder_id} if {
-	not autonomous
+	not first
 	not _holder_known
 }
 

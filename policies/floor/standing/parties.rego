@@ -38,7 +38,15 @@ client_id := input.client.id if is_string(input.client.id)
 
 default subject_id := ""
 
-subject_id := presented.subject if is_string(presented.subject)
+subject_id := presented.subject if {
+	not personal
+	is_string(presented.subject)
+}
+
+subject_id := input.authorization.subject if {
+	personal
+	is_string(input.authorization.subject)
+}
 
 default holder_id := ""
 

@@ -15,6 +15,19 @@ import rego.v2
 autonomous if input.action.name == "issue:access_token:client_credentials"
 
 # METADATA
+# description: >-
+#   A person granted what is presented, a code or a refresh token. It carries an
+#   authorization, and no token was handed in.
+personal if input.action.name in {"issue:access_token:authorization_code", "issue:access_token:refresh_token"}
+
+# METADATA
+# scope: document
+# description: What is issued begins a chain.
+first if autonomous
+
+first if personal
+
+# METADATA
 # description: A document of another version may mean other things by the same words.
 # custom: {party: deputy, lacks: version, who: [host], remedy: Run server and policy of one release.}
 reasons contains {"code": "version_unknown"} if not input.v == 1
@@ -78,7 +91,13 @@ reasons contains {"code": "subject_unknown", "party": "subject", "id": subject_i
 _subject_known if {
 	subject_id != ""
 	input.subject.id == subject_id
+	_may_be_spoken_for
 }
+
+# Only a person has a client act for them by granting it.
+_may_be_spoken_for if not personal
+
+_may_be_spoken_for if input.subject.kind == "user"
 
 # A user is a person, for whom nobody else answers.
 _subject_answered_for if input.subject.kind == "user"

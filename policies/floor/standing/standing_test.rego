@@ -9,7 +9,7 @@ import data.floor.fixtures
 import data.floor.standing
 
 test_good_questions_have_standing if {
-	some question in [fixtures.credentials, fixtures.relay, fixtures.assist, fixtures.inspection, fixtures.administration]
+	some question in [fixtures.credentials, fixtures.relay, fixtures.assist, fixtures.inspection, fixtures.administration, fixtures.code, fixtures.refresh]
 	standing.reasons == set() with input as question
 }
 
@@ -74,6 +74,19 @@ test_agent_that_is_spoken_for_falls_with_its_owner if {
 
 test_subject_must_be_the_one_the_token_names if {
 	_codes(fixtures.but(fixtures.relay, "subject/id", "agt_other")) == {"subject_unknown"}
+}
+
+test_a_person_is_who_granted_it if {
+	_codes(fixtures.but(fixtures.code, "authorization/subject", "usr_other")) == {"subject_unknown"}
+	_codes(fixtures.but(fixtures.code, "subject/status", "suspended")) == {"subject_inactive"}
+}
+
+test_only_a_person_grants if {
+	agent := json.patch(fixtures.code, [
+		{"op": "replace", "path": "subject/kind", "value": "agent"},
+		{"op": "replace", "path": "subject/owner", "value": fixtures.code.client.owner},
+	])
+	_codes(agent) == {"subject_unknown"}
 }
 
 test_nobody_is_not_somebody if {
