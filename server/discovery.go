@@ -41,6 +41,11 @@ func (s *Server) jwks(c *gin.Context) {
 	c.Data(http.StatusOK, "application/jwk-set+json", s.Keys.JWKS())
 }
 
+func (s *Server) mark(c *gin.Context) {
+	c.Header("Cache-Control", shortCache)
+	c.Data(http.StatusOK, "image/svg+xml", web.Mark())
+}
+
 func (s *Server) css(c *gin.Context) {
 	c.Header("Cache-Control", shortCache)
 	c.Data(http.StatusOK, "text/css; charset=utf-8", web.CSS())

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/deputyauth/deputy/server/api"
+	"github.com/deputyauth/deputy/server/pages"
 )
 
 // routes lists every route there is.
@@ -23,6 +24,7 @@ func (s *Server) routes() error {
 	root := r.Group(s.base)
 	root.GET("/", s.index)
 	root.GET("/pages.css", s.css)
+	root.GET("/mark.svg", s.mark)
 
 	// Open to browsers of any origin: nothing here goes by cookies.
 	open := r.Group("", anyOrigin)
@@ -59,9 +61,5 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 }
 
 func (s *Server) index(c *gin.Context) {
-	c.Header("Content-Type", "text/html; charset=utf-8")
-	c.Status(http.StatusOK)
-	if err := s.pages.ExecuteTemplate(c.Writer, "index.html", gin.H{"Issuer": s.Issuer, "Base": s.base}); err != nil {
-		s.Log.Error("page not written", "error", err)
-	}
+	s.pages.Page(c, http.StatusOK, "index", pages.Index{Issuer: s.Issuer})
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +21,7 @@ import (
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/pages"
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/web"
@@ -49,7 +49,7 @@ type Config struct {
 type Server struct {
 	Config
 	base   string // path of the issuer, "" if it has none
-	pages  *template.Template
+	pages  *pages.Renderer
 	engine *gin.Engine
 	probe  probe
 
@@ -62,7 +62,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := web.Pages()
+	renderer, err := pages.NewRenderer(web.Pages(), c.Issuer, time.Now, c.Log)
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}
@@ -70,7 +70,7 @@ func New(c Config) (*Server, error) {
 		c.Limits = limits.New(limits.Defaults(), time.Now)
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{Config: c, base: u.Path, pages: pages, engine: gin.New()}
+	s := &Server{Config: c, base: u.Path, pages: renderer, engine: gin.New()}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false // metadata must never redirect
 	s.engine.UseRawPath, s.engine.UnescapePathValues = true, true

@@ -24,16 +24,19 @@ var mayImport = map[string][]string{
 	"server/tokens":     {"models", "policies", "server/oauth"},
 	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
-	"server/people":     {"models", "server/grants", "server/limits", "server/tokens"},
-	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/signals", "server/api", "web"},
+"server/people":     {"models", "server/grants", "server/limits", "server/tokens"},
+	"server/pages":      {},
+	"server":            {"models", "server/limits", "server/oauth", "server/pages", "server/people", "server/tokens", "server/grants", "server/signals", "server/api", "web"},
 	"models/modelstest": {"models"},
+	// Views as they might be, for tests and to look at.
+	"server/pages/sample": {"server/pages"},
 }
 
 // livesIn says where alone a framework may be used.
 var livesIn = map[string][]string{
 	"github.com/open-policy-agent/opa": {"bundles"},
 	"gorm.io":                          {"models"},
-	"github.com/gin-gonic/gin":         {"server", "server/api"},
+	"github.com/gin-gonic/gin":         {"server", "server/api", "server/pages"},
 	"github.com/alecthomas/kong":       {"cmd/deputy"},
 	"go.opentelemetry.io":              {"server/signals"},
 	"github.com/prometheus":            {"server/signals"},

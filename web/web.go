@@ -4,17 +4,30 @@ package web
 
 import (
 	"embed"
-	"html/template"
+	"io/fs"
 )
 
 //go:embed pages
 var files embed.FS
 
-// Pages are the people's pages: plain HTML, no JavaScript.
-func Pages() (*template.Template, error) { return template.ParseFS(files, "pages/*.html") }
+// Pages holds the templates of the people's pages (*.html, of which layout.html
+// and components.html are shared by all others), their words (locales/*.json)
+// and what they load (pages.css, mark.svg).
+func Pages() fs.FS {
+	sub, err := fs.Sub(files, "pages")
+	if err != nil {
+		panic(err) // the name is a constant and valid
+	}
+	return sub
+}
 
 // CSS is the one style sheet of the people's pages.
-func CSS() []byte {
-	css, _ := files.ReadFile("pages/pages.css") // embedded, so it is there
-	return css
+func CSS() []byte { return embedded("pages/pages.css") }
+
+// Mark is Deputy's mark: what two circles share.
+func Mark() []byte { return embedded("pages/mark.svg") }
+
+func embedded(name string) []byte {
+	b, _ := files.ReadFile(name) // embedded, so it is there
+	return b
 }

@@ -1,0 +1,82 @@
+package pages
+
+import (
+	"net/url"
+	"strings"
+)
+
+// page is what templates see: the view, and what stands around it.
+type page struct {
+	View      any
+	Lang      string
+	Base      string // path of the issuer
+	Host      string // of the issuer: what people should see in the address bar
+	RequestID string
+	Member    *Member
+	Languages []link
+	Wide      bool
+
+	name   string
+	lang   int
+	locale string // the language, if the address names it
+}
+
+type link struct{ Path, Lang, Name string }
+
+// tab is one entry of a member's navigation.
+type tab struct {
+	Path, Label string
+	Here        bool
+}
+
+// Tabs are the pages of an account.
+func (p page) Tabs() []tab {
+	tabs := []tab{
+		{Path: "/account", Label: "agents.title"},
+		{Path: "/account/sessions", Label: "sessions.title"},
+		{Path: "/account/passkeys", Label: "passkeys.title"},
+		{Path: "/account/security", Label: "security.title"},
+	}
+	of := map[string]int{"agents": 0, "agent": 0, "sessions": 1, "passkeys": 2, "security": 3, "totp": 3}
+	if i, ok := of[p.name]; ok {
+		tabs[i].Here = true
+	}
+	return tabs
+}
+
+// Href is a local path as a link: below the issuer's path, and in the language
+// that the address of this page names, if it does. No cookie remembers it.
+func (p page) Href(path string, pairs ...string) string {
+	query := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		query.Set(pairs[i], pairs[i+1])
+	}
+	if p.locale != "" {
+		query.Set(localesKey, p.locale)
+	}
+	if len(query) == 0 {
+		return p.Base + path
+	}
+	if strings.Contains(path, "?") {
+		return p.Base + path + "&" + query.Encode()
+	}
+	return p.Base + path + "?" + query.Encode()
+}
+
+// Problems are those of the view's form.
+func (p page) Problems() []Problem {
+	if f, ok := p.View.(interface{ failed() []Problem }); ok {
+		return f.failed()
+	}
+	return nil
+}
+
+// Problem is the one with a field, nil if there is none.
+func (p page) Problem(field string) *Problem {
+	for _, one := range p.Problems() {
+		if one.Field == field {
+			return &one
+		}
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package pages
+
+import (
+	"fmt"
+	"html/template"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Consent is the page "consent": an agent asks. The form carries the id of the
+// authorization request and the person's answers, never facts: "scope" once for
+// each tick, "until", and "answer" (allow or deny).
+type Consent struct {
+	Form
+	Authorization string // id of the authorization request
+	Agent         Party
+	Owner         string // who runs the agent, "" if nobody known
+	Purpose       string // of the agent, in its owner's words
+	User          string // name of the person asked
+	Services      []Asked
+	Until         []Choice
+	RedirectHost  string // where the answer goes
+	App           bool   // RedirectHost is the scheme of an app on this device
+	LocalOnly     bool   // the answer goes to a program on this device
+}
+
+// Asked is what is asked for at one service.
+type Asked struct {
+	Service Party
+	Scopes  []Scope
+}
+
+// Names are the names of the services asked for.
+func (c Consent) Names() []string {
+	var names []string
+	for _, a := range c.Services {
+		names = append(names, a.Service.Name)
+	}
+	return names
+}
+
+// Scope is one scope in plain words.
+type Scope struct {
+	Value  string // what the form sends for it: the pair, in one word
+	Name   string
+	Words  string // plain language, from the resource server
+	Risk   string // low, medium, high
+	Ticked bool
+	Before bool   // consented to before
+	Greyed string // why it cannot be ticked (greyed.<code> in the locales), "" if it can
+}
+
+// Choice is an end that policy allows.
+type Choice struct {
+	Value  string // what the form sends for it
+	Days   int
+	End    time.Time
+	Chosen bool
+}
+
+// Continue is the page "continue", which leaves for the client: a form may only
+// post to Deputy itself, and browsers hold the redirect after it to that too.
+type Continue struct {
+	Agent  string // name
+	Host   string // where the link leads, for the eye
+	Link   template.URL
+	Denied bool
+}
+
+type safeLink = template.URL
+
+// scripts are schemes that would run in, or read from, the browser itself.
+var scripts = []string{"javascript", "data", "vbscript", "blob", "file", "filesystem", "about", "view-source"}
+
+// NewContinue makes the page that leads to a redirect URI, whatever its scheme.
+func NewContinue(to, agent string, denied bool) (Continue, error) {
+	u, err := url.Parse(to)
+	if err != nil || !u.IsAbs() || slices.Contains(scripts, strings.ToLower(u.Scheme)) || strings.ContainsAny(to, "\"'<>\\ \t\r\n") {
+		return Continue{}, fmt.Errorf("no page may lead to %q", to)
+	}
+	host := u.Host
+	if u.Scheme != "https" && u.Scheme != "http" {
+		host = u.Scheme
+	}
+	return Continue{Agent: agent, Host: host, Link: template.URL(to), Denied: denied}, nil
+}
+
+// Agents is the page "agents": who may act for the person.
+type Agents struct {
+	Member
+	Agents []AgentCard
+}
+
+// AgentCard is one agent and what it may do, in short.
+type AgentCard struct {
+	Agent    Party
+	Owner    string
+	Status   string   // active, suspended, expired, decommissioned
+	Services []string // names
+	Scopes   int
+	Since    time.Time
+	Until    time.Time
+	Used     time.Time // zero: never
+}
+
+// AgentPage is the page "agent": what one agent may do, and what it did.
+type AgentPage struct {
+	Member
+	Agent    Party
+	Owner    string
+	Purpose  string
+	Status   string
+	Consents []Held
+	Deeds    []Deed
+	Older    string // local path of older deeds, "" if there are none
+	Live     int    // tokens that would end with it
+}
+
+// Held is a consent as the person holds it.
+type Held struct {
+	ID            string
+	Service       Party
+	Since, Until  time.Time
+	Used          time.Time // zero: never
+	PreApprovedBy string    // name of the administrator who consented in the person's stead
+	Scopes        []Scope
+}
+
+// Kinds of a Deed (deed.<kind> in the locales).
+const (
+	DeedToken   = "token"   // took a token for Service, with What
+	DeedPassed  = "passed"  // let To go on at Service, with What
+	DeedRefused = "refused" // asked for What at Service and did not get it
+	DeedAsked   = "asked"   // the person consented
+	DeedRevoked = "revoked" // the person took What at Service back
+)
+
+// Deed is one entry of the ledger about an agent and a person, told to the person.
+type Deed struct {
+	At      time.Time
+	Kind    string
+	Service string
+	What    []string // in plain words
+	To      string   // name of another agent
+}
