@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"server/tokens":     {"models", "policies", "server/oauth"},
 	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
-"server/people":     {"models", "server/grants", "server/limits", "server/tokens"},
+	"server/people":     {"models", "server/grants", "server/limits", "server/tokens"},
 	"server/pages":      {},
 	"server":            {"models", "server/limits", "server/oauth", "server/pages", "server/people", "server/tokens", "server/grants", "server/signals", "server/api", "web"},
 	"models/modelstest": {"models"},
