@@ -134,7 +134,7 @@ func account() []Page {
 		}}},
 		{"passkeys", "none", pages.Passkeys{Member: joe}},
 		{"security", "", pages.Security{Member: joe, Username: "joe", PasswordSet: Now.Add(-100 * day), Passkeys: 2}},
-		{"security", "wrong", pages.Security{Member: joe, Username: "joe", TOTP: true, Passkeys: 1, Form: pages.Form{Problems: []pages.Problem{{Field: "current", Code: "password_wrong"}}}}},
+		{"security", "wrong", pages.Security{Member: joe, Username: "joe", PasswordSet: Now.Add(-3 * day), TOTP: true, Passkeys: 1, Form: pages.Form{Problems: []pages.Problem{{Field: "current", Code: "password_wrong"}}}}},
 		{"totp", "", pages.TOTP{Member: joe, Secret: "JBSW Y3DP EHPK 3PXP", Link: "otpauth://totp/Deputy:joe?secret=JBSWY3DPEHPK3PXP&issuer=Deputy"}},
 	}
 }

@@ -1,0 +1,52 @@
+// What the browser tests share.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { expect } from "@playwright/test";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** The samples that the preview lists: paths such as /preview/consent-local. */
+export const samples = JSON.parse(process.env.SAMPLES ?? "[]");
+
+/** Sizes of the screens that pages are looked at on. */
+export const phone = { width: 390, height: 844 };
+export const desk = { width: 1280, height: 900 };
+export const wide = { width: 1600, height: 900 };
+export const small = { width: 320, height: 640 };
+
+/** watch gathers everything the browser complains of, CSP violations first. */
+export function watch(page) {
+  const complaints = [];
+  // Chromium opens another app only when somebody presses the link.
+  page.on("console", (m) => ["error", "warning"].includes(m.type()) && !m.text().startsWith("Not allowed to launch") && complaints.push(m.text()));
+  page.on("pageerror", (e) => complaints.push(String(e)));
+  return complaints;
+}
+
+/** open shows a sample; where it would leave for a client, it stays. */
+export async function open(page, path) {
+  await page.route(/^https:\/\/reports\.example\//, (route) => route.fulfill({ status: 204 }));
+  const answer = await page.goto(path);
+  expect(answer.status()).toBe(200);
+}
+
+/** grave runs axe and returns what is serious or critical. */
+export async function grave(page, rules) {
+  await page.evaluate(axe);
+  const found = await page.evaluate((rules) => window.axe.run(document, {
+    runOnly: rules ? { type: "rule", values: rules } : { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] },
+    resultTypes: ["violations"],
+  }), rules);
+  return found.violations.filter((v) => ["serious", "critical"].includes(v.impact))
+    .map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(" | ")}`);
+}
+
+/** fits: nothing sticks out to the right, or is cut off where it would. */
+export async function fits(page) {
+  const out = await page.evaluate(() => {
+    const width = document.documentElement.clientWidth;
+    const wide = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && !e.closest(".only-heard, .skip, thead") && e.getBoundingClientRect().right > width + 1);
+    return [...wide.map((e) => e.outerHTML.slice(0, 120)), ...(document.documentElement.scrollWidth > width ? ["the page scrolls sideways"] : [])];
+  });
+  expect(out, `${page.url()} is wider than the screen`).toEqual([]);
+}

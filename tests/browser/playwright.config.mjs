@@ -1,0 +1,27 @@
+import { defineConfig } from "@playwright/test";
+import { existsSync } from "node:fs";
+
+// The system's Chromium: Playwright's own would have to be fetched from elsewhere.
+const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => p && existsSync(p));
+
+export default defineConfig({
+  testDir: ".",
+  outputDir: process.env.OUTPUT,
+  workers: 2,
+  fullyParallel: true,
+  forbidOnly: true,
+  timeout: 30_000,
+  reporter: [["line"]],
+  use: {
+    baseURL: process.env.PREVIEW,
+    locale: "en-US",
+    reducedMotion: "reduce",
+    launchOptions: {
+      executablePath,
+      args: [
+        ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+        "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
+      ],
+    },
+  },
+});
