@@ -1,12 +1,12 @@
 # make run    start Deputy for trying out, with a sample world
-# make test   everything: vet, Go on SQLite and Postgres, Rego with coverage, real OAuth clients
+# make test   everything: vet, Go on SQLite and Postgres, Rego with coverage, real OAuth clients, a real browser
 # make help   the other targets
 
 export CGO_ENABLED := 0
 GO ?= go
 NPM ?= npm
 
-.PHONY: help tools run build test check go-test policy-test client-test node-modules generate bench bench-layers fuzz laws race clean
+.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws race clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -16,6 +16,8 @@ help:
 	@echo "go-test      Go tests, on SQLite and Postgres"
 	@echo "policy-test  the Rego's own tests, with coverage"
 	@echo "client-test  OAuth clients from npm against a running server"
+	@echo "browser-test people's pages in Chromium: keyboard, axe, sizes, light and dark, no JavaScript"
+	@echo "pages        people's pages with sample views on http://127.0.0.1:8090, to look at"
 	@echo "laws         random worlds, 100,000 requests on each database: docs/laws.md"
 	@echo "race         Go tests under the race detector (needs a C compiler)"
 	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
@@ -30,7 +32,7 @@ run: build
 build:
 	$(GO) build -trimpath -tags nomsgpack -ldflags "-s -w" -o deputy ./cmd/deputy
 
-test: tools check go-test policy-test client-test
+test: tools check go-test policy-test client-test browser-test
 	@echo "make test: everything passed"
 
 tools:
@@ -53,6 +55,13 @@ policy-test:
 # The clients need Node; where there is none, CI fails and a laptop is told so.
 client-test:
 	tests/clients/run.sh
+
+# So does the browser.
+browser-test:
+	tests/browser/run.sh
+
+pages:
+	$(GO) run ./tests/browser/preview
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Go and Make: Postgres and Node, from the
-# system's packages. Where it may not, it says what is missing; in CI that fails.
+# Installs what the tests need beside Go and Make: Postgres, Node and Chromium,
+# from the system's packages. Where it may not, it says what is missing; in CI that fails.
 set -euo pipefail
 
 need=()
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || need+=(postgresql)
 command -v node >/dev/null || need+=(nodejs)
 command -v npm >/dev/null || need+=(npm)
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || need+=(chromium)
 [ ${#need[@]} -gt 0 ] || exit 0
 
 as_root=""
@@ -19,5 +20,5 @@ if [ "$as_root" != none ] && command -v apt-get >/dev/null; then
   DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends "${need[@]}"
   exit 0
 fi
-echo "The tests also need: ${need[*]}. Without them the tests on Postgres and with npm clients are skipped." >&2
+echo "The tests also need: ${need[*]}. Without them the tests on Postgres, with npm clients and in a browser are skipped." >&2
 [ "${CI:-}" != true ]

@@ -71,6 +71,17 @@ func (p page) Problems() []Problem {
 	return nil
 }
 
+// Focus reports whether a field has the focus when the page opens: the first
+// with a problem, or the one that wants it (which is not false, "" or nil).
+func (p page) Focus(field string, wants any) bool {
+	for _, one := range p.Problems() {
+		if one.Field != "" {
+			return one.Field == field
+		}
+	}
+	return wants != nil && wants != false && wants != ""
+}
+
 // Problem is the one with a field, nil if there is none.
 func (p page) Problem(field string) *Problem {
 	for _, one := range p.Problems() {

@@ -67,7 +67,7 @@ func TestEveryPage(t *testing.T) {
 			if found := inline.FindString(strings.ReplaceAll(body, `<script src="/base/passkey.js" defer></script>`, "")); found != "" {
 				t.Errorf("%s %s holds %q", p.Name, p.State, found)
 			}
-			if n := strings.Count(body, "<h1>"); n != 1 {
+			if n := strings.Count(body, "<h1"); n != 1 {
 				t.Errorf("%s %s has %d h1", p.Name, p.State, n)
 			}
 			if h.Get("Content-Language") != lang || !strings.Contains(body, `<html lang="`+lang+`">`) || h.Get("Cache-Control") != "no-store" {
@@ -101,7 +101,7 @@ func TestEveryPage(t *testing.T) {
 func TestEveryTextIsTranslated(t *testing.T) {
 	r := renderer(t, pseudo(t))
 	tag, attribute := regexp.MustCompile(`(?s)<[^>]*>`), regexp.MustCompile(`(?:alt|title|aria-label|placeholder|data-label|data-failed)="([^"]*)"`)
-	bracketed, script := regexp.MustCompile(`⟦[^⟦⟧]*⟧`), regexp.MustCompile(`(?s)<script.*?</script>`)
+	bracketed, unread := regexp.MustCompile(`⟦[^⟦⟧]*⟧`), regexp.MustCompile(`<script.*?</script>|<span class="face[^>]*>[^<]*</span>`)
 	own := []string{
 		"Deputy", "auth.example", "request-1", "deputy --help", "/.well-known/oauth-authorization-server/base", "/base/oauth2/jwks", "/base/api/v1/openapi.json",
 		"POST /base/oauth2/token", "POST /base/oauth2/introspect", "POST /base/oauth2/revoke",
@@ -115,7 +115,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 		for _, m := range attribute.FindAllStringSubmatch(body, -1) {
 			readable = append(readable, m[1])
 		}
-		readable = append(readable, tag.ReplaceAllString(script.ReplaceAllString(body, ""), "\x00"))
+		readable = append(readable, tag.ReplaceAllString(unread.ReplaceAllString(body, ""), "\x00"))
 		for _, text := range readable {
 			text = strings.ReplaceAll(strings.ReplaceAll(text, "&#39;", "'"), "\x00", "")
 			for prev := ""; prev != text; {
@@ -125,16 +125,13 @@ func TestEveryTextIsTranslated(t *testing.T) {
 				for _, s := range said {
 					line = strings.ReplaceAll(line, s, "")
 				}
-				if strings.ContainsFunc(strings.TrimSpace(line), unicode.IsLetter) && !initialsOnly(line) {
+				if strings.ContainsFunc(strings.TrimSpace(line), unicode.IsLetter) {
 					t.Errorf("%s %s: %q did not go through t", p.Name, p.State, strings.TrimSpace(line))
 				}
 			}
 		}
 	}
 }
-
-// initialsOnly allows monograms: one or two capitals.
-func initialsOnly(s string) bool { return regexp.MustCompile(`^\s*[A-Z0-9]{1,2}\s*$`).MatchString(s) }
 
 // strs gathers every string that a view holds.
 func strs(v reflect.Value, into *[]string) {

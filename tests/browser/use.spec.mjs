@@ -56,9 +56,10 @@ test.describe("by keyboard", () => {
   test("a problem is announced, linked and tied to its field", async ({ page }) => {
     await open(page, "/preview/setup-wrong");
     expect(await page.title()).toContain("Please check");
+    expect(await page.evaluate(() => document.activeElement.id)).toBe("username");
     await page.getByRole("alert").getByRole("link").nth(1).click();
     expect(await page.evaluate(() => document.activeElement.id)).toBe("email");
-    await expect(page.locator("#email")).toHaveAccessibleDescription(/does not look like an e-mail/);
+    await expect(page.locator("#email")).toHaveAccessibleDescription(/does not look like an email/);
     await expect(page.locator("#username")).toHaveAccessibleDescription(/What you will sign in with.*letters, digits/);
   });
 });
