@@ -15,6 +15,7 @@ import (
 // contributions is all that house policy may say, by kind of decision.
 var contributions = map[string][]string{
 	policies.KindIssue:      {"deny", "remove", "max_ttl", "require", "claims"},
+	policies.KindAuthorize:  {"deny", "remove", "max_ttl", "require"},
 	policies.KindIntrospect: {"deny"},
 	policies.KindAdmin:      {"deny"},
 }

@@ -57,6 +57,16 @@ func (r *reader) field(d *policies.Decision, name string, v ast.Value) {
 		d.Claims = r.object(name, v)
 	case "removed":
 		d.Removed = r.reasons(name, v)
+	case "ask":
+		d.Ask = r.text(name, v)
+	case "sign_in":
+		d.SignIn = r.texts(name, v)
+	case "offers":
+		d.Offers = r.offers(name, v)
+	case "grants":
+		d.Grants = r.grants(name, v)
+	case "until":
+		d.Until = r.number(name, v)
 	case "valid_until":
 		d.ValidUntil = r.number(name, v)
 	default:
@@ -129,6 +139,33 @@ func (r *reader) reasons(name string, v ast.Value) (out []policies.Reason) {
 			r.reasonField(&reason, string(field), value.Value)
 		})
 		out = append(out, reason)
+	})
+	return out
+}
+
+func (r *reader) grants(name string, v ast.Value) (out []policies.Grants) {
+	r.each(name, v, func(n int) { out = make([]policies.Grants, 0, n) }, func(v ast.Value) {
+		o, ok := v.(ast.Object)
+		if !ok || o.Len() != 2 {
+			r.fail(name, v, "an object of resource and scope")
+			return
+		}
+		out = append(out, policies.Grants{Resource: r.text("resource", lookup(o, "resource")), Scope: r.text("scope", lookup(o, "scope"))})
+	})
+	return out
+}
+
+func (r *reader) offers(name string, v ast.Value) (out []policies.Offer) {
+	r.each(name, v, func(n int) { out = make([]policies.Offer, 0, n) }, func(v ast.Value) {
+		o, ok := v.(ast.Object)
+		if !ok || o.Len() != 5 {
+			r.fail(name, v, "an offer")
+			return
+		}
+		out = append(out, policies.Offer{
+			Resource: r.text("resource", lookup(o, "resource")), Scope: r.text("scope", lookup(o, "scope")), Risk: r.text("risk", lookup(o, "risk")),
+			State: r.text("state", lookup(o, "state")), Reasons: r.reasons("reasons", lookup(o, "reasons")),
+		})
 	})
 	return out
 }

@@ -160,7 +160,11 @@ func (e *Engine) evaluate(ctx context.Context, in policies.Input, house *layer) 
 		d = policies.Decision{Reasons: []policies.Reason{{Code: policies.CodePolicyError}}}
 	}
 	d.Revision = policies.Revision{Floor: e.floor.revision, House: house.revision}
-	for _, reasons := range [][]policies.Reason{d.Reasons, d.Removed} {
+	lists := [][]policies.Reason{d.Reasons, d.Removed}
+	for _, o := range d.Offers {
+		lists = append(lists, o.Reasons)
+	}
+	for _, reasons := range lists {
 		for i := range reasons {
 			reasons[i].Rule = e.ruleOf(policies.Kind(in.Action), reasons[i], house)
 		}

@@ -48,36 +48,20 @@ func (d *document) bindRequest(in policies.Input) {
 	if in.Token != nil {
 		d.add("token", tokenTerm(in.Token))
 	}
-	if c := in.Consent; c != nil {
-		d.add("consent", ast.ObjectTerm(
-			pair("id", ast.StringTerm(c.ID)), pair("client", ast.StringTerm(c.Client)), pair("subject", ast.StringTerm(c.Subject)),
-			pair("resource", ast.StringTerm(c.Resource)), pair("scopes", objectTerm(c.Scopes, ast.BooleanTerm)),
-			pair("expires_at", numberTerm(c.ExpiresAt)), pair("revoked", ast.BooleanTerm(c.Revoked)),
-			pair("redirects_ok", ast.BooleanTerm(c.RedirectsOK)), pair("reach", reachTerm(c.Reach)),
-		))
+	if in.Consent != nil {
+		d.add("consent", consentTerm(in.Consent))
 	}
 	if in.Authorization != nil {
 		d.add("authorization", authorizationTerm(in.Authorization))
 	}
-}
-
-func authorizationTerm(a *policies.Authorization) *ast.Term {
-	pairs := [][2]*ast.Term{
-		pair("id", ast.StringTerm(a.ID)), pair("client", ast.StringTerm(a.Client)), pair("subject", ast.StringTerm(a.Subject)),
-		pair("resources", stringsTerm(a.Resources)), pair("scopes", reachTerm(a.Scopes)),
-		pair("redirect_ok", ast.BooleanTerm(a.RedirectOK)), pair("pkce", ast.StringTerm(a.PKCE)),
-		pair("expires_at", numberTerm(a.ExpiresAt)), pair("ends_at", numberTerm(a.EndsAt)),
-		pair("revoked", ast.BooleanTerm(a.Revoked)), pair("used", ast.BooleanTerm(a.Used)),
-		pair("auth_time", numberTerm(a.AuthTime)), pair("acr", ast.StringTerm(a.ACR)), pair("amr", stringsTerm(a.AMR)),
+	if in.Session != nil {
+		d.add("session", ast.ObjectTerm(
+			pair("auth_time", numberTerm(in.Session.AuthTime)), pair("acr", ast.StringTerm(in.Session.ACR)), pair("amr", stringsTerm(in.Session.AMR)),
+		))
 	}
-	if a.Nonce != "" {
-		pairs = append(pairs, pair("nonce", ast.StringTerm(a.Nonce)))
+	if in.Consents != nil {
+		d.add("consents", arrayTerm(in.Consents, consentTerm))
 	}
-	return ast.ObjectTerm(pairs...)
-}
-
-func reachTerm(reach map[string]map[string][]string) *ast.Term {
-	return objectTerm(reach, func(scopes map[string][]string) *ast.Term { return objectTerm(scopes, stringsTerm) })
 }
 
 func requestTerm(r policies.Request) *ast.Term {
@@ -93,6 +77,17 @@ func requestTerm(r policies.Request) *ast.Term {
 	}
 	if r.ActorToken != nil {
 		pairs = append(pairs, pair("actor_token", actorTokenTerm(r.ActorToken)))
+	}
+	if r.Visit != nil {
+		pairs = append(pairs, pair("visit", visitTerm(r.Visit)))
+	}
+	if r.Answer != nil {
+		pairs = append(pairs, pair("answer", ast.ObjectTerm(
+			pair("scopes", arrayTerm(r.Answer.Scopes, func(g policies.Grants) *ast.Term {
+				return ast.ObjectTerm(pair("resource", ast.StringTerm(g.Resource)), pair("scope", ast.StringTerm(g.Scope)))
+			})),
+			pair("until", numberTerm(r.Answer.Until)),
+		)))
 	}
 	return ast.ObjectTerm(pairs...)
 }

@@ -275,7 +275,7 @@ func nearlyEveryday(t testing.TB) []policies.Input {
 			out = append(out, p.question(t))
 		}
 	}
-	return append(out, strays(t)...)
+	return append(append(out, strays(t)...), visits(t)...)
 }
 
 // strays are questions of a client for itself with something that belongs in others.

@@ -39,6 +39,15 @@ func answer(d policies.Decision) verdict {
 		}
 	}
 	slices.Sort(v.Removed)
+	v.Ask, v.Until, v.SignIn = d.Ask, d.Until, d.SignIn
+	for _, o := range d.Offers {
+		v.Offers = append(v.Offers, o.Resource+" "+o.Scope+" "+o.State)
+	}
+	for _, g := range d.Grants {
+		v.Grants = append(v.Grants, g.Resource+" "+g.Scope)
+	}
+	slices.Sort(v.Offers)
+	slices.Sort(v.Grants)
 	return v
 }
 
@@ -46,6 +55,10 @@ func answer(d policies.Decision) verdict {
 // not, or about what is granted.
 func differ(got, want verdict) bool {
 	if !slices.Equal(got.Codes, want.Codes) || !slices.Equal(got.Scopes, want.Scopes) || !slices.Equal(got.Removed, want.Removed) {
+		return true
+	}
+	if !slices.Equal(got.SignIn, want.SignIn) || !slices.Equal(got.Offers, want.Offers) || !slices.Equal(got.Grants, want.Grants) ||
+		got.Ask != want.Ask || got.Until != want.Until {
 		return true
 	}
 	if len(want.Codes) > 0 {
@@ -83,6 +96,11 @@ func TestOthersAgreeWithOracle(t *testing.T) { testAgainstOracle(t, otherWorlds(
 
 // checkBounds states the one law outright, for each party by itself.
 func checkBounds(t *rapid.T, in policies.Input, d policies.Decision) {
+	for _, g := range d.Grants {
+		if !holds(in.Client.Value.Scopes, g.Resource, g.Scope) || !holds(in.Subject.Value.Scopes, g.Resource, g.Scope) {
+			t.Fatalf("%s may be granted, which client or user does not hold", g.Scope)
+		}
+	}
 	if policies.Kind(in.Action) != policies.KindIssue {
 		return
 	}

@@ -12,12 +12,12 @@ import (
 func (o *oracle) standing() {
 	o.refuse("client_unknown", o.client == nil || o.client.ID == "")
 	o.party("client", o.client, o.client != nil && o.answeredFor(o.client))
-	if !o.alone {
+	if !o.alone && (!o.visit || o.subject != nil) {
 		person := o.subject != nil && o.subject.Kind == "user"
 		o.party("subject", o.subject, person || o.subject != nil && o.answeredFor(o.subject))
 		o.refuse("subject_unknown", !o.subjectKnown())
 	}
-	if !o.alone && !o.person {
+	if !o.alone && !o.person && !o.visit {
 		o.refuse("chain_unknown", o.token == nil || o.token.Chain == nil || len(o.token.Chain) != len(o.chain))
 		o.refuse("client_unknown", !o.holderKnown())
 	}
@@ -58,6 +58,9 @@ func (o *oracle) answeredFor(client *policies.Principal) bool {
 }
 
 func (o *oracle) subjectKnown() bool {
+	if o.visit {
+		return o.subject != nil && o.subject.ID != "" && o.subject.Kind == "user"
+	}
 	if o.person {
 		return o.grant != nil && o.grant.Subject != "" && o.subject != nil && o.subject.ID == o.grant.Subject && o.subject.Kind == "user"
 	}

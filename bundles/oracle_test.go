@@ -19,6 +19,7 @@ type oracle struct {
 	alone   bool                  // an agent asking for itself
 	grant   *policies.Authorization
 	person  bool // a person granted what is presented
+	visit   bool // a person is at a page, or is to come there
 	codes   map[string]bool
 }
 
@@ -33,6 +34,13 @@ type verdict struct {
 	Subject  string
 	Chain    []string
 	Removed  []string // scope and code, of what was narrowed away
+
+	// Of a client that asks for a user.
+	Ask    string
+	SignIn []string
+	Offers []string // resource server, scope and state
+	Grants []string // resource server and scope
+	Until  int64
 }
 
 func value[T any](f *policies.Fact[T]) *T {
@@ -47,6 +55,7 @@ func judge(in policies.Input) verdict {
 		in: in, client: value(in.Client), subject: value(in.Subject), token: in.Parent,
 		alone: in.Action == policies.IssueClientCredentials, grant: in.Authorization, codes: map[string]bool{},
 		person: in.Action == policies.IssueAuthorizationCode || in.Action == policies.IssueRefreshToken,
+		visit:  policies.Kind(in.Action) == policies.KindAuthorize,
 	}
 	if in.Token != nil {
 		o.token = in.Token
@@ -58,6 +67,8 @@ func judge(in policies.Input) verdict {
 	switch policies.Kind(in.Action) {
 	case policies.KindIssue:
 		v = o.issue()
+	case policies.KindAuthorize:
+		v = o.authorize()
 	case policies.KindIntrospect:
 		v = o.introspect()
 	case policies.KindAdmin:

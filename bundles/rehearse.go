@@ -107,7 +107,12 @@ func peoplesSamples(ask policies.Input, held map[string]map[string][]string) ([]
 		ID: "gnt_sample", Client: client, Subject: "usr_sample", Resources: []string{server}, Scopes: held,
 		RedirectOK: true, PKCE: "ok", ExpiresAt: policies.Never, EndsAt: policies.Never, AMR: []string{"pwd"},
 	}
-	code, refresh := ask, ask
+	code, refresh, visit := ask, ask, ask
 	code.Action, refresh.Action = policies.IssueAuthorizationCode, policies.IssueRefreshToken
-	return []policies.Input{code, refresh}, nil
+	visit.Action, visit.Consent, visit.Authorization = policies.Authorize, nil, nil
+	visit.Session, visit.Request.Visit = &policies.Session{AuthTime: 1}, &policies.Visit{RedirectOK: true, PKCE: "ok", Began: 1}
+	reply := visit
+	reply.Action = policies.AnswerConsent
+	reply.Request.Answer = &policies.Answer{Scopes: []policies.Grants{{Resource: server, Scope: ask.Request.Scopes[0]}}, Until: 2}
+	return []policies.Input{code, refresh, visit, reply}, nil
 }

@@ -86,13 +86,20 @@ func identify(in policies.Input) question {
 			w.token(t)
 		}
 	}
-	if c := in.Consent; w.present(c != nil) {
-		w.text(c.ID, c.Client, c.Subject, c.Resource)
-		table(&w, c.Scopes, func(granted bool) { w.present(granted) })
-		w.numbers(c.ExpiresAt)
-		w.present(c.Revoked)
-		w.present(c.RedirectsOK)
-		w.reach(c.Reach)
+	if w.present(in.Consent != nil) {
+		w.consent(in.Consent)
+	}
+	w.present(in.Consents != nil)
+	w.numbers(int64(len(in.Consents)))
+	for _, c := range in.Consents {
+		if w.present(c != nil) {
+			w.consent(c)
+		}
+	}
+	if s := in.Session; w.present(s != nil) {
+		w.numbers(s.AuthTime)
+		w.text(s.ACR)
+		w.texts(s.AMR)
 	}
 	if a := in.Authorization; w.present(a != nil) {
 		w.authorization(a)
@@ -187,6 +194,12 @@ func (w *writer) request(r policies.Request) {
 	w.texts(r.Resources)
 	w.texts(r.Scopes)
 	w.numbers(r.RequestedTTL)
+	if w.present(r.Visit != nil) {
+		w.visit(r.Visit)
+	}
+	if w.present(r.Answer != nil) {
+		w.answer(r.Answer)
+	}
 	if a := r.ActorToken; w.present(a != nil) {
 		w.text(a.Subject, a.Client, a.Problem, a.Audience)
 		w.texts(a.Chain)
@@ -203,6 +216,35 @@ func (w *writer) token(t *policies.Token) {
 	w.present(t.Grant.Revoked)
 	w.texts(t.Own)
 	w.reach(t.Scopes)
+}
+
+func (w *writer) consent(c *policies.Consent) {
+	w.text(c.ID, c.Client, c.Subject, c.Resource)
+	table(w, c.Scopes, func(granted bool) { w.present(granted) })
+	w.numbers(c.ExpiresAt)
+	w.present(c.Revoked)
+	w.present(c.RedirectsOK)
+	w.reach(c.Reach)
+}
+
+func (w *writer) visit(v *policies.Visit) {
+	w.text(v.PKCE)
+	w.present(v.RedirectOK)
+	w.texts(v.Prompt)
+	w.texts(v.ACRValues)
+	w.numbers(v.Began)
+	if w.present(v.MaxAge != nil) {
+		w.numbers(*v.MaxAge)
+	}
+}
+
+func (w *writer) answer(a *policies.Answer) {
+	w.numbers(a.Until)
+	w.present(a.Scopes != nil)
+	w.numbers(int64(len(a.Scopes)))
+	for _, g := range a.Scopes {
+		w.text(g.Resource, g.Scope)
+	}
 }
 
 func (w *writer) authorization(a *policies.Authorization) {

@@ -33,6 +33,7 @@ var unseen = []string{
 	"not identifier",                    // a resource server without identifier
 	`input.action.name == "introspect"`, // a question put under another name
 	"count(scope.granted) > 0",          // only house policy asks for consent again
+	"consent.covers(audience.id, s)",    // the same
 }
 
 // cut is one sabotage: a floor that lacks one passage, a rule or a line of it.

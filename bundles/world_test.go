@@ -38,7 +38,8 @@ func issueWorlds() *rapid.Generator[policies.Input] {
 }
 
 func otherWorlds() *rapid.Generator[policies.Input] {
-	return worlds(policies.Introspect, policies.Revoke, "admin:listClients", "admin:createClient", "admin:makeMeKing")
+	return worlds(policies.Introspect, policies.Revoke, "admin:listClients", "admin:createClient", "admin:makeMeKing",
+		policies.Authorize, policies.Authorize, policies.AnswerConsent)
 }
 
 func (w *world) bad(what string) bool {
@@ -104,6 +105,9 @@ func (w *world) anyQuestion(action string) policies.Input {
 	if action == policies.IssueAuthorizationCode || action == policies.IssueRefreshToken {
 		return w.granted(in, client.ID, servers)
 	}
+	if kind == policies.KindAuthorize {
+		return w.visited(in, client.ID, servers)
+	}
 	if kind == policies.KindAdmin {
 		in.Request.Scopes = either(w, "conferred", [][]string{{}, {}, scopesOf(selfID)[:1], scopesOf(selfID)}, [][]string{nil, {"keys:write"}, {"effect:stops_client"}, {"effect:moves_service"}})
 	}
@@ -152,6 +156,45 @@ func (w *world) granted(in policies.Input, client string, servers []string) poli
 		_, in.Parent, _ = w.token(agents(), servers, policies.KindIssue)
 	}
 	return in
+}
+
+// visited is the question of a client that asks for a user, or of the user's answer.
+func (w *world) visited(in policies.Input, client string, servers []string) policies.Input {
+	in.Request, in.Resources = w.request(client)
+	in.Request.ActorToken, in.Request.RequestedTTL = nil, 0
+	if !w.bad("visit") {
+		in.Request.Visit = w.visit()
+	}
+	if user := w.principal("usr_1", false, servers); !w.bad("nobody") {
+		user.Kind, user.Owner = either(w, "asked of", []string{"user"}, []string{"agent", "application"}), nil
+		in.Subject = fact(w, "subject", user)
+		in.Session = &policies.Session{AuthTime: either(w, "auth time", []int64{worldNow - 100, worldNow}, []int64{0}), ACR: either(w, "acr", []string{"1"}, []string{"2"})}
+	}
+	for range w.upTo(2, "consents") {
+		if c := w.consent(client, "usr_1", servers); c != nil {
+			in.Consents = append(in.Consents, c)
+		}
+	}
+	if in.Action == policies.AnswerConsent {
+		read, write := policies.Grants{Resource: oneServer, Scope: "read"}, policies.Grants{Resource: twoServer, Scope: "write"}
+		in.Request.Answer = &policies.Answer{
+			Scopes: either(w, "ticked", [][]policies.Grants{{read}, {read, {Resource: oneServer, Scope: "write"}}, {write}}, [][]policies.Grants{nil, {{Resource: oneServer, Scope: "ghost"}}}),
+			Until:  either(w, "until", []int64{worldNow + 1, worldNow + 40}, []int64{0, worldNow, worldNow + 5001}),
+		}
+	}
+	return in
+}
+
+func (w *world) visit() *policies.Visit {
+	v := &policies.Visit{
+		RedirectOK: !w.bad("redirect"), PKCE: either(w, "pkce", []string{"ok"}, []string{"missing", "plain"}), Began: worldNow - 10,
+		Prompt:    either(w, "prompt", [][]string{nil, {}, {"login"}}, [][]string{{"none"}, {"consent"}, {"select_account", "consent"}}),
+		ACRValues: either(w, "acr values", [][]string{nil, {}, {"1"}}, [][]string{{"3", "4"}}),
+	}
+	if w.coin("max age") {
+		v.MaxAge = new(either(w, "max age", []int64{100, 3600}, []int64{0, 50}))
+	}
+	return v
 }
 
 func (w *world) authorization(client, subject string, servers []string) *policies.Authorization {

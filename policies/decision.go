@@ -17,6 +17,13 @@ type Decision struct {
 	Claims   map[string]any `json:"claims,omitempty"`
 	Removed  []Reason       `json:"removed,omitempty"` // scopes taken away, and why
 
+	// Of a decision about a client that asks for a user only.
+	Ask    string   `json:"ask,omitempty"`     // AskNothing | AskSignIn | AskConsent: what is to happen next
+	SignIn []string `json:"sign_in,omitempty"` // why: nobody | prompt | max_age | acr
+	Offers []Offer  `json:"offers,omitempty"`
+	Grants []Grants `json:"grants,omitempty"` // what the client gets, once nothing is asked any more
+	Until  int64    `json:"until,omitempty"`  // the end of a consent: the last there may be, or the one that was chosen
+
 	// Ends is the moment, in unix seconds, at which the token ends because somebody or
 	// something does that it hangs from, so that TTL is what was left until then; 0 if
 	// it has all the seconds that it may have.
@@ -30,6 +37,28 @@ type Decision struct {
 
 	// Revision is set by the engine: which policies gave the answer.
 	Revision Revision `json:"revision"`
+}
+
+// What is to happen with a client that asks for a user.
+const (
+	AskNothing = "nothing"
+	AskSignIn  = "sign_in"
+	AskConsent = "consent"
+)
+
+// Offer is one scope that a client asks a user for.
+type Offer struct {
+	Resource string   `json:"resource"` // id
+	Scope    string   `json:"scope"`
+	Risk     string   `json:"risk"`
+	State    string   `json:"state"`             // granted before | offered | greyed
+	Reasons  []Reason `json:"reasons,omitempty"` // why it is greyed
+}
+
+// Grants is one scope that a client gets.
+type Grants struct {
+	Resource string `json:"resource"`
+	Scope    string `json:"scope"`
 }
 
 // Reason says why something was refused or removed.

@@ -26,6 +26,9 @@ type Input struct {
 	Credential Credential
 	// Authorization is what a person granted, as the presented code or refresh token carries it.
 	Authorization *Authorization
+	// Of a client that asks for a user only.
+	Session  *Session   // of the user who is signed in
+	Consents []*Consent // what they agreed to for this client, at the servers it names
 }
 
 // Request is what was asked for, in the asker's own order.
@@ -36,8 +39,33 @@ type Request struct {
 	RequestedTTL int64    `json:"requested_ttl,omitempty"` // seconds; 0 = not asked
 	// ActorToken is set when RFC 8693 actor_token was sent.
 	ActorToken *ActorToken `json:"actor_token,omitempty"`
+	Visit      *Visit      `json:"visit,omitempty"`  // how a client asks for a user
+	Answer     *Answer     `json:"answer,omitempty"` // what the user says to that
 	// TokenProblem says why the presented token could not be read as a fact.
 	TokenProblem string `json:"token_problem,omitempty"`
+}
+
+// Visit is what an authorization request says beside scopes and resources.
+type Visit struct {
+	RedirectOK bool     `json:"redirect_ok"` // the redirect URI is one of the client's
+	PKCE       string   `json:"pkce"`        // ok | missing | plain
+	Prompt     []string `json:"prompt"`
+	MaxAge     *int64   `json:"max_age,omitempty"` // seconds since the user signed in
+	ACRValues  []string `json:"acr_values"`
+	Began      int64    `json:"began"` // when the client asked
+}
+
+// Answer is what a user ticked, and until when.
+type Answer struct {
+	Scopes []Grants `json:"scopes"`
+	Until  int64    `json:"until"`
+}
+
+// Session is how the user who is there signed in.
+type Session struct {
+	AuthTime int64    `json:"auth_time"`
+	ACR      string   `json:"acr"`
+	AMR      []string `json:"amr"`
 }
 
 // ActorToken is what a presented actor_token proves.
@@ -208,6 +236,12 @@ func (in Input) MarshalJSON() ([]byte, error) {
 	}
 	if in.Authorization != nil {
 		doc["authorization"] = in.Authorization
+	}
+	if in.Session != nil {
+		doc["session"] = in.Session
+	}
+	if in.Consents != nil {
+		doc["consents"] = in.Consents
 	}
 	doc["chain"] = rawFacts(in.Chain)
 	doc["resources"] = rawFacts(in.Resources)

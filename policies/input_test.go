@@ -35,11 +35,14 @@ func full(t *testing.T) Input {
 		Request: Request{
 			GrantType: "urn:ietf:params:oauth:grant-type:token-exchange", Resources: []string{"https://one"}, Scopes: []string{"read"},
 			RequestedTTL: 60, TokenProblem: "none",
+			Visit:      &Visit{RedirectOK: true, PKCE: "ok", Prompt: []string{"login"}, MaxAge: new(int64), ACRValues: []string{"1"}, Began: 900},
+			Answer:     &Answer{Scopes: []Grants{{Resource: "rsv_1", Scope: "read"}}, Until: 2000},
 			ActorToken: &ActorToken{Subject: "agt_1", Client: "agt_1", Chain: []string{}, Expires: 2000, Problem: "none", Audience: "https://one"},
 		},
 		Client: principal, Subject: principal, Chain: []*Fact[Principal]{principal}, Resources: []*Fact[Resource]{resource},
 		Parent: token, Token: token, Credential: Credential{ID: "crd_1", Method: "private_key_jwt"},
 		Consent: &Consent{ID: "cns_1", Client: "agt_1", Subject: "usr_1", Resource: "rsv_1", Scopes: map[string]bool{"read": true}, ExpiresAt: 2000, Reach: reach},
+		Session: &Session{AuthTime: 900, ACR: "1", AMR: []string{"pwd"}}, Consents: []*Consent{{Scopes: map[string]bool{}, Reach: reach}},
 		Authorization: &Authorization{
 			ID: "gnt_1", Client: "agt_1", Subject: "usr_1", Resources: []string{"rsv_1"}, Scopes: reach, PKCE: "ok", ExpiresAt: 1060, EndsAt: 2000,
 			AuthTime: 900, ACR: "1", AMR: []string{"pwd"}, Nonce: "n",

@@ -30,6 +30,8 @@ const (
 	IssueTokenExchange     = "issue:access_token:token_exchange"
 	IssueAuthorizationCode = "issue:access_token:authorization_code"
 	IssueRefreshToken      = "issue:access_token:refresh_token"
+	Authorize              = "authorize" // a client asks for a user
+	AnswerConsent          = "consent"   // the user has answered
 	Introspect             = "introspect"
 	Revoke                 = "revoke"
 	// AdminPrefix is followed by an operation id of the admin API.
@@ -42,11 +44,14 @@ const (
 	KindIssue      = "issue"
 	KindIntrospect = "introspect"
 	KindRevoke     = "revoke"
+	KindAuthorize  = "authorize"
 	KindAdmin      = "admin"
 )
 
 // Kinds lists every kind of decision.
-func Kinds() []string { return []string{KindIssue, KindIntrospect, KindRevoke, KindAdmin} }
+func Kinds() []string {
+	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin}
+}
 
 // Kind tells which entrypoint answers an action.
 func Kind(action string) string {
@@ -55,6 +60,8 @@ func Kind(action string) string {
 		return KindIssue
 	case len(action) > len(AdminPrefix) && action[:len(AdminPrefix)] == AdminPrefix:
 		return KindAdmin
+	case action == AnswerConsent:
+		return KindAuthorize
 	default:
 		return action
 	}

@@ -46,6 +46,18 @@ var answers = []answer{
 		return fmt.Sprintf("Client %s may not use grant_type %s. An administrator can allow it.", t.name(r.ID), r.Value)
 	}},
 	{"token_unexpected", oauth.InvalidRequest, oauth.InvalidToken, fixed("This grant takes no token.")},
+	{"redirect_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("redirect_uri is none that the client has registered.")},
+	{"pkce_required", oauth.InvalidRequest, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("A code_challenge with code_challenge_method S256 is needed; it is %s.", r.Value)
+	}},
+	{"login_required", oauth.LoginRequired, oauth.InvalidToken, fixed("The user must sign in.")},
+	{"acr_unmet", oauth.UnmetAuthentication, oauth.InvalidToken, fixed("The user cannot sign in in the way that acr_values asks for.")},
+	{"nothing_to_offer", oauth.AccessDenied, oauth.InsufficientScope, fixed("Client and user together hold nothing of what is asked for.")},
+	{"scope_not_offered", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("Scope %s is not offered, or not any more.", r.Scope)
+	}},
+	{"nothing_ticked", oauth.AccessDenied, oauth.InsufficientScope, fixed("Nothing was allowed.")},
+	{"until_out_of_bounds", oauth.AccessDenied, oauth.InsufficientScope, fixed("The end that was chosen has passed, or is later than it may be.")},
 	{"authorization_unusable", oauth.InvalidGrant, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("The presented grant cannot be used (%s). It must be a code or refresh token of this server.", r.Value)
 	}},
@@ -117,7 +129,12 @@ var answers = []answer{
 	{"scope_removed", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("House policy removes scope %s.", r.Scope)
 	}},
-	{"consent_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks for the user's consent, and there is none.")},
+	{"consent_required", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		if r.Party == "house" {
+			return "House policy asks for the user's consent, and there is none."
+		}
+		return "The user must be asked."
+	}},
 	{"approval_required", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		if r.Party == "house" {
 			return "House policy asks for a person's approval, which this grant cannot bring."

@@ -15,6 +15,8 @@ const (
 	InvalidRequest         = "invalid_request"
 	InvalidClient          = "invalid_client"
 	InvalidGrant           = "invalid_grant"
+	LoginRequired          = "login_required"
+	UnmetAuthentication    = "unmet_authentication_requirements"
 	InvalidScope           = "invalid_scope"
 	InvalidTarget          = "invalid_target"
 	InvalidToken           = "invalid_token"

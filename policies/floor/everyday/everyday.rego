@@ -22,8 +22,8 @@ import rego.v2
 #   handed on ends at the same moment, until which the answer holds.
 answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
-	"ttl": ttl, "ends": 0, "valid_until": last, "subject": client.id, "chain": [], "consented": false,
-	"removed": set(), "narrows": false,
+	"ttl": ttl, "ends": 0, "valid_until": last, "subject": client.id,
+	"chain": [], "consented": false, "removed": set(), "narrows": false,
 } if {
 	input.action.name == "issue:access_token:client_credentials"
 	count(input) == 8
@@ -45,8 +45,8 @@ answer := {
 
 answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
-	"ttl": ttl, "ends": ends, "valid_until": last, "subject": input.subject.id, "chain": chain, "consented": false,
-	"removed": set(), "narrows": false,
+	"ttl": ttl, "ends": ends, "valid_until": last, "subject": input.subject.id,
+	"chain": chain, "consented": false, "removed": set(), "narrows": false,
 } if {
 	input.action.name == "issue:access_token:token_exchange"
 	count(input) == 10

@@ -39,13 +39,18 @@ client_id := input.client.id if is_string(input.client.id)
 default subject_id := ""
 
 subject_id := presented.subject if {
-	not personal
+	not first
 	is_string(presented.subject)
 }
 
 subject_id := input.authorization.subject if {
 	personal
 	is_string(input.authorization.subject)
+}
+
+subject_id := input.subject.id if {
+	visiting
+	is_string(input.subject.id)
 }
 
 default holder_id := ""

@@ -21,11 +21,27 @@ autonomous if input.action.name == "issue:access_token:client_credentials"
 personal if input.action.name in {"issue:access_token:authorization_code", "issue:access_token:refresh_token"}
 
 # METADATA
+# description: A person is at a page, or nobody is yet. Nothing is presented.
+visiting if input.action.name in {"authorize", "consent"}
+
+# METADATA
 # scope: document
 # description: What is issued begins a chain.
 first if autonomous
 
 first if personal
+
+first if visiting
+
+# METADATA
+# scope: document
+# description: Nobody is spoken for.
+alone if autonomous
+
+alone if {
+	visiting
+	not input.subject
+}
 
 # METADATA
 # description: A document of another version may mean other things by the same words.
@@ -60,7 +76,7 @@ reasons contains {"code": "client_owner_inactive", "party": "client", "id": clie
 # METADATA
 # custom: {lacks: status, who: [owner, clients:suspend, users:suspend], remedy: Restore whom the token speaks for.}
 reasons contains {"code": "subject_inactive", "party": "subject", "id": subject_id, "value": status} if {
-	not autonomous
+	not alone
 	not input.subject.status == "active"
 	status := object.get(input, ["subject", "status"], "unknown")
 }
@@ -68,7 +84,7 @@ reasons contains {"code": "subject_inactive", "party": "subject", "id": subject_
 # METADATA
 # custom: {lacks: term, who: [owner, clients:write, users:write], remedy: Give whom the token speaks for a later end.}
 reasons contains {"code": "subject_expired", "party": "subject", "id": subject_id} if {
-	not autonomous
+	not alone
 	not unexpired(input.subject.expires_at)
 }
 
@@ -76,7 +92,7 @@ reasons contains {"code": "subject_expired", "party": "subject", "id": subject_i
 # custom: {lacks: owner, who: [clients:write, users:suspend],
 #   remedy: "Give the subject an active owner, or restore its own."}
 reasons contains {"code": "subject_owner_inactive", "party": "subject", "id": subject_id} if {
-	not autonomous
+	not alone
 	not _subject_answered_for
 }
 
@@ -84,7 +100,7 @@ reasons contains {"code": "subject_owner_inactive", "party": "subject", "id": su
 # description: The subject that was loaded must be the one the token names.
 # custom: {lacks: identity, who: [requester], remedy: Get a token that speaks for somebody who is still there.}
 reasons contains {"code": "subject_unknown", "party": "subject", "id": subject_id} if {
-	not autonomous
+	not alone
 	not _subject_known
 }
 
@@ -95,7 +111,10 @@ _subject_known if {
 }
 
 # Only a person has a client act for them by granting it.
-_may_be_spoken_for if not personal
+_may_be_spoken_for if {
+	not personal
+	not visiting
+}
 
 _may_be_spoken_for if input.subject.kind == "user"
 

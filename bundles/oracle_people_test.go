@@ -1,0 +1,154 @@
+package bundles
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// authorize says whether a client may ask a user, and about what.
+func (o *oracle) authorize() verdict {
+	o.standing()
+	o.refuse("grant_type_not_allowed", o.client == nil || !slices.Contains(o.client.GrantTypes, "authorization_code"))
+	visit := cmp.Or(o.in.Request.Visit, &policies.Visit{PKCE: "missing"})
+	o.refuse("redirect_unknown", !visit.RedirectOK)
+	o.refuse("pkce_required", visit.PKCE != "ok")
+	v := verdict{SignIn: o.signIn(visit)}
+	offers := o.offers(o.chosen())
+	open := map[string]bool{}
+	for pair, state := range offers {
+		v.Offers = append(v.Offers, pair+" "+state)
+		if state != "greyed" {
+			open[pair] = true
+		}
+		if state == "granted" && o.in.Action == policies.Authorize {
+			v.Grants = append(v.Grants, pair)
+		}
+	}
+	o.refuse("nothing_to_offer", len(v.SignIn) == 0 && len(open) == 0)
+	v.Until = o.until()
+	v.Ask = policies.AskNothing
+	if slices.Contains(visit.Prompt, "consent") || slices.Contains(slices.Collect(maps.Values(offers)), "offered") {
+		v.Ask = policies.AskConsent
+	}
+	if o.in.Action == policies.AnswerConsent {
+		v.Ask = policies.AskNothing
+		o.answer(&v, open)
+	}
+	if len(v.SignIn) > 0 {
+		v.Ask = policies.AskSignIn
+	}
+	silent := slices.Contains(visit.Prompt, "none")
+	o.refuse("login_required", v.Ask == policies.AskSignIn && (silent || o.in.Action == policies.AnswerConsent))
+	o.refuse("consent_required", v.Ask == policies.AskConsent && silent)
+	slices.Sort(v.Offers)
+	slices.Sort(v.Grants)
+	return v
+}
+
+// answer is what the user ticked: all of it must be open to them.
+func (o *oracle) answer(v *verdict, open map[string]bool) {
+	a := cmp.Or(o.in.Request.Answer, &policies.Answer{})
+	for _, g := range a.Scopes {
+		pair := g.Resource + " " + g.Scope
+		o.refuse("scope_not_offered", !open[pair])
+		if !slices.Contains(v.Grants, pair) {
+			v.Grants = append(v.Grants, pair)
+		}
+	}
+	o.refuse("nothing_ticked", len(v.Grants) == 0)
+	o.refuse("until_out_of_bounds", !o.ahead(a.Until) || a.Until > v.Until)
+	v.Until = a.Until
+}
+
+// signIn lists why the user must sign in, or do so again.
+func (o *oracle) signIn(visit *policies.Visit) (why []string) {
+	s := o.in.Session
+	anew := s != nil && s.AuthTime >= visit.Began
+	weak := len(visit.ACRValues) > 0 && (s == nil || !slices.Contains(visit.ACRValues, s.ACR))
+	o.refuse("acr_unmet", weak && anew)
+	if weak && !anew {
+		why = append(why, "acr")
+	}
+	if visit.MaxAge != nil && !anew && (s == nil || s.AuthTime < o.in.Now-*visit.MaxAge) {
+		why = append(why, "max_age")
+	}
+	if s == nil || o.subject == nil {
+		why = append(why, "nobody")
+	}
+	if !anew && (slices.Contains(visit.Prompt, "login") || slices.Contains(visit.Prompt, "select_account")) {
+		why = append(why, "prompt")
+	}
+	return why
+}
+
+// chosen are the servers it is about.
+func (o *oracle) chosen() (out []*policies.Resource) {
+	named := o.in.Request.Resources
+	if found := o.audience(); len(named) < 2 {
+		if found != nil {
+			out = append(out, found)
+		}
+		return out
+	}
+	delete(o.codes, "resource_several")
+	known := map[string]bool{}
+	for _, f := range o.in.Resources {
+		if r := value(f); r != nil && slices.Contains(named, r.Identifier) {
+			known[r.Identifier] = true
+			o.refuse("resource_inactive", r.Status != "active")
+			out = append(out, r)
+		}
+	}
+	o.refuse("resource_unknown", slices.ContainsFunc(named, func(uri string) bool { return !known[uri] }))
+	return out
+}
+
+// offers are the states of what is asked for, by resource server and scope.
+func (o *oracle) offers(at []*policies.Resource) map[string]string {
+	out, defined := map[string]string{}, map[string]bool{}
+	for _, r := range at {
+		asked := o.in.Request.Scopes
+		if asked != nil && len(asked) == 0 && o.client != nil {
+			asked = o.client.Defaults[r.ID]
+		}
+		for _, s := range asked {
+			if defines(r, s) {
+				out[r.ID+" "+s], defined[s] = o.state(r, s), true
+			}
+		}
+	}
+	for _, s := range o.in.Request.Scopes {
+		o.refuse("scope_unknown", !defined[s])
+	}
+	o.refuse("scope_required", len(o.in.Request.Scopes) == 0 && len(out) == 0)
+	return out
+}
+
+func (o *oracle) state(r *policies.Resource, s string) string {
+	if o.client == nil || !holds(o.client.Scopes, r.ID, s) || o.subject == nil || !holds(o.subject.Scopes, r.ID, s) || r.Scopes[s].Risk == "high" {
+		return "greyed"
+	}
+	for _, c := range o.in.Consents {
+		if !c.Revoked && o.ahead(c.ExpiresAt) && c.RedirectsOK && c.Subject == o.subject.ID && c.Client == o.client.ID && c.Resource == r.ID && c.Scopes[s] {
+			return "granted"
+		}
+	}
+	return "offered"
+}
+
+// until is the last end a consent may have: a year, or somebody's own end.
+func (o *oracle) until() int64 {
+	ends := []int64{o.in.Now + 365*24*3600}
+	for _, p := range []*policies.Principal{o.client, o.subject} {
+		if p != nil {
+			ends = append(ends, p.ExpiresAt)
+		}
+	}
+	if o.client != nil && o.client.Owner != nil {
+		ends = append(ends, o.client.Owner.ExpiresAt)
+	}
+	return slices.Min(ends)
+}

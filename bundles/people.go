@@ -1,0 +1,60 @@
+package bundles
+
+import (
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/deputyauth/deputy/policies"
+)
+
+// What a question holds of people: what they granted, agreed to, and are asked.
+
+func authorizationTerm(a *policies.Authorization) *ast.Term {
+	pairs := [][2]*ast.Term{
+		pair("id", ast.StringTerm(a.ID)), pair("client", ast.StringTerm(a.Client)), pair("subject", ast.StringTerm(a.Subject)),
+		pair("resources", stringsTerm(a.Resources)), pair("scopes", reachTerm(a.Scopes)),
+		pair("redirect_ok", ast.BooleanTerm(a.RedirectOK)), pair("pkce", ast.StringTerm(a.PKCE)),
+		pair("expires_at", numberTerm(a.ExpiresAt)), pair("ends_at", numberTerm(a.EndsAt)),
+		pair("revoked", ast.BooleanTerm(a.Revoked)), pair("used", ast.BooleanTerm(a.Used)),
+		pair("auth_time", numberTerm(a.AuthTime)), pair("acr", ast.StringTerm(a.ACR)), pair("amr", stringsTerm(a.AMR)),
+	}
+	if a.Nonce != "" {
+		pairs = append(pairs, pair("nonce", ast.StringTerm(a.Nonce)))
+	}
+	return ast.ObjectTerm(pairs...)
+}
+
+func reachTerm(reach map[string]map[string][]string) *ast.Term {
+	return objectTerm(reach, func(scopes map[string][]string) *ast.Term { return objectTerm(scopes, stringsTerm) })
+}
+
+func consentTerm(c *policies.Consent) *ast.Term {
+	return ast.ObjectTerm(
+		pair("id", ast.StringTerm(c.ID)), pair("client", ast.StringTerm(c.Client)), pair("subject", ast.StringTerm(c.Subject)),
+		pair("resource", ast.StringTerm(c.Resource)), pair("scopes", objectTerm(c.Scopes, ast.BooleanTerm)),
+		pair("expires_at", numberTerm(c.ExpiresAt)), pair("revoked", ast.BooleanTerm(c.Revoked)),
+		pair("redirects_ok", ast.BooleanTerm(c.RedirectsOK)), pair("reach", reachTerm(c.Reach)),
+	)
+}
+
+func visitTerm(v *policies.Visit) *ast.Term {
+	pairs := [][2]*ast.Term{
+		pair("redirect_ok", ast.BooleanTerm(v.RedirectOK)), pair("pkce", ast.StringTerm(v.PKCE)), pair("prompt", stringsTerm(v.Prompt)),
+		pair("acr_values", stringsTerm(v.ACRValues)), pair("began", numberTerm(v.Began)),
+	}
+	if v.MaxAge != nil {
+		pairs = append(pairs, pair("max_age", numberTerm(*v.MaxAge)))
+	}
+	return ast.ObjectTerm(pairs...)
+}
+
+// arrayTerm is null for a list that is absent, as in the recorded document.
+func arrayTerm[T any](list []T, of func(T) *ast.Term) *ast.Term {
+	if list == nil {
+		return ast.NullTerm()
+	}
+	out := make([]*ast.Term, len(list))
+	for i, v := range list {
+		out[i] = of(v)
+	}
+	return ast.ArrayTerm(out...)
+}

@@ -1,0 +1,104 @@
+# METADATA
+# title: Final answer to a client that asks for a user
+# description: >-
+#   What the floor offers, less what the house takes away. The house can deny, have
+#   the user be asked, keep scopes back and bring the end nearer, and nothing else.
+# scope: package
+package compose.authorize
+
+import rego.v2
+
+import data.compose.answer
+import data.compose.house
+
+# METADATA
+# entrypoint: true
+decision := {
+	"allow": count(reasons) == 0,
+	"reasons": reasons,
+	"ask": ask,
+	"sign_in": input.floor.sign_in,
+	"offers": offers,
+	"grants": grants,
+	"until": until,
+}
+
+ask := "consent" if {
+	_asks_anyway
+} else := input.floor.ask
+
+offers := {_narrowed(o) | some o in input.floor.offers}
+
+grants := {g | some g in input.floor.grants; not house.removals[g.scope]}
+
+# METADATA
+# description: max_ttl is how long a consent may last from now on, in seconds.
+until := min({input.floor.until, input.floor.now + floor(input.house.max_ttl)}) if {
+	not input.floor.answers
+	input.house.max_ttl
+} else := input.floor.until
+
+reasons contains r if some r in input.floor.reasons
+
+reasons contains r if some r in house.reasons
+
+# What a user allows is what they saw, or nothing.
+reasons contains r if {
+	input.floor.ask == "nothing"
+	some g in input.floor.grants
+	count(grants) == 0
+	some r in house.removals[g.scope]
+}
+
+reasons contains r if {
+	input.floor.answers == true
+	some g in input.floor.grants
+	some r in house.removals[g.scope]
+}
+
+# Nor is a page shown on which there is nothing to tick.
+reasons contains r if {
+	count(input.floor.scopes) > 0
+	every scope in input.floor.scopes {
+		house.removals[scope]
+	}
+	some rs in house.removals
+	some r in rs
+}
+
+# METADATA
+# custom: {lacks: answer, who: [host], remedy: "Find the fault in the log under this decision, and report it."}
+reasons contains {"code": "policy_error", "party": "floor"} if not answer.sound
+
+# METADATA
+# custom: {lacks: consent, who: [subject, author], remedy: Let the user be asked.}
+reasons contains {"code": "consent_required", "party": "house"} if {
+	_asks_anyway
+	input.floor.silent == true
+}
+
+# METADATA
+# custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can approve.}
+reasons contains {"code": "approval_required", "party": "house"} if "approval" in input.house.require
+
+# METADATA
+# custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can sign in anew.}
+reasons contains {"code": "step_up_required", "party": "house"} if "step_up" in input.house.require
+
+# METADATA
+# custom: {lacks: term, who: [subject, author], remedy: Choose an earlier end.}
+reasons contains {"code": "until_out_of_bounds", "party": "house"} if {
+	input.floor.answers == true
+	input.floor.until > input.floor.now + input.house.max_ttl
+}
+
+# A house that wants the user asked is content with the answer.
+_asks_anyway if {
+	"consent" in input.house.require
+	input.floor.ask == "nothing"
+	input.floor.answers == false
+}
+
+_narrowed(o) := object.union(o, {"state": "greyed", "reasons": (o.reasons | house.removals[o.scope])}) if {
+	house.removals[o.scope]
+} else := o

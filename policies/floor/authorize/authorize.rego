@@ -1,0 +1,215 @@
+# METADATA
+# title: Authorize
+# description: >-
+#   May this client ask this user at all, must the user sign in or be asked, and about
+#   what? And, when they have answered (action consent): is what they allow something
+#   that is offered now, for no longer than it may last?
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.authorize
+
+import rego.v2
+
+import data.floor.offer
+import data.floor.standing
+
+# METADATA
+# entrypoint: true
+decision := {
+	"allow": count(reasons) == 0,
+	"reasons": reasons,
+	"ask": ask,
+	"sign_in": sign_in,
+	"offers": offer.offers,
+	"grants": grants,
+	"until": _until,
+	"scopes": offer.names,
+	"silent": _silent,
+	"answers": _answers,
+	"now": _now,
+}
+
+# METADATA
+# description: What is to happen next. Only where nothing is asked may a code be made.
+ask := "sign_in" if {
+	count(sign_in) > 0
+} else := "nothing" if {
+	_answers
+} else := "consent" if {
+	_to_be_asked
+} else := "nothing"
+
+# METADATA
+# scope: document
+# description: Why the user must sign in, or sign in anew.
+sign_in contains "nobody" if not is_number(input.session.auth_time)
+
+sign_in contains "nobody" if not input.subject
+
+sign_in contains "prompt" if {
+	some p in input.request.visit.prompt
+	p in {"login", "select_account"}
+	not _anew
+}
+
+sign_in contains "max_age" if {
+	is_number(input.request.visit.max_age)
+	not input.session.auth_time >= standing.now - input.request.visit.max_age
+	not _anew
+}
+
+sign_in contains "acr" if {
+	_acr_missing
+	not _anew
+}
+
+# METADATA
+# scope: document
+# description: What the client gets, as pairs of resource server and scope.
+grants contains {"resource": o.resource, "scope": o.scope} if {
+	not _answers
+	some o in offer.offers
+	o.state == "granted"
+}
+
+grants contains {"resource": t.resource, "scope": t.scope} if {
+	_answers
+	some t in input.request.answer.scopes
+}
+
+reasons contains r if some r in offer.reasons
+
+reasons contains r if some r in standing.reasons
+
+# METADATA
+# custom: {lacks: grant_type, who: [owner, clients:write], remedy: Allow the client this grant type.}
+reasons contains {"code": "grant_type_not_allowed", "party": "client", "id": standing.client_id, "value": type} if {
+	type := "authorization_code"
+	not type in input.client.grant_types
+}
+
+# METADATA
+# description: Nobody is sent anywhere that was not registered.
+# custom: {lacks: redirect, who: [requester, clients:write], remedy: "Send a redirect_uri that is registered, as it is."}
+reasons contains {"code": "redirect_unknown", "party": "client", "id": standing.client_id} if {
+	not input.request.visit.redirect_ok == true
+}
+
+# METADATA
+# custom: {lacks: request, who: [requester], remedy: Send a code_challenge with code_challenge_method S256.}
+reasons contains {"code": "pkce_required", "party": "client", "id": standing.client_id, "value": seen} if {
+	not input.request.visit.pkce == "ok"
+	seen := object.get(input, ["request", "visit", "pkce"], "missing")
+}
+
+# METADATA
+# custom: {lacks: approval, who: [subject], remedy: Sign in in the way that is asked for.}
+reasons contains {"code": "acr_unmet", "party": "subject", "id": standing.subject_id} if {
+	_acr_missing
+	_anew
+}
+
+# METADATA
+# custom: {lacks: scope, who: [owner, roles:assign], remedy: Assign client and user roles with the scopes.}
+reasons contains {"code": "nothing_to_offer", "party": "subject", "id": standing.subject_id} if {
+	count(sign_in) == 0
+	count(offer.names) == 0
+}
+
+# METADATA
+# custom: {lacks: session, who: [subject], remedy: Let the user sign in.}
+reasons contains {"code": "login_required", "party": "subject"} if {
+	_silent
+	ask == "sign_in"
+}
+
+# METADATA
+# description: Whoever answers is who was asked.
+# custom: {lacks: session, who: [subject], remedy: Let the user sign in.}
+reasons contains {"code": "login_required", "party": "subject"} if {
+	_answers
+	ask == "sign_in"
+}
+
+# METADATA
+# custom: {lacks: consent, who: [subject], remedy: Let the user be asked.}
+reasons contains {"code": "consent_required", "party": "subject", "id": standing.subject_id} if {
+	_silent
+	ask == "consent"
+}
+
+# METADATA
+# custom: {lacks: scope, who: [subject], remedy: Answer the page as it is now.}
+reasons contains {"code": "scope_not_offered", "party": "subject", "id": g.resource, "scope": g.scope} if {
+	_answers
+	some g in grants
+	not g in _offered
+}
+
+# METADATA
+# custom: {lacks: consent, who: [subject], remedy: Allow something of what is asked for.}
+reasons contains {"code": "nothing_ticked", "party": "subject", "id": standing.subject_id} if {
+	_answers
+	count(grants) == 0
+}
+
+# METADATA
+# custom: {lacks: term, who: [subject], remedy: Choose an earlier end that is still to come.}
+reasons contains {"code": "until_out_of_bounds", "party": "subject", "id": standing.subject_id} if {
+	_answers
+	not _in_bounds
+}
+
+# METADATA
+# custom: {party: deputy, lacks: version, who: [host], remedy: Run server and policy of one release.}
+reasons contains {"code": "action_unknown", "value": name} if {
+	not standing.visiting
+	name := object.get(input, ["action", "name"], "")
+}
+
+_offered contains {"resource": o.resource, "scope": o.scope} if {
+	some o in offer.offers
+	o.state in {"granted", "offered"}
+}
+
+_to_be_asked if "consent" in input.request.visit.prompt
+
+_to_be_asked if {
+	some o in offer.offers
+	o.state == "offered"
+}
+
+_in_bounds if {
+	standing.unexpired(input.request.answer.until)
+	input.request.answer.until <= offer.until
+}
+
+# The user signed in after the client had asked for it.
+_anew if input.session.auth_time >= input.request.visit.began
+
+_acr_missing if {
+	some _ in input.request.visit.acr_values
+	not input.session.acr in input.request.visit.acr_values
+}
+
+default _answers := false
+
+_answers if input.action.name == "consent"
+
+default _silent := false
+
+_silent if "none" in input.request.visit.prompt
+
+default _until := 0
+
+_until := offer.until if not _answers
+
+_until := input.request.answer.until if {
+	_answers
+	is_number(input.request.answer.until)
+}
+
+default _now := 0
+
+_now := standing.now
