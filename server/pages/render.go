@@ -118,6 +118,7 @@ func (r *Renderer) Page(c *gin.Context, status int, name string, view any) {
 	h.Set("Content-Language", p.Lang)
 	h.Set("Vary", "Accept-Language")
 	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin") // a form must say where it comes from; nobody else is told
 	h.Set("Content-Security-Policy", policy)
 	if s, ok := p.View.(interface{ scripted() bool }); ok && s.scripted() {
 		h.Set("Content-Security-Policy", scriptedPolicy)

@@ -70,7 +70,7 @@ func TestEveryPage(t *testing.T) {
 			if n := strings.Count(body, "<h1"); n != 1 {
 				t.Errorf("%s %s has %d h1", p.Name, p.State, n)
 			}
-			if h.Get("Content-Language") != lang || !strings.Contains(body, `<html lang="`+lang+`">`) || h.Get("Cache-Control") != "no-store" {
+			if h.Get("Content-Language") != lang || !strings.Contains(body, `<html lang="`+lang+`">`) || h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "same-origin" {
 				t.Errorf("%s %s: headers %v", p.Name, p.State, h)
 			}
 			csp := h.Get("Content-Security-Policy")

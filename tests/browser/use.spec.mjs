@@ -101,7 +101,7 @@ test.describe("without JavaScript", () => {
   test("consent and sign-in are forms", async ({ page }) => {
     await open(page, "/preview/consent-local");
     await page.getByRole("button", { name: "Deny" }).click();
-    expect((await sent(page)).form).toEqual({ authorization: ["atz_77aa"], scope: ["rsv_sales sales:read"], answer: ["deny"] });
+    expect((await sent(page)).form).toEqual({ authorization: ["atz_77aa"], scope: ["rsv_sales sales:read"], until: ["1d"], answer: ["deny"] });
     await open(page, "/preview/signin-wrong");
     await page.getByLabel("Password").fill("x");
     await page.getByRole("button", { name: "Sign in", exact: true }).click();
@@ -120,6 +120,12 @@ test("the page after consent goes on by itself, and has a link", async ({ page }
   await page.goto("/preview/continue");
   await expect.poll(() => left).toBe("https://reports.example/callback?code=sample&state=s1&iss=https%3A%2F%2Fauth.example");
   await expect(page.getByRole("link", { name: "Continue to reports.example" })).toBeVisible();
+});
+
+test("a form says that it comes from here", async ({ page }) => {
+  await open(page, "/preview/consent");
+  const [request] = await Promise.all([page.waitForRequest((r) => r.method() === "POST"), page.getByRole("button", { name: "Deny" }).click()]);
+  expect((await request.allHeaders()).origin).toBe(process.env.PREVIEW);
 });
 
 test("a consent can be printed", async ({ page }) => {
