@@ -135,6 +135,16 @@ func (s *Store) LiveSession(ctx context.Context, secret string, idle int64) (*Se
 	return &row, nil
 }
 
+// LiveSessions are those of a user that did not end and were seen within idle
+// seconds, oldest first; no more than 200.
+func (s *Store) LiveSessions(ctx context.Context, userID string, idle int64) ([]Session, error) {
+	var rows []Session
+	now := s.Now()
+	err := s.read.WithContext(ctx).Where("user_id = ? and revoked_at = 0 and expires_at > ? and last_seen_at > ?", userID, now, now-idle).
+		Order("id").Limit(200).Find(&rows).Error
+	return rows, wrap("listSessions", err)
+}
+
 // Sessions lists a user's sessions, ended ones too, oldest first.
 func (s *Store) Sessions(ctx context.Context, userID string, p Page) ([]Session, string, error) {
 	q := s.read.WithContext(ctx).Where("user_id = ?", userID)

@@ -50,3 +50,8 @@ func (s *Server) css(c *gin.Context) {
 	c.Header("Cache-Control", shortCache)
 	c.Data(http.StatusOK, "text/css; charset=utf-8", web.CSS())
 }
+
+func (s *Server) script(c *gin.Context) {
+	c.Header("Cache-Control", shortCache)
+	c.Data(http.StatusOK, "text/javascript; charset=utf-8", web.PasskeyScript())
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/deputyauth/deputy/server/api"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/pages"
 )
 
@@ -25,6 +26,10 @@ func (s *Server) routes() error {
 	root.GET("/", s.index)
 	root.GET("/pages.css", s.css)
 	root.GET("/mark.svg", s.mark)
+	root.GET("/passkey.js", s.script)
+	if err := s.people(root); err != nil {
+		return err
+	}
 
 	// Open to browsers of any origin: nothing here goes by cookies.
 	open := r.Group("", anyOrigin)
@@ -52,6 +57,13 @@ func (s *Server) routes() error {
 
 	return api.Register(root, api.Config{
 		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Call: call, Gate: s.Limits.Admin, Log: s.Log,
+	})
+}
+
+// people are the pages that people see.
+func (s *Server) people(root *gin.RouterGroup) error {
+	return pages.Register(root, pages.Config{
+		Issuer: s.Issuer, People: s.People, Store: s.Store, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/pages"
+	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/web"
@@ -32,6 +33,7 @@ type Config struct {
 	Issuer         string // absolute URL without trailing slash or fragment
 	Store          *models.Store
 	Endpoint       *grants.Endpoint
+	People         *people.People
 	Keys           *tokens.Keyring
 	Policy         func() api.PolicyStatus
 	TrustedProxies []string       // whose X-Forwarded-For is believed

@@ -25,8 +25,8 @@ var mayImport = map[string][]string{
 	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens"},
-	"server/pages":      {},
-	"server":            {"models", "server/limits", "server/oauth", "server/pages", "server/people", "server/tokens", "server/grants", "server/signals", "server/api", "web"},
+	"server/pages":      {"models", "server/grants", "server/limits", "server/people"},
+	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "web"},
 	"models/modelstest": {"models"},
 	// Views as they might be, for tests and to look at.
 	"server/pages/sample": {"server/pages"},

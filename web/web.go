@@ -12,7 +12,7 @@ var files embed.FS
 
 // Pages holds the templates of the people's pages (*.html, of which layout.html
 // and components.html are shared by all others), their words (locales/*.json)
-// and what they load (pages.css, mark.svg).
+// and what they load (pages.css, mark.svg, passkey.js).
 func Pages() fs.FS {
 	sub, err := fs.Sub(files, "pages")
 	if err != nil {
@@ -26,6 +26,9 @@ func CSS() []byte { return embedded("pages/pages.css") }
 
 // Mark is Deputy's mark: what two circles share.
 func Mark() []byte { return embedded("pages/mark.svg") }
+
+// PasskeyScript is the one script of the people's pages.
+func PasskeyScript() []byte { return embedded("pages/passkey.js") }
 
 func embedded(name string) []byte {
 	b, _ := files.ReadFile(name) // embedded, so it is there

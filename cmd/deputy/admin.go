@@ -9,6 +9,7 @@ import (
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server"
 	"github.com/deputyauth/deputy/server/api"
+	"github.com/deputyauth/deputy/server/people"
 )
 
 type migrateCmd struct {
@@ -62,6 +63,22 @@ func (c *adminCreateCmd) Run(ctx context.Context, io streams) error {
 	}
 	fmt.Fprintf(io.err, "This secret is shown once. Keep it where the commands find it:\n")
 	fmt.Fprintf(io.out, "export DEPUTY_URL=%s DEPUTY_CLIENT_ID=%s DEPUTY_CLIENT_SECRET=%s\n", issuer, admin.ID, admin.Secret)
+	return nil
+}
+
+// offerSetup prints a link to make the first account with, while nobody
+// administers. It holds nothing else up: a server may be run by its API alone.
+func offerSetup(ctx context.Context, p *people.People, issuer string, io streams) error {
+	needed, err := p.SetupNeeded(ctx)
+	if err != nil || !needed {
+		return err
+	}
+	token, err := p.NewSetupLink(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "No person administers this server yet. To make the first account, open this link within %d minutes:\n%s/setup/%s\n",
+		int(people.SetupLife.Minutes()), issuer, token)
 	return nil
 }
 

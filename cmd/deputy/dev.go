@@ -2,18 +2,22 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -57,8 +61,9 @@ func devPolicy(dir string) error {
 // devWorld is what --dev remembers of the world it made: the only place where
 // secrets are kept in plain, and only for trying out.
 type devWorld struct {
-	Admin credentials            `json:"admin"`
-	Cast  map[string]credentials `json:"cast"`
+	Admin  credentials            `json:"admin"`
+	Cast   map[string]credentials `json:"cast"`
+	People map[string]string      `json:"people"` // passwords by user name
 }
 
 type credentials struct {
@@ -111,6 +116,9 @@ func (c *serveCmd) firstStart(ctx context.Context, store *models.Store, io strea
 		return nil, err
 	}
 	w := &devWorld{Admin: *admin, Cast: world.cast}
+	if w.People, err = makePeople(ctx, store); err != nil {
+		return nil, err
+	}
 	if err := w.write(c.DataDir); err != nil {
 		return nil, err
 	}
@@ -118,6 +126,45 @@ func (c *serveCmd) firstStart(ctx context.Context, store *models.Store, io strea
 		return w, nil
 	}
 	return w, play(ctx, io.out, r, world)
+}
+
+// makePeople gives the people of the sample world random passwords. Olivia, who
+// owns the agents, administers; Alice and Joe do not.
+func makePeople(ctx context.Context, store *models.Store) (map[string]string, error) {
+	by, passwords := models.By{System: "serve --dev"}, map[string]string{}
+	for _, who := range []models.User{{Username: "olivia"}, {Username: "alice", Name: "Alice Adams"}, {Username: "joe", Name: "Joe Junior"}} {
+		user, err := store.UserNamed(ctx, who.Username)
+		if errors.Is(err, models.ErrNotFound) {
+			user, err = &who, store.CreateUser(ctx, by, &who)
+		}
+		if err != nil {
+			return nil, err
+		}
+		password := strings.ToLower(rand.Text())
+		hash, err := people.HashPassword(password)
+		if err != nil {
+			return nil, err
+		}
+		if err := store.SetPassword(ctx, by, user.ID, hash, ""); err != nil {
+			return nil, err
+		}
+		if who.Username == "olivia" {
+			if err := store.CreateAssignment(ctx, by, &models.Assignment{RoleID: models.AdminRoleID, PrincipalID: user.ID}); err != nil {
+				return nil, err
+			}
+		}
+		passwords[who.Username] = password
+	}
+	return passwords, nil
+}
+
+// people are those who can sign in, with their passwords.
+func (w *devWorld) people() string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(w.People)) {
+		all = append(all, name+" "+w.People[name])
+	}
+	return strings.Join(all, "   ")
 }
 
 // box is what a developer sees last: where the server is, and three commands
@@ -137,6 +184,8 @@ func box(issuer, dir string, w *devWorld) string {
 		"3. support-agent, the service the token is locked to, looks at it:",
 		"", fmt.Sprintf(`curl -sw '\n' -u %s:%s %s/oauth2/introspect -d token=$(%s | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`,
 			support.ID, support.Secret, issuer, get("agent:chat")), "",
+		"People sign in at " + issuer + "/login:   " + w.people(),
+		"",
 		"Every answer is in the ledger: ./deputy audit tail     The stories again: ./deputy tour",
 	}
 	rule := strings.Repeat("─", 100)

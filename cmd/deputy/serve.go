@@ -19,6 +19,7 @@ import (
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -79,6 +80,11 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 		return err
 	}
 	w.state(d)
+	if !c.Dev { // there, the sample world has somebody who administers
+		if err := offerSetup(ctx, d.people, c.Issuer, io); err != nil {
+			return err
+		}
+	}
 	log := w.log
 	stop := d.background(ctx, c.PolicyDir, log)
 	defer stop()
@@ -169,6 +175,7 @@ type deputy struct {
 	keys     *tokens.Keyring
 	engine   *bundles.Engine
 	endpoint *grants.Endpoint
+	people   *people.People
 	server   *server.Server
 }
 
@@ -191,15 +198,19 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 	}
 	bounded := limits.New(c.config(), time.Now)
 	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics})
+	persons, err := people.New(people.Config{Issuer: c.Issuer, Store: store, Master: master, Failures: endpoint, Limits: c.config(), Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
 	srv, err := server.New(server.Config{
-		Issuer: c.Issuer, Store: store, Endpoint: endpoint, Keys: keys, TrustedProxies: c.TrustedProxies, Limits: bounded,
+		Issuer: c.Issuer, Store: store, Endpoint: endpoint, People: persons, Keys: keys, TrustedProxies: c.TrustedProxies, Limits: bounded,
 		Log: w.log, Access: w.access, Metrics: w.metrics, Traces: w.traces, Drain: c.Drain,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(engine.Status()) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &deputy{store: store, keys: keys, engine: engine, endpoint: endpoint, server: srv}, nil
+	return &deputy{store: store, keys: keys, engine: engine, endpoint: endpoint, people: persons, server: srv}, nil
 }
 
 // background starts what runs beside requests, until stop is called, which must
@@ -214,6 +225,7 @@ func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Log
 		{"sign ledger head", time.Second, func(ctx context.Context) error { return d.store.SignHead(ctx, d.keys.LedgerSigner()) }},
 		{"tend credentials", 15 * time.Second, d.endpoint.Tend},
 		{"count failures", time.Second, d.endpoint.CountFailures},
+		{"tend sessions", 15 * time.Second, d.people.Tend},
 	} {
 		wg.Go(func() { task.repeat(ctx, log) })
 	}

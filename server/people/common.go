@@ -98,5 +98,5 @@ func personal(password string, names []string) bool {
 			}
 		}
 	}
-	return rest != lower && utf8.RuneCountInString(rest) < shortest
+	return rest != lower && utf8.RuneCountInString(rest) < ShortestPassword
 }

@@ -82,7 +82,7 @@ func (p *People) Recover(ctx context.Context, call grants.Call, b Browser, token
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.store.Recover(ctx, by(call, user.ID), token, hash); err != nil {
+	if _, err := p.store.Recover(ctx, By(call, user.ID), token, hash); err != nil {
 		return nil, p.problemOf(ctx, call, "recover", err)
 	}
 	return p.begin(ctx, call, b, models.SignIn{Session: models.Session{UserID: user.ID, ACR: OneFactor, AMR: []string{"pwd"}}})

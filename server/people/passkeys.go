@@ -254,7 +254,7 @@ func (p *People) AddPasskey(ctx context.Context, call grants.Call, who grants.Pe
 		UserID: who.UserID, Name: cut(name, 100), CredentialID: base64.RawURLEncoding.EncodeToString(key.ID),
 		Record: string(record), SignCount: int64(key.Authenticator.SignCount),
 	}
-	err = p.store.CreatePasskey(ctx, by(call, who.UserID), row, once)
+	err = p.store.CreatePasskey(ctx, By(call, who.UserID), row, once)
 	if errors.Is(err, models.ErrUsed) || errors.Is(err, models.ErrConflict) {
 		return nil, refuse("used_challenge")
 	}

@@ -20,8 +20,8 @@ var cost = argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, Salt
 // How long a password may be, in characters. There are no rules about which
 // (NIST SP 800-63B section 3.1.1.2): they make passwords worse.
 const (
-	shortest = 8
-	longest  = 256
+	ShortestPassword = 8
+	LongestPassword  = 256
 )
 
 // normal is the one form of a password that keyboards write differently.
@@ -72,9 +72,9 @@ func (p *People) unacceptable(password string, names ...string) *Problem {
 	}
 	password = normal(password)
 	switch n := utf8.RuneCountInString(password); {
-	case n < shortest:
+	case n < ShortestPassword:
 		return problem("password_short")
-	case n > longest:
+	case n > LongestPassword:
 		return problem("password_long")
 	case common(password):
 		return problem("password_common")
@@ -108,5 +108,5 @@ func (p *People) ChangePassword(ctx context.Context, call grants.Call, b Browser
 	if err != nil {
 		return err
 	}
-	return p.store.SetPassword(ctx, by(call, user.ID), user.ID, hash, who.SessionID)
+	return p.store.SetPassword(ctx, By(call, user.ID), user.ID, hash, who.SessionID)
 }

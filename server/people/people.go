@@ -140,7 +140,7 @@ func (p *People) begin(ctx context.Context, call grants.Call, b Browser, in mode
 	}
 	in.Session.IP, in.Session.UserAgent = call.IP, cut(call.UserAgent, 300)
 	in.Session.ExpiresAt = p.now().Add(SessionLife).Unix()
-	secret, session, err := p.store.BeginSession(ctx, by(call, in.Session.UserID), in)
+	secret, session, err := p.store.BeginSession(ctx, By(call, in.Session.UserID), in)
 	if err != nil {
 		return nil, err
 	}
@@ -153,11 +153,16 @@ func (p *People) SignOut(ctx context.Context, call grants.Call, secret string) e
 	if s == nil || err != nil {
 		return err
 	}
-	return p.store.RevokeSession(ctx, by(call, s.UserID), s.UserID, s.ID)
+	return p.store.RevokeSession(ctx, By(call, s.UserID), s.UserID, s.ID)
 }
 
-// by says who makes a change to their own account.
-func by(call grants.Call, userID string) models.By {
+// Sessions are those in which a user is signed in now, oldest first.
+func (p *People) Sessions(ctx context.Context, userID string) ([]models.Session, error) {
+	return p.store.LiveSessions(ctx, userID, int64(SessionIdle/time.Second))
+}
+
+// By says who makes a change to their own account.
+func By(call grants.Call, userID string) models.By {
 	return models.By{SubjectID: userID, RequestID: call.RequestID, IP: call.IP}
 }
 

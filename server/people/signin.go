@@ -85,7 +85,7 @@ func (p *People) unfit(user *models.User, known *models.Password, right bool) st
 // halfway keeps for a while that the password was right.
 func (p *People) halfway(ctx context.Context, call grants.Call, userID string) (*SignedIn, error) {
 	link := &models.Link{Purpose: models.LinkSecondFactor, UserID: &userID, ExpiresAt: p.now().Add(SecondStep).Unix()}
-	token, err := p.store.CreateLink(ctx, by(call, userID), link)
+	token, err := p.store.CreateLink(ctx, By(call, userID), link)
 	if err != nil {
 		return nil, err
 	}

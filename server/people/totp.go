@@ -2,7 +2,9 @@ package people
 
 import (
 	"context"
+	"encoding/base32"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/pquerna/otp"
@@ -30,11 +32,11 @@ func (p *People) PrepareTOTP(ctx context.Context, call grants.Call, who grants.P
 	if err != nil {
 		return nil, err
 	}
-	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Deputy " + p.host, AccountName: user.Username})
+	key, err := p.totpKey(user, nil)
 	if err != nil {
 		return nil, err
 	}
-	err = p.store.PrepareTOTP(ctx, by(call, user.ID), user.ID, p.master.Seal(sealedAs(user.ID), []byte(key.Secret())))
+	err = p.store.PrepareTOTP(ctx, By(call, user.ID), user.ID, p.master.Seal(sealedAs(user.ID), []byte(key.Secret())))
 	if errors.Is(err, models.ErrConflict) {
 		return nil, &Problem{Reason: "factor_there"}
 	}
@@ -42,6 +44,53 @@ func (p *People) PrepareTOTP(ctx context.Context, call grants.Call, who grants.P
 		return nil, err
 	}
 	return &Factor{Secret: key.Secret(), URL: key.URL()}, nil
+}
+
+// totpKey is a key with this secret (base32), or a new one.
+func (p *People) totpKey(user *models.User, secret []byte) (*otp.Key, error) {
+	opts := totp.GenerateOpts{Issuer: "Deputy " + p.host, AccountName: user.Username}
+	if secret != nil {
+		raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(string(secret))
+		if err != nil {
+			return nil, fmt.Errorf("second factor: %w", err)
+		}
+		opts.Secret = raw
+	}
+	return totp.Generate(opts)
+}
+
+// PreparedTOTP is the second factor that is still to be confirmed, nil if there
+// is none.
+func (p *People) PreparedTOTP(ctx context.Context, who grants.Person) (*Factor, error) {
+	row, err := p.store.TOTP(ctx, who.UserID)
+	if errors.Is(err, models.ErrNotFound) || err == nil && row.ConfirmedAt != 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	secret, err := p.master.Open(sealedAs(who.UserID), row.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	user, err := p.store.User(ctx, who.UserID)
+	if err != nil {
+		return nil, err
+	}
+	key, err := p.totpKey(user, secret)
+	if err != nil {
+		return nil, err
+	}
+	return &Factor{Secret: key.Secret(), URL: key.URL()}, nil
+}
+
+// RemoveTOTP ends somebody's second factor. Only who gave it in this session may:
+// a password alone must not take away what is there beside it.
+func (p *People) RemoveTOTP(ctx context.Context, call grants.Call, who grants.Person) error {
+	if who.ACR != TwoFactors {
+		return p.refuse(ctx, call, grants.Failure{Action: "account.otp", Reason: "second_factor_needed", User: who.UserID}, &Problem{Reason: "second_factor_needed"})
+	}
+	return p.store.RemoveTOTP(ctx, By(call, who.UserID), who.UserID)
 }
 
 // ConfirmTOTP turns a second factor on, given a code that shows that it works.
@@ -63,7 +112,7 @@ func (p *People) ConfirmTOTP(ctx context.Context, call grants.Call, b Browser, w
 	if !right {
 		return a.failed(ctx, "wrong_code", wrong)
 	}
-	err = p.store.ConfirmTOTP(ctx, by(call, user.ID), user.ID, step)
+	err = p.store.ConfirmTOTP(ctx, By(call, user.ID), user.ID, step)
 	if errors.Is(err, models.ErrUsed) {
 		return a.failed(ctx, "used_code", wrong)
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 )
@@ -65,6 +67,7 @@ type Server struct {
 	Keys      *tokens.Keyring
 	Engine    *bundles.Engine
 	Endpoint  *grants.Endpoint
+	People    *people.People
 	Clock     *Clock
 	Handler   http.Handler // what serves at URL
 	Limits    *limits.Limits
@@ -82,6 +85,7 @@ type Options struct {
 	Wrap  func(grants.Decider) grants.Decider // a sabotaged engine
 	Log   io.Writer                           // gets the log, with one line per request; nil: nobody does
 	OTLP  string                              // collector of traces, "" if there is none
+	Named bool                                // the issuer is at localhost, not at its address: passkeys need a name
 
 	Limits         *limits.Config // nil: none, for everything here comes from one address
 	TrustedProxies []string       // whose X-Forwarded-For is believed
@@ -123,6 +127,9 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 
 	web := httptest.NewUnstartedServer(nil)
 	s.Host = "http://" + web.Listener.Addr().String()
+	if o.Named {
+		s.Host = strings.Replace(s.Host, "127.0.0.1", "localhost", 1)
+	}
 	s.URL = s.Host + o.Path
 	require.NoError(tb, s.Store.EnsureSelf(ctx, server.APIIdentifier(s.URL)))
 	s.MasterKey = tokens.GenerateMasterKey()
@@ -140,8 +147,10 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	}
 	s.Limits = limits.New(*o.Limits, s.Clock.Now)
 	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics})
+	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now})
+	require.NoError(tb, err)
 	srv, err := server.New(server.Config{
-		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, Keys: s.Keys, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
+		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, People: s.People, Keys: s.Keys, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
 		Log: log, Access: log, Metrics: metrics, Traces: traces(tb, o.OTLP, log),
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(s.Engine.Status()) },
 	})
@@ -181,6 +190,9 @@ func engine(tb testing.TB, o Options) *bundles.Engine {
 	require.NoError(tb, err)
 	return e
 }
+
+// Master is the key that seals what the server keeps.
+func (s *Server) Master() tokens.MasterKey { return s.master }
 
 // SigningKey is the server's private key: what only it should have, for tests
 // that forge what it would never sign.

@@ -1,0 +1,124 @@
+package pages
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/deputyauth/deputy/server/people"
+)
+
+// login shows the form to sign in; while nobody administers, it says that set-up
+// comes first.
+func (h *handler) login(c *gin.Context) {
+	needed, err := h.People.SetupNeeded(c.Request.Context())
+	if err != nil {
+		h.broken(c, err)
+		return
+	}
+	view := SignIn{Return: h.returned(c.Query("return")), Passkeys: h.People.Passkeys()}
+	if needed {
+		view.Notice = &Notice{Code: "setup_needed"}
+	}
+	h.Render.Page(c, http.StatusOK, "signin", view)
+}
+
+func (h *handler) signIn(c *gin.Context) {
+	view := SignIn{Return: h.returned(form(c, "return")), Username: form(c, "username"), Passkeys: h.People.Passkeys()}
+	in, err := h.People.SignIn(c.Request.Context(), h.Call(c), h.browser(c), view.Username, form(c, "password"))
+	if err != nil {
+		h.wrong(c, err, func(status int, f Form) {
+			view.Form = f
+			h.Render.Page(c, status, "signin", view)
+		})
+		return
+	}
+	if in.Pending != "" {
+		h.set(c, signinCookie, in.Pending, people.SecondStep)
+		h.to(c, withReturn("/login/otp", view.Return))
+		return
+	}
+	h.entered(c, in)
+	h.to(c, h.target(view.Return))
+}
+
+func withReturn(path, id string) string {
+	if id == "" {
+		return path
+	}
+	return path + "?return=" + id // an id of ours needs no escaping
+}
+
+// secondFactor asks for the code that completes a sign-in.
+func (h *handler) secondFactor(c *gin.Context) {
+	if h.cookie(c, signinCookie) == "" {
+		h.to(c, "/login")
+		return
+	}
+	h.Render.Page(c, http.StatusOK, "secondfactor", SecondFactor{Return: h.returned(c.Query("return"))})
+}
+
+func (h *handler) giveCode(c *gin.Context) {
+	view := SecondFactor{Return: h.returned(form(c, "return"))}
+	in, err := h.People.SecondFactor(c.Request.Context(), h.Call(c), h.browser(c), h.cookie(c, signinCookie), form(c, "code"))
+	if err != nil {
+		h.wrong(c, err, func(status int, f Form) {
+			view.Form = f
+			h.Render.Page(c, status, "secondfactor", view)
+		})
+		return
+	}
+	h.entered(c, in)
+	h.to(c, h.target(view.Return))
+}
+
+// passkeyOptions and signInWithPasskey speak JSON: without a script there are no passkeys.
+func (h *handler) passkeyOptions(c *gin.Context) {
+	options, err := h.People.PasskeyOptions()
+	h.tell(c, options, err)
+}
+
+func (h *handler) signInWithPasskey(c *gin.Context) {
+	body, ok := h.json(c)
+	if !ok {
+		return
+	}
+	in, err := h.People.SignInWithPasskey(c.Request.Context(), h.Call(c), h.browser(c), body)
+	if err != nil {
+		h.tell(c, nil, err)
+		return
+	}
+	h.entered(c, in)
+	c.JSON(http.StatusOK, gin.H{"location": h.base + h.target(c.Query("return"))})
+}
+
+// signOut ends the session and takes its cookie away.
+func (h *handler) signOut(c *gin.Context) {
+	if err := h.People.SignOut(c.Request.Context(), h.Call(c), h.cookie(c, sessionCookie)); err != nil {
+		h.broken(c, err)
+		return
+	}
+	h.drop(c, sessionCookie)
+	h.Render.Page(c, http.StatusOK, "signedout", SignedOut{})
+}
+
+// json is the body of a request that must be JSON: a form of another site cannot
+// send that.
+func (h *handler) json(c *gin.Context) ([]byte, bool) {
+	body, err := io.ReadAll(c.Request.Body)
+	if err != nil || c.ContentType() != "application/json" {
+		c.JSON(http.StatusUnsupportedMediaType, gin.H{"error": "other"})
+		return nil, false
+	}
+	return body, true
+}
+
+// tell answers a script.
+func (h *handler) tell(c *gin.Context, body []byte, err error) {
+	if err == nil {
+		c.Data(http.StatusOK, "application/json", body)
+		return
+	}
+	h.wrongJSON(c, err)
+}
