@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/pquerna/otp/totp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
@@ -25,6 +26,8 @@ type watched struct {
 	log     *canary.Log
 	secrets canary.Secrets
 	errors  []byte
+
+	ledgerOnly canary.Secrets // are stored, but not in the ledger
 }
 
 const houseSecret = "house-canary-7f3a91c2"
@@ -95,6 +98,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 			token := w.useTokens(agent, service)
 			w.useBadly(agent, service, token)
 			w.administer(agent)
+			w.signIn()
 			w.maintain(agent, service)
 			w.nothingFound()
 		})
@@ -212,6 +216,55 @@ func (w *watched) administer(agent *harness.Client) {
 	require.Greater(w.TB, operations, 40)
 }
 
+// signIn: people, well and badly. What they are given goes into cookies and the
+// pages that show it, and nowhere else.
+func (w *watched) signIn() {
+	const typed, chosen = "typed-canary-91b7 plum", "chosen-canary-2c4d lantern"
+	w.secrets["password"], w.secrets["guessed password"], w.secrets["new password"] = harness.Password, typed, chosen
+	alice := w.Person("alice")
+	hash, err := w.Store.Password(context.Background(), alice.ID)
+	require.NoError(w.TB, err)
+	w.ledgerOnly = canary.Secrets{"password hash": hash.Hash}
+	b := w.Browser()
+	cookies := func(name string) {
+		for _, cookie := range []string{"deputy_session", "deputy_device", "deputy_signin"} {
+			if value := b.Cookie(cookie); value != "" {
+				w.secrets[name+"'s "+cookie] = value
+			}
+		}
+	}
+	w.kept(b.SignIn("alice", typed))
+	b.SignIn(typed, harness.Password) // in the wrong field; the page shows what was typed there
+	require.Equal(w.TB, http.StatusSeeOther, b.SignIn("alice", harness.Password).Status)
+	cookies("password sign-in")
+	page := b.Post("/account/totp", nil)
+	w.secrets["second factor"] = strings.ReplaceAll(secretOnPage.FindStringSubmatch(page.Body)[1], " ", "")
+	code, err := totp.GenerateCode(w.secrets["second factor"], w.Clock.Now())
+	require.NoError(w.TB, err)
+	b.Post("/account/totp/confirm", url.Values{"code": {"123"}}) // shows once more what is to be typed into the app
+	require.Equal(w.TB, http.StatusOK, b.Post("/account/totp/confirm", url.Values{"code": {code}}).Status)
+	require.Equal(w.TB, http.StatusSeeOther, b.SignIn("alice", harness.Password).Status)
+	cookies("half a sign-in")
+	w.kept(b.Post("/login/otp", url.Values{"code": {code}}))
+	for _, purpose := range []string{models.LinkRecover, models.LinkSetup} {
+		l := &models.Link{Purpose: purpose, ExpiresAt: w.Store.Now() + 600}
+		if purpose != models.LinkSetup {
+			l.UserID = &alice.ID
+		}
+		token, err := w.Store.CreateLink(context.Background(), models.By{System: "test"}, l)
+		require.NoError(w.TB, err)
+		w.secrets[purpose+" link"] = token
+		require.Equal(w.TB, http.StatusOK, b.Get("/"+purpose+"/"+token).Status)
+		require.Equal(w.TB, http.StatusNotFound, b.Get("/invite/"+token+"x").Status) // links to itself, in other languages
+		a := b.Post("/"+purpose+"/"+token, url.Values{"username": {"ada"}, "password": {chosen}, "again": {chosen}})
+		require.Equal(w.TB, http.StatusSeeOther, a.Status, a.Body)
+		cookies(purpose)
+		require.NoError(w.TB, w.People.Tend(context.Background()))
+	}
+	w.kept(b.Post("/account/password", url.Values{"current": {typed}, "password": {chosen}, "again": {chosen}}))
+	require.Equal(w.TB, http.StatusOK, b.Post("/logout", nil).Status)
+}
+
 // maintain: what runs behind requests, policy that errs, and a database that is gone.
 func (w *watched) maintain(agent *harness.Client, service *models.ResourceServer) {
 	ctx := context.Background()
@@ -252,6 +305,9 @@ func (w *watched) nothingFound() {
 
 	for place, text := range dump {
 		require.Empty(w.TB, w.secrets.Found(text), "in %s", place)
+		if strings.HasPrefix(place, "ledger.") {
+			require.Empty(w.TB, w.ledgerOnly.Found(text), "in %s", place)
+		}
 	}
 	require.Empty(w.TB, w.secrets.Found(w.log.Bytes()), "in the log")
 	require.Empty(w.TB, w.secrets.Found(w.errors), "in refusals")
