@@ -35,6 +35,7 @@ func (c *migrateCmd) Run(ctx context.Context, io streams) error {
 
 type adminCmd struct {
 	Create adminCreateCmd `cmd:"" help:"Create an application that may administer everything, and print its secret once."`
+	Link   adminLinkCmd   `cmd:"" help:"Print another link with which the first person sets up their account."`
 }
 
 type adminCreateCmd struct {

@@ -19,6 +19,7 @@ type commands struct {
 	Serve       serveCmd       `cmd:"" help:"Run the server."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database schema up to date."`
 	Admin       adminCmd       `cmd:"" help:"Set up administrators, directly in the database."`
+	User        userCmd        `cmd:"" help:"Let people in, and out, directly in the database."`
 	Agent       agentCmd       `cmd:"" help:"Manage agents and applications through the admin API."`
 	Token       tokenCmd       `cmd:"" help:"Get, exchange and look at tokens."`
 	Audit       auditCmd       `cmd:"" help:"Read and verify the ledger, directly in the database."`
