@@ -198,7 +198,11 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 	}
 	bounded := limits.New(c.config(), time.Now)
 	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics})
-	persons, err := people.New(people.Config{Issuer: c.Issuer, Store: store, Master: master, Failures: endpoint, Limits: c.config(), Now: time.Now})
+	guesses := c.config()
+	if guesses.FailureBurst == 0 { // people choose passwords: guessing is never unlimited
+		guesses.FailureBurst = limits.Defaults().FailureBurst
+	}
+	persons, err := people.New(people.Config{Issuer: c.Issuer, Store: store, Master: master, Failures: endpoint, Limits: guesses, Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
