@@ -26,6 +26,7 @@ const (
 	PrefixSession     = "ses"
 	PrefixLink        = "lnk"
 	PrefixPasskey     = "psk"
+	PrefixConsent     = "cns"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -123,6 +123,11 @@ func (f *facts) presented(ctx context.Context, raw string, in *policies.Input) (
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Revoked: state.Revoked, Grant: state.Grant, Txn: state.Txn,
 		Own: claims.Scopes(), Scopes: map[string]map[string][]string{},
 	}
+	if models.HasPrefix(t.Subject, models.PrefixUser) {
+		if in.Consent, err = f.view.ConsentOf(ctx, t.Grant.ID, t.Txn); err != nil {
+			return nil, "", err
+		}
+	}
 	return t, "", f.lockedTo(ctx, claims.Audience, state.ResourceID, t)
 }
 

@@ -11,13 +11,38 @@ import (
 // computes nothing and changes nothing: policy has decided, and this only
 // refuses to believe an impossible answer. It should never fire.
 func seatBelt(in policies.Input, d policies.Decision) error {
-	if !d.Allow || policies.Kind(in.Action) != policies.KindIssue {
+	if !d.Allow {
+		return nil
+	}
+	if policies.Kind(in.Action) == policies.KindAuthorize {
+		return beltGrants(in, d)
+	}
+	if policies.Kind(in.Action) != policies.KindIssue {
 		return nil
 	}
 	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltChain, beltLife} {
 		if err := check(in, d); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// beltGrants: nobody lets a client do what either cannot, or what was not asked for.
+func beltGrants(in policies.Input, d policies.Decision) error {
+	for _, g := range d.Grants {
+		if in.Client == nil || in.Client.Value.Scopes[g.Resource][g.Scope] == nil {
+			return fmt.Errorf("scope %s is not the client's", g.Scope)
+		}
+		if in.Subject == nil || in.Subject.Value.Scopes[g.Resource][g.Scope] == nil {
+			return fmt.Errorf("scope %s is not the user's", g.Scope)
+		}
+		if len(in.Request.Scopes) > 0 && !slices.Contains(in.Request.Scopes, g.Scope) {
+			return fmt.Errorf("scope %s was not requested", g.Scope)
+		}
+	}
+	if in.Action == policies.AnswerConsent && (d.Until <= in.Now || d.Until > in.Subject.Value.ExpiresAt) {
+		return fmt.Errorf("a consent until %d, asked at %d", d.Until, in.Now)
 	}
 	return nil
 }
