@@ -280,6 +280,8 @@ func codes(in policies.Input) func(answer) string {
 		switch {
 		case policies.Kind(in.Action) == policies.KindAdmin:
 			return a.bearer
+		case policies.Kind(in.Action) == policies.KindAuthorize && a.reason == "consent_required":
+			return oauth.ConsentRequired
 		case personal(in) && a.code == oauth.InvalidRequest:
 			return oauth.InvalidGrant
 		default:

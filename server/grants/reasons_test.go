@@ -61,6 +61,27 @@ func TestStrangersLearnNothingOfAToken(t *testing.T) {
 	require.NotContains(t, e.Description, "victim")
 }
 
+// What is wrong with what a person granted is told as an invalid grant, so that the
+// client asks them again; where it asks in silence it is told what it would take.
+func TestPeoplesReasonsAreTold(t *testing.T) {
+	for _, action := range []string{policies.IssueAuthorizationCode, policies.IssueRefreshToken} {
+		for _, code := range []string{"authorization_used", "authorization_unusable", "subject_inactive", "pkce_failed", "nothing_left", "lifetime_exhausted"} {
+			e := refusal(policies.Input{Action: action}, policies.Decision{Reasons: []policies.Reason{{Code: code, ID: "usr_1"}}}, "dec_1")
+			require.Equal(t, oauth.InvalidGrant, e.Code, code)
+			require.NotContains(t, e.Description, "presented token", code)
+		}
+		e := refusal(policies.Input{Action: action}, policies.Decision{Reasons: []policies.Reason{{Code: "scope_not_consented", Scope: "x"}}}, "dec_1")
+		require.Equal(t, oauth.InvalidScope, e.Code, "the client holds on to what it has")
+	}
+	for code, want := range map[string]string{
+		"login_required": "login_required", "consent_required": "consent_required", "acr_unmet": "unmet_authentication_requirements",
+		"redirect_unknown": "invalid_request", "pkce_required": "invalid_request", "nothing_to_offer": "access_denied", "scope_unknown": "invalid_scope",
+	} {
+		e := refusal(policies.Input{Action: policies.Authorize}, policies.Decision{Reasons: []policies.Reason{{Code: code, Party: "subject"}}}, "dec_1")
+		require.Equal(t, want, e.Code)
+	}
+}
+
 // What only house policy knows is told as its own, and a scope it keeps back as
 // a scope.
 func TestHouseReasonsAreTold(t *testing.T) {

@@ -10,23 +10,28 @@ import (
 	"time"
 )
 
-// Error codes of RFC 6749 section 5.2, RFC 8693, RFC 8707 and RFC 6750.
+// Error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8693, RFC 8707, RFC 6750,
+// RFC 9470 and OpenID Connect Core section 3.1.2.6.
 const (
-	InvalidRequest         = "invalid_request"
-	InvalidClient          = "invalid_client"
-	InvalidGrant           = "invalid_grant"
-	LoginRequired          = "login_required"
-	UnmetAuthentication    = "unmet_authentication_requirements"
-	InvalidScope           = "invalid_scope"
-	InvalidTarget          = "invalid_target"
-	InvalidToken           = "invalid_token"
-	InsufficientScope      = "insufficient_scope"
-	UnauthorizedClient     = "unauthorized_client"
-	UnsupportedGrantType   = "unsupported_grant_type"
-	UnsupportedTokenType   = "unsupported_token_type"
-	AccessDenied           = "access_denied"
-	ServerError            = "server_error"
-	TemporarilyUnavailable = "temporarily_unavailable"
+	InvalidRequest       = "invalid_request"
+	InvalidClient        = "invalid_client"
+	InvalidGrant         = "invalid_grant"
+	LoginRequired        = "login_required"
+	ConsentRequired      = "consent_required"
+	UnmetAuthentication  = "unmet_authentication_requirements"
+	RequestNotSupported  = "request_not_supported"
+	InvalidScope         = "invalid_scope"
+	InvalidTarget        = "invalid_target"
+	InvalidToken         = "invalid_token"
+	InsufficientScope    = "insufficient_scope"
+	UnauthorizedClient   = "unauthorized_client"
+	UnsupportedGrantType = "unsupported_grant_type"
+	UnsupportedTokenType = "unsupported_token_type"
+
+	UnsupportedResponseType = "unsupported_response_type"
+	AccessDenied            = "access_denied"
+	ServerError             = "server_error"
+	TemporarilyUnavailable  = "temporarily_unavailable"
 )
 
 // Error is an OAuth error response. Its cause stays inside: it is for the log.
