@@ -32,6 +32,7 @@ var unseen = []string{
 	"count(input.resources) == 1",       // two resource servers under one identifier
 	"not identifier",                    // a resource server without identifier
 	`input.action.name == "introspect"`, // a question put under another name
+	"not standing.visiting",             // the same, of a client that asks for a user
 	"count(scope.granted) > 0",          // only house policy asks for consent again
 	"consent.covers(audience.id, s)",    // the same
 }

@@ -65,6 +65,10 @@ func visitsWrong() map[string]func(*parties) {
 		"unused defaults": func(p *parties) {
 			p.in.Request.Scopes, p.client.Defaults[oneServer] = []string{"read"}, []string{"write"}
 		},
+		"ghost defaults": func(p *parties) { p.in.Request.Scopes, p.client.Defaults[oneServer] = []string{}, []string{"ghost"} },
+		"answer unasked": func(p *parties) {
+			p.in.Request.Answer = &policies.Answer{Scopes: []policies.Grants{{Resource: oneServer, Scope: "write"}}, Until: worldNow + 60}
+		},
 		"nothing asked":   func(p *parties) { p.in.Request.Scopes = []string{} },
 		"scopes unread":   func(p *parties) { p.in.Request.Scopes = nil },
 		"ghost":           func(p *parties) { p.in.Request.Scopes = []string{"read", "ghost"} },

@@ -140,9 +140,9 @@ reasons contains {"code": "consent_required", "party": "subject", "id": standing
 }
 
 # METADATA
+# description: What was granted before is offered, too.
 # custom: {lacks: scope, who: [subject], remedy: Answer the page as it is now.}
 reasons contains {"code": "scope_not_offered", "party": "subject", "id": g.resource, "scope": g.scope} if {
-	_answers
 	some g in grants
 	not g in _offered
 }
