@@ -69,7 +69,7 @@ func handler() (http.Handler, error) {
 	e.GET("/pages.css", func(c *gin.Context) { c.Data(http.StatusOK, "text/css; charset=utf-8", web.CSS()) })
 	e.GET("/mark.svg", func(c *gin.Context) { c.Data(http.StatusOK, "image/svg+xml", web.Mark()) })
 	e.GET("/passkey.js", func(c *gin.Context) {
-		c.Data(http.StatusOK, "text/javascript; charset=utf-8", []byte(`document.getElementById("passkey").hidden = false;`))
+		c.Data(http.StatusOK, "text/javascript; charset=utf-8", web.PasskeyScript())
 	})
 	e.GET("/", overview)
 	for _, p := range sample.Pages() {
