@@ -6,7 +6,7 @@ export CGO_ENABLED := 0
 GO ?= go
 NPM ?= npm
 
-.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws race clean
+.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws sabotage race clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -68,6 +68,9 @@ race:
 
 laws:
 	LAWS_CASES=$${LAWS_CASES:-100000} $(GO) test -count=1 -timeout 8h -run TestLaws -v ./tests/laws
+
+sabotage:
+	SABOTAGE=all $(GO) test -count=1 -timeout 2h -run TestEverySabotageIsNoticed ./bundles
 
 fuzz:
 	tests/fuzz.sh

@@ -275,7 +275,37 @@ func nearlyEveryday(t testing.TB) []policies.Input {
 			out = append(out, p.question(t))
 		}
 	}
-	return append(append(out, strays(t)...), visits(t)...)
+	return slices.Concat(out, strays(t), visits(t), conferrals(t))
+}
+
+// conferrals are an administrator's requests that would give somebody a right:
+// one that is carried, and one that one of them does not carry.
+func conferrals(t testing.TB) []policies.Input {
+	carried := []string{"clients:read", "clients:write"}
+	ask := func(lacks string) policies.Input {
+		p := usualParties(policies.AdminPrefix + "listClients")
+		at := func(who string) map[string][]string {
+			held := map[string][]string{"clients:read": {"rol_1"}, "clients:write": {"rol_1"}}
+			if who == lacks {
+				delete(held, "clients:write")
+			}
+			return held
+		}
+		p.client.Scopes[selfID], p.subject.Scopes[selfID] = at("client"), at("subject")
+		p.actors = p.actors[:1]
+		p.actors[0].Scopes[selfID] = at("actor")
+		token := p.token
+		token.Client, token.Chain, token.Audience = "agt_client", []string{"agt_near"}, policies.Audience{ID: selfID, Status: "active"}
+		token.Own, token.Scopes = carried, map[string]map[string][]string{selfID: at("token")}
+		if lacks == "token" {
+			token.Own = carried[:1]
+		}
+		return policies.Input{
+			Action: p.in.Action, Now: worldNow, Credential: p.in.Credential, Request: policies.Request{Resources: []string{}, Scopes: carried[1:]},
+			Client: frozen(t, p.client), Subject: frozen(t, p.subject), Chain: []*policies.Fact[policies.Principal]{frozen(t, p.actors[0])}, Token: &token,
+		}
+	}
+	return []policies.Input{ask(""), ask("token"), ask("client"), ask("subject"), ask("actor")}
 }
 
 // strays are questions of a client for itself with something that belongs in others.
