@@ -17,6 +17,7 @@ type By struct {
 	ClientID   string   `json:"client,omitempty"`
 	SubjectID  string   `json:"subject,omitempty"`
 	Chain      []string `json:"chain,omitempty"`
+	SessionID  string   `json:"session,omitempty"`  // of the person, if they did it themselves
 	DecisionID string   `json:"decision,omitempty"` // that allowed it
 	RequestID  string   `json:"request_id,omitempty"`
 	IP         string   `json:"ip,omitempty"`

@@ -42,7 +42,7 @@ func (c *Consent) touches(ch *change) {
 // them are allowed until c.ExpiresAt. Of a consent that is live already what was not
 // asked about stays. c is the result.
 func (s *Store) GiveConsent(ctx context.Context, by By, c *Consent, asked []string) error {
-	return s.change(ctx, by, "giveConsent", func(ch *change) error {
+	return s.change(ctx, by, ActionGiveConsent, func(ch *change) error {
 		var client Client
 		if err := ch.tx.First(&client, "id = ?", c.ClientID).Error; err != nil {
 			return err
@@ -109,7 +109,7 @@ func (c *Consent) validate(now int64) error {
 // RevokeConsent takes a consent back, or, if scope is not "", one scope of it.
 // Whatever rests on it ends with it, at once. Taking it back twice is no error.
 func (s *Store) RevokeConsent(ctx context.Context, by By, id, scope string) error {
-	return s.change(ctx, by, "revokeConsent", func(ch *change) error {
+	return s.change(ctx, by, ActionRevokeConsent, func(ch *change) error {
 		var c Consent
 		if err := ch.forUpdate().First(&c, "id = ?", id).Error; err != nil {
 			return err

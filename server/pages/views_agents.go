@@ -145,3 +145,27 @@ type Deed struct {
 	What    []string // in plain words
 	To      string   // name of another agent
 }
+
+// Kinds of a Revoke (revoke.<kind> in the locales).
+const (
+	RevokeScope   = "scope"
+	RevokeConsent = "consent"
+	RevokeAgent   = "agent"
+)
+
+// Revoke is the page "revoke": is it to be taken back, and what falls with it.
+type Revoke struct {
+	Member
+	Kind   string
+	Agent  Party
+	What   []Taken
+	Live   int    // tokens that are concerned
+	Action string // local path that the form posts to
+	Scope  string // what the form sends for the scope, "" if it is about all
+}
+
+// Taken is what would be taken back at one service, in plain words.
+type Taken struct {
+	Service string
+	Scopes  []string
+}

@@ -125,6 +125,15 @@ func account() []Page {
 		{"agents", "none", pages.Agents{Member: told("agent_revoked", "reporting-agent", 0)}},
 		{"agent", "", agent(joe)},
 		{"agent", "new", pages.AgentPage{Member: told("scope_revoked", "Export customer records", 0), Agent: stranger, Status: "active"}},
+		{"revoke", "", pages.Revoke{Member: joe, Kind: pages.RevokeScope, Agent: reporting, Live: 1, Action: "/account/consents/cns_1/revoke", Scope: "sales:comment", What: []pages.Taken{
+			{Service: "Sales API", Scopes: []string{"Comment on reports in your name"}},
+		}}},
+		{"revoke", "consent", pages.Revoke{Member: joe, Kind: pages.RevokeConsent, Agent: reporting, Action: "/account/consents/cns_2/revoke", What: []pages.Taken{
+			{Service: "Calendar", Scopes: []string{"See your events"}},
+		}}},
+		{"revoke", "agent", pages.Revoke{Member: joe, Kind: pages.RevokeAgent, Agent: reporting, Live: 3, Action: "/account/agents/agt_reporting/revoke", What: []pages.Taken{
+			{Service: "Sales API", Scopes: []string{"See sales figures and reports", "Comment on reports in your name"}}, {Service: "Calendar", Scopes: []string{"See your events"}},
+		}}},
 		{"sessions", "", pages.Sessions{Member: told("sessions_ended", "", 2), Sessions: []pages.Session{
 			{ID: "ses_1", Device: "Firefox on Linux", IP: "192.0.2.17", SignedIn: Now.Add(-25 * time.Minute), Seen: Now, How: "otp", Current: true},
 			{ID: "ses_2", Device: "Safari on iPhone", IP: "2001:db8:85a3::8a2e:370:7334", SignedIn: Now.Add(-30 * time.Hour), Seen: Now.Add(-50 * time.Minute), How: "passkey"},
