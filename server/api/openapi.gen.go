@@ -325,6 +325,30 @@ type ClientList struct {
 // ClientPatch defines model for ClientPatch.
 type ClientPatch = patch[ClientInput]
 
+// Consent defines model for Consent.
+type Consent struct {
+	ClientID  string `json:"client_id"`
+	CreatedAt Time   `json:"created_at"`
+	ExpiresAt Time   `json:"expires_at,omitempty,omitzero"`
+	ID        string `json:"id"`
+
+	// PreapprovedBy The administrator who agreed in the user's place
+	PreapprovedBy    string   `json:"preapproved_by,omitempty,omitzero"`
+	ResourceServerID string   `json:"resource_server_id"`
+	RevokedAt        Time     `json:"revoked_at,omitempty,omitzero"`
+	Scopes           []string `json:"scopes"`
+	SubjectID        string   `json:"subject_id"`
+	UpdatedAt        Time     `json:"updated_at"`
+}
+
+// ConsentList defines model for ConsentList.
+type ConsentList struct {
+	Items []Consent `json:"items"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
 // Credential defines model for Credential.
 type Credential struct {
 	ClientID  string `json:"client_id"`
@@ -818,6 +842,31 @@ type ScopeSource struct {
 	Via []string `json:"via"`
 }
 
+// Session defines model for Session.
+type Session struct {
+	// Acr How strongly the user proved who they are
+	Acr string `json:"acr"`
+
+	// Amr By what (RFC 8176)
+	Amr        []string `json:"amr"`
+	ExpiresAt  Time     `json:"expires_at,omitempty,omitzero"`
+	ID         string   `json:"id"`
+	IP         string   `json:"ip"`
+	LastSeenAt Time     `json:"last_seen_at"`
+	RevokedAt  Time     `json:"revoked_at,omitempty,omitzero"`
+	SignedInAt Time     `json:"signed_in_at"`
+	UserAgent  string   `json:"user_agent"`
+	UserID     string   `json:"user_id"`
+}
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Items []Session `json:"items"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
 // SignedHead defines model for SignedHead.
 type SignedHead struct {
 	At Time `json:"at"`
@@ -900,6 +949,21 @@ type UserInput struct {
 	Username string `json:"username"`
 }
 
+// UserLink defines model for UserLink.
+type UserLink struct {
+	ExpiresAt Time   `json:"expires_at"`
+	ID        string `json:"id"`
+	Purpose   string `json:"purpose"`
+	URL       string `json:"url"`
+}
+
+// UserLinkInput defines model for UserLinkInput.
+type UserLinkInput struct {
+	// Lifetime Seconds; a day unless told
+	Lifetime int64  `json:"lifetime,omitempty,omitzero"`
+	Purpose  string `json:"purpose"`
+}
+
 // UserList defines model for UserList.
 type UserList struct {
 	Items []User `json:"items"`
@@ -922,6 +986,9 @@ type IfMatch = string
 
 // Limit defines model for Limit.
 type Limit = int
+
+// SessionID defines model for SessionID.
+type SessionID = string
 
 // NewClient defines model for NewClient.
 type NewClient = Client
@@ -1069,6 +1136,28 @@ type ListEffectiveScopesParams struct {
 
 	// Cursor `next_cursor` of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListConsentsParams defines parameters for ListConsents.
+type ListConsentsParams struct {
+	ClientID         string `form:"client_id,omitempty" json:"client_id,omitempty,omitzero"`
+	SubjectID        string `form:"subject_id,omitempty" json:"subject_id,omitempty,omitzero"`
+	ResourceServerID string `form:"resource_server_id,omitempty" json:"resource_server_id,omitempty,omitzero"`
+
+	// Live If true, only consents that are neither expired nor revoked
+	Live bool `form:"live,omitempty" json:"live,omitempty,omitzero"`
+
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// RevokeConsentParams defines parameters for RevokeConsent.
+type RevokeConsentParams struct {
+	// Scope One scope of it; all of them unless told
+	Scope string `form:"scope,omitempty" json:"scope,omitempty,omitzero"`
 }
 
 // ListGrantsParams defines parameters for ListGrants.
@@ -1224,6 +1313,15 @@ type UpdateUserParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // CreateAssignmentJSONRequestBody defines body for CreateAssignment for application/json ContentType.
 type CreateAssignmentJSONRequestBody = AssignmentInput
 
@@ -1287,6 +1385,9 @@ type UpdateUserJSONRequestBody = UserPatch
 // UpdateUserApplicationMergePatchPlusJSONRequestBody defines body for UpdateUser for application/merge-patch+json ContentType.
 type UpdateUserApplicationMergePatchPlusJSONRequestBody = UserPatch
 
+// CreateUserLinkJSONRequestBody defines body for CreateUserLink for application/json ContentType.
+type CreateUserLinkJSONRequestBody = UserLinkInput
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// ListAssignments List who has which role
@@ -1346,6 +1447,15 @@ type ServerInterface interface {
 	// SuspendClient Silence a client until it is restored
 	// (POST /clients/{id}/suspend)
 	SuspendClient(c *gin.Context, id ID)
+	// ListConsents List what users agreed to
+	// (GET /consents)
+	ListConsents(c *gin.Context, params ListConsentsParams)
+	// GetConsent Read a consent
+	// (GET /consents/{id})
+	GetConsent(c *gin.Context, id ID)
+	// RevokeConsent End a consent, or one scope of it, and what rests on it
+	// (POST /consents/{id}/revoke)
+	RevokeConsent(c *gin.Context, id ID, params RevokeConsentParams)
 	// ExplainRequest Tell whether a token request would be granted, and if not, why
 	// (POST /explain)
 	ExplainRequest(c *gin.Context)
@@ -1454,9 +1564,18 @@ type ServerInterface interface {
 	// UpdateUser Change a user
 	// (PATCH /users/{id})
 	UpdateUser(c *gin.Context, id ID, params UpdateUserParams)
+	// CreateUserLink Make a one-time link with which a user chooses a password
+	// (POST /users/{id}/links)
+	CreateUserLink(c *gin.Context, id ID)
 	// RestoreUser End a user's suspension
 	// (POST /users/{id}/restore)
 	RestoreUser(c *gin.Context, id ID)
+	// ListSessions List where a user is or was signed in
+	// (GET /users/{id}/sessions)
+	ListSessions(c *gin.Context, id ID, params ListSessionsParams)
+	// RevokeSession Sign a user out of one session at once
+	// (DELETE /users/{id}/sessions/{sessionId})
+	RevokeSession(c *gin.Context, id ID, sessionID SessionID)
 	// SuspendUser Stop a user, and with them every agent they own
 	// (POST /users/{id}/suspend)
 	SuspendUser(c *gin.Context, id ID)
@@ -2218,6 +2337,134 @@ func (siw *ServerInterfaceWrapper) SuspendClient(c *gin.Context) {
 	}
 
 	siw.Handler.SuspendClient(c, id)
+}
+
+// ListConsents operation middleware
+func (siw *ServerInterfaceWrapper) ListConsents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListConsentsParams
+
+	// ------------- Optional query parameter "client_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "client_id", c.Request.URL.Query(), &params.ClientID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter client_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "subject_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject_id", c.Request.URL.Query(), &params.SubjectID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subject_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "resource_server_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource_server_id", c.Request.URL.Query(), &params.ResourceServerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource_server_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "live" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "live", c.Request.URL.Query(), &params.Live, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter live: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListConsents(c, params)
+}
+
+// GetConsent operation middleware
+func (siw *ServerInterfaceWrapper) GetConsent(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetConsent(c, id)
+}
+
+// RevokeConsent operation middleware
+func (siw *ServerInterfaceWrapper) RevokeConsent(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeConsentParams
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", c.Request.URL.Query(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter scope: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RevokeConsent(c, id, params)
 }
 
 // ExplainRequest operation middleware
@@ -3502,6 +3749,31 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 	siw.Handler.UpdateUser(c, id, params)
 }
 
+// CreateUserLink operation middleware
+func (siw *ServerInterfaceWrapper) CreateUserLink(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateUserLink(c, id)
+}
+
 // RestoreUser operation middleware
 func (siw *ServerInterfaceWrapper) RestoreUser(c *gin.Context) {
 
@@ -3525,6 +3797,84 @@ func (siw *ServerInterfaceWrapper) RestoreUser(c *gin.Context) {
 	}
 
 	siw.Handler.RestoreUser(c, id)
+}
+
+// ListSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListSessions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSessionsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSessions(c, id, params)
+}
+
+// RevokeSession operation middleware
+func (siw *ServerInterfaceWrapper) RevokeSession(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "sessionId" -------------
+	var sessionID SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sessionId", c.Param("sessionId"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sessionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RevokeSession(c, id, sessionID)
 }
 
 // SuspendUser operation middleware
@@ -3598,6 +3948,12 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PATCH(options.BaseURL+"/users/:id", wrapper.UpdateUser)
 	router.POST(options.BaseURL+"/users/:id/suspend", wrapper.SuspendUser)
 	router.POST(options.BaseURL+"/users/:id/restore", wrapper.RestoreUser)
+	router.GET(options.BaseURL+"/users/:id/sessions", wrapper.ListSessions)
+	router.DELETE(options.BaseURL+"/users/:id/sessions/:sessionId", wrapper.RevokeSession)
+	router.POST(options.BaseURL+"/users/:id/links", wrapper.CreateUserLink)
+	router.GET(options.BaseURL+"/consents", wrapper.ListConsents)
+	router.GET(options.BaseURL+"/consents/:id", wrapper.GetConsent)
+	router.POST(options.BaseURL+"/consents/:id/revoke", wrapper.RevokeConsent)
 	router.GET(options.BaseURL+"/groups", wrapper.ListGroups)
 	router.POST(options.BaseURL+"/groups", wrapper.CreateGroup)
 	router.DELETE(options.BaseURL+"/groups/:id", wrapper.DeleteGroup)
@@ -4481,6 +4837,117 @@ type SuspendClientdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SuspendClientdefaultApplicationProblemPlusJSONResponse) VisitSuspendClientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConsentsRequestObject struct {
+	Params ListConsentsParams
+}
+
+type ListConsentsResponseObject interface {
+	VisitListConsentsResponse(w http.ResponseWriter) error
+}
+
+type ListConsents200JSONResponse ConsentList
+
+func (response ListConsents200JSONResponse) VisitListConsentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConsentsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListConsentsdefaultApplicationProblemPlusJSONResponse) VisitListConsentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsentRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetConsentResponseObject interface {
+	VisitGetConsentResponse(w http.ResponseWriter) error
+}
+
+type GetConsent200JSONResponse Consent
+
+func (response GetConsent200JSONResponse) VisitGetConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetConsentdefaultApplicationProblemPlusJSONResponse) VisitGetConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeConsentRequestObject struct {
+	ID     ID `json:"id"`
+	Params RevokeConsentParams
+}
+
+type RevokeConsentResponseObject interface {
+	VisitRevokeConsentResponse(w http.ResponseWriter) error
+}
+
+type RevokeConsent204Response = DoneResponse
+
+func (response RevokeConsent204Response) VisitRevokeConsentResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeConsentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeConsentdefaultApplicationProblemPlusJSONResponse) VisitRevokeConsentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5900,6 +6367,46 @@ func (response UpdateUserdefaultApplicationProblemPlusJSONResponse) VisitUpdateU
 	return err
 }
 
+type CreateUserLinkRequestObject struct {
+	ID   ID `json:"id"`
+	Body *CreateUserLinkJSONRequestBody
+}
+
+type CreateUserLinkResponseObject interface {
+	VisitCreateUserLinkResponse(w http.ResponseWriter) error
+}
+
+type CreateUserLink201JSONResponse UserLink
+
+func (response CreateUserLink201JSONResponse) VisitCreateUserLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateUserLinkdefaultApplicationProblemPlusJSONResponse) VisitCreateUserLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RestoreUserRequestObject struct {
 	ID ID `json:"id"`
 }
@@ -5929,6 +6436,79 @@ type RestoreUserdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RestoreUserdefaultApplicationProblemPlusJSONResponse) VisitRestoreUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsRequestObject struct {
+	ID     ID `json:"id"`
+	Params ListSessionsParams
+}
+
+type ListSessionsResponseObject interface {
+	VisitListSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListSessions200JSONResponse SessionList
+
+func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSessionsdefaultApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeSessionRequestObject struct {
+	ID        ID        `json:"id"`
+	SessionID SessionID `json:"sessionId"`
+}
+
+type RevokeSessionResponseObject interface {
+	VisitRevokeSessionResponse(w http.ResponseWriter) error
+}
+
+type RevokeSession204Response = DoneResponse
+
+func (response RevokeSession204Response) VisitRevokeSessionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeSessiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeSessiondefaultApplicationProblemPlusJSONResponse) VisitRevokeSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6039,6 +6619,15 @@ type StrictServerInterface interface {
 	// SuspendClient Silence a client until it is restored
 	// (POST /clients/{id}/suspend)
 	SuspendClient(ctx context.Context, request SuspendClientRequestObject) (SuspendClientResponseObject, error)
+	// ListConsents List what users agreed to
+	// (GET /consents)
+	ListConsents(ctx context.Context, request ListConsentsRequestObject) (ListConsentsResponseObject, error)
+	// GetConsent Read a consent
+	// (GET /consents/{id})
+	GetConsent(ctx context.Context, request GetConsentRequestObject) (GetConsentResponseObject, error)
+	// RevokeConsent End a consent, or one scope of it, and what rests on it
+	// (POST /consents/{id}/revoke)
+	RevokeConsent(ctx context.Context, request RevokeConsentRequestObject) (RevokeConsentResponseObject, error)
 	// ExplainRequest Tell whether a token request would be granted, and if not, why
 	// (POST /explain)
 	ExplainRequest(ctx context.Context, request ExplainRequestRequestObject) (ExplainRequestResponseObject, error)
@@ -6147,9 +6736,18 @@ type StrictServerInterface interface {
 	// UpdateUser Change a user
 	// (PATCH /users/{id})
 	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// CreateUserLink Make a one-time link with which a user chooses a password
+	// (POST /users/{id}/links)
+	CreateUserLink(ctx context.Context, request CreateUserLinkRequestObject) (CreateUserLinkResponseObject, error)
 	// RestoreUser End a user's suspension
 	// (POST /users/{id}/restore)
 	RestoreUser(ctx context.Context, request RestoreUserRequestObject) (RestoreUserResponseObject, error)
+	// ListSessions List where a user is or was signed in
+	// (GET /users/{id}/sessions)
+	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// RevokeSession Sign a user out of one session at once
+	// (DELETE /users/{id}/sessions/{sessionId})
+	RevokeSession(ctx context.Context, request RevokeSessionRequestObject) (RevokeSessionResponseObject, error)
 	// SuspendUser Stop a user, and with them every agent they own
 	// (POST /users/{id}/suspend)
 	SuspendUser(ctx context.Context, request SuspendUserRequestObject) (SuspendUserResponseObject, error)
@@ -6813,6 +7411,85 @@ func (sh *strictHandler) SuspendClient(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SuspendClientResponseObject); ok {
 		if err := validResponse.VisitSuspendClientResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListConsents operation middleware
+func (sh *strictHandler) ListConsents(ctx *gin.Context, params ListConsentsParams) {
+	var request ListConsentsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConsents(ctx, request.(ListConsentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConsents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListConsentsResponseObject); ok {
+		if err := validResponse.VisitListConsentsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetConsent operation middleware
+func (sh *strictHandler) GetConsent(ctx *gin.Context, id ID) {
+	var request GetConsentRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConsent(ctx, request.(GetConsentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConsent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetConsentResponseObject); ok {
+		if err := validResponse.VisitGetConsentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeConsent operation middleware
+func (sh *strictHandler) RevokeConsent(ctx *gin.Context, id ID, params RevokeConsentParams) {
+	var request RevokeConsentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeConsent(ctx, request.(RevokeConsentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeConsent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeConsentResponseObject); ok {
+		if err := validResponse.VisitRevokeConsentResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8051,6 +8728,50 @@ func (sh *strictHandler) UpdateUser(ctx *gin.Context, id ID, params UpdateUserPa
 	}
 }
 
+// CreateUserLink operation middleware
+func (sh *strictHandler) CreateUserLink(ctx *gin.Context, id ID) {
+	var request CreateUserLinkRequestObject
+
+	request.ID = id
+
+	var body CreateUserLinkJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUserLink(ctx, request.(CreateUserLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUserLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateUserLinkResponseObject); ok {
+		if err := validResponse.VisitCreateUserLinkResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RestoreUser operation middleware
 func (sh *strictHandler) RestoreUser(ctx *gin.Context, id ID) {
 	var request RestoreUserRequestObject
@@ -8070,6 +8791,60 @@ func (sh *strictHandler) RestoreUser(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RestoreUserResponseObject); ok {
 		if err := validResponse.VisitRestoreUserResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSessions operation middleware
+func (sh *strictHandler) ListSessions(ctx *gin.Context, id ID, params ListSessionsParams) {
+	var request ListSessionsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
+		if err := validResponse.VisitListSessionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokeSession operation middleware
+func (sh *strictHandler) RevokeSession(ctx *gin.Context, id ID, sessionID SessionID) {
+	var request RevokeSessionRequestObject
+
+	request.ID = id
+	request.SessionID = sessionID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeSession(ctx, request.(RevokeSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeSession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RevokeSessionResponseObject); ok {
+		if err := validResponse.VisitRevokeSessionResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8108,197 +8883,209 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"3H3rdtw28uerYPs/exJnqNbFl8StL6s4zozGceIjOyfnbORVQyS6GxEbYAhQ7R6P9uzT7IPtk+xBFUCC",
-	"JMjulijZzidLMgniUqjrr6o+jmK5zKRgQqvR5ONowWjCcvjx5Ts6N/8mTMU5zzSXYjQZvVswIi//YLH+",
-	"SpFrlisuxXgUjXL2Z8FzlowmOi9YNFLxgi2peV+vMzaajJTOuZiPbm6i0U8ypjhcc/TfFixnRC8YEWxl",
-	"v0O42u0DN9EoozldMm1X8iJnCROa0/T0B/M7N5/KqF6MopGgS/NyXD2S7LiaF0WuZN5ey1SwD/oihv+d",
-	"EjmDZWV0zsglm8mcmUXBTP4sWL72poLj+R/9W85mo8nov/arw9rH/1X79vNmJp2r47uu6XT2mup4ET5+",
-	"QxiwmHhBxZwRrsglVSwhUozJb1wvZKEJ1xGROVlxvSDTb6YRvJBSpYkUjKy4UOX6keaq2Z7O9vDr/hwz",
-	"qjXLzeP/6+vz82/+cz76/XDv+fvfD/aev/94EB1+e3M+evS3URQiN77kur2Uf8oVWVKxJlSTpVT6mDw9",
-	"IIVImVJEyzTpOp8UhvPntqQf+LJYjiZHBwfRaMkF/nZYToYLzeYsR9rMmcqkUAxI8wcpWHtq5q/j0U00",
-	"+pmtXqScCZh+LIW2P9IsSzleov0/FN6kLckFh4OZtI/W3LoYnjCrDzCD0ND2sX14pnG9+54vn4PJmKWW",
-	"l3C45VZD9i25fGpMTmeEG55DKFEszpk2pMuV+YshYSnSNdF8yexTaiFXYkx+ZtcsJzGNFyxpbN2tt+Mf",
-	"uSyywXYCR+vZhLl54FMc+xlTsshj9pbl1ywfbMGNYXtWntsniYJHP8keyJQNt3IzWN96Zco+xSJ/VQMe",
-	"LwzWs8hCfYKT/EWwB+XXd+TVdsoPyGjuxmTsfD8pwxiKWbi1PNTFv9Olt5N9sAt8p8trhnyTy8uULXsm",
-	"m+ETf99t0m7cwLx/W1BNVkxossqlmI/Jk4ODCegMRvNmSpOYCiE1uWSkEGa+WsrEPHYYkScHjydESKLl",
-	"FROgORs1WZshl3RNzGuJBEXEvPAEnlVFvLA20vhcPDl4PrE6iQYriqY5o8l6TJ4cHsH/oLqeEMVFDOrL",
-	"iipinjGPPI7Ik8OnON9LmaxhHClJSvM5g/nMCBXSDE2MVjsmT46OJmQ64yxNpmRBFaHn4pqmhZ12tVil",
-	"Zc6SMXlq1qjzNaFzygWhM81yQslSLg0POxegrNuNNudwohSfi6U9uyyXGcs1R705zhnVLLmgetOJveNL",
-	"Zhg6TwKmTjTKci5intH0Ah+on+kJUGJk+azZBmBgbTMjGpn7dRH8yI1ve/1ujTH7dGMCkb+w9+VX8JDN",
-	"V6o9ORVZgUSdJNxMl6ZvvC2a0VSxqLFrzcX6RhWd6//QLPtPofL/zPPs0YUxrejev9///W8bluuNksu0",
-	"973GVnTsQv/Cf+IqQBBcs2X9hz6i8EjrpvwYzXO6Nr97hvsO1nftjGESHesolpnTLOpr2J6YkR4vaKEX",
-	"F0umFzJM3JVdE6buS2WomqNrwtK4uclCkpRfM88uwjs941ptPNQuyi0Srn9gmvK0m2rRMxHiq4a/qCuW",
-	"RIQKtWI5SwgVCVkt1sfgZ1jIkr+tFlRHZJbLpf2RCy3hx/Goa2Ivhc7XgROJ3Um19nbnw+pgQEm5Jb0E",
-	"6+3eTTSa57R7xI4/X3GRbPWZV+bBm2gkCx3LJdvqnV/ss+h761luJlMer9u0eMauueJSOEfZQhaKEft0",
-	"iP9YNazrO4r92f7IqVYkS6mRfgIdUiyZG/4OxHIA3ipZaDKnmaHzmcyX5phHXOhnT0Ztd040UgXQUdcs",
-	"QJx3/ucHsVlamHVEKDOoHtlTjBxhVodUEtL7XhIfhHlWF+ahmSd8+ZonTMSsvQzmLvH2s5/RGB3fYX4U",
-	"vK9NZRXGQAY5xUOYEkGXTJHLNUn4nCkdEaoI+0BjTf719pefiWYf9DHhWpG3/zzZO3r6zLmX8PEQm8py",
-	"KWdbLe4NPNncVdwct2I3Xucu/5PRpL3DRmqyjVzkLTwFIxgCydl2POSdebA5bXi7c5avLE9reN4TFgMz",
-	"mU4sBymFxphMUUxMJ0RJIzq5mIN0sdJjTKYzytMiN09wTYR17C0Z0ZJQApq8jXkwUSzNHN3njPoGo8A2",
-	"wyDe1CsSqnFMoFscB7g6Q1/9rFDwUyJFzyBvHFHUj2lB1QJ/qm/M91SxZ08su0P+R2dmXWClSGkIr2QB",
-	"bX7VuOnm5XCEACndEDleCzO8OUgSy+XSUL2WIZ4+AKXYWUVuCzop5539Vn3jYA86ti00Y8X/DaNslBRN",
-	"rm7ei/BzoSm+ADLKA5y6X7Y37oE1PFk+nXgqXmT4krPl7CNjMpUrUT5orB7QqfDeKDKTuY1f5XptHs5Y",
-	"TrWsD4yHjZzsXDQdJWRqhaX/DaAMIySJyhi9gg+NydQotjC4nNU0gTGZLqQyI6wWEm5mXghFfmBZodfj",
-	"czGlyZILrrSbnHsspnnOmSLTnM8XempWYJY/nRjG7H/Bcm69YEtjklaXvNxLI3TNVpl/7S6MSkXAiGaY",
-	"uyFBCZy8NiXzkvlw8EpjgClwvDDp8FVTscwYKk1ckZM3p/YQNNH0im3W1oFygiRY+jHvanknbEaLVF/A",
-	"VLdXM96ax8/YLMR62IeM50ztMAnUmM049Rls5HIhw8ls/C8nhV6QSrePbqdx4zY7lTullyzduDM/4VM3",
-	"0WhJP1xonW7FgnroC+j5omulQWbAdWjFWZFnUnUQMUt4bnTlIue7nEE0+rA3l3s2+npmR/n17FShnp/O",
-	"LnxzKORzpsbK1YrIlUBuo4hhsCAHg2w9k8Lqr+3/01QXarOf0Poz3uLjpS3ARJJJ3rbde2nYvPnSvmjI",
-	"7jW+dhONiizZ8TZazMZtpBZQuXu/NEXgYKqjr3av3KuSruvXsMUZKnpuUkvv7jWJoOZEq21RN5+7jTet",
-	"zdcCjguuyZxpRVYLJswvVKGQAwcu8G4uQKryuEhpbowCsiyUJguZJiCGfJ1sGH7ZwtzAzJSWmSIrmV9x",
-	"MR+TE0Ho3Ah1mP7zA5LQtfLxEcdEFGlqxD3oyL69bDZ8T3OgC5zK7+4GRSPzljkJuNV2ougDHnl/3FNX",
-	"PNuTGZ7FHpy6UYh0XrA2O28jOzg6zudM2xs/Jr9Wc584xl15uBT4k1AXYR9Qj4+IzCM4LUqy4jLlcalC",
-	"oZTn/4ZgwkUsEwbv52yWM7W4gHH8k3NqRPu7hkRzMeFMzyaAW1ITaUafwBphMyYw3J6bVqlk+J9Hq8H7",
-	"eEvDqG95t8R7ULFVP7mfpDD2L0n5DJQatBWAYXNBFIulSNQxefzsoAbVCflqSlDOd8+ebILlVKKxPp1f",
-	"Bf+zYEZWJCmbkENjKh0efQexkL1/k4O952RMLsj/IH8nexG5ZHMuBNiTXC8IJSnTmuVE5sasDwvMW0le",
-	"73IKxhJFjI0Y+X74QuUhP3zrFtZFdph9cfhsVJkATGYpg2mteJqSlRQJy48djIocHhwcGGs6pzEA8KIt",
-	"VIEQCtB+h+bGghCaXNL4img5JgutMwUxMvMTkYIcHn07PhgfjA8j8vtkcvje/F8qY5oaFTwyUwX9Pkee",
-	"cE3z9THeakG8kCChqTImPtBrSX5GZ7DnmUhtyNAcwAu5zGjOEjR107V/1Zf0w09MzPUCAGEHgfUv6YdT",
-	"fProYDdtp1JMmlsmSWYYNFKI2QBwl9vfq9M52ng496CnhGwOe+e6RbLz7TjOCQRvWF91YkErCt8ewtHp",
-	"sBcP6+TEr75x+Ms7KST3qjjcRfz3WGSfgaQMObt2EHF4dhvMs9vJp14BcmcBsIPN9jBM7oGYU/0O1vWk",
-	"zBzm756V8B4uaQ2q2vCQ9Mb7dvef7O7suEMEsFpYpdwpfVGonabcSa6oRV/8sbraNNS/fnuFFHgtr3b6",
-	"NqJ2wwpVllIuwDEdIZLXxgFRv3J4m4QF3Rsha9j3/9Tt4Q1ADi8n4Ram58723LENZHQozfdvsN2O9sJq",
-	"+TtJNDOyR2MkAzyqqqaBbtBxdiTDrX2m9QW0HfJIm9PS/MTfLy6p4jHYj/W/ZxI883a2V2w9nZAs59dU",
-	"M/PbxR8r7cehLOWXy7ti67CGVE5zEC3Jg9g/sKZUfvlM6hKtO+Q1cplIuLOf2ZWS1yxPadae+lu0kzFf",
-	"IU2q2aO5ll+pXoP56OlzFOmlSnKw0TXo5hI8po4EqV8y+mfBxqN+P4WlnZto9HI2Y7Hm1wwU1kDwzkFC",
-	"VIkLbsM/OFDMjIPG2o0qwSG6ZHjO1UbGcWaesUC5HXXxtzCH0G1SbuUbcHXtZbTWNnKj2eW4mYZOsL7z",
-	"QzCNxlk+MON4+QEUge0kbxMRii5CGw6MCF7+Mgb6lfJQc5Dj1kKUydzaHe0bMSO04YKceCFSrhVLZ+D5",
-	"4EDK5OupllcX/+///N/pI7zBTic/fPb4uydwg8u/RF0YttYCOYIdYmlBD6gczWR+TAzHWyNogqUKcv80",
-	"NXOjyvqKhFz1s8HwNbfcrxPb2LAKfcFZqWGe2ERMqS8pg6Kwpqu3XSorWaQJoXA9AmDZTSDZDfhLo5E2",
-	"cZZcu48WemH+FlPNwAF1DJQw47nSFRqzIX28OcZ5smF2lQE+uNn9voe3qvBGnP34gnz37cG3ZOoenHY6",
-	"1Z58t5G0K+vz8FkHHw1M5GcpmINilffZulX82Xj7/Pt/+6+98/Pfz8/f7/3v9x8Po8Oj726C2+3bwweB",
-	"KVkk4WfBGhqc1LdyPKrpYa0s+cGBotqg2iLhDsDXvjILykWYQoB1Kswkjos8B0S+sFdiJ+RSnFK+VLvB",
-	"kE+ShCXkct2BTK12IGdLeY0guS5Q4fYzDbjka2gVAHkQuqLriQ0naklyRpUUJJaJDwDxZ7iVltMf11TE",
-	"wtWOIRxCALJG0wiA1kRIhAqRlMagbm6/5E2Q2lDcyNd48UIgEzXcdRsgbxOe5eLRSI3VmXZSvKAdkH6l",
-	"iuVmxKSXFVATG2oroaEcaNoFJ1cLHi8g5ScsSrYNKfebdol3w3t1vRZLuIlGLJOh+gIvjX7hCgsUGWIT",
-	"ucKiAVSRVMorlhAI7G+BeGF5HrI8KvwOPFCBFC2OjZcCtUV+8MJFbbiWBiUSwg0F5knQ+bDkSpkfwxdL",
-	"aWoo2TqmVnQdlTKfi7nCX44JW2Z67aJPhM8qxeGSkQpIutUx/0Tjq6AKTpfsLuDoX2aoL0I+2WohMUsM",
-	"GAPG0QCJ6GOnPLhzmSfQC7OBp1zuAPK2WObJ5ht3Zp/zaRL27+KSXbj9C0th9wniLsCErBYM0JSYVFet",
-	"51LKlFHRYjCtL1VU4ba93IIQz/mHee0L9Dx3gbPMC2bzLtmcCseiAhrkzr7gPlkS8udaH66v8HhjbPTq",
-	"wrkMYR/jAT+wWVzmgd8d8Vljj9tmKHVGDT4lys268/0l7QYwg129Hb6sT8hsj7bYAtuyMdjRGauH1Q1D",
-	"8VA24BNQ/Gu2vAxh7SHVt4uZLuGluyUNN6ZZfs8ffcOsB9t5uwmfYv9vB3Xo5zAdrGSrWG91YSHU+6/f",
-	"Xu1oKTqs4BVbk6/PfnxBvn16+O2jCXn5gryBZC+Zkzd7xgonL5Ojp08Pn4Phfvb2BEwpTVJGAarz5Dty",
-	"ybUakylN51Ni9WA5Iy/fHj19FpGXb+0gP7w9iciZ+SOhIjkXb9yPiCWdcVRvr5gFPplPOaCp0Rf5NRNj",
-	"cuKCSzBzrohNQ8JEiL6N+0NJMT6jq9dMKToHDvyKdeTTXrMd+DhN559Yl2mrLFdhtP/OoW0PeOGcb4h1",
-	"hCymZN6RJZIzveNCrlmOEY/Wcn60mD783FfKHHzkbA8jOA2xzWVKxXws8/n+h/2lTPZVsUwu94XUbLsg",
-	"eQUNN8fZkJ4VSYQYxCs2SMqqIcYWa9uaS71i61sGGFObRRn2VhRCc/D4Kj4XKiJKoiWqWH7NY6bIgl5b",
-	"tXgmsS7imiwZ04Doe7wDBvbZwZPvNkT0tog7whLbPPQmGv1UoqNuaSr+mDPgOntYQSSj3KJda94uw9Bm",
-	"PDWKzpg4DejZk2PzJjhBAKH77LGnEEUERlSWsyIG8umzYCUAH721cSkhKFUDzAzDmRkppi1aHh1JwMfH",
-	"G3hqBZcG+7x1A2YyTeUq4CH6RaRrQ0uXLKZm8/zKLdZ1l3KFVmfTTo1G6LBrx04FoeDSiLDuDFXob4wI",
-	"JnlERLN8GRHAo0WecypyNW3MrzplS/BQZSwHg1eKECtN6ZqFQa6KkbxIbfG9CbkseKoJF+gUdul4XyE6",
-	"2DrF0Mnp7pClJG7LSXjoiVkqbdpegWksGCYNseClFXNBhBPNdaC+gXPNWWsyQm92RGIpFO4Ilk2wmwVm",
-	"cUQantoIr8OFXYTMSQKZj0FxZObRWYUB/rM73xAcyO1FvJAJc9uKz0BieyVBwMMTRrrnbMmSdYfTCz1X",
-	"rp5o+P0iDVgxP/IUEy9SLlhELlkqV3jGnKn9kgRgE49x9/bLUo4luZDLwlhBY/KWXbOcpoTPCKPxgsRU",
-	"IBO+ZBBk6ZpYv0Pw+zUEZRCJCuL19ct3Jz+cvDsJJp+5GH9zn3i8cHeOuyKViPxvjQE8r2uvqeGsBTgp",
-	"lWY0icjKlt2lmixYmgWtyNVChmOk6GNOUHZt7Vm2Cc6bhDLeJseVSsp0LKK6iiWB4Uyjkj2GBPqb0rnY",
-	"YKnAAnprk0B0A/ONiVrw8F4hC9lY48QjQBfOceKfqTBfVPqiw6f922JNKBFsxfLSW16VEWgPJWmyg/7c",
-	"OJYmr6xG697u0kvbve3dG7nJjoOSb/WUSz91AHRM8OWpjIkEKyswqEYAQqgW2qk+71WRa5qf6PntDusj",
-	"O4SiG+643Ut4yvZsIFMjWXKtWYIhCJqmoQOr6gSFYoI0y5iAEQxz40sW2fJI7n728lYo4taBmKW5rlg+",
-	"1rHTklymdBnkPFV6bDsaA/K/I42dLsHgwIABscX5yrx2GKsTpd/SVRzGC/n8FReJGckOOiHTIhcTlJwT",
-	"98fz4uDgcRzLhMFPAD4o9eki5xstHTdFWKOX+tpTlqcVg7if+lMNYu1fhv+wV2ao42a3K3F+ItexB+sL",
-	"euvoh4uEZXoRJszu7ArLoTtD5Fslg5e71MgF3z5z/1M6wGuIyaA3vKT1aln+lu/mLq+T1Kf0m9dpqlU6",
-	"T6aFZuTXs9OybNgsp3Nj3qDT77tvD759hBgdh3gBfobprC6T8wWWySzTlfpJtz6J12YhiIpxPhsALCAg",
-	"A3EQLv/vScNXUKUfDeMVuGWYoXXFumoce7VluHIeksplwqHgaAmNqoAgAEvMWcw46lTbovhC5n3t1vYn",
-	"LtdOuZa7PHDqcuvuNi/r5js2hIOtWTv5YcMI9a/fRzyhdgu3vDs7CJa7UOX9yKAdaXBzVKV+Ru9rx7aN",
-	"wh7Sz88sDt+9lgL2eMkSXiyNdcLni/B7tuj25xbnHjBx97MLmVeYul2UAZmyLy50PuA5bhuFN/s0CBuH",
-	"AvIPzLxlyh4wBDzs6WzB9xwJA8vrSF3atJZEroTSOaPLQZhDj+N34PynbRKTguzC5iR5Cw/RDixycAbh",
-	"Kp9Q8CCW8VAAdBJKMpYrKcoQgk3OcMGlpxuZSv0wA59OJBdzV8FIMMC7YpJrGRocE5eIBLVJUCkG/Ld5",
-	"55KVmnBi67Zg/PXOlHP7kzd/7DzCIXjXJ8kkK/dqN/IL3zO/kL663pC9U4YJ/NSOo+92S+wI3kccuXO1",
-	"NjuxzcOgiEPYhstlyvDCYAVhV3PW4a0heyUYjsxlyGV4qhURHR7I7kYM0eia0/ZggPdRtgZue55QFqyG",
-	"DeciIrjaFIJwepHLYr6weeg7JDt0tkOAVUduS3HewQOpKi3foZsAIDla27IT7OPOpXBBG4SxQ+uEmfqD",
-	"755W+M7lVTWU/s35RrLQLAfefptMo/7a/7uEEcDRYQHjHY7829ZF7e0k0J7WH5oHHWZKFTuZHLVWAe3P",
-	"uNQ2iGV5Aq2jaue2ysvuKPK2wnjnLKYPHURncz1g5S6rxyYhbYG08mpgmi/0ANm7Ob+f91SPBlTnW6O0",
-	"4IXtqLbTWjMV6wm5XENcFcoptBuPlKw3y5kyB3RcdmRcVTXq/M6dREjBJu2ijZgXZTuceN8wLJ4rsmAp",
-	"cPw3r1689IAhVED3z2Ah9q6airD+IbQaZFsPrNW4Pl939Y+wpQ1ZDsCoOi7SrqUnu63C29b13d3TUiiW",
-	"d85jODdM+ZnSxMLzCNXl3cUpY6jjVkWLtqSGjjosNI5lIT63Iiy3pb+wS2pzdUafdh62WGmD2MqJdJHI",
-	"ENwPewQ+PPO7jT/qduR9xyKKtypL2J1n1c2YtvJ1lZzhPfbyY3GRc71+CwVVYZaXjOYoW/CnH91y//Xb",
-	"u1ErkUKYS4/3utSHbPQPC5JYWIptNDFFEAeoKTnCOPZpxvevD6dj17AbzEucRLmihda2YSkXM9mRlIxF",
-	"T6ggtX4OZk4WDRZTQRRDNKIr0AA1S1XkV5lVka1sazPlEdRN1ySR/l9WLLd5GdG5cCaoNQfMjU5TLFA7",
-	"Phfn4ptvTqoUby7F+Jtv7Ky+wgK2J29OsaV1oykHSfmVmfEabdcJUUwksEh/37F+bhnE5upc9Gw1oYpM",
-	"T/yqmxPyPez4dExe0nhhcW9ciqrZhquF7ioaf63ztdlvWWgHO1L2vxRiNB8dn4squ9i66HC+Vf10rolr",
-	"P8OXJXQ1pmk6JjbVnOL9M5quLfDggc3LVN9avzC750acq2++gQrFZz++II8fP34+JuDBQ6GEqCxbqhiU",
-	"Tg+ptWY6gjOBJnzHRiO1hXbwXZkmikzNRZ/a7xmGar4HdXmgavycqQlBoCOZejxxWqUWlF+AotGFuBKG",
-	"HqClPYFiLsxwffOUwGT4KqZOyZIrlbFUnwtE3dt1pWYiXikgOz/EdCpDfNM3J+9e/HOKNAcdr5YsnzMC",
-	"bMLmRD1+/uzRxGrwuDeGGhKiNF0rhK/h8l2RC0GcFEZMP5S9GJNfgB+pc2EF2dRqQFNo+rLGovtk+vId",
-	"nU+PkcC5rSZt/n4623ttZjWtHD0WKqewFCTWiZwRITGPnSoyo8rsxtdPDo/w4qy4Yo/sNrw0u+jowgHZ",
-	"EhkXRrNQuPjnT55++2hMpp59NfUuw93Qg+Nz8eToOSzn6cFjoihcj+kZ0/l672SmWT4lC7kiS3Pvlauc",
-	"IcmKcj0pgSPWjwxfUZLImWYCe+JLAV0YCU2S3DAJ8+SM8rR8LMIkNCXxE2ZOCnbDKG1m0gIc2iJmY3KC",
-	"3WaR3MsCjuQ1/z4igimNzm/46+MjkjCWYTZaymMmEBvq43RGJxmNF2zvaHzg1N7a3yoU4siybWDnhkF6",
-	"uvNkdGiD9IJmfDQZPR4fwoAZ1QuQY/u07CCKuaJYcbTkbKfJaDIy9+TEew4cHnjj1Gjy+8cRN5+Cu1hN",
-	"tnICVh2JW7J4+5TT0CcaLWd7vxNSK6pV7P/El9xoTRsfdGrYe3A9ZFIoVAiODg4G6yjd6BEb6NF8AkwT",
-	"BGh1LmOvSVHXJ8o5ex2gKwUHDtOpNujHVZOc0WT03ixYFcslzdejycjMq6yEgd4I6+rVdK7Kd7Eus1S6",
-	"zy8GUg5ZHIJmO1pBlX7tBYV6dHUaRcPP64cbuU5X30tM1xj4aNByvKnr49aYalDG4T18vqvjeEUPjb7j",
-	"ZYP/Db3Hy+fsB4YmJ5xgk6D+wa+ZUevM+UJ/ws7U8wZ93UQ1Hrb/kSc3SG0pw2hAnU7w7w06qZ3Wk82L",
-	"/UEKNnrA3XlHr8rdMcpC+J7VefIGPnb6w+jmPWxekXC9b0S0KxfQKQJcx1HOtpQBtgrJlrRd9extC4Z6",
-	"82Sw7qVgVQ7fFDT4Car7mHw2sTXWrb99al6aWhwWlkGfdsiVEi3eK1FCb1ZdbHdYc9lzuL3sJm7U5fqF",
-	"vl1zkW8vcn/ErtPLjlFrzvZdJLl2cqFuqXV8xm+DvNN3vPgKePUj511HKrFBko6vlm2Nd/okGlwLmRkZ",
-	"JYUNbEANKCOjeOJarngxkK4JfLgVmXnhkR3m7dIzLPY47+lUTbSUV11al6sYuBs1lBk90NSG6k5SUFzE",
-	"9Ru0W7R0U9Z3K6vRJaXb+XVMCyzRB5zWlKp4GlmTCcQMmNkyTZiL4I47pmpM/bw21TIEpGLrnQrgSb84",
-	"NbneDbxXTbbybXAVGaRnUEV+y2geLzwz2BPa8JZTXnz5W6ov81Dnh98QIlV16vasaSMbsYKxsUpFQiiB",
-	"ztiV7oxWOFd1H5AteIzV+sbknSTxgsVX2CELBrBZIedC54XSXMx95+WEYPLXP6lafD1NGZ1NH6Enfoqd",
-	"i6fg/FNkqnPGxrmUekq+7oBk6FTOI3BBPXv+7OhRZNdhISxGQT0X17KIF6xq5AvDgiVdV1jmTHsd0u+d",
-	"Cl0v9w6tHPb+AYnvjNEEYiGe/wVOhYPDy062TZDDaJFAxfusXk80TNFYKVLKhFwyvWI2ROYSNCGe7Vrn",
-	"RRheB52iSLsSQw25j4nZc9fhPPKujHWNnQvroqTA+KUqXaq4Y8d2FkuWcKbaT7WznImQK/NZF87HPHTW",
-	"8IwZe/1c2AqzJGU0USHaZVho9GHo1y/72kW91SMPSMO23GqoUOXwlLuw0LMglb5iLPO5kIKW+3jILFXs",
-	"2BwzOuHMYATqFK2nhgCEYaLX4A6FasIYfanq4Cxtfvsq51ozMe7kY4CNu282Bh/pIAKz8IfmYLWSTtB4",
-	"33EEo0Aq7R9Kh3hFq6jfsH1hnxnepvXbi3Yp8yWIYbshW8iNkLEMca65XVRQRXTt1m5hfVgQxg7qv91g",
-	"a3cEsKkOhdplHd7Gl1x9lDr/InwfQs0dH3L/V33Gr5B/svc/6d6/D/aev69+HF/s773/eBA9OwpVyw+c",
-	"TQlzh9jPsQ0GTuHL075pXWAxlL+Qn9vrcNmrvNs7PDj3seN2e7jxCqEa6kW+PVbj2Eu3o/sUM3oTWXL/",
-	"MqaJZaQb+D1083U5uG0rz/txbvstxLd3bPcfw89sVbUfvY/DM5KTtaXHnENok7oGwzL3jzB4gp64CLiR",
-	"28B9r3C9LXTl9d5WBBAILjwIyQOgxri4sKtq5pliGDjl2iqSCBDjGjVd5BNu1daPSbSUbVLBSZeksqNi",
-	"NHuN+Jr3n4tnvPekf/Cq35jLhM5SYx3OpUw6bmpQE5gz7d2uNsvrX8cvgt0vnfeYebGbdpAr7a4WRwiD",
-	"CnUEIIzmKQeb0pEkmEp8voB6Oo4uuSZfN2j10bGxSKnGuk4AJnHl/Gyxve7wX+kFh/h6m+IR6TkIxd8X",
-	"W7WotZta4+d9gJPswXb//S6jbsGsPwciDl5hxNv003GTN+83eot06/a1/k+7EcbnpSzVm132K0y+ZHJV",
-	"XfSC8dz2UPwUulSwsVyEeRIyN9qRf/Lesd2eiwUVshPXR9IBo2zcxiIJjaxVC7kS6CcFRJnCYnTp+tiB",
-	"JK8YA9msjBK3qIq4Hh04wBGsq5T/vy2khdK5/nJ+nxslm6i/LfEQ/VzRqoxV85t74m+NFsBDqo61xj2D",
-	"0mtFYGGuZBEJdoedpIr9zQwTax+r2v9Y/XLar2E2NcYxOWPX8gr87ysO8FUiJGId20ePcc/G0X8Wytym",
-	"fYdVsoZdhNdoUP6wBVevjso5C7c81/1caoqH+gAT64NYeW1zoWEuaMZT2+V2SpYyZ1VJJ9cl2DYP7OSC",
-	"aM4Mza1wzx6QW5W10P8aDOs1vUJrUhWAgkFQPyVlN+0t2RVzLW33qnzRoFscrA8nPOmSQaM+e9osTV0x",
-	"2Eq8rSSJsUxcwhWd54z5IZMakXyFfkIF0UMo/Oa1pjIStlDsXIADnaZKkoQZE0MRCS0kbS1vI8uhKDAk",
-	"30IAyJC/kkt2KZN1ZJ6uMhUMWYaiMUaLrLf5/cI1yUAX5F5tEskAwm/NtAtwTNAle3h10mc2tMZZXGBw",
-	"PZxB3LojOVNa5rdk8O+HxcRu4Ko408/Zs2H9A634n0h8owGfUts67/bdqMMe0akmc6ZB87JBaUNseEZl",
-	"mj8mARhOU+uBWNa0rDrSQA0AIqSRuWPyM2ZmlA2pAeqQtM+0BmL8os70LU8h9aq8sX5+jyXVpPN8bVwc",
-	"jrTzArmwvxkxK8ApZcP1f5hLRf3mqswm9tu6/eZxrkEseJCBsitpSs2llEubpoKAA3NqONq5sAZlZKjD",
-	"QRhgXTZ8fVnosguoderakICNUYkyU0Vighr8MibvAklkmAYHfjeEG54LuRLHaL9y8zokG6PWZlQ5XHhG",
-	"IdEzMnuO+Uil/07ZnrsJBqapIisGWThdAIUznMs9KWq15vbbe7j+CqAIJNiJo/eoLg69FuTuDxhycL8V",
-	"iuVh0fmOpWmpSbkMKUeqzbarSKKQMQY1J3yB6pqKwL3E2EevG+4f+MhWEfatgcx3wyt/SSpb1Y+zV1PD",
-	"gxicHH3qCulic3e4jjps+y+fOprIxlbsBTuF3vcedt1mmORDbpwN3cztqls7d2s91dvuffQCDawCnTjZ",
-	"jenUciVs81swwIxtRtUVGFqCrWww9BisMpkawWYBdQmjyW18Wh108oncWeUJw0YHNVjcnKaaiE1qKHTC",
-	"Njog1933RxbZJu4Kj2zFXXdH75R15VAfaadlWVDxBhBP1Qv0L8WYXdvYDYzZbOHg/AWH7WPMli4cYdk/",
-	"+GiVUMjgHzbZ7j7UOq+N8IB+t7Lr7j1sb9DbdpJAfQlsX99MTiy3ubq/WyFK8IookhrG6nmmQCXH2oxc",
-	"d+E93KF96XCPvl3/AVYKTLVjx6MeBcMR9S2s5fukr171oHOZd8N1hOATQxDQPfGLocETtUEHw048OBMq",
-	"kRPbMqB9y2E2axOv7YNftKe72WC8V0bbrQE/N08eXFbbQ/xKWT3KzWew299BCvsf8YfT/rx5bPjqt1j/",
-	"ghLncYXgP4OQ2KBsNWq3bcOvoK5MPW3ZoQjge2X2ZkahuVRNTT5NRk2u1Kc1G9ZedDhEjRVmNwBc1xrM",
-	"XSQ12DtXTxSicBYkH4D24Q6Db3BMvmdQ2l0QmhqKXtcst93Cw+Adh4a4ZjJt7YYmyZdGdm8K3VXCgnAB",
-	"9S16OfYVW/ez6FfmgXtknK5deYhhYsU2QwbQUUAKBix0cIZpNqGbXULQmc+h8iN0zcb6CDmDClxYqTDp",
-	"cliaF3yMRleoB0IIlylXC1Ziua2DfS4UoTPNcjJNGU2mFYqCa0WynCXMBuFrg2C8o4wm2EIBFjG+gPLQ",
-	"MPMueMQrtr4nu8xvDn9jlaJ7qmIDXezDfjjDrK7Y+rOrXQPE2A+7EOyDLfaw5xFmFwlmZeveLnvljauz",
-	"cG+33H6h4yhwhvcV2+iJThhZZEN2VQvh0B66MMge/rWfZdb7dg3oLAu9V2tft3sMY7eMwGZLtM7iNF6v",
-	"tr+QCy7QBLBXz29gWO6hbFo9OheSXs05+AWdmkTdm1pma8AjRIesmT7GoPeCLUEyX67NP13Q4Ea3w/sR",
-	"LKFGqAN6/todG+/nLDfkmbmORlYPiWOWlYK9/3RDnGyjt/ClF0pwzTkVxFQwaovgOfAjAh4O6KPLc9gi",
-	"gy/dhbjh1EovYgjOVm3XpkvZJbgDt+oWzqSHouse72O7dFc/kxoy04yUHTOBj9VAVxbih1ajy6PNmQNV",
-	"of1ZiWAHOkXAjpd5iVq3eTOV8RVmonMoMGzT0qzAxLLC+LeM5rqs/MEw4dOVmFOeMu+MajSkfWMxnLOJ",
-	"LthBb+J9s/KhnbLh0Qfzzn5SQVF6ane6U52iYb8FzW4rvH8FqPLuCOV7QSNvodGVtd8VOv/un3duIo79",
-	"j2YverWIM9ASDAuDbDXLEK3W0KUtYH/CL03UKzvrgU+h5fz9mVb1+eGbXgeTLOdC08uUkZO3L05PvQ4p",
-	"ZZKmymjMIvJnITV6mi5pfKVSyDF8w/KYCb3HBCRaYD14dL/pxblQDJr2H5vFmheM1Jr+96Mfp4jgDLia",
-	"rXU7jJu5Iv7KswvtEJ34vTR3IUBVWaErkhpeZnmtVR8YRGobeYa9K+gHXyEcOWcWDbwiiq4RagNMbEiv",
-	"2xbTAcf/6vMrHL3pjs+4KO94hGVfs5TGrOyrZnZ1C1ELtZR7nUjwxGCuoy/KzeJac/c7VzCG87CF6NHY",
-	"tQ2EIcm9Zb99kmr0Z1gS/1408bKh/JCuFNs1ffij64ZQdfUNKO/jRleIS63nrkB4VVbMaDJVc8U5vWad",
-	"LhCcxRfv+Oje7crp0dWoodOf4cj4NkbXvZFUn9/C3Muy3GkfMxjUY2EERGWNOBlkO+GgjWCL2IPIv00W",
-	"NQpowkVQP7c+hLuT8v3wq8H9Bd6Yw3kJHpYHVn6BbjZonchdadjvFkwx6/+KZZ6oKiXNpZTl7LLgqUak",
-	"OQA4glnO75y3+vNJ0hmu+v07W5Wt1n65TMfrqnVfNna+RYeAstnfxh4Bw3YH6GiJvPXsT2cEDEHsGGad",
-	"AhW8gnFwhFqgAhEbuyyk/DqoCZfd8b80VbhqityrC+POPXg2FvbBqHU+7MzNwl825ma9sy0s7ndHu2xT",
-	"mOSD52bpqv4OOPRcG4/hMrW8zb+fTK3dk6s6DvrzTa5CHlsmV2E2dYPHd6dWQaJsr8H/q9oaKzJEHedg",
-	"45Gq/fXOoqBslP1X8UKUDZl7OS+c6+AcozutGvhuoepADvx9U6oVdIa+H5276m8+oI/AdbIefmN7fASF",
-	"qkVQ3M6WV3ijj+BkbkuBszUmrDJteCGUv7IKDiIzXW2gqjbCkshrlt+lgi9CZasavrjcLSr4Wtr40p0S",
-	"Pcd7BlkF9oRDVXurS9Slm5QX6BbG3v0Rc493ooOYP1WlXiDxr2s02azU21OX15bN6nBFDEDA98MWh3ZF",
-	"+GMO5op4YFZbuiK24rafVQks4B79BbA+TzbRW/rKPNJV+KrjUIYqehWsN/VFbeFbLbMqB0skZXhoackJ",
-	"2wI4jSC0tZ1fxk85zPnvH0dFno4mo32a8f3rQ9hIO1iHHtJsKAE97XFC2MH+5NT+ir3gBVZIh25XWNFJ",
-	"WdTnMXQ4qIbC99fYzZ38clLohc1AGjd9d2rU0WbV/jd2LoItUyy9thG2MXlr9o+moTrHVc992FfrfXTG",
-	"mMM4mOUUGlKGqil5NSnb03rDZJb6j+MZdZaqMKwA1ayoXI3Zcy/7Th3bsKEfL7JpWeDn4lU+/ldj3/kI",
-	"eVqh1uUQdrgsRGKGtUEAQJTWPxKYlysPUWt4E/rIWwQZKx9l3MBElkgMOIIEYuNjclJF+Gm6QowBIxnl",
-	"eRCuZDuRIJiq5Vgsw+Y9fXpdN1Y3Kdsfg/tFT8aNTqyhAaGndWZu+B64I62iLWf2GpcNEKsCK7Ywm9fP",
-	"F/pBhRqiZoVef6XAJIAkMjOIy3upDHsLGHx/8/8DAAD//w==",
+	"7L37cty28if+KvjN9/wqcQ41knxLPPpnFcc5R8dx4rKcStVGXg1E9swg4gAMAWo8x8db+zT7YPskW+gG",
+	"eBmCnItGsp3avyzJJIhLo6+f7v4wiNU8UxKk0YPRh8EMeAI5/vjiLZ/afxPQcS4yI5QcjAZvZ8DU1R8Q",
+	"m680u4FcCyWHg2iQw5+FyCEZjExeQDTQ8Qzm3L5vlhkMRgNtciGng48fo8FPKuY03Orov80gB2ZmwCQs",
+	"3HeY0Nt94GM0yHjO52DcSp7nkIA0gqdnP9jfhf1Uxs1sEA0kn9uX4+qRZMvVPC9yrfL2WsYS3pvLGP93",
+	"zNQEl5XxKbArmKgc7KJwJn8WkC9rU6Hx6h/9Ww6TwWjwX4fVYR3S/+pD93k7k87ViW3XdDZ5xU08Cx+/",
+	"JQxcTDzjcgpMaHbFNSRMySH7TZiZKgwTJmIqZwthZmz8zTjCF1KuDVMS2EJIXa6faK6a7dnkgL5en2PG",
+	"jYHcPv4/vr64+OY/F4Pfjw+evfv96ODZuw9H0fG3Hy8GD/42iELkJubCtJfyT7Vgcy6XjBs2V9qcsCdH",
+	"rJApaM2MSpOu80lxuPrc5vy9mBfzwejh0VE0mAtJvx2XkxHSwBTokM5B2zvTeVba/X+yLc3noDMlNSDJ",
+	"/6AktJds/zocfIwGP8PieSpA4rbEShr3I8+yVNDlPPxD0w3dkAxpOJxJm2TsbY7xCburASYTGto9dojP",
+	"rLCNvufL53Aydqnl5d7fcqsh+5ZcPjVkZxMmLC9jnGmIczD2Sght/2KvhpLpkhkxB/eUnqmFHLKf4QZy",
+	"FvN4BsnK1u28Hf/IVZHtbSdotJ5NmNoHPsWxvwGtijyGc8hvIN/bgleG7Vl57p5kGh/9JHugUtjfyu1g",
+	"fetVKXyKRf6q93i8OFjPIgv9CU7yFwn3yq9vyavdlO+R0dyOybj5flKGsS9m4ddyXxf/VpfeTfbeLvCt",
+	"Lq8d8nWurlKY90w2oyf+vt2k/biBef8244YtQBq2yJWcDtnjo6MR6gxWPQRtWMylVIZdASukna9RKrGP",
+	"HUfs8dGjEZOKGXUNEjVyq34bO+ScL5l9LVGoiNgXHuOzuohnzvYaXsjHR89GTicxaJ3xNAeeLIfs8fFD",
+	"/B8yAxKmhYxRfVlwzewz9pFHEXt8/ITme6WSJY6jFEt5PgWcz4RxqezQzCq1Q/b44cMRG08EpMmYzbhm",
+	"/ELe8LRw064Wq43KIRmyJ3aNJl8yPuVCMj4xkDPO5mpuediFRLXbbbQ9h1OtxVTO3dllucogN4L05jgH",
+	"biC55Gbdib0Vc7AMXSQBfTwaZLmQsch4ekkPNM/0FCkxcnzWbgMysLb5Eg3s/boMfuRj3UD43Rl57umV",
+	"CUT1hb0rv0KHbL9S7cmZzAoi6iQRdro8fV3boglPNUQru7a62LqxxqfmPzzL/lPo/D/TPHtwaU02fvDv",
+	"d3//25rl1kbJVdr73spWdOxC/8J/EjpAEMLAvPlDH1HUSOtj+TGe53xpf685BLaw6htnjJPoWEcxz7xm",
+	"0VzD5sRM9HjJCzO7nIOZqTBxV3ZNmLqvtKVqQS4PR+P2JkvFUnEDNbuI7vREGL32ULsot0iE+QEMF2k3",
+	"1ZL5HOKrlr/oa0gixqVeQA4J4zJhi9nyBP0XM1Xyt8WMm4hNcjV3PwppFP44HHRN7IU0+TJwIrE/qdbe",
+	"bn1YHQwoKbekl2Bru/cxGkxz3j1ix5+vhUw2+sxL++DHaKAKE6s5bPTOL+5Z8un1LDdTqYiXbVp8AzdC",
+	"CyW9A26mCg3MPR3iP04N6/qOhj/bHzkzmmUpt9JPkqMLkqnl70gsR+gFU4VhU55ZOp+ofG6PeSCkefp4",
+	"0HYTRQNdIB11zQLFeed/vpfrpYVdR0Qyg5uBO8XIE2Z1SCUhvesl8b0wz+rC3DfzxC/fiARkDO1lgL/E",
+	"m89+wmNyqIf5UfC+riqrOAYxyDEdwphJPgfNrpYsEVPQJmJcM3jPY8P+df7Lz8zAe3PChNHs/J+nBw+f",
+	"PPXuJXo8xKayXKnJRot7jU+u7iptjl+xH69zl/8JPGnvsJWasJaLnONTOIIlkBw24yFv7YOr08a3O2f5",
+	"0vG0FY9+AjEyk/HIcZBSaAzZmMTEeMS0sqJTyClKFyc9hmw84SItcvuEMEw6x94cmFGMM9TkXSwFZDG3",
+	"c/Sfs+objoLbjIPUpl6RUINjIt3SOMjVgRzKk0LjT4mSPYO89kTRPKYZ1zP6qbkx33MNTx87dkf8j0/s",
+	"utBKUcoSXskC2vxq5abbl8ORB6J0S+R0Lezw9iBZrOZzS/VGhXj6HijFzSryW9BJOW/dt5obh3vQsW2h",
+	"GWvxbxxlraRY5er2vYg+F5ricySjPMCp+2X7yj1whifk41FNxYssX/K2nHtkyMZqIcsHrdWDOhXdG80m",
+	"Kndxsdws7cMZ5Nyo5sB02MTJLuSqo4SNnbCsfwMpwwpJpjPg1/ihIRtbxRYHV5OGJjBk45nSdoTFTOHN",
+	"zAup2Q+QFWY5vJBjnsyFFNr4yfnHYp7nAjQb52I6M2O7Arv88cgy5voXHOc2M5hbk7S65OVeWqFrt8r+",
+	"63ZhUCoCVjTj3C0JKuTkjSnZl+yHg1eaIkuB48VJh6+ajlUGpDQJzU5fn7lDMMzwa1ivrSPlBEmw9GPe",
+	"1vJOYMKL1FziVDdXM87t429gEmI98D4TOegtJkEasx2nOYO1XC5kONmN/+W0MDNW6fbRbho3bbNXuVN+",
+	"BenanfmJnvoYDeb8/aUx6UYsqIe+kJ4vu1YaZAbChFacFXmmdAcRQyJyqysXudjmDKLB+4OpOnBh1zdu",
+	"lF/fnGnS89PJZd0cCvmcubVyjWZqIYnbaGYZLMrBIFvPlHT6a/v/DDeFXu8ndP6Mc3q8tAVAJpkSbdu9",
+	"l4btmy/ci5bsXtFrH6NBkSVb3kaHBdlFaiGV+/dLUwQPpjr6avfKvSrpunkNW5yhoudVaundvVUiaDjR",
+	"GlvUzed28aa1+VrAcSEMm4LRbDEDaX/hmoQcOnCRdwuJUlXERcpzaxSweaENm6k0QTFU18n2wy9bWB6c",
+	"mTYq02yh8mshp0N2KhmfWqGO0392xBK+1HXcxQmTRZpacY86ct1etht+YATSBU3ld3+DooF9y54E3mo3",
+	"UfIBD2p/PNDXIjtQGZ3FAZ66VYhMXkCbnbcRI4Ic51Mw7sYP2a/V3EeecVceLo3+JNJF4D3p8RFTeYSn",
+	"xVlWXKUiLlUokvLi3xhMuIxVAvh+DpMc9OwSx6mfnFcj2t+1JJrLkQAzGSEeSo+UHX2Ea8TNGOFwB35a",
+	"pZJR/zxZDbWPtzSM5pZ3S7x7FVvNk/tJSWv/slRMUKkhWwEZtpBMQ6xkok/Yo6dHDQhQyFdTgn2+e/p4",
+	"HdynEo3N6fwqxZ8FWFmRpDBix9ZUOn74HcZCDv7Njg6esSG7ZP+N/Z0dROwKpkJKtCeFmTHOUjAGcqZy",
+	"a9aHBeZOkrd2OSVAopm1EaO6H77QecgP37qFTZEdZl8CPxtVJgCoLAWc1kKkKVsomUB+4uFZ7Pjo6Mha",
+	"0zmPEdgXbaAKhNCF7js8txaENOyKx9fMqCGbGZNpjJHZn5iS7Pjht8Oj4dHwOGK/j0bH7+z/pSrmqVXB",
+	"IztV1O9z4gk3PF+e0K2WrBYSZDzV1sRHei3Jz+oM7jwTZSwZ2gN4ruYZzyEhUzdd1q/6nL//CeTUzBBo",
+	"dhRY/5y/P6OnHx5tp+1UisnqlimWWQZNFGI3AN3l7vfqdB6uPZw70FNCNoe7c90i2ft2POdEgresrzqx",
+	"oBVFb+/D0emxF/fr5KSvvva4zlspJHeqONxG/PdYZJ+BpAw5u7YQcXR2a8yz3eRTrwC5tQDYwma7HyZ3",
+	"T8ypeQebelJmD/P3mpXwDi+pkjrsHukN9m3vPNne09EJdACeZbm6geTyahnWNxquKlI8pjlA4sNlVh/5",
+	"yoXQeoNy5PLr2oUcbtT1VrsQ4Ghrb+ya0Ny2lnPIFq57f2qfC25EuYgtzVMitL2IM0ez9y3PGqjuL+S2",
+	"bGQDlQur7CBtLgu91ZQ7OTsZnJd/LK7XDfWv317ueK0Q4B7mBVnK7a2H9yYi0LvjAWSKeGhaAkFP4LrL",
+	"0nQdrcE81dKCdvDSbO36OHExvw778u59G7vRXtiCfauYAaumGQr6YfBBN4y1NebAlmS4cXihuYB27Ipo",
+	"c1x6auj3yyuuRYyulubfM4VBLDfba1iORyzLxQ03YH+7/GNh6iFbR/nl8q5hGTYmymnuhQPXslE+FRN+",
+	"o0wJbN/nNfLJgLSzn9mVUjeQpzxrT/2cXEqU2pMm1ezJs5Ff617f0sMnz0j7LbX3o7VedD+X4DF15Cj+",
+	"kvE/CxgO+l16jnY+RoMXkwnERtwA2naBOHdTPwkjpQRSzESgcbezrif0Wsbxxj7jMKVbmq3nOIeg+udX",
+	"vgaCGtLUVrfHj+aW42caOsHmzu+Daayc5T0zjhfvURHYTPKugqfJm+4i5xGjy1/CBb7SNYApppm2wJcq",
+	"dyZ6+0ZMGF/x1o9qaAJhNKQTdBIKJGX29dio68v/87/+9/gB3WBvvh4/ffTdY7zB5V+iLrhna4GCcEGx",
+	"cvggUo4mKj9hluMtCV8Eqcb0W8Pt3Lh2blWpFv1sMHzNHffrhAGvOFDqgrNSw2pik+DXdUkZFIUNXb3t",
+	"fVyoIk0Yx+sRwJWvw5OvgSpbjXQVkiyM/2hhZvZvMTeAvtoTpISJyLWpgMsr0qc2xzhP1syu8lXt3UP1",
+	"roe36vBGvPnxOfvu26Nv2dg/OO70Pz/+bi1pV46a46cdfDQwkZ+VBI9aLO+z80DWZ1Pb59//v/86uLj4",
+	"/eLi3cH/fPfhODp++N3H4HbXXUdH3Zb9Z8EaVjhp3cqpUU0Pa4XkB48fbOPPi0R4rGv7ysy4kB2OHMs6",
+	"NSXzx0WeY/KKdFdiK5BfnHIx19sh9k+TBBJ2tewAcVc7kMNc3RCetAt/u/lMA9GrBrAL8VCML/hy5CLv",
+	"RrEcuFaSxSqpY6XqM9xIy+mHAGjmkJ0nGDlkiO7kaYQ5CUwqQtWxlMeobu7NxRUMsdY1XroQxEQtd90E",
+	"876KZCydWkiN1Zl2UrzkHdkvWhfz9eDiWgJNQ2zojYSG9vkFPo6/mIl4htlxYVGyKfqi37RLaje8V9dr",
+	"sYSP0QAyFSrx8cLqF762R5ERjFdoqtvBNUuVuoaEoZNxA3AY5HnI8qigbvhAhed1kE9RCtQW+eELl43h",
+	"WhqURN/yQuVJ0PkwF1rbH8MXSxtuKdk5phZ8GZUyX8ippl9OGMwzs/SBWiYmleJwBazCXG90zD/x+Dqo",
+	"gvM53CaP4JcJ6YuYermYKUqoRMZAIWcE7dZhhrXMgDKlpheRhk/5NBvibbHKk/U37o17rk6TuH+XV3Dp",
+	"9y8shf0nmL8AI7aYAQKPKf+0Ws+VUilw2WIwrS9VVOG3vdyCEM/5h33tC/Q8d+EY7Qt2865gyqVnUfsI",
+	"sfTJkpA/1/lwO2Mga7y6eC77sI/pgO/ZLC5LJtweHN1gj5sm83VGDT4lINS58+tL2i7Yhbu6GxSzT8hs",
+	"DkzaAAa2NtjRCWvB1e2H4rHCxieg+FcwvwqlpWBWfBczneNLt8uvX5lm+b366Gtmvbedd5vwKfZ/N1RQ",
+	"P4fpYCUbwSKqC4uoiH/99nJLS9HDaq9hyb5+8+Nz9u2T428fjNiL5+w15kWqnL0+sFY4e5E8fPLk+Bka",
+	"7m/OT9GUMiwFjqi2x9+xK2H0kI15Oh0zpwerCXtx/vDJ04i9OHeD/HB+GrE39o+My+RCvvY/Eux6Iki9",
+	"vQaHEbSf8phsqy+KG5BDduqDSzhzoZnL2KOcob6N+0MrOXzDF69Aaz5FDvwSOlLPb2ALPs7T6SfWZdoq",
+	"y3U4MWbr0HYNo+SdbwQLxoS/ZNqRUJWD2XIhN5BTxKO1nB8d/JU+95W2Bx9528MKTktsU5VyOR2qfHr4",
+	"/nCukkNdzJOrQ6kMbBYkr7Io7HGuSM+KJEIM4iXsJbvbEmOLtW3MpV7CcscAY+oSjsPeikIagR5fLaZS",
+	"R0wrskQ15DciBs1m/MapxRNFpUmXbA5gEPz6aAu4+NOjx9+tiehtEHfEJbZ56Mdo8FMJJNzRVPwxB+Q6",
+	"B1RsJ+PCAcMb3i7L0CYitYrOkHkN6OnjE/smOkEQzP70UU0hihiOqB1nJbjwk6fBohl1oOPapYRQhyu4",
+	"fxzOzkiDcYkl5EhCPj5cw1OrzAK0z1s3YKLSVC0CHqJfZLq0tHQFMbebVy9y5Fx3qdBkda7aqdGAHHbt",
+	"2KlkHF0aEZVo4pr8jRGjfKiIGcjnEUPoZlRzTkW+/JP91aQwRw9VBjkavEqGWGnKlxDGg2tgeZG6OpUj",
+	"dlWI1DAhySnsM1e/IiC9c4qRk9PfIUdJwlVeqaEnJqlyGa4FZXxRmDTEgudOzAURTjw3ASSid805azIi",
+	"b3bEYsKvRcxVGHGbhWZxxFY8tRFdh0u3CJWzBJOEg+LIzqOzYAn+Z3dqLjqQ24t4rhLw20rPYA2ISoKg",
+	"hyecFJLDHJJlh9OLPFe+pG/4/SINWDE/ipRylFIhIWJXkKoFnbEAfViSAG7iCe3eYVn1tCQXdlVYK2jI",
+	"zuEGcp4yMWHA4xmLuSQmfAUYZOmaWL9D8PslBmUItI3i9dWLt6c/nL49DeZp+hj/6j6JeObvnPD1XClJ",
+	"pjUG8ryuveaWsxbopNQGeBKxhat8zQ2bQZoFrcjFTIVjpORjTkh2bexZdrUA1glluk2eK5WU6VlEdRVL",
+	"AqOZRiV7DAn016VzcYWlIgvoLeOD0Q1KzWd6JsJ7RSxkbTmgGgH6cI4X/6DDfFGbyw6f9m+zJeNMwgLy",
+	"0lteVdxoD6V4sjtQeJVXVqN1b3fppe3e9u6NXGfHYXXEZnZyPcsGdUz05ekMZEJFSAALd6AQaoR2qs/X",
+	"Ci6ump/k+e0O6xM7xPo0/rj9S3TK7mwwqSmZC2MgoRAET9PQgVUltUIxQZ5lIHEEy9zEHCJXSczfz17e",
+	"ivUOOxCzPDcVy6eSj0axq5TPg5ynyiRvR2NQ/ndUfOBzNDgoYMBcHcuyBASO1ZnQ0tJVPMaL+Py1kIkd",
+	"yQ06YuMilyOSnCP/x4vi6OhRHKsE8CcEH5T6dJGLtZaOnyKusZYl3lPBqhWDuJtSbSvE2r+M+sO1ilwd",
+	"N7tdtPYTuY5rsL6gt46/v0wgM7MwYXYnIjkO3Rki36huQrlLK2UTNi9y8Skd4A3EZNAbXtJ6taz6lm/n",
+	"Lm+S1Kf0mzdpqlVlUqWFAfbrm7Oywt4k51Nr3pDT77tvj759QBgdj3hBfkaZ3z7p+TlVlC0z+/pJtzmJ",
+	"V3YhhIrxPhsELBAgg3AQPlX28YqvoMrU249XYMcwQ+uKdZUDr5VhEtp7SCqXicDavCU0qgKCICwxhxgE",
+	"6VSbovhC5n3j1vbn+DdOuZHmv+cs/9bdXb2s6+/YPhxsq2XG7zeM0Pz6XcQTGrdww7uzhWC5DVXejQza",
+	"kgbXR1WaZ/SucWybKOwh/fyNw+H711LEHs8hEcXcWidiOgu/5+rTf25x7j3muH92IfOdEkXtQX1xofM9",
+	"nuOmUXi7T3th49hr4Z6Zt0rhHkPA+z2dDfieJ2FkeR2pS+vWkqiF1CYHPt8Lc+hx/O45/2mTxKQgu3A5",
+	"SbWFh2gHF7l3BuGLBHH0IJbxUAR0Ms4yyLWSZQjBJWf44NKTtUyleZiBTydKyKkv9iUB8a6U5FqGBofM",
+	"JyJhGR9SihH/bd+5glITTlyJI4q/3ppydj95+8fOI9wH7/okmWTlXm1HfuF7Vu85oW/WZO+UYYJ6asfD",
+	"77ZL7Ogu6dC9Wped2OZhWO8kbMPlKgW6MFRs25dn9nhrzF4JhiNzFXIZnhnNZIcHsrtnSTS4Ebw9GOJ9",
+	"tCsX3Z4nVtBrYMOFjBitNsUgnJnlqpjOXB76FskOnZ1DcNWR31Kad/BAqF9jyHGYh0sIapMrOU2XVbVi",
+	"Kp+CrmIEGPA8uK18ngcjWxgQIYfH8bdPH2yV6rE3fLHIgn/GeIkGkFt8YQeQMZLKpdjmK3bnL6n4VxDw",
+	"qruEb0jz9k9HeOx0VLgnje+sTHRld3qoay/M2RHqfbPnqmj/LRrTINKpRftbwaJuXVUdTwzHDq0TZ1of",
+	"fPu027c+73DFKF6fj6cKAznqPrtk4vW3kdkmzIaOQJdQ0RHo2rXEdm9Tmva0/jAi6FDWutiKszS6zrQ/",
+	"41M/MdZbU/g6CkB/SYWsXBuZQF8SyoXClfusN5ektwGnrJVTtl/YvdiV+2QzWladb4PSghe2o3Bba81c",
+	"LkfsisQslhtp97AqVZMsB20P6KRs7ruoyp3Wm0szqSSM2vV/KW/QNcuqfcOqQEKzGaSoEb1++fxFDTjF",
+	"JTaoDvb06CrPi+vfh2AhtnXPYsW3jLyt/xDmLqS/B0bVcZG2rWLc7TXZtUT89p5Iq7R0zmN/bsryM6UL",
+	"gs4jVOJ9G6elpY6dinptSA0ddYp4HKtCfm5Finalv7DLdn2h3zrt3G/d6xViKyfSRSI/CRlA9e6vNGZP",
+	"BdQiTzc0LSrovn1nrVjz69qF/FMxASNCJ3fuY6ecJXy5O+j9aTBGF0jDEPJGGMIUxioIAg7LtVXwohu5",
+	"e6duL/+o4fD9i79dPPa7MbhbVmTeqcZxdyZqt2jaKBpQyoZ31BgY4iIXZnmO1dlxllfAc9Iu6Kcf/XL/",
+	"9dvbQSvVTFq2T7eh1IgdPoJKNjngnutaNSaYGyqqOQHdDnkmDm+Ox8OB61OMDjiaRLmimTGu+7mQE9VR",
+	"toHKQnG5UnFXTTxeNuaSaSC8ti9hg74JHdVL1uvIlcl3tUQo7YUvWaLqf1lA7jLXogvpnXTOILQ8PU2p",
+	"2v3wQl7Ib745rYpgCCWH33zjZvUVVcM/fX2Gjr/VVugsFdd2xkvy7o2YBpngIuv7TsX4S5iP0BeyZ6sZ",
+	"12x8Wi/hPWLf446Ph+wFj2cOGSyUrDp3+cYqvj3C1yZf2v1WhfHATO3+SxOK/cHJhazqL7ggBs23asYi",
+	"DPO97MS8BPfHPE2HzBXj4HT/rK3jSuDU0nHKYgiN5qNuz62I0t98g+0O3vz4nD169OjZkGGMg9QSwq26",
+	"vgdodtSwrEswEZ4JdvQ9sTaJK0VG76o00WxsL/rYfc8yVPs9rFyGLWimoEeMoOBsXOOJ4yr5qvwCdqAo",
+	"5LW09PBngThUnvM5WLlvn5JULqRCHXE2F1pnkJoLSXlJbl2pnUitWJqbH6HetSW+8evTt8//OSaaw/aZ",
+	"c8inwJBNuKzRR8+ePhg5G472xlJDwrThS00AX1q+LwMkmdfDKOsJCwMN2S/Ij/SFdKrM2OnAY+wgt6QO",
+	"Pmz84i2fjk+IwIVrTWH/fjY5eGVnNa5c4Q5MrKlYLlXSnTCpqNIH12zCtd2Nrx8fP6SLsxAaHrhteGF3",
+	"0dOFh/omKi6sbqlp8c8eP/n2wZCNaxb2uHYZboevHl7Ixw+f4XKeHD1imuP1GL8Bky8PTicG8jGbqQWb",
+	"23uvfW0hxRZcmFEJrXORNvyKVkxNDEjG3fMRMcIkt0zCPjnhIi0fiyhNVyv6hJ2Txt2warudtMSQn4xh",
+	"yE6pdT2Re1nilr0S30dMgjYUHsS/PnrIEoCM8nVTEYMkvaaOZBycZjyewcHD4ZE3fBp/q3DaA8e2kZ1b",
+	"BlmznkaDYwdjkjwTg9Hg0fAYB8y4maEcO+RlO3LKpqeazCVnO0sGo4G9J6e159DlRTdOD0a/fxgI+ym8",
+	"i9VkqzAJSe+gLN48KT/0iZX+9b3fCakV1SoOfxJzYbWmtQ96NewdOp8yJTUpBA+PjtC7oKRx4YKarDz8",
+	"wyVqVVPcrEU86p4o0VvJ63xKOYPVuQxrHQ+7PlHO+dBnTdQVHDxMr9pQpEuPcuDJ4J1dsC7mc54vB6OB",
+	"nVdZK4j8US4YZvhUl+9SkwelTZ9nFKUcsThKK+joK1lG/mYcK3Y2aZRM/1pz/ci3zfxeUULbno+GjKeP",
+	"TX3cmdMrlHF8B58PUQW6+8sn7B7NgCd4ST8MflJxmRsd+oR79LB8zn1g3+REE1wlqH+IG7BqnT1fbHbc",
+	"WZxjhb4+Rg0edvhBJB+J2lKgeFCTTujvK3TSOK3H6xf7g5IwuMfdecuvy92xykL4njV58ho+dvbD4OM7",
+	"3LwiEebQimhfUKVTBPj25QI2lAGuTtOGtF121Q4IhjInksA8KmeJklBlOY9Rgx+Ruk/puSPXsMVFXMb2",
+	"pbFDqlJPlXGHXCnzaXolSujNqiX+Fmv27bgDy15F1vts6NC3G0GSzUXuj9RuZd4xaiPcso0kN14uNC21",
+	"js+UgZxtv1OLsGFcJ/LxFaISFybr+CpRyLafJINrpjIro5R0oS2skmdllEh8/7ZaFKxrAu93IrNagGyL",
+	"efsENpedka/kuTYrlip13aV1+Zqq21FDmfOIHfK46SQFLWTcvEHbxcvX1cVooWN82Q43v45poSV6j9Ma",
+	"cx2PI2cyoZhBM1ulCfgY/rBjqtbUzxtTLYOAOnbeqQDi/otTk708Wq5Xk51827uKjNIzqCKfA8/jWc0M",
+	"rgltfMsrL3X5W6ov01BvnN8IRApswmOjm9a0lY1U491apTJh3NrseLWd7kxWuNBNH5ArCU/1TIfsrWLx",
+	"DOJrareJA7i8uQtp8kIbIad15+WIUXrsP7mefT1OgU/GDygWM55xPQM9RuefZmOTAwxzpcyYfd0ByjGp",
+	"mkbognr67OnDB5FbhwP5WQX1Qt6oIp6BLp2mOCxa0k2FZQqVvrIc3DkV3ljjPYYurRz3/h6J7w3wBKNh",
+	"Nf8LnopAh5ebbJsg96NFIhUfQrPicpiiqZauUgm7ArMAFyT1KeyIaPB9eCMCWKBOUaRdqfOW3IfM7jkO",
+	"IZSrOkNXxrnGLqRzUXJk/EqXLlXasRM3izkkAnT7qXYdCCbVwn7WAzqoUgeseMasvX4hXQ1ulgJPdIh2",
+	"gUox3w/91gtjd1Fv9cg90rArSB0q5bt/yp058GGQSl8CZHUupJlWc6BDhlTDiT1mcsLZwRhWcluOLQFI",
+	"Au5qohWpKPpSVQqbuwogi1wYA3LYyccQHXnXbAw/0kEEduH3zcEaRe8spy85glUgtakfSod4Jauo37B9",
+	"7p7Zv01b71XepcyXMJbNhmxhd0LGMsa5pm5RQRXR927dwfpwMJwt1H+3wc7uCKD3PU6/yzrcxZdcfZR7",
+	"/yJ+H0PNHR/y/1d9pt5D5PTgv/ODfx8dPHtX/Ti8PDx49+Eoevow1E8kcDZlIhDGfk5cMHCMXx73TeuS",
+	"ykX9hfzctXbZvcq7u8N75z5u3G4PN10hUkNrke8aq/HspdvRfUY1DxJVcv8ypkmF9lcQnOTm63Jwu77g",
+	"d+PcrnUa3sKx3X8MP8Oi6mV+F4dnJSe0pcdUYGiTSzpEDDDWureHTrAmLgJu5HZqU621hysF6BRMqiqB",
+	"CAQfHsT0KlRjfFzY132smWIUOBXGKZIEERSGNF3iE37Vzo/JjFJtUqFJl6SypWI0eUX4mnefi2e896R/",
+	"qNUHs5eJnKXWOpwqlXTc1KAmMAVTu11tlte/jl8k3C2d95h5sZ92kCttrxZHBIMK9UxhwPNUoE3pSRJN",
+	"JTGdYcUxT5fCsK9XaPXBibVIuaHKdwgm8QVPXTnS7vBf6QXH+Hqb4gnruxeKvyu26lBrH6PGSAgnOcDt",
+	"/vttRt2AWX8ORBy8woS36afjVd58uNJ9qVu3b3TI244wPi9lqdkOuF9hqksmX/fKzEDkrsvsp9Clgq03",
+	"I8qUUbnVjuonXzu23blYUCE79Z12PTDKxW0cktDKWj1TC0l+UkSUaSrXmS5PPEjyGgBls7ZK3Kwqc/3w",
+	"yAOOcF2l/P9tphyUznfgrHcC02oV9bchHqKfKzqVsWoPdkf8baVJ+j5Vx0Zrs73Sa0VgYa7kEAluh72k",
+	"iuubGSbWPlZ1+KH65axfw1zVGIfsDdyoa/S/LwTCV5lUhHVsHz3FPVeO/rNQ5tbtO64SVuwiukZ75Q8b",
+	"cPXqqLyzcMNzPcyV4XSo9zCxPohVrbE4thRHzXjs+oCP2VzlUBW9833UXXvVTi5I5sy+uRXt2T1yq7Jb",
+	"xF+DYb3i12RN6gJRMATq5+74N2dX4Jt+H1QZw0G3OFofXnjyOWArU3fakKa+XHYl3haKxVRIMxGaT3OA",
+	"esikQSRfkZ9QY/QQS2PWmvdZCVtouJDoQOepViwBa2JoprDJrut2YGU5lk3H9GsMAFny12oOVypZRvbp",
+	"KlPBkmUoGmO1yGYj9C9ckwz0ie/VJokMMPy2mnaBjgk+h/tXJ+vMhjc4iw8MLvdnELfuSA7aqHxHBv9u",
+	"v5jYNVyVZvo5ezacf6AV/5NJ3Wigp/SmzrtDP+p+j+jMsCkY1LxcUNoSG51RWeiBkgAsp2l0iS2r/lY9",
+	"u7AKBJPKytwh+5kyM8qW/Qh1SNpn2gAxflFnei5STL0qb2w9v8eRatJ9vtSFZY3B7x/aKJq3MWjydtjI",
+	"Xshjs3bFxvGtswnDvnaU2OP3xuFEc6vJCRSYlLWZMLkWDun6cLfmUOuP+4X5TGhTNnCYuN3buxyjWEBf",
+	"DgU3iHXXDBWihBlVo3/Xaa5J/qsgsbYbmx4c3P3OdoEF3FTvczu9L7xce2sPdxf99Y0/pDu0Z7nyoiZB",
+	"XGKcNk6dZanSUFWJIbiUVWSdWWxVXFVLthRmJ19BuXEry1ptWwaVMmL1cpfBi6p4M+c/yDKxamEfn/ts",
+	"wk4lreFxh5UT3xZMUTef2sZ4LbR5lF1X2yG+kKg6VUMPaLOnmRUYbnFAtD+suuhafBENgSta5Hp22cft",
+	"nJSsg+F0iXrjVt1Uc5eASVA6q4/QaBfSuUojS0UenIcS2wGzrgoH8MbIDloFLtjt0BeyzMFUlHqNvwzZ",
+	"20B6NCV4Y0SJgPQXUi3kCXlmhX0dC6mQP0LP1IIWnnEsYRDZO0KZtmVkCtNCc4comtuFLwDzS7ugd29o",
+	"LnfkgnDIti28pX8ZuB8R7MjTe9Q09KqCXuUf6hyfCjuE2f9bSNPSR+Bzfz2p0iW4Al93jkgUc6Gxnlbd",
+	"VPQNBfFeUlS/V9/8Bz3yOWmbX5KKVvXi71XQ6CDuXT2b+sMNcm3637XqGC5xcNd72HWbcZKfQBGbulXv",
+	"Tw2rbffdKGGn3iqlQiFqIWkVDF2Lc75kXF+j5iVh4WA+J+hvVKkVbA4qngBPdtHAOujk81V/aHNWHSDU",
+	"oJLLqSbvRrfWgzm967grPrIRd90el1rWlCZ9pJ1w7NJl1sBT59iV/y/HmFWRbcKY7Rbunb/QsH2M2dGF",
+	"Jyz3hzoOMxQM/4dLI78LtQ7H3nsInGZ8N9sbjCOdJlg5CeaZWbbS7sttru7vRlhJuiIaTdl6zAVVcqrL",
+	"LkwXktEf2pcOZOzb9R9wpchUO3Y86lEwPFHv4Ae+S/rqVQ86l3k7xGIIGLgPArojfrFvWGBj0L2hAu+d",
+	"CZWYwE0Z0KHjMOu1iVfuwS86hltbyXoZ7bYGI7giuXdZ7Q7xK+30KD+fvd3+DlI4/EA/nPVXhMlhrm6g",
+	"tqFfUkkYWiH6zxDssVe22g45JfQV0pV5TVv2+Dj8XlmXIOPYWLahJp8lg1WutMYd7IrUtk1ba4W5DcCg",
+	"rEFzl0gN987XSkd8iUv/CoDWaYfRNzhk3wO2dZKMp5ailw3LbTvgE8Z9rcKDk2lrNzxJvjSye12YruJM",
+	"TEis3NTLsa9h2c+iX9oH7pBxvoTuahFVJAO7iSkJyEL3zjDtJnSzS4RTiSlWtbZP1iK6yvhobpfD0r5Q",
+	"Rx92gRgwhHCVCj2DMkvJOdinUjM+MZCzcQo8GVf4QGE0y3JIwMHLGoNQJL+MJrgSOC4XaoatL3DmXcC/",
+	"l7C8I7vsJSzrUL+7rM9mF9Hhh7PM6hqWn11VNiTGfkChhPeujNFBjTC7SNDVB+pxiL72FYTu7Ja7L3Qc",
+	"Bc3wrmIbPdEJK4tcyI7KRnTtoQ+DHNBf+1lms2fvHp1lofcarau3j2Fsl+u+2g65s+xarU/zX8gFF2gA",
+	"3qvnr6Az76AgaDM6F5Jeq3OolypcJerepGnX34bAp2wJ5oSC3jOYo2S+Wtp/upJeVjqd341gaX5k756/",
+	"drf2uznLNRnUvpup00PiGLJSsPefboiTrfUW1pEwvjG/xpgKRW0JFo5+RER6I310eQ5bZPCluxDXnFrp",
+	"RQwBtavtWncpuwR34Fbt4Ey6L7ru8T62i1L2M6l95lCzsls+8rEGnNiB18lq9BUicvBwYbI/KxHs0ykI",
+	"sFOrKUBat30zVfE11VgRWDrfJVw7gUkF8+lvGc9NWdMKqJSBL56qa8q8N6rJkK4bi+FqBOSC3etNvGtW",
+	"vm+nbHj0vXlnP6mgKD21W92pTtFw2Eo6aiu8f4UknO1zb+4kz2YDja7saqLJ+Xf3vHMdcRx+sHvRq0W8",
+	"QS3BsjDMw3YM0WkNXdrCuQOnflmi3kNq93wKLefvz7zqPIPfrHVny3IhDb9KgZ2ePz87q3V/K8sP6IzH",
+	"ELE/C2XI03TF42udYvb8a8hjkOYAJKYQUqcTcr+Z2YXUMJ1jbxnO8AUrtcb//8Mfx4TgDLianXW7Hzdz",
+	"RfyVZxdboXvxe2XvQoCqssJUJLV/mYVjfxIQqWviH/aukB98QXDkHBwaeME0XxLUBpnYPr1uG0wHHf+L",
+	"z68lwro7PhGyvOMRFTTPUh5DlQ3Al5tYYdgloNeJhE/szXX0RblZVLqBJHYxnPttsULG7sLVfRZ5wH77",
+	"JH1W3lCzlzvRxFUK+3el2PneydF1Q6i6OuKU93GtK8QXjRG+9UVVMLOZEjTlN9DpAqFZfPGOj+7drpwe",
+	"XS2IOv0Znox3MbrujKT6/Bb2XpaFvPuYwV49FlZAVNaIl0GuxxvZCK49C4r8XeqDkIBmQgb1c+dDuD0p",
+	"3w2/2ru/oDbm/rwE98sDK79ANxt0TuSuAiNvZ6DB+b9ilSe6SknzKWU5XBUiNYQ0RwBHsH7HW++t/rxT",
+	"wnfr6/LW1Rt1vrrEbwal43V1ceH5Lt2C6t75Tbrf7LfvzX5T5p1T4P8lzNe6ldstWa8L087dezYWdXhq",
+	"9PTtzM2iX9bmZr11zZnudke7bFOc5L3nZpmqshw69HyDqv1latU2/24ytbZPruo46M83uYp4bJlcRdnU",
+	"Kzy+O7UKE2V7Df5f9cZYkX10KAi21PJt2ncQBdSl/i/khbDnsZ7z4rnunWN0p1Uj3y10E8hBv69LtbIL",
+	"uiMfQdmff58+ApzvnWxsj4+g0I0Iit/Z8gqv9RGcTl3VH1hSwioYywuxsKNTcAiZ6aveVbUR5kzdQH6b",
+	"2vQEla2q09NyN6hN72jjS3dK9BzvG8wqcCccqkdfXaIu3aS8QDsYe3dHzD3eiQ5i/lQ16JHEv27Q5GoN",
+	"+p6K864gZIcrYg8EfDdscd+uiPqYe3NF3DOrLV0RG3Hbw1TIa30HpR3tuL11dTuri/+qMSfFFSKwxG6n",
+	"+5VmGdd6ofIkciB9rOyj8gj/A5MHENMP2B5DD9lPdmmu6jn1IPN9FLGAa1bkmdJAF0stWmXLryBWc6hm",
+	"cIvK5cgWe+uWk0Ikr+9Qh7DDf5I+7uXaOgxDSypD9jPufcypCuQnqSfMLZ/E3rZEvuh7JvyXE23xTGEs",
+	"gpfEuP6GfU7lU/sI0c3z8xTEvWVTHX8IFk3tOBTPJfqhV/6hLxt8RavYAH7llntfXTTWl4tERAURrcAa",
+	"swuufRtEIfelfXWQxuEH99OWvQuoWqHlGykM2QuZOHG2sffGHdiX4b85F1Ppz8gl5mJxQHBNqlrNDG5z",
+	"VOsvlNu74LnuqUZysDzxF8U1z43KqsRmmZSYi7mTINRFzpvZIW7a+WX6lE/k+v3DoMjTwWhwyDNxeHOM",
+	"G+kG6zDuV/sPDtmpb2uHCiQ7PXO/4qy5pIZa2ByZ1EvtUilOsCFeNRS9v2SEAP/ltDAzl9Y7XA2I6UGo",
+	"0Sg3viUdNbrFLdOQ3jjYypCd2/3jaagtjlMffTEYF9LzHk7Pce1yCoN5uNWUai0M2tN6DSpL64/TGXXW",
+	"f7LSn3wXUbkau+e1lHZ94rA4dRCGy3XG4JGoitx8NaxH9DD5uf3pU4rlXxUyscO6yDqmaTQ/EpiXr7nU",
+	"6I8a+sg5Ze7oeurOSqJBCW/EI0gQcDZkpxVsjqcLAu4By7jIgxhg17iSEMqtaF2JResgICvBKLRTTcq1",
+	"UxT1SmK1oZ2vOxALnYGlb5DJAcb4nPdKTdw1LvvlV1XLXLXTanBqH9wem4yzrzT62UrjyieTVt5yh8J/",
+	"9/H/BgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,115 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/models/modelstest"
+)
+
+func session(t *testing.T, s *models.Store, userID string) *models.Session {
+	t.Helper()
+	_, row, err := s.BeginSession(t.Context(), modelstest.By(), models.SignIn{Session: models.Session{
+		UserID: userID, AuthTime: s.Now(), ACR: "1", AMR: []string{"pwd"}, IP: "192.0.2.7", UserAgent: "curl", ExpiresAt: s.Now() + 100,
+	}})
+	require.NoError(t, err)
+	return row
+}
+
+func TestSessionsAreListedAndEnded(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, store *models.Store) {
+		c := newClientOn(t, store, nil)
+		joe, eve := modelstest.User(t, store, "joe"), modelstest.User(t, store, "eve")
+		row, theirs := session(t, store, joe.ID), session(t, store, eve.ID)
+		list := c.do(http.MethodGet, "/users/"+joe.ID+"/sessions", nil)
+		list.is(http.StatusOK)
+		require.Contains(t, list.Body, row.ID)
+		require.Contains(t, list.Body, "192.0.2.7")
+		require.NotContains(t, list.Body, theirs.ID)
+		require.NotContains(t, list.Body, "hash")
+		c.do(http.MethodGet, "/users/usr_none/sessions", nil).problem(http.StatusNotFound, "not_found", "")
+		c.do(http.MethodDelete, "/users/"+joe.ID+"/sessions/"+theirs.ID, nil).problem(http.StatusNotFound, "not_found", "")
+		for range 2 {
+			c.do(http.MethodDelete, "/users/"+joe.ID+"/sessions/"+row.ID, nil).is(http.StatusNoContent)
+		}
+		live, err := store.LiveSessions(t.Context(), joe.ID, 1000)
+		require.NoError(t, err)
+		require.Empty(t, live)
+		live, err = store.LiveSessions(t.Context(), eve.ID, 1000)
+		require.NoError(t, err)
+		require.Len(t, live, 1)
+	})
+}
+
+func TestLinksAreMade(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, store *models.Store) {
+		c := newClientOn(t, store, nil)
+		joe := modelstest.User(t, store, "joe")
+		for _, purpose := range []string{"invite", "recover"} {
+			a := c.do(http.MethodPost, "/users/"+joe.ID+"/links", object{"purpose": purpose, "lifetime": 60})
+			a.is(http.StatusCreated)
+			require.Equal(t, "no-store", a.Header.Get("Cache-Control"))
+			token, found := strings.CutPrefix(a.JSON["url"].(string), issuer+"/"+purpose+"/")
+			require.True(t, found, a.Body)
+			l, err := store.Link(t.Context(), token, purpose)
+			require.NoError(t, err)
+			require.Equal(t, []any{joe.ID, a.JSON["id"]}, []any{*l.UserID, l.ID})
+			require.InDelta(t, store.Now()+60, l.ExpiresAt, 5)
+		}
+		for field, body := range map[string]object{
+			"purpose":  {"purpose": "setup"},
+			"lifetime": {"purpose": "invite", "lifetime": 59},
+		} {
+			a := c.do(http.MethodPost, "/users/"+joe.ID+"/links", body)
+			require.GreaterOrEqual(t, a.Status, 400, field)
+			require.Contains(t, a.Body, field)
+		}
+		c.do(http.MethodPost, "/users/usr_none/links", object{"purpose": "invite"}).problem(http.StatusNotFound, "not_found", "")
+	})
+}
+
+// A link for somebody is what they are: nobody gains by one what they do not carry.
+func TestALinkConfersWhatTheUserHolds(t *testing.T) {
+	g, _ := newMeddled(t)
+	joe := modelstest.User(t, g.store, "joe")
+	role := modelstest.Role(t, g.store, "keymaster", models.SelfID, "keys:write")
+	require.NoError(t, g.store.CreateAssignment(t.Context(), modelstest.By(), &models.Assignment{RoleID: role.ID, PrincipalID: joe.ID}))
+	body, at := object{"purpose": "recover"}, "/users/"+joe.ID+"/links"
+	g.bearer = g.token("users:write")
+	g.do(http.MethodPost, at, body).problem(http.StatusForbidden, "insufficient_scope", "")
+	g.bearer = g.token("credentials:write")
+	no := g.do(http.MethodPost, at, body)
+	no.problem(http.StatusForbidden, "insufficient_scope", "")
+	require.Contains(t, no.Header.Get("WWW-Authenticate"), `scope="credentials:write keys:write"`)
+	g.bearer = g.token("credentials:write", "keys:write")
+	g.do(http.MethodPost, at, body).is(http.StatusCreated)
+}
+
+func TestConsentsAreListedAndRevoked(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, store *models.Store) {
+		c := newClientOn(t, store, nil)
+		joe, agent := modelstest.User(t, store, "joe"), modelstest.Application(t, store, "helper")
+		service := modelstest.Service(t, store, "service", "read", "write")
+		consent := &models.Consent{ClientID: agent.ID, SubjectID: joe.ID, ResourceID: service.ID, Scopes: []string{"read", "write"}, ExpiresAt: store.Now() + 100}
+		require.NoError(t, store.GiveConsent(t.Context(), modelstest.By(), consent, consent.Scopes))
+		at, live := "/consents/"+consent.ID, "/consents?live=true&subject_id="+joe.ID+"&client_id="+agent.ID+"&resource_server_id="+service.ID
+		one := c.do(http.MethodGet, at, nil)
+		one.is(http.StatusOK)
+		require.Equal(t, []any{"read", "write"}, one.JSON["scopes"])
+		require.Contains(t, c.do(http.MethodGet, live, nil).Body, consent.ID)
+		require.NotContains(t, c.do(http.MethodGet, "/consents?subject_id=usr_none", nil).Body, consent.ID)
+		c.do(http.MethodPost, at+"/revoke?scope=write", nil).is(http.StatusNoContent)
+		require.Equal(t, []any{"read"}, c.do(http.MethodGet, at, nil).JSON["scopes"])
+		for range 2 {
+			c.do(http.MethodPost, at+"/revoke", nil).is(http.StatusNoContent)
+		}
+		require.NotContains(t, c.do(http.MethodGet, live, nil).Body, consent.ID)
+		require.NotEmpty(t, c.do(http.MethodGet, at, nil).JSON["revoked_at"])
+		c.do(http.MethodGet, "/consents/cns_none", nil).problem(http.StatusNotFound, "not_found", "")
+		c.do(http.MethodPost, "/consents/cns_none/revoke", nil).problem(http.StatusNotFound, "not_found", "")
+	})
+}
