@@ -71,7 +71,11 @@ func (s *server) GetConsent(ctx context.Context, r GetConsentRequestObject) (Get
 	if err != nil {
 		return nil, err
 	}
-	return GetConsent200JSONResponse(consentOf(*c)), nil
+	out := consentOf(*c)
+	if out.OpenTokens, err = s.Store.OpenTokens(ctx, c.SubjectID, c.ClientID, c.ID); err != nil {
+		return nil, err
+	}
+	return GetConsent200JSONResponse(out), nil
 }
 
 func (s *server) RevokeConsent(ctx context.Context, r RevokeConsentRequestObject) (RevokeConsentResponseObject, error) {

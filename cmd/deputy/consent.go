@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+type consentCmd struct {
+	List   consentListCmd   `cmd:"" help:"List what people agreed to."`
+	Revoke consentRevokeCmd `cmd:"" help:"End a consent, or one scope of it, and what rests on it, now."`
+}
+
+// consentScopes is what these commands need of the admin API.
+const consentScopes = "clients:read users:read tokens:read tokens:revoke"
+
+// apiConsent is a consent as the admin API tells it.
+type apiConsent struct {
+	ID         string   `json:"id"`
+	ClientID   string   `json:"client_id"`
+	SubjectID  string   `json:"subject_id"`
+	ResourceID string   `json:"resource_server_id"`
+	Scopes     []string `json:"scopes"`
+	ExpiresAt  string   `json:"expires_at"`
+	RevokedAt  string   `json:"revoked_at"`
+	OpenTokens int64    `json:"open_tokens"`
+}
+
+type consentListCmd struct {
+	connection
+	User  string `help:"Username or id of who agreed."`
+	Agent string `help:"Name or id of the agent or application it is for."`
+	Ended bool   `help:"Show those that ended, too."`
+}
+
+// Run prints every page of the list.
+func (c *consentListCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.admin()
+	if err != nil {
+		return err
+	}
+	r.scopes = consentScopes
+	q := url.Values{"limit": {"200"}}
+	if !c.Ended {
+		q.Set("live", "true")
+	}
+	if c.User != "" {
+		id := c.User
+		if !strings.HasPrefix(id, "usr_") {
+			if id, err = r.find(ctx, "/users?username=", c.User, "user"); err != nil {
+				return err
+			}
+		}
+		q.Set("subject_id", id)
+	}
+	if c.Agent != "" {
+		client, err := r.client(ctx, c.Agent)
+		if err != nil {
+			return err
+		}
+		q.Set("client_id", client.ID)
+	}
+	for {
+		var page list[apiConsent]
+		if err := r.call(ctx, http.MethodGet, "/consents?"+q.Encode(), nil, &page); err != nil {
+			return err
+		}
+		for _, one := range page.Items {
+			until := one.ExpiresAt
+			if one.RevokedAt != "" {
+				until = "revoked " + one.RevokedAt
+			}
+			fmt.Fprintf(io.out, "%-32s %-32s %-32s %-32s %-20s %s\n", one.ID, one.SubjectID, one.ClientID, one.ResourceID, until, strings.Join(one.Scopes, " "))
+		}
+		if page.Next == "" {
+			return nil
+		}
+		q.Set("cursor", page.Next)
+	}
+}
+
+type consentRevokeCmd struct {
+	connection
+	Consent string `arg:"" help:"Its id."`
+	Scope   string `help:"Take back this scope only."`
+	DryRun  bool   `help:"Only tell what would fall."`
+}
+
+// Run tells what falls, and takes the consent back.
+func (c *consentRevokeCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.admin()
+	if err != nil {
+		return err
+	}
+	r.scopes = consentScopes
+	path := "/consents/" + url.PathEscape(c.Consent)
+	var one apiConsent
+	if err := r.call(ctx, http.MethodGet, path, nil, &one); err != nil {
+		return err
+	}
+	what := strings.Join(one.Scopes, " ")
+	if c.Scope != "" {
+		what = c.Scope
+	}
+	fmt.Fprintf(io.out, "%s of %s to %s at %s; %d open tokens rest on the consent.\n", what, one.SubjectID, one.ClientID, one.ResourceID, one.OpenTokens)
+	if c.DryRun {
+		return nil
+	}
+	q := url.Values{}
+	setIf(q, "scope", c.Scope)
+	path += "/revoke"
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	if err := r.call(ctx, http.MethodPost, path, nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintln(io.out, "Taken back.")
+	return nil
+}

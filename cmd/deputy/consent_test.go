@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models"
+)
+
+func TestConsentsAreListedAndTakenBack(t *testing.T) {
+	eachDialect(t, func(t *testing.T, dialect string) {
+		d := startDev(t, dialect, nil)
+		store, err := database{DatabaseURL: Secret(d.db), DataDir: d.dir}.open()
+		require.NoError(t, err)
+		defer store.Close()
+		ctx := context.Background()
+		joe, err := store.UserNamed(ctx, "joe")
+		require.NoError(t, err)
+		clients, _, err := store.Clients(ctx, models.ClientFilter{Name: "search-agent"}, models.Page{})
+		require.NoError(t, err)
+		services, _, err := store.ResourceServers(ctx, models.ResourceFilter{Name: "support-agent"}, models.Page{})
+		require.NoError(t, err)
+		consent := &models.Consent{
+			ClientID: clients[0].ID, SubjectID: joe.ID, ResourceID: services[0].ID, Scopes: []string{"agent:analytics", "agent:chat"}, ExpiresAt: store.Now() + 1000,
+		}
+		require.NoError(t, store.GiveConsent(ctx, models.By{SubjectID: joe.ID}, consent, consent.Scopes))
+
+		require.Contains(t, d.must("consent", "list", "--user", "joe", "--agent", "search-agent"), consent.ID)
+		require.NotContains(t, d.must("consent", "list", "--user", "alice"), consent.ID)
+		require.Contains(t, d.must("consent", "list", "--user", joe.ID), "agent:analytics agent:chat")
+		require.NotContains(t, d.must("consent", "revoke", consent.ID, "--dry-run"), "Taken back")
+		require.Contains(t, d.must("consent", "list"), consent.ID)
+		require.Contains(t, d.must("consent", "revoke", consent.ID, "--scope", "agent:analytics"), "Taken back")
+		require.NotContains(t, d.must("consent", "list"), "agent:analytics")
+		require.Contains(t, d.must("consent", "revoke", consent.ID), "0 open tokens")
+		require.NotContains(t, d.must("consent", "list"), consent.ID)
+		require.Contains(t, d.must("consent", "list", "--ended"), "revoked ")
+		_, err = d.deputy("consent", "revoke", "cns_none")
+		require.Error(t, err)
+		_, err = d.deputy("consent", "list", "--user", "nobody")
+		require.ErrorContains(t, err, `no user named "nobody"`)
+	})
+}
