@@ -27,6 +27,7 @@ func SelfScopes() []Scope {
 		scope("clients:read", RiskLow, "See agents, applications and what they may do"),
 		scope("clients:suspend", RiskHigh, "Suspend and restore agents and applications"),
 		scope("clients:write", RiskMedium, "Register, edit and decommission agents and applications"),
+		scope("consents:write", RiskHigh, "Agree in a user's place to what an agent may do for them"),
 		scope("credentials:write", RiskHigh, "Issue, rotate and revoke credentials"),
 		scope("groups:read", RiskLow, "See groups and their members"),
 		scope("groups:write", RiskMedium, "Create, edit and delete groups"),

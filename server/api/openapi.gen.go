@@ -344,6 +344,15 @@ type Consent struct {
 	UpdatedAt        Time     `json:"updated_at"`
 }
 
+// ConsentInput defines model for ConsentInput.
+type ConsentInput struct {
+	ClientID         string   `json:"client_id"`
+	ExpiresAt        Time     `json:"expires_at"`
+	ResourceServerID string   `json:"resource_server_id"`
+	Scopes           []string `json:"scopes"`
+	SubjectID        string   `json:"subject_id"`
+}
+
 // ConsentList defines model for ConsentList.
 type ConsentList struct {
 	Items []Consent `json:"items"`
@@ -1343,6 +1352,9 @@ type CreateCredentialJSONRequestBody = CredentialInput
 // RotateCredentialJSONRequestBody defines body for RotateCredential for application/json ContentType.
 type RotateCredentialJSONRequestBody = CredentialRotation
 
+// PreapproveConsentJSONRequestBody defines body for PreapproveConsent for application/json ContentType.
+type PreapproveConsentJSONRequestBody = ConsentInput
+
 // ExplainRequestJSONRequestBody defines body for ExplainRequest for application/json ContentType.
 type ExplainRequestJSONRequestBody = ExplainInput
 
@@ -1453,6 +1465,9 @@ type ServerInterface interface {
 	// ListConsents List what users agreed to
 	// (GET /consents)
 	ListConsents(c *gin.Context, params ListConsentsParams)
+	// PreapproveConsent Agree in a user's place to what a client may do for them
+	// (POST /consents)
+	PreapproveConsent(c *gin.Context)
 	// GetConsent Read a consent
 	// (GET /consents/{id})
 	GetConsent(c *gin.Context, id ID)
@@ -2407,6 +2422,19 @@ func (siw *ServerInterfaceWrapper) ListConsents(c *gin.Context) {
 	}
 
 	siw.Handler.ListConsents(c, params)
+}
+
+// PreapproveConsent operation middleware
+func (siw *ServerInterfaceWrapper) PreapproveConsent(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PreapproveConsent(c)
 }
 
 // GetConsent operation middleware
@@ -3955,6 +3983,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/users/:id/sessions/:sessionId", wrapper.RevokeSession)
 	router.POST(options.BaseURL+"/users/:id/links", wrapper.CreateUserLink)
 	router.GET(options.BaseURL+"/consents", wrapper.ListConsents)
+	router.POST(options.BaseURL+"/consents", wrapper.PreapproveConsent)
 	router.GET(options.BaseURL+"/consents/:id", wrapper.GetConsent)
 	router.POST(options.BaseURL+"/consents/:id/revoke", wrapper.RevokeConsent)
 	router.GET(options.BaseURL+"/groups", wrapper.ListGroups)
@@ -4879,6 +4908,45 @@ type ListConsentsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListConsentsdefaultApplicationProblemPlusJSONResponse) VisitListConsentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreapproveConsentRequestObject struct {
+	Body *PreapproveConsentJSONRequestBody
+}
+
+type PreapproveConsentResponseObject interface {
+	VisitPreapproveConsentResponse(w http.ResponseWriter) error
+}
+
+type PreapproveConsent201JSONResponse Consent
+
+func (response PreapproveConsent201JSONResponse) VisitPreapproveConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreapproveConsentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PreapproveConsentdefaultApplicationProblemPlusJSONResponse) VisitPreapproveConsentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6625,6 +6693,9 @@ type StrictServerInterface interface {
 	// ListConsents List what users agreed to
 	// (GET /consents)
 	ListConsents(ctx context.Context, request ListConsentsRequestObject) (ListConsentsResponseObject, error)
+	// PreapproveConsent Agree in a user's place to what a client may do for them
+	// (POST /consents)
+	PreapproveConsent(ctx context.Context, request PreapproveConsentRequestObject) (PreapproveConsentResponseObject, error)
 	// GetConsent Read a consent
 	// (GET /consents/{id})
 	GetConsent(ctx context.Context, request GetConsentRequestObject) (GetConsentResponseObject, error)
@@ -7440,6 +7511,48 @@ func (sh *strictHandler) ListConsents(ctx *gin.Context, params ListConsentsParam
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListConsentsResponseObject); ok {
 		if err := validResponse.VisitListConsentsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreapproveConsent operation middleware
+func (sh *strictHandler) PreapproveConsent(ctx *gin.Context) {
+	var request PreapproveConsentRequestObject
+
+	var body PreapproveConsentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreapproveConsent(ctx, request.(PreapproveConsentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreapproveConsent")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PreapproveConsentResponseObject); ok {
+		if err := validResponse.VisitPreapproveConsentResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -8886,210 +8999,213 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cty28if+KvjN9/wqcQ41knxLPPpnFcc5R8dx4rKcStVGXg1E9swg4gAMAWo8x8db+zT7YPskW+gG",
-	"eBmCnItGsp3avyzJJIhLo6+f7v4wiNU8UxKk0YPRh8EMeAI5/vjiLZ/afxPQcS4yI5QcjAZvZ8DU1R8Q",
-	"m680u4FcCyWHg2iQw5+FyCEZjExeQDTQ8Qzm3L5vlhkMRgNtciGng48fo8FPKuY03Orov80gB2ZmwCQs",
-	"3HeY0Nt94GM0yHjO52DcSp7nkIA0gqdnP9jfhf1Uxs1sEA0kn9uX4+qRZMvVPC9yrfL2WsYS3pvLGP93",
-	"zNQEl5XxKbArmKgc7KJwJn8WkC9rU6Hx6h/9Ww6TwWjwX4fVYR3S/+pD93k7k87ViW3XdDZ5xU08Cx+/",
-	"JQxcTDzjcgpMaHbFNSRMySH7TZiZKgwTJmIqZwthZmz8zTjCF1KuDVMS2EJIXa6faK6a7dnkgL5en2PG",
-	"jYHcPv4/vr64+OY/F4Pfjw+evfv96ODZuw9H0fG3Hy8GD/42iELkJubCtJfyT7Vgcy6XjBs2V9qcsCdH",
-	"rJApaM2MSpOu80lxuPrc5vy9mBfzwejh0VE0mAtJvx2XkxHSwBTokM5B2zvTeVba/X+yLc3noDMlNSDJ",
-	"/6AktJds/zocfIwGP8PieSpA4rbEShr3I8+yVNDlPPxD0w3dkAxpOJxJm2TsbY7xCburASYTGto9dojP",
-	"rLCNvufL53Aydqnl5d7fcqsh+5ZcPjVkZxMmLC9jnGmIczD2Sght/2KvhpLpkhkxB/eUnqmFHLKf4QZy",
-	"FvN4BsnK1u28Hf/IVZHtbSdotJ5NmNoHPsWxvwGtijyGc8hvIN/bgleG7Vl57p5kGh/9JHugUtjfyu1g",
-	"fetVKXyKRf6q93i8OFjPIgv9CU7yFwn3yq9vyavdlO+R0dyOybj5flKGsS9m4ddyXxf/VpfeTfbeLvCt",
-	"Lq8d8nWurlKY90w2oyf+vt2k/biBef8244YtQBq2yJWcDtnjo6MR6gxWPQRtWMylVIZdASukna9RKrGP",
-	"HUfs8dGjEZOKGXUNEjVyq34bO+ScL5l9LVGoiNgXHuOzuohnzvYaXsjHR89GTicxaJ3xNAeeLIfs8fFD",
-	"/B8yAxKmhYxRfVlwzewz9pFHEXt8/ITme6WSJY6jFEt5PgWcz4RxqezQzCq1Q/b44cMRG08EpMmYzbhm",
-	"/ELe8LRw064Wq43KIRmyJ3aNJl8yPuVCMj4xkDPO5mpuediFRLXbbbQ9h1OtxVTO3dllucogN4L05jgH",
-	"biC55Gbdib0Vc7AMXSQBfTwaZLmQsch4ekkPNM/0FCkxcnzWbgMysLb5Eg3s/boMfuRj3UD43Rl57umV",
-	"CUT1hb0rv0KHbL9S7cmZzAoi6iQRdro8fV3boglPNUQru7a62LqxxqfmPzzL/lPo/D/TPHtwaU02fvDv",
-	"d3//25rl1kbJVdr73spWdOxC/8J/EjpAEMLAvPlDH1HUSOtj+TGe53xpf685BLaw6htnjJPoWEcxz7xm",
-	"0VzD5sRM9HjJCzO7nIOZqTBxV3ZNmLqvtKVqQS4PR+P2JkvFUnEDNbuI7vREGL32ULsot0iE+QEMF2k3",
-	"1ZL5HOKrlr/oa0gixqVeQA4J4zJhi9nyBP0XM1Xyt8WMm4hNcjV3PwppFP44HHRN7IU0+TJwIrE/qdbe",
-	"bn1YHQwoKbekl2Bru/cxGkxz3j1ix5+vhUw2+sxL++DHaKAKE6s5bPTOL+5Z8un1LDdTqYiXbVp8AzdC",
-	"CyW9A26mCg3MPR3iP04N6/qOhj/bHzkzmmUpt9JPkqMLkqnl70gsR+gFU4VhU55ZOp+ofG6PeSCkefp4",
-	"0HYTRQNdIB11zQLFeed/vpfrpYVdR0Qyg5uBO8XIE2Z1SCUhvesl8b0wz+rC3DfzxC/fiARkDO1lgL/E",
-	"m89+wmNyqIf5UfC+riqrOAYxyDEdwphJPgfNrpYsEVPQJmJcM3jPY8P+df7Lz8zAe3PChNHs/J+nBw+f",
-	"PPXuJXo8xKayXKnJRot7jU+u7iptjl+xH69zl/8JPGnvsJWasJaLnONTOIIlkBw24yFv7YOr08a3O2f5",
-	"0vG0FY9+AjEyk/HIcZBSaAzZmMTEeMS0sqJTyClKFyc9hmw84SItcvuEMEw6x94cmFGMM9TkXSwFZDG3",
-	"c/Sfs+objoLbjIPUpl6RUINjIt3SOMjVgRzKk0LjT4mSPYO89kTRPKYZ1zP6qbkx33MNTx87dkf8j0/s",
-	"utBKUcoSXskC2vxq5abbl8ORB6J0S+R0Lezw9iBZrOZzS/VGhXj6HijFzSryW9BJOW/dt5obh3vQsW2h",
-	"GWvxbxxlraRY5er2vYg+F5ricySjPMCp+2X7yj1whifk41FNxYssX/K2nHtkyMZqIcsHrdWDOhXdG80m",
-	"Kndxsdws7cMZ5Nyo5sB02MTJLuSqo4SNnbCsfwMpwwpJpjPg1/ihIRtbxRYHV5OGJjBk45nSdoTFTOHN",
-	"zAup2Q+QFWY5vJBjnsyFFNr4yfnHYp7nAjQb52I6M2O7Arv88cgy5voXHOc2M5hbk7S65OVeWqFrt8r+",
-	"63ZhUCoCVjTj3C0JKuTkjSnZl+yHg1eaIkuB48VJh6+ajlUGpDQJzU5fn7lDMMzwa1ivrSPlBEmw9GPe",
-	"1vJOYMKL1FziVDdXM87t429gEmI98D4TOegtJkEasx2nOYO1XC5kONmN/+W0MDNW6fbRbho3bbNXuVN+",
-	"BenanfmJnvoYDeb8/aUx6UYsqIe+kJ4vu1YaZAbChFacFXmmdAcRQyJyqysXudjmDKLB+4OpOnBh1zdu",
-	"lF/fnGnS89PJZd0cCvmcubVyjWZqIYnbaGYZLMrBIFvPlHT6a/v/DDeFXu8ndP6Mc3q8tAVAJpkSbdu9",
-	"l4btmy/ci5bsXtFrH6NBkSVb3kaHBdlFaiGV+/dLUwQPpjr6avfKvSrpunkNW5yhoudVaundvVUiaDjR",
-	"GlvUzed28aa1+VrAcSEMm4LRbDEDaX/hmoQcOnCRdwuJUlXERcpzaxSweaENm6k0QTFU18n2wy9bWB6c",
-	"mTYq02yh8mshp0N2KhmfWqGO0392xBK+1HXcxQmTRZpacY86ct1etht+YATSBU3ld3+DooF9y54E3mo3",
-	"UfIBD2p/PNDXIjtQGZ3FAZ66VYhMXkCbnbcRI4Ic51Mw7sYP2a/V3EeecVceLo3+JNJF4D3p8RFTeYSn",
-	"xVlWXKUiLlUokvLi3xhMuIxVAvh+DpMc9OwSx6mfnFcj2t+1JJrLkQAzGSEeSo+UHX2Ea8TNGOFwB35a",
-	"pZJR/zxZDbWPtzSM5pZ3S7x7FVvNk/tJSWv/slRMUKkhWwEZtpBMQ6xkok/Yo6dHDQhQyFdTgn2+e/p4",
-	"HdynEo3N6fwqxZ8FWFmRpDBix9ZUOn74HcZCDv7Njg6esSG7ZP+N/Z0dROwKpkJKtCeFmTHOUjAGcqZy",
-	"a9aHBeZOkrd2OSVAopm1EaO6H77QecgP37qFTZEdZl8CPxtVJgCoLAWc1kKkKVsomUB+4uFZ7Pjo6Mha",
-	"0zmPEdgXbaAKhNCF7js8txaENOyKx9fMqCGbGZNpjJHZn5iS7Pjht8Oj4dHwOGK/j0bH7+z/pSrmqVXB",
-	"IztV1O9z4gk3PF+e0K2WrBYSZDzV1sRHei3Jz+oM7jwTZSwZ2gN4ruYZzyEhUzdd1q/6nL//CeTUzBBo",
-	"dhRY/5y/P6OnHx5tp+1UisnqlimWWQZNFGI3AN3l7vfqdB6uPZw70FNCNoe7c90i2ft2POdEgresrzqx",
-	"oBVFb+/D0emxF/fr5KSvvva4zlspJHeqONxG/PdYZJ+BpAw5u7YQcXR2a8yz3eRTrwC5tQDYwma7HyZ3",
-	"T8ypeQebelJmD/P3mpXwDi+pkjrsHukN9m3vPNne09HxaZWBJHrXPRhrp2x5BAdiVTQkTKoFW6giTVhq",
-	"ZenCeXWXTBur9qKUQeDsworuHG7UNVgLQRlU0KzYTIU2G0bVshx4luXqBpLLq2VYN2q41UhJmuYAiQ/t",
-	"Wd3pKxfu6w0gknuy68TcUrbY/wD3Xctd1oQRt7XyQ3Z73VNV+1xwI8pFbGlK06XYi+h19+u+ZW8Dgf6F",
-	"3OyN7LVyYZXNps2lvdtbTKBTCpFxfPnH4nrdUP/67eWO1wrB+GFekKXc3np4byIC6DseQGaTh9ElEPRa",
-	"rrssTTfXGnxWLYVpB4/S1m6aExef7LCF794Psxvtha3tt4oZsCqloQAlBkp0w7BcY7psSYYbh0KaC2jH",
-	"2Yg2x6VXiX6/vOJaxOgWav49Uxhwc7O9huV4xLJc3HAD9rfLPxamHl52lF8u7xqWYcOnnOZeOHAtc+ZT",
-	"MeE3ypQg/H1eI5+4SDv7mV0pdQN5yrP21M/J/UVpSGlSzZ68MPm17vWDPXzyjDT10tI4Wuvx93MJHlNH",
-	"PuUvGf+zgOGg3/3oaOdjNHgxmUBsxA2gHRqIyTf1kzCqSyDFTAQaojvrekKvZRxv7DMO/7qliX2Ocwiq",
-	"f37la+CyIU1tdXv8aG45fqahE2zu/D6YxspZ3jPjePEeFYHNJO8q0Js8/y7KHzG6/CW04StdA8NiSmwL",
-	"KKpy505o34gJ4yuRhVEN+SCMhnSCDk2BpMy+Hht1ffl//tf/Hj+gG+xN7eOnj757jDe4/EvUBU1tLVAQ",
-	"hilWDstEytFE5SfMcrwlYaEg1ZgqbLidG9fOBSzVop8Nhq+5436dkOUVZ09dcFZqWE1sElS8LimDorCh",
-	"q7c9pWTJcrweAQz8Ouz7Gli11UhX4dPWMqaPFmZm/xZzA+hXPkFKmIhcmwpkvSJ9anOM82TN7Cq/2t69",
-	"ae96eKsOb8SbH5+z7749+paN/YPjTl/54+/WknblVDp+2sFHAxP5WUnwCMvyPjtvaX02tX3+/f/7r4OL",
-	"i98vLt4d/M93H46j44fffQxud93NddRt2X8WrGGFk9atnBrV9LBWSH7wWMc2Vr5IhMfltq/MjAvZ4cix",
-	"rFNT4YG4yHNMtJHuSmwFSIxTLuZ6u+yC0ySBhF0tOwDn1Q7kMFc3hH3twgpvPtNApK0BQkPsFuMLvhw5",
-	"lIBRLAeulWSxSuq4rvoMN9Jy+uEKmjkU6glGORkiUXkakctPKkIAspTHqG7uzcUVDAfXNV66EM4HKW5g",
-	"E0/iKuqydGohNVZn2knxkndk6mhdzNcDoWvJPg2xoTcSGtrnQnjMwWIm4hlm8oVFyaZIkX7TLqnd8F5d",
-	"r8USPkYDyFSoHMkLq1/4OiRFRpBjoanGCNcsVeoaEoZOxg38w5DnIcujguXhAxX22MFTRSlQW+SHL1w2",
-	"hmtpUBJ9ywuVJ0Hnw1xobX8MXyz0k2vvmFrwZVTKfCGnmn45YTDPzNIHlb1LHU/7CliFD9/omH/i8XVQ",
-	"BedzuE3Owy8T0hcxTXQxU5T8iYyBwuMIMK5DImtZDGX6Ty96Dp/yKUHE22KVJ+tv3Bv3XJ0mcf8ur+DS",
-	"719YCvtPMH8BRmwxAwRJU65stZ4rpVLgssVgWl+qqMJve7kFIZ7zD/vaF+h57sJc2hfs5l3BlEvPovYR",
-	"YumTJSF/rvPhdsZA1nh18Vz2YR/TAd+zWVyWd7g9kLvBHjdNPOyMGnxK8Kpz59eXtF2wC3d1N9hon5DZ",
-	"HES1AWRtbbCjE4KDq9sPxWM1kE9A8a9gfhVKocEM/i5mOseXblcLYGWa5ffqo6+Z9d523m3Cp9j/3RBM",
-	"/Rymg5VsBOGoLiwiOP7128stLUUPAb6GJfv6zY/P2bdPjr99MGIvnrPXmMOpcvb6wFrh7EXy8MmT42do",
-	"uL85P0VTyrAUOCLwHn/HroTRQzbm6XTMnB6sJuzF+cMnTyP24twN8sP5acTe2D8yLpML+dr/SBDxiSD1",
-	"9hocntF+yuPHrb4obkAO2akPLuHMhWYuu5Dym/o27g+t5PANX7wCrfkUOfBL6EiTv4Et+DhPp59Yl2mr",
-	"LNfhJJ6tQ9s1PJV3vjnYTTSgfPMOP5rZciE3kFPEo7WcHx1Ulz73lbYHH3nbwwpOS2xTlXI5Hap8evj+",
-	"cK6SQ13Mk6tDqQxsFiSvMj7sca5Iz4okQgziJewlE90SY4u1bcylXsJyxwBj6pKjw96KQhqBHl8tplJH",
-	"TCuyRDXkNyIGzWb8xqnFE0VlVJdsDmAQqPtoC2j706PH362J6G0Qd8Qltnnox2jwUwl63NFU/DEH5DoH",
-	"VBgo48KB2BveLkSQidQqOkPmNaCnj0/sm+gEQeD900c1hShiOKJ2nJWgzU+eBgt81EGZa5cSQkiu5Cjg",
-	"cHZGGoxLgiFHEvLx4RqeWmVBoH3eugETlaZqEfAQ/SLTpaWlK4i53bx6QSbnukuFJqtz1U6NBuSwa8dO",
-	"JePo0oionBTX5G+MGOVuRcxAPo8YwkyjmnMq8qWq7K8mhTl6qDLI0eBVMsRKU76EMHZdA8uL1NXUHLGr",
-	"QqSGCUlOYZ9l+xWB/p1TjJyc/g45ShKuSkwNPTFJlcvGLSg7jcKkIRY8d2IuiHDiuQkgEb1rzlmTEXmz",
-	"IxYTfi1irhqK2yw0iyO24qmN6DpcukWonCWY0BwUR3YencVV8D+704jRgdxexHOVgN9WegbrVVQSBD08",
-	"4QSWHOaQLDucXuS58uWHw+8XacCK+VGklE+VCgkRu4JULeiMBejDkgRwE09o9w7LCq0lubCrwlpBQ3YO",
-	"N5DzlIkJAx7PENmKTPgKMMjSNbF+h+D3SwzKEMAcxeurF29Pfzh9exrMKfUx/tV9EvHM3znha89SQk9r",
-	"DOR5XXvNLWct0EmpDfAkYgtXpZsbNoM0C1qRi5kKx0jJx5yQ7NrYs+zqFqwTynSbPFcqKdOziOoqlgRG",
-	"M41K9hgS6K9L5+IKS0UW0FtyCKMbVEaA6ZkI7xWxkLWli2oE6MM5XvyDDvNFbS47fNq/zZaMMwkLyEtv",
-	"eVUdpD2U4snuQOFVXlmN1r3dpZe2e9u7N3KdHYeVHJuZ1PWMINQx0ZenM5AJFUwBLDKCQqgR2qk+XysO",
-	"uWp+kue3O6xP7BBr6fjj9i/RKbuzwQSsZC6MgYRCEDxNQwdWlf8KxQR5loHEESxzE3OIXNUzfz97eSvW",
-	"ZuxAzPLcVCyfylMaxa5SPg9ynirrvR2NQfnfUZ2Cz9HgoIABczU3y3IVOFZn8k1LV/EYL+Lz10ImdiQ3",
-	"6IiNi1yOSHKO/B8viqOjR3GsEsCfEHxQ6tNFLtZaOn6KuMZaRntPta1WDOJuysqtEGv/MuoP16qHddzs",
-	"doHdT+Q6rsH6gt46/v4ygczMwoTZnTTlOHRniHyjGg/lLq2UeNi8IMendIA3EJNBb3hJ69Wy6lu+nbu8",
-	"SVKf0m/epKlWRUyVFgbYr2/OymqAk5xPrXlDTr/vvj369gFhdDziBfkZJU75BO3nVP22zELsJ93mJF7Z",
-	"hRAqxvtsELBAgAzCQfi03scrvoIqq3A/XoEdwwytK9ZVurxWMkpo7yGpXCaCstA8NKoCgiAsMYcYBOlU",
-	"m6L4QuZ949b21yNonHKjJMGeKxK07u7qZV1/x/bhYFstiX6/YYTm1+8intC4hRvenS0Ey22o8m5k0JY0",
-	"uD6q0jyjd41j20RhD+nnbxwO37+WIvZ4Doko5tY6EdNZ+D1XS/9zi3PvMR//swuZ75Qoag/qiwud7/Ec",
-	"N43C233aCxvHvhD3zLxVCvcYAt7v6WzA9zwJI8vrSF1at5ZELaQ2OfD5XphDj+N3z/lPmyQmBdmFy0mq",
-	"LTxEO7jIvTMIX9CIowexjIcioJNxlkGulSxDCC45wweXnqxlKs3DDHw6UUJOfWEyCYh3pSTXMjQ4ZD4R",
-	"CUsOkVKM+G/7zhWUmnDiyjFR/PXWlLP7yds/dh7hPnjXJ8kkK/dqO/IL37N6fwx9syZ7pwwT1FM7Hn63",
-	"XWJHd0mH7tW67MQ2D8PaLGEbLlcp0IWhwuC+lLTHW2P2SjAcmauQy/DMaCY7PJDd/VWiwY3g7cEQ76Nd",
-	"aev2PLHaXwMbLmTEaLUpBuHMLFfFdOby0LdIdujscoKrjvyW0ryDB0K9JUOOwzxcvEWbXMlpuqwqK1P5",
-	"FHQVI8CA58Ft5fM8GNnCgAg5PI6/ffpgq1SPveGLRRb8M8ZLNIDc4gs7gIyRVC7FNl+xO39JhcqCgFfd",
-	"JXxDmrd/OsJjp6PCPWl8Z2WiK7vTQ117Yc6OUO+bPVcNBm7RRAeRTi3a3woWdesK8HhiOHZonTjT+uDb",
-	"p92+9XmHK0bx+nw8VRjIUffZJROvv+XNNmE2dAS6hIqOQNeu5cB7G+i0p/WHEUGHstbFVpyl0SGn/Rmf",
-	"+omx3prC11Gs+ksqZOVa3gR6qFAuFK7cZ725JL0NOGWt9LP9wu7Frtwnm9Gy6nwblBa8sB1F5lpr5nI5",
-	"YlckZrHcSLvfVqmaZDloe0AnZSPiRVWatd4Im0klYdSuVUx5g66xV+0bVgUSms0gRY3o9cvnL2rAKS6x",
-	"mXaw/0hXKWFc/z4EC7GtexYrvr3lbf2HMHch/T0wqo6LtG3F5W6vya7l7Lf3RFqlpXMe+3NTlp8pXRB0",
-	"HqFy9Ns4LS117FTUa0Nq6KhTxONYFfJzK1K0K/2FXbbrixLXaed+a3SvEFs5kS4S+UnIAKp3bxe/r1pr",
-	"kacbmhYVdN++s1as+XXtQv6pmIARoZM797FTzhK+3B30/jQYowukYQh5IwxhCmMVBAGH5doqeNGN3L1T",
-	"t5d/1Bz5/sXfLh773RjcLatH71SPuTsTtVs0bRQNKGXDO2piDHGRC7M8x0ryOMsr4DlpF/TTj365//rt",
-	"7aCVaiYt26fbUGrEDh9BJZsccM912BoTzA0V1ZyAboc8E4c3x+PhwPVURgccTaJc0cwY16ldyInqKNtA",
-	"ZaG4XKm4qyYeLxtzyTQQXtuXsEHfhI7q5fV15Er6R7XywXO+ZImq/wULCGPmWnQhvZPOGYSWp6cpVeYf",
-	"XsgL+c03p1URDKHk8Jtv3Ky+osr9p6/P0PG32radpeLaznhJ3r0R0yATXGR936lxQAnzEfpC9mw145qN",
-	"T+vlxkfse9zx8ZC94PHMIYOFklWXMd8Exrdy+NrkS7vfqjAemKndf2lCsT84uZBV/QUXxKD5Vo1jhGG+",
-	"756Yl+D+mKfpkLliHJzun7V1XAmcWjpOWQyh0SjV7bkVUfqbb7A1w5sfn7NHjx49GzKMcZBaQrhV16MB",
-	"zY4alnUJJsIzwe7DJ9YmcaXI6F2VJpqN7UUfu+9Zhmq/h5XLsF3OFPSIERScjWs8cVwlX5VfwG4ZhbyW",
-	"lh7+LBCHynM+Byv37VOSyoVUqCPO5kLrDFJzISkvya0LS1jXiqW5+RHqXVviG78+ffv8n2OiOWz1OYd8",
-	"CgzZhMsaffTs6YORs+Fobyw1JEwbvtQE8KXl+zJAknk9jLKesDDQkP2C/EhfSKfKjJ0OPMZud0vqNsTG",
-	"L97y6fiECFy4Nhr272eTg1d2VuPKFe7AxJqK5VIl3QmTiip9cM0mXNvd+Prx8UO6OAuh4YHbhhd2Fz1d",
-	"eKhvouLC6paaFv/s8ZNvHwzZuGZhj2uX4Xb46uGFfPzwGS7nydEjpjlej/EbMPny4HRiIB+zma90rn1t",
-	"IcUWXJhRCa1zkTb8ilZMTQxIxt3zETHCJLdMwj454SItH4soTVcr+oSdk8bdsGq7nbTEkJ+MYchOqc0+",
-	"kXtZ4pa9Et9HTII2FB7Evz56yBKAjPJ1UxGDJL2mjmQcnGY8nsHBw+GRN3waf6tw2gPHtpGdWwZZs55G",
-	"g2NfK55nYjAaPBoe44AZNzOUY4e8bJ1O2fRUk7nkbGfJYDSw9+S09hy6vOjG6cHo9w8DYT+Fd7GabBUm",
-	"IekdlMWbJ+WHPrHSa7/3OyG1olrF4U9iLqzWtPZBr4a9Q+dTpqQmheDh0RF6F5Q0LlxQk5WHf7hErWqK",
-	"m7WzR90TJXoreZ1PKWewOpdhrTtj1yfKOR/6rIm6goOH6VUbinTpUQ48GbyzC9bFfM7z5WA0sPMqawWR",
-	"P8oFwwyf6vJdakihtOnzjKKUIxZHaQUdPTDLyN+MY8XOJo2S6V/t3CDyLT6/V5TQtuejIePpY1Mfd+b0",
-	"CmUc38HnQ1SB7v7yCbtHM+AJXtIPg59UXOZGhz7hHj0sn3Mf2Dc50QRXCeof4gasWmfPFxszdxbnWKGv",
-	"j1GDhx1+EMlHorYUKB7UpBP6+wqdNE7r8frF/qAkDO5xd97y63J3rLIQvmdNnryGj539MPj4DjevSIQ5",
-	"tCLaF1TpFAG+1bqADWWAq9O0IW2XHcADgqHMiSQwj8pZoiRUWc5j1OBHpO5Teu7INZdxEZexfWnskKrU",
-	"/2XcIVfKfJpeiRJ6s2rfv8WafevwwLJXkfU+Gzr07UaQZHOR+yO1W5l3jNoIt2wjyY2XC01LreMzZSBn",
-	"2+/UImwY14l8fIWoxIXJOr5KFLLtJ8ngmqnMyiglXWgLq+RZGSUS32uuFgXrmsD7ncisFiDbYt4+gc1l",
-	"Z+Qrea7NiqVKXXdpXb6m6nbUUOY8Yjc/bjpJQQsZN2/QdvHydXUxWugYX7bDza9jWmiJ3uO0xlzH48iZ",
-	"TChm0MxWaQI+hj/smKo19fPGVMsgoI6ddyqAuP/i1GQvj5br1WQn3/auIqP0DKrI58DzeFYzg2tCG9/y",
-	"yktd/pbqyzTUG+c3ApECm/DY6KY1bWUj1Xi3VqlMGLc2O15tpzuTFS500wfkSsJTPdMhe6tYPIP4mlqD",
-	"4gAub+5CmrzQRshp3Xk5YpQe+0+uZ1+PU+CT8QOKxYxnXM9Aj9H5p9nY5ADDXCkzZl93gHJMqqYRuqCe",
-	"Pnv68EHk1uFAflZBvZA3qohnoEunKQ6LlnRTYZlCpa8sB3dOhTfWeI+hSyvHvb9H4nsDPMFoWM3/gqci",
-	"0OHlJtsmyP1okUjFh9CsuBymaKqlq1TCrsAswAVJfQo7Ihp8z+CIABaoUxRpV+q8Jfchs3uOQwjlqs7Q",
-	"lXGusQvpXJQcGb/SpUuVduzEzWIOiQDdfqpdB4JJtbCf9YAOqtQBK54xa69fSFeDm6XAEx2iXaBSzPdD",
-	"v/XC2F3UWz1yjzTsClKHSvnun3JnDnwYpNKXAFmdC2mm1RzokCHVcGKPmZxwdjCGldyWY0sAkoC7rgWj",
-	"VBR9qSqFzV0FkEUujAE57ORjiI68azaGH+kgArvw++ZgjaJ3ltOXHMEqkNrUD6VDvJJV1G/YPnfP7N+m",
-	"rfdV71LmSxjLZkO2sDshYxnjXFO3qKCK6PvM7mB9OBjOFuq/22BndwTQ+x6n32Ud7uJLrj7KvX8Rv4+h",
-	"5o4P+f+rPlPvIXJ68N/5wb+PDp69q34cXh4evPtwFD19GOonEjibMhEIYz8nLhg4xi+P+6Z1SeWi/kJ+",
-	"7lpr717l3d3hvXMfN263h5uuEKmhtch3jdV49tLt6D6jmgeJKrl/GdOkQvsrCE5y83U5uF0P87txbte6",
-	"Im/h2O4/hp9hUfVdv4vDs5IT2tJjKjC0ySUdIgYYa53mQydYExcBN3I7tanW2sOVAnQKJlWVQASCDw9i",
-	"ehWqMT4u7Os+1kwxCpwK4xRJgggKQ5ou8Qm/aufHZEapNqnQpEtS2VIxmrwifM27z8Uz3nvSP9Tqg9nL",
-	"RM5Sax1OlUo6bmpQE5iCqd2uNsvrX8cvEu6WznvMvNhPO8iVtleLI4JBhXqmMOB5KtCm9CSJppKYzrDi",
-	"mKdLYdjXK7T64MRapNxQ5TsEk/iCp64caXf4r/SCY3y9TfGE9d0Lxd8VW3WotY9RYySEkxzgdv/9NqNu",
-	"wKw/ByIOXmHC2/TT8SpvPlzpvtSt2zc65G1HGJ+XstRsB9yvMNUlk697ZWYgctdl9lPoUsHWmxFlyqjc",
-	"akf1k68d2+5cLKiQnfpOux4Y5eI2DkloZa2eqYUkPykiyjSV60yXJx4keQ2AsllbJW5Wlbl+eOQBR7iu",
-	"Uv7/NlMOSuc7cNY7gWm1ivrbEA/RzxWdyli1B7sj/rbSJH2fqmOjtdle6bUisDBXcogEt8NeUsX1zQwT",
-	"ax+rOvxQ/XLWr2GuaoxD9gZu1DX63xcC4atMKsI6to+e4p4rR/9ZKHPr9h1XCSt2EV2jvfKHDbh6dVTe",
-	"WbjhuR7mynA61HuYWB/EqtZYHFuKo2Y8dn3Ax2yucqiK3vk+6q69aicXJHNm39yK9uweuVXZLeKvwbBe",
-	"8WuyJnWBKBgC9XN3/JuzK/BNvw+qjOGgWxytDy88+Rywlak7bUhTXy67Em8LxWIqpJkIzac5QD1k0iCS",
-	"r8hPqDF6iKUxa837rIQtNFxIdKDzVCuWgDUxNFPYZNd1O7CyHMumY/o1BoAs+Ws1hyuVLCP7dJWpYMky",
-	"FI2xWmSzEfoXrkkG+sT3apNEBhh+W027QMcEn8P9q5N1ZsMbnMUHBpf7M4hbdyQHbVS+I4N/t19M7Bqu",
-	"SjP9nD0bzj/Qiv/JpG400FN6U+fdoR91v0d0ZtgUDGpeLihtiY3OqCz0QEkAltM0usSWVX+rnl1YBYJJ",
-	"ZWXukP1MmRlly36EOiTtM22AGL+oMz0XKaZelTe2nt/jSDXpPl/qwrLG4PcPbRTN2xg0eTtsZC/ksVm7",
-	"YuP41tmEYV87Suzxe+NwornV5AQKTMraTJhcC4d0fbhbc6j1x/3CfCa0KRs4TNzu7V2OUSygL4eCG8S6",
-	"a4YKUcKMqtG/6zTXJP9VkFjbjU0PDu5+Z7vAAm6q97md3hderr21h7uL/vrGH9Id2rNceVGTIC4xThun",
-	"zrJUaaiqxBBcyiqyziy2Kq6qJVsKs5OvoNy4lWWtti2DShmxernL4EVVvJnzH2SZWLWwj899NmGnktbw",
-	"uMPKiW8LpqibT21jvBbaPMquq+0QX0hUnaqhB7TZ08wKDLc4INofVl10Lb6IhsAVLXI9u+zjdk5K1sFw",
-	"ukS9catuqrlLwCQondVHaLQL6VylkaUiD85Die2AWVeFA3hjZAetAhfsdugLWeZgKkq9xl+G7G0gPZoS",
-	"vDGiRED6C6kW8oQ8s8K+joVUyB+hZ2pBC884ljCI7B2hTNsyMoVpoblDFM3twheA+aVd0Ls3NJc7ckE4",
-	"ZNsW3tK/DNyPCHbk6T1qGnpVQa/yD3WOT4Udwuz/LaRp6SPwub+eVOkSXIGvO0ckirnQWE+rbir6hoJ4",
-	"Lymq36tv/oMe+Zy0zS9JRat68fcqaHQQ966eTf3hBrk2/e9adQyXOLjrPey6zTjJT6CITd2q96eG1bb7",
-	"bpSwU2+VUqEQtZC0CoauxTlfMq6vUfOSsHAwnxP0N6rUCjYHFU+AJ7toYB108vmqP7Q5qw4QalDJ5VST",
-	"d6Nb68Gc3nXcFR/ZiLtuj0sta0qTPtJOOHbpMmvgqXPsyv+XY8yqyDZhzHYL985faNg+xuzowhOW+0Md",
-	"hxkKhv/DpZHfhVqHY+89BE4zvpvtDcaRThOsnATzzCxbafflNlf3dyOsJF0RjaZsPeaCKjnVZRemC8no",
-	"D+1LBzL27foPuFJkqh07HvUoGJ6od/AD3yV99aoHncu8HWIxBAzcBwHdEb/YNyywMejeUIH3zoRKTOCm",
-	"DOjQcZj12sQr9+AXHcOtrWS9jHZbgxFckdy7rHaH+JV2epSfz95ufwcpHH6gH876K8LkMFc3UNvQL6kk",
-	"DK0Q/WcI9tgrW22HnBL6CunKvKYte3wcfq+sS5BxbCzbUJPPksEqV1rjDnZFatumrbXC3AZgUNaguUuk",
-	"hnvna6UjvsSlfwVA67TD6Bscsu8B2zpJxlNL0cuG5bYd8Anjvlbhwcm0tRueJF8a2b0uTFdxJiYkVm7q",
-	"5djXsOxn0S/tA3fIOF9Cd7WIKpKB3cSUBGShe2eYdhO62SXCqcQUq1rbJ2sRXWV8NLfLYWlfqKMPu0AM",
-	"GEK4SoWeQZml5BzsU6kZnxjI2TgFnowrfKAwmmU5JODgZY1BKJJfRhNcCRyXCzXD1hc48y7g30tY3pFd",
-	"9hKWdajfXdZns4vo8MNZZnUNy8+uKhsSYz+gUMJ7V8booEaYXSTo6gP1OERf+wpCd3bL3Rc6joJmeFex",
-	"jZ7ohJVFLmRHZSO69tCHQQ7or/0ss9mzd4/OstB7jdbV28cwtst1X22H3Fl2rdan+S/kggs0AO/V81fQ",
-	"mXdQELQZnQtJr9U51EsVrhJ1b9K0629D4FO2BHNCQe8ZzFEyXy3tP11JLyudzu9GsDQ/snfPX7tb+92c",
-	"5ZoMat/N1OkhcQxZKdj7TzfEydZ6C+tIGN+YX2NMhaK2BAtHPyIivZE+ujyHLTL40l2Ia06t9CKGgNrV",
-	"dq27lF2CO3CrdnAm3Rdd93gf20Up+5nUPnOoWdktH/lYA07swOtkNfoKETl4uDDZn5UI9ukUBNip1RQg",
-	"rdu+mar4mmqsCCyd7xKuncCkgvn0t4znpqxpBVTKwBdP1TVl3hvVZEjXjcVwNQJywe71Jt41K9+3UzY8",
-	"+t68s59UUJSe2q3uVKdoOGwlHbUV3r9CEs72uTd3kmezgUZXdjXR5Py7e965jjgOP9i96NUi3qCWYFkY",
-	"5mE7hui0hi5t4dyBU78sUe8htXs+hZbz92dedZ7Bb9a6s2W5kIZfpcBOz5+fndW6v5XlB3TGY4jYn4Uy",
-	"5Gm64vG1TjF7/jXkMUhzABJTCKnTCbnfzOxCapjOsbcMZ/iClVrj///hj2NCcAZczc663Y+buSL+yrOL",
-	"rdC9+L2ydyFAVVlhKpLav8zCsT8JiNQ18Q97V8gPviA4cg4ODbxgmi8JaoNMbJ9etw2mg47/xefXEmHd",
-	"HZ8IWd7xiAqaZymPocoG4MtNrDDsEtDrRMIn9uY6+qLcLCrdQBK7GM79tlghY3fh6j6LPGC/fZI+K2+o",
-	"2cudaOIqhf27Uux87+TouiFUXR1xyvu41hXii8YI3/qiKpjZTAma8hvodIHQLL54x0f3bldOj64WRJ3+",
-	"DE/Guxhdd0ZSfX4Ley/LQt59zGCvHgsrICprxMsg1+ONbATXngVF/i71QUhAMyGD+rnzIdyelO+GX+3d",
-	"X1Abc39egvvlgZVfoJsNOidyV4GRtzPQ4PxfscoTXaWk+ZSyHK4KkRpCmiOAI1i/4633Vn/eKeG79XV5",
-	"6+qNOl9d4jeD0vG6urjwfJduQXXv/Cbdb/bb92a/KfPOKfD/EuZr3crtlqzXhWnn7j0bizo8NXr6duZm",
-	"0S9rc7PeuuZMd7ujXbYpTvLec7NMVVkOHXq+QdX+MrVqm383mVrbJ1d1HPTnm1xFPLZMrqJs6hUe351a",
-	"hYmyvQb/r3pjrMg+OhQEW2r5Nu07iALqUv8X8kLY81jPefFc984xutOqke8WugnkoN/XpVrZBd2Rj6Ds",
-	"z79PHwHO9042tsdHUOhGBMXvbHmF1/oITqeu6g8sKWEVjOWFWNjRKTiEzPRV76raCHOmbiC/TW16gspW",
-	"1elpuRvUpne08aU7JXqO9w1mFbgTDtWjry5Rl25SXqAdjL27I+Ye70QHMX+qGvRI4l83aHK1Bn1PxXlX",
-	"ELLDFbEHAr4btrhvV0R9zL25Iu6Z1ZauiI247WEq5LW+g9KOdtzeurqd1cV/1ZiT4goRWGK30/1Ks4xr",
-	"vVB5EjmQPlb2UXmE/4HJA4jpB2yPoYfsJ7s0V/WcepD5PopYwDUr8kxpoIulFq2y5VcQqzlUM7hF5XJk",
-	"i711y0khktd3qEPY4T9JH/dybR2GoSWVIfsZ9z7mVAXyk9QT5pZPYm9bIl/0PRP+y4m2eKYwFsFLYlx/",
-	"wz6n8ql9hOjm+XkK4t6yqY4/BIumdhyK5xL90Cv/0JcNvqJVbAC/csu9ry4a68tFIqKCiFZgjdkF174N",
-	"opD70r46SOPwg/tpy94FVK3Q8o0UhuyFTJw429h74w7sy/DfnIup9GfkEnOxOCC4JlWtZga3Oar1F8rt",
-	"XfBc91QjOVie+IvimudGZVVis0xKzMXcSRDqIufN7BA37fwyfconcv3+YVDk6WA0OOSZOLw5xo10g3UY",
-	"96v9B4fs1Le1QwWSnZ65X3HWXFJDLWyOTOqldqkUJ9gQrxqK3l8yQoD/clqYmUvrHa4GxPQg1GiUG9+S",
-	"jhrd4pZpSG8cbGXIzu3+8TTUFsepj74YjAvpeQ+n57h2OYXBPNxqSrUWBu1pvQaVpfXH6Yw66z9Z6U++",
-	"i6hcjd3zWkq7PnFYnDoIw+U6Y/BIVEVuvhrWI3qY/Nz+9CnF8q8KmdhhXWQd0zSaHwnMy9dcavRHDX3k",
-	"nDJ3dD11ZyXRoIQ34hEkCDgbstMKNsfTBQH3gGVc5EEMsGtcSQjlVrSuxKJ1EJCVYBTaqSbl2imKeiWx",
-	"2tDO1x2Ihc7A0jfI5ABjfM57pSbuGpf98quqZa7aaTU4tQ9uj03G2Vca/WylceWTSStvuUPhv/v4fwMA",
-	"AP//",
+	"7L35ctw48if+KvjVd37R7R6qJPnqdumf1bjdMxr34bDc0RHb8qogMqsKLRbAJlAq13i8sU+zD7ZPsoFM",
+	"gEcRZB2iZGti/7IkkyCORJ6fzPw4iNU8UxKk0YPRx8EMeAI5/vjqHZ/afxPQcS4yI5QcjAbvZsDU1R8Q",
+	"m680u4FcCyWHg2iQw58LkUMyGJl8AdFAxzOYc/u+WWUwGA20yYWcDj59igY/qpjTcOuj/zaDHJiZAZOw",
+	"dN9hQu/2gU/RIOM5n4NxK3mZQwLSCJ6efW9/F/ZTGTezQTSQfG5fjstHkh1X83KRa5U31zKW8MFcxvi/",
+	"Y6YmuKyMT4FdwUTlYBeFM/lzAfmqMhUar/rRv+QwGYwG/3VYHtYh/a8+dJ+3M2ldndh1TWeTn7iJZ+Hj",
+	"t4SBi4lnXE6BCc2uuIaEKTlkvwkzUwvDhImYytlSmBkbfzOO8IWUa8OUBLYUUhfrJ5orZ3s2OaCvV+eY",
+	"cWMgt4//j68vLr7598Xg9+ODF+9/Pzp48f7jUXT87aeLwaO/DKIQuYm5MM2l/EMt2ZzLFeOGzZU2J+zZ",
+	"EVvIFLRmRqVJ2/mkOFx1bnP+QcwX88Ho8dFRNJgLSb8dF5MR0sAU6JDOQds703pW2v1/sivN56AzJTUg",
+	"yX+vJDSXbP86HHyKBj/D8mUqQOK2xEoa9yPPslTQ5Tz8Q9MN3ZIMaTicSZNk7G2O8Qm7qwEmExraPXaI",
+	"z6yxja7ni+dwMnapxeXub7nlkF1LLp4asrMJE5aXMc40xDkYeyWEtn+xV0PJdMWMmIN7Ss/UUg7Zz3AD",
+	"OYt5PINkbev23o6/52qR9bYTNFrHJkztA5/j2N+CVos8hnPIbyDvbcFrw3asPHdPMo2PfpY9UCn0t3I7",
+	"WNd6VQqfY5G/6h6PFwfrWORCf4aT/EXCvfLrW/JqN+V7ZDS3YzJuvp+VYfTFLPxa7uvi3+rSu8ne2wW+",
+	"1eW1Q77J1VUK847JZvTEX3ebtB83MO/fZtywJUjDlrmS0yF7enQ0Qp3BqoegDYu5lMqwK2ALaedrlErs",
+	"Y8cRe3r0ZMSkYkZdg0SN3Krfxg455ytmX0sUKiL2haf4rF7EM2d7DS/k06MXI6eTGLTOeJoDT1ZD9vT4",
+	"Mf4PmQEJ00LGqL4suWb2GfvIk4g9PX5G871SyQrHUYqlPJ8CzmfCuFR2aGaV2iF7+vjxiI0nAtJkzGZc",
+	"M34hb3i6cNMuF6uNyiEZsmd2jSZfMT7lQjI+MZAzzuZqbnnYhUS12220PYdTrcVUzt3ZZbnKIDeC9OY4",
+	"B24gueRm04m9E3OwDF0kAX08GmS5kLHIeHpJD9TP9BQpMXJ81m4DMrCm+RIN7P26DH7kU9VA+N0Zee7p",
+	"tQlE1YW9L75Ch2y/Uu7JmcwWRNRJIux0efqmskUTnmqI1nZtfbFVY41Pzb95lv17ofN/T/Ps0aU12fjB",
+	"v97/9S8bllsZJVdp53trW9GyC90L/1HoAEEIA/P6D11EUSGtT8XHeJ7zlf294hDYwaqvnTFOomUdi3nm",
+	"NYv6GrYnZqLHS74ws8s5mJkKE3dp14Sp+0pbqhbk8nA0bm+yVCwVN1Cxi+hOT4TRGw+1jXIXiTDfg+Ei",
+	"badaMp9DfNXyF30NScS41EvIIWFcJmw5W52g/2KmCv62nHETsUmu5u5HIY3CH4eDtom9kiZfBU4k9ifV",
+	"2NudD6uFASXFlnQSbGX3PkWDac7bR2z587WQyVafeW0f/BQN1MLEag5bvfOLe5Z8eh3LzVQq4lWTFt/C",
+	"jdBCSe+Am6mFBuaeDvEfp4a1fUfDn82PnBnNspRb6SfJ0QXJ1PJ3JJYj9IKphWFTnlk6n6h8bo95IKR5",
+	"/nTQdBNFA71AOmqbBYrz1v/8IDdLC7uOiGQGNwN3ipEnzPKQCkJ630nivTDP8sLcN/PEL9+IBGQMzWWA",
+	"v8Tbz37CY3Koh/lR8L6uK6s4BjHIMR3CmEk+B82uViwRU9AmYlwz+MBjw/55/svPzMAHc8KE0ez8H6cH",
+	"j5899+4lejzEprJcqclWi3uDT67vKm2OX7Efr3WX/wE8ae6wlZqwkYuc41M4giWQHLbjIe/sg+vTxrdb",
+	"Z/na8bQ1j34CMTKT8chxkEJoDNmYxMR4xLSyolPIKUoXJz2GbDzhIl3k9glhmHSOvTkwoxhnqMm7WArI",
+	"xdzO0X/Oqm84Cm4zDlKZeklCNY6JdEvjIFcHcihPFhp/SpTsGOSNJ4r6Mc24ntFP9Y35G9fw/Kljd8T/",
+	"+MSuC60UpSzhFSygya/Wbrp9ORx5IEq3RE7Xwg5vD5LFaj63VG9UiKf3QCluVpHfglbKeee+Vd843IOW",
+	"bQvNWIt/4SgbJcU6V7fvRfS50BRfIhnlAU7dLdvX7oEzPCEfjyoqXmT5krfl3CNDNlZLWTxorR7Uqeje",
+	"aDZRuYuL5WZlH84g50bVB6bDJk52IdcdJWzshGX1G0gZVkgynQG/xg8N2dgqtji4mtQ0gSEbz5S2Iyxn",
+	"Cm9mvpCafQ/ZwqyGF3LMk7mQQhs/Of9YzPNcgGbjXExnZmxXYJc/HlnGXP2C49xmBnNrkpaXvNhLK3Tt",
+	"Vtl/3S4MCkXAimacuyVBhZy8NiX7kv1w8EpTZClwvDjp8FXTscqAlCah2embM3cIhhl+DZu1daScIAkW",
+	"fszbWt4JTPgiNZc41e3VjHP7+FuYhFgPfMhEDnqHSZDGbMepz2AjlwsZTnbjfzldmBkrdftoP42bttmr",
+	"3Cm/gnTjzvxIT32KBnP+4dKYdCsW1EFfSM+XbSsNMgNhQivOFnmmdAsRQyJyqysvcrHLGUSDDwdTdeDC",
+	"rm/dKL++PdOk56eTy6o5FPI5c2vlGs3UUhK30cwyWJSDQbaeKen01+b/GW4WerOf0PkzzunxwhYAmWRK",
+	"NG33Thq2b75yL1qy+4le+xQNFlmy4210WJB9pBZSuX+/MEXwYMqjL3ev2KuCruvXsMEZSnpep5bO3Vsn",
+	"gpoTrbZF7XxuH29ak68FHBfCsCkYzZYzkPYXrknIoQMXebeQKFVFvEh5bo0CNl9ow2YqTVAMVXWyfvhl",
+	"A8uDM9NGZZotVX4t5HTITiXjUyvUcfovjljCV7qKuzhhcpGmVtyjjly1l+2GHxiBdEFT+d3foGhg37In",
+	"gbfaTZR8wIPKHw/0tcgOVEZncYCnbhUiky+gyc6biBFBjvMpGHfjh+zXcu4jz7hLD5dGfxLpIvCB9PiI",
+	"qTzC0+IsW1ylIi5UKJLy4l8YTLiMVQL4fg6THPTsEsepnpxXI5rftSSay5EAMxkhHkqPlB19hGvEzRjh",
+	"cAd+WoWSUf08WQ2Vjzc0jPqWt0u8exVb9ZP7UUlr/7JUTFCpIVsBGbaQTEOsZKJP2JPnRzUIUMhXU4B9",
+	"vnv+dBPcpxSN9en8KsWfC7CyIklhxI6tqXT8+DuMhRz8ix0dvGBDdsn+G/srO4jYFUyFlGhPCjNjnKVg",
+	"DORM5dasDwvMvSRv5XJKgEQzayNGVT/8QuchP3zjFtZFdph9CfxsVJoAoLIUcFpLkaZsqWQC+YmHZ7Hj",
+	"o6Mja03nPEZgX7SFKhBCF7rv8NxaENKwKx5fM6OGbGZMpjFGZn9iSrLjx98Oj4ZHw+OI/T4aHb+3/5eq",
+	"mKdWBY/sVFG/z4kn3PB8dUK3WrJKSJDxVFsTH+m1ID+rM7jzTJSxZGgP4KWaZzyHhEzddFW96nP+4UeQ",
+	"UzNDoNlRYP1z/uGMnn58tJu2Uyom61umWGYZNFGI3QB0l7vfy9N5vPFw7kBPCdkc7s61i2Tv2/GcEwne",
+	"sr7yxIJWFL3dh6PTYy/u18lJX33jcZ23UkjuVHG4jfjvsMi+AEkZcnbtIOLo7DaYZ/vJp04BcmsBsIPN",
+	"dj9M7p6YU/0O1vWkzB7m7xUr4T1eUiV12D3SGezb3Xmyu6ej5dMqA0n0rjsw1k7Z8ggOxKpoSJhUS7ZU",
+	"izRhqZWlS+fVXTFtrNqLUgaBs0srunO4UddgLQRlUEGzYjMV2mwZVcty4FmWqxtILq9WYd2o5lYjJWma",
+	"AyQ+tGd1p69cuK8zgEjuybYTc0vZYf8D3Hcjd9kQRtzVyg/Z7VVPVeVzwY0oFrGjKU2XYh9bunZtKrzl",
+	"+VPkjP7X48BB7n5DwkdfhbHomw3wl8AhV2Z9/Pi7jdOuskdi/+7X403kscv2rFHCnkRQ2eKOc+9F5XJ8",
+	"9b51rlrmwQPh6FvZ6cXCSltdm0vL03eYQKv2QU6Ryz+W15uG+udvr/dkp5iEEZYBWcott4cPJqLEDMf7",
+	"yVz28MkEgt7qTUyy7t7cgMurpK7twf12ds+duLh0iw/k7v1v+9Fe2MvyTjED1pQwFJjGAJmuORQ2mKw7",
+	"kuHWIbD6AprxVaLNceFNpN8vr7gWMboD63/PFAZa3WyvYTUesSwXN9yA/e3yj6Wpwgoc5RfLu4ZV2OAt",
+	"ptkLB65kTH0uJvxWmSL5os9r5BNWaWe/sCulbiBPedac+jm5PSn9LE3K2ZP3Lb/Wnf7Px89ekIVWWJhH",
+	"GyM9fi7BY2rJo/0l438uYDjodjs72vkUDV5NJhAbcQPofwhgMeoqSRjNJ5BiJgIdEHvr+EJvZBxv7TMO",
+	"97yja+Uc5xBU+/3KN8CkQ8rZ+vb40dxy/ExDJ1jf+T6YxtpZ3jPjePUBFYHtJO86wJ8iPg7dETG6/AWk",
+	"5StdAUFjKnQDIKxy50Zq3ogJ42sRpVEF8SKMhnSCjmyBpMy+Hht1ffl//tf/Hj+iG1wo9s+ffLfZEgrx",
+	"vVNKVjWKxcph2Eg5mqj8hFmOtyIMHKQaU8QNt3Pj2rn+pVp2s8HwNXfcrxWqvubkqwrOUg2riE1KEahK",
+	"yqAorOnqTQ85eTA4Xo9A7sOmnIcNcHqrka7D5oXxH12Ymf1bzA1gPOEEKWEicm1KcP2a9KnMMc6TDbMr",
+	"/am9e1Hfd/BWHd6Itz+8ZN99e/QtG/sHx60xkqe7WMvHz1v4aGAiPysJHllb3GfnJa/OprLPv/9//3Vw",
+	"cfH7xcX7g//5/uNxdPz4u0/B7V6z39tM9i+CNXR4ASpU08FaIfneY1ybORKLRHg8dvPKzLiQLQ48yzo1",
+	"FZyIF3mOCVbSXYmdgKhxysVc75ZVcpokkLCrVUuiQbkDOczVDWGe2zDi2880EGGtgQ8Rs8f4kq9GDh1i",
+	"FMuBayVZrJIqnq86w620nG6YimYOfXyC0W2GCGSeRuTqlYqQnyzlMaqbvbk2gzCAqsZLF8L5nsUNbONB",
+	"XkfbFs5MpMbyTFspXvKWDC2tF/PNAPhKkldNbOithIb2OTAea7KciXiGGZxhUbItQqjbtEsqN7xT12uw",
+	"hE/RADIVKkPzyuoXvv7MIiOoudBUW4Zrlip1DQlD5/IWcQHI85DlUcIx8YESc+5gyaIQqE3nsX3hsjZc",
+	"Q4OSGFNYqjwJOh/mQmv7Y/hiYXxEe8fUkq+iQuYLOdX0ywmDeWZWHkzgQyl42lfAyryArY75Rx5fB1Vw",
+	"Pofb5Lr8MiF9EdODlzNFSb/IGAgWgcDyKhS2kr1SpH11oibxKZ8KRrwtVnmy+ca9dc9VaRL37/IKLv3+",
+	"haWw/wTzF2DEljNAcDzlSJfruVIqBS4bDKbxpZIq/LYXWxDiOX+3rz1Az3Mb1ta+YDfvCqZcehbVR2it",
+	"S5aE/LnOh9sa9tjg1cVz6cM+pgO+Z7O4KOtxewB/jT1um3DaGjX4nKBl586vLmm3ICfu6n5w4S4hsz14",
+	"bguo4sZgRyv0ClfXD8VjFZjPQPE/wfwqlDqFlRvamOkcX7pdDYi1aRbfq46+Yda97bzbhM+x//sh17o5",
+	"TAsr2Qq6U15YRO7887fXO1qKHvp9DSv29dsfXrJvnx1/+2jEXr1kbzB3V+XszYG1wtmr5PGzZ8cv0HB/",
+	"e36KppRhKXBEXj79jl0Jo4dszNPpmDk9WE3Yq/PHz55H7NW5G+T789OIvbV/ZFwmF/KN/5FSAyaC1Ntr",
+	"cDhW+ymfN2D1RXEDcshOfXAJZy40c1mllNfWtXF/aCWHb/nyJ9CaT5EDv4aW8gg3sAMf5+n0M+syTZXl",
+	"Opy8tXNou4Kj8843B7eKBlRnoMWPZnZcyA3kFPFoLOcHB9Gmz32l7cFH3vawgtMS21SlXE6HKp8efjic",
+	"q+RQL+bJ1aFUBrYLkpeZPvY416RnSRIhBvEaeqlAYImxwdq25lKvYbVngDF1SfFhb8VCGoEeXy2mUkdM",
+	"K7JENeQ3IgbNZvzGqcUTReVzV2wOYBCg/WSHlIbnR0+/2xDR2yLuiEts8tBP0eDHAuy6p6n4Qw7IdQ6o",
+	"IFTGhUteqHm7EDkoUqvoDJnXgJ4/PbFvohMEEy6eP6koRBHDEbXjrARpf/Y8WNilCsbduJQQMnYtNwWH",
+	"szPSYFzyEzmSkI8PN/DUMvsF7fPGDZioNFXLgIfoF5muLC1dQczt5lULcTnXXSo0WZ3rdmo0IIddM3Yq",
+	"GUeXRkRlxLgmf2PEKGcvYgbyecQQXhxVnFORL1FmfzUpzNFDlUGOBq+SIVaa8hWEcxY0sHyRulqqI3a1",
+	"EKlhQpJT2GdXf0XJHs4pRk5Of4ccJQlXHaiCnpikymVhLygrkcKkIRY8d2IuiHDiuQkgUL1rzlmTEXmz",
+	"IxYTfi1irgqO2yw0iyO25qmN6DpcukWonCWYyB4UR3YerUV18D/b08fRgdxcxEuVgN9WegbrlJQSBD08",
+	"4cSlHOaQrFqcXuS58mWnw+8v0oAV84NIKY8uFRIidgWpWtIZC9CHBQngJp7Q7h0WlXkLcmFXC2sFDdk5",
+	"3EDOUyYmDHg8Q0QzMuErwCBL28S6HYJ/W2FQhhILULz+9Ord6fen705bkaKhfRLxzN854WsOUyJXYwzk",
+	"eW17zS1nXaCTUhvgScSWrjo7N2wGaRa0IpczFY6Rko85Idm1tWfZ1avYJJTpNnmuVFCmZxHlVSwIjGYa",
+	"FewxJNDfFM7FNZaKLKCz1BRGN6h8BNMzEd4rYiEbS1ZVCNCHc7z4Bx3mi9pctvi0f5utGGcSlpAX3vKy",
+	"KkxzKMWT/QHi67yyHK19uwsvbfu2t2/kJjsOK3jWM+irmWCoY6IvT2cgEyqUA1hcBoVQLbRTfr5SFHTd",
+	"/CTPb3tYn9gh1lDyx+1folN2Z4OJd8lcGAMJhSB4moYOrCz7FooJ8iwDiSNY5ibmELlqd/5+dvJWrMnZ",
+	"gpjluSlZPpUlNYpdpXwe5DxltYNmNAblf0tVEj5Hg4MCBszVWi3KlOBYrUlXDV3FY7yIz18LmdiR3KAj",
+	"Nl7kckSSc+T/eLE4OnoSxyoB/AnBB4U+vcjFRkvHTxHXWKlk0FFlrRGDuJtygmvE2r2M6sOVqnEtN7tZ",
+	"WPkzuY4rsL6gt45/uEwgM7MwYbYnyzkO3Roi36q2R7FLa6U9ti/E8jkd4DXEZNAbXtB6uazqlu/mLq+T",
+	"1Of0m9dpqlEJVaULA+zXt2dFFchJzqfWvCGn33ffHn37iDA6HvGC/IwS5nxi/kuqelxkn3aTbn0SP9mF",
+	"ECrG+2wQsECADMJB+HTup2u+gjKbtB+vwJ5hhsYVaytZXykVJrT3kJQuE0HZhx4aVQJBEJaYQwyCdKpt",
+	"UXwh8752a7vrUNROuVaKoudKFI27u35ZN9+xPhxs66Xw7zeMUP/6XcQTardwy7uzg2C5DVXejQzakQY3",
+	"R1XqZ/S+dmzbKOwh/fytw+H711LEHs8hEYu5tU7EdBZ+z/VQ+NLi3D3WYfjiQuZ7JQjbg3pwofMez3Hb",
+	"KLzdp17YOPYDuWfmrVK4xxBwv6ezBd/zJIwsryV1adNaErWU2uTA570whw7Hb8/5T9skJgXZhctJqiw8",
+	"RDu4yN4ZhC9kxdGDWMRDEdDJOMsg10oWIQSXnOGDS882MpX6YQY+nSghp74gnQTEu1KSaxEaHDKfiISl",
+	"pkgpRvy3fecKCk04cWW4KP56a8rZ/+TtH1uPsA/e9VkyyYq92o38+ioosXMZiW3uI43culqXndjkYViT",
+	"J2zD5SoFujBUEN6XEPd4a8xeCYYjcxVyGZ4ZzWSLB7K9r040uBG8ORjifbQrad6cJ1Z5rGHDhYwYrTbF",
+	"IJyZ5Woxnbk89B2SHVq72+CqI7+lNO/ggVBP0ZDjMA8X7dEmV3KarsqK2lQ2B13FCDDgeXBb+TwPRrYw",
+	"IEIOj+Nvnz/aKdWjN3yxyIJ/xniJBpA71XrZGWSMpHIpdvmK3flLKlAXBLzqNuEb0rz90xEeOx0V7knt",
+	"O2sTXdudDurqhTk7Qr1v9lw2lrhF8yREOjVofydY1K0r/+OJ4dihdeJMq4Pvnnb7zucdrhnFm/Px1MJA",
+	"jrrPPpl43a2OdgmzoSPQJVS0BLr2LQPf2TipOa0/jAg6lLVe7MRZap2Rmp/xqZ8Y660ofC1Fyh9SATPX",
+	"6ijQO4dyoXDlPuvNJeltwSkrJb/tF/YvcuY+WY+Wlee7sQJWW3HBxpq5XI3YFYlZLDfS7LNWqCZZDtoe",
+	"0EnRgHpZluStNkBnUkkYNWtUU96ga+hW+YZVgYRmM0hRI3rz+uWrCnCKS2yiHuw701ZCGtffh2AhtnXP",
+	"YsW3Nb2t/xDmLqTfA6NquUi7Vtpu95rs28Zgd0+kVVpa59Gfm7L4TOGCoPMItSHYxWlpqWOvol5bUkNL",
+	"nSIex2ohv7QiRfvSX9hlu7kYdZV27rc2+xqxFRNpI5EfhQygenu7+F1Vehd5uqVpUUL37TsbxZpf1z7k",
+	"n4oJGBE6uXMfO+Us4av9Qe/PgzG6QBqGkDfCEKYwVkEQcFiurYMX3cjtO3V7+UdNse9f/O3jsd+Pwd2y",
+	"avhedbjbM1HbRdNW0YBCNryn5tUQL3JhVufYQQBneQU8J+2CfvrBL/efv70bNFLNpGX7dBsKjdjhI6hk",
+	"kwPuuc5qY4K5oaKaE9DtkGfi8OZ4PBy4XtrogKNJFCuaGeM69As5US1lG6gsFJdrlZbVxONlYy6ZBsJr",
+	"+xI26JvQUbWtgo5cK4eoUjZ6zlcsUdW/YOFozFyLLqR30jmD0PL0NKWODMMLeSG/+ea0LIIhlBx+842b",
+	"1VfUseH0zRk6/tbb9bNUXNsZr8i7N2IaZIKLrO47NYwoYD5CX8iOrWZcs/Fptcz8iP0Nd3w8ZK94PHPI",
+	"YKFk2V3ON//xLTy+NvnK7rdaGA/M1O6/NKHYH51cyLL+ggti0HzLhkHCMN9vUcwLcH/M03TIXDEOTvfP",
+	"2jquBE4lHacohlBrkOv23Ioo/c032JLj7Q8v2ZMnT14MGcY4SC0h3KrrzYFmRwXLugIT4Zlg1+kTa5O4",
+	"UmT0rkoTzcb2oo/d9yxDtd/DymXYJmkKesQICs7GFZ44LpOvii9gl5SFvJaWHv5cIA6V53wOVu7bpySV",
+	"CylRR5zNhdYZpOZCUl6SWxeWLq8US3PzI9S7tsQ3fnP67uU/xkRz2OJ1DvkUGLIJlzX65MXzRyNnw9He",
+	"WGpImDZ8pQngS8v3ZYAk83oYZT1hYaAh+wX5kb6QTpUZOx14jF0OV9Rlio1fvePT8QkRuHDtU+zfzyYH",
+	"P9lZjUtXuAMTayqWS5V0J0wqqvTBNZtwbXfj66fHj+niLIWGR24bXtld9HThob6JihdWt9S0+BdPn337",
+	"aMjGFQt7XLkMt8NXDy/k08cvcDnPjp4wzfF6jN+CyVcHpxMD+ZjNfIV77WsLKbbkwowKaJ2LtOFXtGJq",
+	"YkAy7p6PiBEmuWUS9skJF2nxWERpulrRJ+ycNO6GVdvtpCWG/GQMQ3bKcFeJ3IsSt+wn8beISdCGwoP4",
+	"1yePWQKQUb5uKmKQpNdUkYyD04zHMzh4PDzyhk/tbyVOe+DYNrJzyyAr1tNocOx7BPBMDEaDJ8NjHDDj",
+	"ZoZy7JAXLfMpm55qMhec7SwZjAb2npxWnkOXF904PRj9/nEg7KfwLpaTLcMkJL2Dsnj7pPzQJzJvxm7x",
+	"nZBaUa7i8EcxF1Zr2vigV8Peo/MpU1KTQvD46Ai9C0oaFy6oyMrDP1yiVjnFDXWm3F6j7okSvZG8zqeU",
+	"M1iey7DSlbPtE8WcD33WRFXBwcP0qg1FuvQoB54M3tsF68V8zvPVYDSw8ypqBZE/ygXDDJ/q4l1qRKK0",
+	"6fKMopQjFkdpBS29T4vI34xjxc46jZLpX+7cIPKtXf+mKKGt56Mh4+lTXR935vQaZRzfwedDVIHu/uIJ",
+	"u0cz4Ale0o+DH1Vc5EaHPuEePSyecx/om5xogusE9XdxA1ats+eLDblbi3Os0denqMbDDj+K5BNRWwoU",
+	"D6rTCf19jU5qp/V082K/VxIG97g77/h1sTtWWQjfszpP3sDHzr4ffHqPm7dIhDm0ItoXVGkVAb7FvoAt",
+	"ZYCr07QlbRed3wOCociJJDCPylmiJJRZzmPU4Eek7lN67sg1FXIRl7F9aeyQqtT3Z9wiV4p8mk6JEnpT",
+	"ue7vO63Zt4wPLHsdWe+zoUPfrgVJthe5P1CbnXnLqLVwyy6S3Hi5ULfUWj5TBHJ2/U4lwoZxncjHV4hK",
+	"XJis5atEIbt+kgyumcqsjFLShbawSp6VUSLxPQYrUbC2CXzYi8wqAbId5u0T2Fx2Rr6W51qvWKrUdZvW",
+	"5Wuq7kYNRc4jdnHkppUUtJBx/QbtFi/fVBejgY7xZTvc/FqmhZboPU5rzHU8jpzJhGIGzWyVJuBj+MOW",
+	"qVpTP69NtQgC6th5pwKI+wenJnt5tNqsJjv51ruKjNIzqCKfA8/jWcUMrghtfMsrL1X5W6gv01BvnN8I",
+	"RApswmOj69a0lY1U491apTJh3NrseLWd7kxWuNB1H5ArCU/1TIfsnWLxDOJragmLA7i8uQtp8oU2Qk6r",
+	"zssRo/TYf3A9+3qcAp+MH1EsZjzjegZ6jM4/zcYmBxjmSpkx+7oFlGNSNY3QBfX8xfPHjyK3Dgfyswrq",
+	"hbxRi3gGunCa4rBoSdcVlimU+spqcOdUeGON9xjatHLc+3skvrfAE4yGVfwveCoCHV5usk2C7EeLRCo+",
+	"hHrF5TBFUy1dpRJ2BWYJLkjqU9gR0eB7RUcEsECdYpG2pc5bch8yu+c4hFCu6gxdGecau5DORcmR8Std",
+	"uFRpx07cLOaQCNDNp5p1IJhUS/tZD+igSh2w5hmz9vqFdDW4WQo80SHaBSrFfD/0Wy2M3Ua95SP3SMOu",
+	"IHWolG//lDtz4MMglb4GyKpcSDOt5kCHDKmGE3vM5ISzgzGs5LYaWwKQBNx1rTelouhLWSls7iqALHNh",
+	"DMhhKx9DdORdszH8SAsR2IXfNwerFb2znL7gCFaB1KZ6KC3ilayibsP2pXumf5u22k+/TZkvYCzbDdnA",
+	"7oSMZYxzTd2igiqi7y+8h/XhYDg7qP9ug53dEUDve5x+m3W4jy+5/Cj3/kX8PoaaWz7k/6/8TLWHyOnB",
+	"f+cH/zo6ePG+/HF4eXjw/uNR9PxxqJ9I4GyKRCCM/Zy4YOAYvzzumtYllYv6D/JzV1q6dyrv7g73zn3c",
+	"uO0ebrpCpIZWIt8VVuPZS7uj+4xqHiSq4P5FTJMK7a8hOMnN1+bgdr3r78a5XemGvYNju/sYfoZl2W//",
+	"Lg7PSk5oSo+pwNAml3SIGGAsNyZ4ghVxEXAjN1ObKq09XClAp2BSVQlEIPjwIKZXoRrj48K+7mPFFKPA",
+	"qTBOkSSIoDCk6RKf8Kt2fkxmlGqSCk26IJUdFaPJT4Svef+leMY7T/r7Sn0we5nIWWqtw6lSSctNDWoC",
+	"UzCV29Vked3r+EXC3dJ5h5kX+2kHudLuanFEMKhQzxQGPE8F2pSeJNFUEtMZVhzzdCkM+3qNVh+dWIuU",
+	"G6p8h2ASX/DUlSNtD/8VXnCMrzcpnrC+vVD8XbFVh1r7FNVGQjjJAW73X28z6hbM+ksg4uAVJrxNNx2v",
+	"8+bDte5L7bp9rUPeboTxZSlL9XbA3QpTVTL5uldmBiJ3XWY/hy4VbL0ZUaaMyq12VD35yrHtz8WCCtmp",
+	"77TrgVEubuOQhFbW6plaSvKTIqJMU7nOdHXiQZLXACibtVXiZmWZ68dHHnCE6yrk/28z5aB0vgNntROY",
+	"Vuuovy3xEN1c0amMZXuwO+Jva03S+1Qda63NeqXXksDCXMkhEtwOe0kVVzczTKxdrOrwY/nLWbeGua4x",
+	"DtlbuFHX6H9fCoSvMqkI69g8eop7rh39F6HMbdp3XCWs2UV0jXrlD1tw9fKovLNwy3M9zJXhdKj3MLEu",
+	"iFWlsTi2FEfNeOz6gI/ZXOVQFr3zfdRde9VWLkjmTN/civbsHrlV0S3iP4Nh/cSvyZrUC0TBEKifu+Pf",
+	"nl2Bb/p9UGYMB93iaH144cnngK1M3WlDmvpy2aV4WyoWUyHNRGg+zQGqIZMakXxFfkKN0UMsjVlp3mcl",
+	"7ELDhUQHOk+1YglYE0MzhU12XbcDK8uxbDqmX2MAyJK/VnO4Uskqsk+XmQqWLEPRGKtF1huhP3BNMtAn",
+	"vlObJDLA8Nt62gU6Jvgc7l+drDIbXuMsPjC46s8gbtyRHLRR+Z4M/n2/mNgNXJVm+iV7Npx/oBH/k0nV",
+	"aKCn9LbOu0M/ar9HdGbYFAxqXi4obYmNzqgo9EBJAJbT1LrEFlV/y55dWAWCSWVl7pD9TJkZRct+hDok",
+	"zTOtgRgf1JmeixRTr4obW83vcaSatJ8vdWHZYPD7h7aK5m0NmrwdNrIT8livXbF1fOtswrCvHSX2+L1x",
+	"ONHcanICBSZlbSZMboRDuj7cjTlU+uM+MJ8JbcoWDhO3e73LMYoFdOVQcINYd81QIUqYURX6d53mutMo",
+	"sD6YBtCIhklEQkwp5hIRYT5LzKX0oa6jucDo+lxDegOaLEzmfROosXFXw4R2psBbkaLnjeKkoRFgplys",
+	"5CQVsRky0pdqgsu3M7TiTUChQeJSm7wuy4FniKFwh3lXZgGN/lmyOvzKWpAX7gj617Ec0YfNiVNLjgzx",
+	"N5bAvtIsS3mM2RlLyqp0VEA5v55A5iHqrTLvdYhjMwhTOee75Qv3veEdzMBHcoq1hzjAnoprdeMPSQL0",
+	"rBW9qug/Lq1TG2eMsVRpKGscEdjPEotz6lgDTVVShYXZy9NVbNzastab7kGpSlur0uWfoyFZr1gRFPhY",
+	"c7NLSn8xQdOC1vC4w6q1b2qnqBdVZWO8DVU/yrar7fCKSFStUsrDMe1pZgsMFjoY5R9WILgGdURD4Epu",
+	"uY5z9nE7JyWrUE5dYDa5NZbU3KUPExDUatM02oV0jv7IUpGHlqK+6WCFVwuXnoBxSbRpHVTDYYdkkUGs",
+	"qHAA/jJk7wLJ/VSeAOOhlAZyIdVSnlBcQdjXsQwQedP0TC1p4RnHAhyRvSOUJ17EVTGpOXd4uLld+BIw",
+	"O7oNOPqW5nJHktLhMneQlP8xYFUi2JGn96jupijL0RV/qHJ8KksSZv/vIE0LD5fPXPekSpfgCnzVRCJR",
+	"zOTHanBVR4dvh4n3kjApndbS3+mRL8lWekgGBm7fZvOCDuLejYupP9wg16b/3aiO4RIHd72HbbcZJ/kZ",
+	"FLGpW3V/alhlu+9GCTv1CjmVuVFLSatg6Bi3WjrX16h5SVg6kNoJestVagWbS3RIgCf7aGAtdPLlqj+0",
+	"OevuO2qvyuVUk2+uXevBjPRN3BUf2Yq77o6qLiqikz7STJd3yV4bwNVzmF9t5X56WIxZLbJtGLPdwt75",
+	"Cw3bxZgdXXjCcn+o+nlCUI6/uyIId6HW4di9AzhoxnezvWG3RYJ1v2CemVWjaESxzeX93QrpS1dEoylb",
+	"jRiiSk5dBYRpw+H6Q3voMNyuXf8eV4pMtWXHow4FwxP1HlGMu6SvTvWgdZm3w9uGYK19ENAd8Yu+Qa21",
+	"QXvDtN47EyoQrdsyoEPHYTZrEz+5Bx80AqGyks0y2m0N4g9Ecu+y2h3iV9rpUX4+vd3+FlI4/Eg/nHXX",
+	"M8phrm6gsqEPqaARrRD9ZwhV6pWtNgOmCX2FdGVe0ZY9uhO/V1TVyDi2Ra6pyWfJYJ0rbXAHuxLLTdPW",
+	"WmFuAxBSYNDcJVLDvfOV/hEd5ZIXAykXtMPoGxyyvwE2JZOMp5aiVzXLbTfYHqIWrMKDk2lqNzxJHhrZ",
+	"vVmYttJiTEisO9bJsa9h1c2iX9sH7pBxvob2WidlJAN74SkJyEJ7Z5h2E9rZJcaIxRRrstsnK3gEZTwW",
+	"oc1haV+oYmfbIDgYQrhKhZ5BkWPnHOxTqRmfGMjZOAWejEt0qzCaZTkk4MCRtUEIh1JEE1wBJ5fJN8PG",
+	"LTjzNtjqa1jdkV32GlZVoOpdxqHtIlr8cJZZXcPqi6spiMTYDYeV8MEV4TqoEGYbCbrqVh0O0Te+/tWd",
+	"3XL3hZajoBneVWyjIzphZZEL2VHRk7Y99GGQA/prN8usd5zu0VkWeq/WeH33GMZulRrWm3m3Fg2sdBn/",
+	"D3LBBdrXd+r5a0iiOyhnW4/OhaTX+hyqhTbXiboz5d91ZyLoNFuBOaGg9wzmKJmvVvaftpSttT79dyNY",
+	"6h/p3fO3toY7O8sN+f++F6/TQ+IYskKwd59uiJNt9BZWkTATlTtkawLcRW0pqQH9iJingPTR5jlskMFD",
+	"dyFuOLXCixhKMyi3a9OlbBPcgVu1hzPpvui6w/vYLKnazaT6rADgM/wRCwN1MLxLvSCr0dc3ycGD3cn+",
+	"LEWwTwYiwE6lIgZp3fbNVMXXVCFIYOMHVy7ACUxq90B/y3huiopsQIU4fOlfXVHmvVFNhnTVWAzX0iAX",
+	"bK838a5Zed9O2fDovXlnP6ugKDy1O92pVtFw2EiZayq8/wkpZLtnjt1JltgWGl3Rk0eT8+/ueecm4jj8",
+	"aPeiU4t4i1qCZWGIwXcM0WkNbdrCuQOnPixR7yG1PZ9Cw/n7My/7JuE3K70Fs1xIw69SYKfnL8/OKr0L",
+	"i+IZOuMxROzPhTLkabri8bVOsfbDG8hjkOYAJCbAUp8ecr+Z2YXUMJ1jZyTO8AUrtcb//+MfxoTgDLia",
+	"nXXbj5tZNzMwqJG/F79X9i4EqCpbmJKk+pdZOPZnAZHSqlq8K+QHXxIcOQeHBl4yzVcEtUEm1qfXbYvp",
+	"oON/+eU19Nh0xydCFnc8onL8lERSZAPw1TZWGPa46HQi4RO9uY4elJtFpVtIYhfDud8GQWTsLl3VcpEH",
+	"7LfP0iXoLbUquhNNXKXQvyvFzvdOjq4dQtXWz6m4jxtdIb7kkfCNW8pyr/WUoCm/gVYXCM3iwTs+2ne7",
+	"dHq0NdBq9Wd4Mt7H6LozkuryW9h7WZSh72IGvXosrIAorREvg1yHQrIRXHMhFPn7VLchAc2EDOrnzodw",
+	"e1K+G37Vu7+gMmZ/XoL75YGlX6CdDTonclt5nHcz0OD8X7HKE12mpPmUshyuFiI1hDRHAEew+sw7763+",
+	"sgsa7NeV6J2rlut8dYnfDErHa+tBxPN9el1VvfPb9G7qt2tTvwUfnFPg/5V7qPTat1uyWRemnbv3bCzq",
+	"T1brSN2am0W/bMzNeudai93tjrbZpq5iwz3nZpmyLiI69Hx7tf4ytSqbfzeZWrsnV7Uc9JebXEU8tkiu",
+	"omzqNR7fnlqFibKdBv+vemusSB/9NYIN4TTk++JQYM7Xmsk9cC+EPY/NnBfPtXeO0Z5WjXx3oetADvp9",
+	"U6qVXdAd+Qjs0L37CHC+d7KxHT6Cha5FUPzOFld4o4/gdOpqVsGKElbBWF6IZUmdgkPITF+zsayNMGfq",
+	"BvLbdFYgqGzZW4GWu0VnBUcbD90p0XG8bzGrwJ1wqJtCeYnadJPiAu1h7N0dMXd4J1qI+XN1UEAS/7pG",
+	"k+sdFDr6Jbhypi2uiB4I+G7YYt+uiOqYvbki7pnVFq6IrbjtYSrktb6DwqR23M6q0K218X/VmJPiChEY",
+	"V7HuK80yrvVS5UnkQPpY2UflEf4HJg8gph+wuYsesh/t0lzNfuqgV6tKly3yTGmgi6WWjaL7VxCrOZQz",
+	"uEXdfWSLnVX3SSGS13eoQ9jhP0u9umJtLYahJZUh+xn3PuZUw/SzVMPmlk9iZ2YiX/Q9E/7LibZ4pjAW",
+	"wQti3HzDvqTiv12E6Ob5ZQrizqK/jj8ES/62HIrnEt3QK//QwwZf0Sq2gF+55d5XD5jNxU4RUUFEK7BC",
+	"8pJr38RTyL60rxbSOPzoftqx8wZVK7R8I4UheyUTJ8629t64A3sY/ptzMfU1P31iLhYHBNdirdGK4zZH",
+	"tflCub0LnmtPFb6DxbUfFNc8NyorE5tlUmAu5k6CUA9Eb2aHuGnrl+lTPpHr94+DRZ4ORoNDnonDm2Pc",
+	"SDdYi3G/3j1zyE59U0ZUINnpmfsVZ80ltYPDYsakXmqXSnGC7RzLoej9FSME+C+nCzNzab3D9YCYHoTa",
+	"5HLjGypSm+ZqSWQ7mSE7t/vH01BTJ6c++mIwLqTnPZye49rlLAzm4ZZTqjTgaE7rDagsrT5OZ9Ra/8lK",
+	"f/JdRMVq7J5XUtr1icPiVEEYLtcZg0eiLHLz1bAa0cPk5+anTymWf7WQiR3WRdYxTaP+kcC8fM2lWnff",
+	"0EfOKXNHV1N31hINCngjHkGCgLMhOy1hczxdEnAPWMZFHsQAu7arhFBuROsKLFoLAVkJRqGdclKuGaio",
+	"VhKrDO183YFY6AwsfYNMDjDG57xXauKuse9/Xqla5qqdloNT8+vm2GScfaXRz1YYVz6ZtPSWOxT++0//",
+	"NwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

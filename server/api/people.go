@@ -78,6 +78,23 @@ func (s *server) GetConsent(ctx context.Context, r GetConsentRequestObject) (Get
 	return GetConsent200JSONResponse(out), nil
 }
 
+func (s *server) PreapproveConsent(ctx context.Context, r PreapproveConsentRequestObject) (PreapproveConsentResponseObject, error) {
+	c := &models.Consent{
+		ClientID: r.Body.ClientID, SubjectID: r.Body.SubjectID, ResourceID: r.Body.ResourceServerID, Scopes: r.Body.Scopes, ExpiresAt: r.Body.ExpiresAt.unix(),
+	}
+	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
+		refs := each(c.Scopes, func(name string) models.ScopeRef { return models.ScopeRef{ResourceID: c.ResourceID, Name: name} })
+		return added(ctx, v, nil, refs)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.Preapprove(ctx, who, c); err != nil {
+		return nil, err
+	}
+	return PreapproveConsent201JSONResponse(consentOf(*c)), nil
+}
+
 func (s *server) RevokeConsent(ctx context.Context, r RevokeConsentRequestObject) (RevokeConsentResponseObject, error) {
 	return RevokeConsent204Response{}, s.Store.RevokeConsent(ctx, by(ctx), r.ID, r.Params.Scope)
 }

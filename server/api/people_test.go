@@ -113,3 +113,43 @@ func TestConsentsAreListedAndRevoked(t *testing.T) {
 		c.do(http.MethodPost, "/consents/cns_none/revoke", nil).problem(http.StatusNotFound, "not_found", "")
 	})
 }
+
+func TestConsentsAreGivenInAUsersPlace(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, store *models.Store) {
+		c := newClientOn(t, store, nil)
+		joe, agent := modelstest.User(t, store, "joe"), modelstest.Application(t, store, "helper")
+		service := modelstest.Service(t, store, "service", "read", "write")
+		body := func(more object) object {
+			out := object{"client_id": agent.ID, "subject_id": joe.ID, "resource_server_id": service.ID, "scopes": []string{"read"}, "expires_at": "2040-01-02T03:04:05Z"}
+			for k, v := range more {
+				out[k] = v
+			}
+			return out
+		}
+		for field, value := range map[string]any{
+			"scopes": []string{"unheard"}, "client_id": "agt_none", "expires_at": "1999-01-02T03:04:05Z",
+		} {
+			c.do(http.MethodPost, "/consents", body(object{field: value})).problem(http.StatusUnprocessableEntity, "invalid_value", field)
+		}
+		require.Equal(t, http.StatusUnprocessableEntity, c.do(http.MethodPost, "/consents", body(object{"subject_id": "usr_none"})).Status)
+		made := c.do(http.MethodPost, "/consents", body(nil))
+		made.is(http.StatusCreated)
+		require.NotEmpty(t, made.JSON["preapproved_by"])
+		again := c.do(http.MethodPost, "/consents", body(object{"scopes": []string{"write"}}))
+		require.Equal(t, http.StatusConflict, again.Status, again.Body)
+		require.Equal(t, []any{"read"}, c.do(http.MethodGet, "/consents/"+made.JSON["id"].(string), nil).JSON["scopes"])
+	})
+}
+
+// An agent gets no authority over Deputy for a user from somebody who lacks it.
+func TestAConsentConfersNoMoreThanIsCarried(t *testing.T) {
+	g, _ := newMeddled(t)
+	joe, agent := modelstest.User(t, g.store, "joe"), modelstest.Application(t, g.store, "helper")
+	body := object{"client_id": agent.ID, "subject_id": joe.ID, "resource_server_id": models.SelfID, "scopes": []string{"keys:read"}, "expires_at": "2040-01-02T03:04:05Z"}
+	g.bearer = g.token("consents:write")
+	no := g.do(http.MethodPost, "/consents", body)
+	no.problem(http.StatusForbidden, "insufficient_scope", "")
+	require.Contains(t, no.Header.Get("WWW-Authenticate"), `scope="consents:write keys:read"`)
+	g.bearer = g.token("consents:write", "keys:read")
+	g.do(http.MethodPost, "/consents", body).is(http.StatusCreated)
+}

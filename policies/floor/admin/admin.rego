@@ -75,6 +75,7 @@ required := {
 	"createUserLink": "credentials:write",
 	"listConsents": "tokens:read",
 	"getConsent": "tokens:read",
+	"preapproveConsent": "consents:write",
 	"revokeConsent": "tokens:revoke",
 	"listGrants": "tokens:read",
 	"getGrant": "tokens:read",
