@@ -51,7 +51,7 @@ type Use struct {
 func (s *Store) LastUses(ctx context.Context, subjectID string) ([]Use, error) {
 	var uses []Use
 	err := s.read.WithContext(ctx).Raw(`select client_id, resource_id, max(issued_at) as at from tokens
-		where subject_id = ? and subject_id <> client_id group by client_id, resource_id`, subjectID).Scan(&uses).Error
+		where subject_id = ? and substr(subject_id, 1, 4) = 'usr_' group by client_id, resource_id`, subjectID).Scan(&uses).Error
 	return uses, wrap("last uses", err)
 }
 
@@ -59,7 +59,7 @@ func (s *Store) LastUses(ctx context.Context, subjectID string) ([]Use, error) {
 // they gave to a client; those that rest on one consent only, if it is named.
 func (s *Store) OpenTokens(ctx context.Context, subjectID, clientID, consentID string) (int64, error) {
 	q := s.read.WithContext(ctx).Table("tokens t").Joins("join grants g on g.id = t.grant_id").
-		Where("t.subject_id = ? and t.subject_id <> t.client_id and t.revoked_at = 0 and t.expires_at > ?", subjectID, s.Now()).
+		Where("t.subject_id = ? and substr(t.subject_id, 1, 4) = 'usr_' and t.revoked_at = 0 and t.expires_at > ?", subjectID, s.Now()).
 		Where("g.client_id = ? and g.subject_id = ? and g.revoked_at = 0", clientID, subjectID)
 	if consentID != "" {
 		q = q.Where(`exists (select 1 from grant_consents gc join tokens first on first.id = t.txn
