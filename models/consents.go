@@ -163,18 +163,20 @@ func (s *Store) Consents(ctx context.Context, f ConsentFilter, p Page) ([]Consen
 // BeginGrant stores the grant of a user to a client, which rests on a consent at
 // each resource server it is for (resource server id -> consent id).
 func (s *Store) BeginGrant(ctx context.Context, by By, g *Grant, rests map[string]string) error {
-	return s.change(ctx, by, "beginGrant", func(ch *change) error {
-		g.ID, g.CreatedAt, g.RevokedAt = NewID(PrefixGrant), ch.now, 0
-		if err := ch.tx.Create(g).Error; err != nil {
-			return err
+	return s.change(ctx, by, "beginGrant", func(ch *change) error { return ch.beginGrant(g, rests) })
+}
+
+func (c *change) beginGrant(g *Grant, rests map[string]string) error {
+	g.ID, g.CreatedAt, g.RevokedAt = NewID(PrefixGrant), c.now, 0
+	if err := c.tx.Create(g).Error; err != nil {
+		return err
+	}
+	for resource, consent := range rests {
+		if err := c.tx.Create(&GrantConsent{GrantID: g.ID, ResourceID: resource, ConsentID: consent}).Error; err != nil {
+			return blame(err, "consent", "names none")
 		}
-		for resource, consent := range rests {
-			if err := ch.tx.Create(&GrantConsent{GrantID: g.ID, ResourceID: resource, ConsentID: consent}).Error; err != nil {
-				return blame(err, "consent", "names none")
-			}
-		}
-		return ch.record(g.ID, nil, map[string]any{"grant": g, "consents": rests})
-	})
+	}
+	return c.record(g.ID, nil, map[string]any{"grant": g, "consents": rests})
 }
 
 // ConsentOf is the consent that a token speaks for its user by: the one on which its

@@ -24,9 +24,10 @@ var (
 		"resource_id", "token_id", "parent_id", "txn", "grant_id", "policy", "detail")
 	tokensTable = newTable("tokens", "", "id", "grant_id", "parent_id", "txn", "client_id", "subject_id", "resource_id",
 		"scopes", "chain", "decision_id", "issued_at", "expires_at", "revoked_at")
-	factsTable = newTable("facts", " on conflict do nothing", "digest", "body")
-	usedTable  = newTable("used_once", " on conflict do nothing", "purpose", "value", "expires_at")
-	treeTable  = newTable("ledger_tree", "", "first", "hashes")
+	refreshTable = newTable("refresh_tokens", "", "hash", "grant_id", "client_id", "parent", "created_at", "expires_at", "used_at")
+	factsTable   = newTable("facts", " on conflict do nothing", "digest", "body")
+	usedTable    = newTable("used_once", " on conflict do nothing", "purpose", "value", "expires_at")
+	treeTable    = newTable("ledger_tree", "", "first", "hashes")
 )
 
 func newTable(name, suffix string, columns ...string) *table {

@@ -95,12 +95,16 @@ type Record struct {
 	Token *Token     // that was issued
 	Facts []FactBody // that the decision was taken on
 	Once  *Once      // that it uses up
+	Spent *Spent     // the code or refresh token that it uses up
 	View  *View      // what it saw; nil if it drew on no facts
+
+	Refresh *RefreshToken // that was issued
 }
 
 // Append commits a record and returns when it is durable. ErrStale: a fact
-// changed since the decision was taken, decide again. ErrUsed: its single-use
-// value was used before. Anything else: nothing was written, fail closed.
+// changed since the decision was taken, or what it spends was spent; decide again.
+// ErrUsed: its single-use value was used before. Anything else: nothing was
+// written, fail closed.
 func (s *Store) Append(ctx context.Context, r *Record) error {
 	return s.ledger.append(ctx, r)
 }
@@ -222,6 +226,9 @@ func (c *committer) commit(batch []*pending) {
 		if err := staleOnes(u, head, batch, refused); err != nil {
 			return err
 		}
+		if err := spentOnes(u, batch, refused); err != nil {
+			return err
+		}
 		if err := usedOnes(u, batch, refused); err != nil {
 			return err
 		}
@@ -273,6 +280,9 @@ func (c *committer) write(u unit, head *Head, batch []*pending, refused map[*pen
 		return err
 	}
 	if err := tokensTable.insert(u, len(tokens), func(i int) []any { return tokens[i].row() }); err != nil {
+		return err
+	}
+	if err := succeed(u, batch, refused); err != nil {
 		return err
 	}
 	return appendEntries(u, head, entries)
@@ -351,25 +361,6 @@ func changedSince(u unit, head *Head, epoch int64) (map[string]int64, error) {
 // stale reports whether something the view hangs from was touched after it.
 func (v *View) stale(latest map[string]int64) bool {
 	return slices.ContainsFunc(v.Deps, func(k string) bool { return latest[k] > v.Epoch })
-}
-
-// usedOnes uses up what may be used once. The insert itself is the test, so of
-// any number of parallel attempts, on any replica, one succeeds.
-func usedOnes(u unit, batch []*pending, refused map[*pending]error) error {
-	for _, p := range batch {
-		if p.record.Once == nil || refused[p] != nil {
-			continue
-		}
-		once := p.record.Once
-		fresh, err := usedTable.insertNew(u, once.Purpose, once.Value, once.ExpiresAt)
-		if err != nil {
-			return err
-		}
-		if !fresh {
-			refused[p] = ErrUsed
-		}
-	}
-	return nil
 }
 
 // appendEntries gives entries their places, grows the tree over them and moves
