@@ -40,17 +40,17 @@ func targetRows() []row {
 		{"no resource and several fit", func(s *scene) {
 			s.Allow(s.agent.ID, s.other, "work:do")
 			s.request.form.Del("resource")
-		}, both(target("Several resource servers fit", "resource_ambiguous"))},
+		}, both(target("Several resource servers fit", "resource_ambiguous")).person(told{none: "only what was granted can be meant"})},
 		{"no resource and none fits", func(s *scene) {
 			s.Allow(s.agent.ID, s.other, "work:redo")
 			s.request.form.Del("resource")
 			s.request.form.Set("scope", "work:undo")
-		}, both(target("Name the resource server", "resource_required"))},
+		}, both(target("Name the resource server", "resource_required")).person(scope("did not grant scope work:undo", "scope_not_authorized/grant"))},
 
-		{"no scope and no default", func(s *scene) { s.request.form.Del("scope") }, both(scope("No scope was requested", "scope_required"))},
-		{"a superset of scopes", func(s *scene) { s.request.form.Set("scope", "work:do work:undo") }, both(scope("work:undo", "scope_not_held/client"))},
+		{"no scope and no default", func(s *scene) { s.request.form.Del("scope") }, both(scope("No scope was requested", "scope_required")).person(told{none: "it means all that was granted"})},
+		{"a superset of scopes", func(s *scene) { s.request.form.Set("scope", "work:do work:undo") }, both(scope("work:undo", "scope_not_held/client")).person(told{none: "it is narrowed to what was granted"})},
 		{"an unknown scope", func(s *scene) { s.request.form.Set("scope", "work:unheard") }, both(scope("service defines no scope work:unheard", "scope_unknown"))},
-		{"a same-named scope at another server", func(s *scene) { s.request.form.Set("resource", s.other.Identifier) }, both(scope("does not hold scope work:do", "scope_not_held/client"))},
+		{"a same-named scope at another server", func(s *scene) { s.request.form.Set("resource", s.other.Identifier) }, both(scope("does not hold scope work:do", "scope_not_held/client")).person(target("was not asked about", "resource_not_authorized"))},
 		{"the role was taken away", func(s *scene) {
 			s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
 				rows, _, err := st.Assignments(ctx, "", s.agent.ID, models.Page{})

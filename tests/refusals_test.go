@@ -35,7 +35,11 @@ type scene struct {
 	origin      *harness.Client
 	originOwner *models.User
 	inbox       *models.ResourceServer // operated by agent
-	subject     string                 // token of origin, for inbox
+	subject     string                 // token of origin, for inbox; or the code or refresh token
+
+	// Of what a person granted.
+	user    *models.User
+	granted harness.Granted
 }
 
 type request struct {
@@ -57,24 +61,42 @@ type told struct {
 type row struct {
 	name  string
 	spoil func(s *scene)
-	cells map[string]told // by grant type
+	cells cells
+}
+
+// cells are what each grant must answer, by grant type.
+type cells map[string]told
+
+// but is what one grant answers instead.
+func (c cells) but(grant string, t told) cells {
+	c[grant] = t
+	return c
+}
+
+// person is what the grants that a person gave answer instead.
+func (c cells) person(t told) cells {
+	c[code], c[refresh] = t, t
+	return c
 }
 
 const (
 	own      = oauth.ClientCredentials
 	exchange = oauth.TokenExchange
+	code     = oauth.AuthorizationCode
+	refresh  = oauth.RefreshToken
 )
 
-// both is a row that all grants answer alike.
-func both(t told) map[string]told { return map[string]told{own: t, exchange: t} }
+// both is a row that all grants answer alike, whether a machine's or a person's.
+func both(t told) cells { return cells{own: t, exchange: t}.person(t) }
 
 // exchangeOnly is a row about the subject token.
-func exchangeOnly(t told) map[string]told {
-	return map[string]told{own: {none: "it takes no token"}, exchange: t}
+func exchangeOnly(t told) cells {
+	none := told{none: "it takes no token"}
+	return cells{own: none, exchange: t}.person(none)
 }
 
 func TestEveryGrantRefuses(t *testing.T) {
-	rows := append(append(requestRows(), clientRows()...), append(targetRows(), tokenRows()...)...)
+	rows := append(append(requestRows(), clientRows()...), append(append(targetRows(), tokenRows()...), personRows()...)...)
 	for _, dialect := range harness.Dialects {
 		for _, g := range grants.All() {
 			for _, r := range rows {
@@ -127,6 +149,9 @@ func newScene(t *testing.T, dialect, grant string) *scene {
 		s.subject = s.Own(s.origin, s.inbox.Identifier, "task:send")
 		form = harness.ExchangeForm(s.subject, s.service.Identifier, "work:do")
 	}
+	if grant == code || grant == refresh {
+		form = s.grantedForm()
+	}
 	s.request = &request{form: form, header: http.Header{}, method: http.MethodPost}
 	s.request.header.Set("Content-Type", "application/x-www-form-urlencoded")
 	s.request.header.Set("Authorization", "Basic "+basic(s.agent.ID, s.agent.Secret))
@@ -161,6 +186,11 @@ func (s *scene) mustRefuse(want told) {
 	require.Equal(s.TB, before, s.Tokens(), "a token was issued")
 
 	e := s.LastEntry()
+	if e.Kind == models.KindChange { // what was granted ended by it
+		cause, err := s.Store.EntryByID(s.TB.Context(), a.String("decision_id"))
+		require.NoError(s.TB, err)
+		e = *cause
+	}
 	require.Greater(s.TB, e.Seq, seq, "the ledger has no row of the refusal")
 	require.Equal(s.TB, models.OutcomeRefused, e.Outcome)
 	require.Equal(s.TB, a.String("decision_id"), e.ID)
@@ -222,16 +252,16 @@ func requestRows() []row {
 		{"duplicate grant_type", func(s *scene) { s.request.form.Add("grant_type", s.grant) }, both(badRequest("grant_type is repeated", "duplicate_parameter"))},
 		{"missing grant_type", func(s *scene) { s.request.form.Del("grant_type") }, both(badRequest("grant_type is missing", "grant_type_missing"))},
 		{"unknown grant_type", func(s *scene) {
-			for _, p := range []string{"subject_token", "subject_token_type"} {
+			for _, p := range []string{"subject_token", "subject_token_type", "code", "code_verifier", "refresh_token"} {
 				s.request.form.Del(p)
 			}
 			s.request.form.Set("grant_type", "password")
 		}, both(bad("unsupported_grant_type", "does not know", "unsupported_grant_type"))},
 		{"malformed scope", func(s *scene) { s.request.form.Set("scope", `work:do "quoted"`) }, both(bad("invalid_scope", "character", "scope_malformed"))},
 		{"a token where none belongs", func(s *scene) { s.request.form.Set("subject_token", "x") },
-			map[string]told{own: badRequest("subject_token has no meaning", "misplaced_parameter"), exchange: {none: "it belongs there"}}},
+			both(badRequest("subject_token has no meaning", "misplaced_parameter")).but(exchange, told{none: "it belongs there"})},
 		{"requested_subject", func(s *scene) { s.request.form.Set("requested_subject", "usr_1") },
-			map[string]told{own: badRequest("requested_subject has no meaning", "misplaced_parameter"), exchange: badRequest("requested_subject is not supported", "misplaced_parameter")}},
+			both(badRequest("requested_subject has no meaning", "misplaced_parameter")).but(exchange, badRequest("requested_subject is not supported", "misplaced_parameter"))},
 		{"missing subject_token", func(s *scene) { s.request.form.Del("subject_token") }, exchangeOnly(badRequest("subject_token is missing", "subject_token_missing"))},
 		{"subject_token twice", func(s *scene) { s.request.form.Add("subject_token", s.subject) }, exchangeOnly(badRequest("subject_token is repeated", "duplicate_parameter"))},
 		{"ID token by its type", func(s *scene) {

@@ -29,6 +29,9 @@ type proof struct {
 func (e *Endpoint) authenticate(ctx context.Context, f *facts, call Call, a oauth.ClientAuth) (*proof, error) {
 	span := signals.Start(ctx, "authenticate")
 	defer span.End()
+	if a.Method == oauth.None {
+		return e.named(ctx, f, call, a.ID)
+	}
 	check := e.checkSecret
 	if a.Method == oauth.PrivateKeyJWT {
 		var err error
@@ -51,6 +54,25 @@ func (e *Endpoint) authenticate(ctx context.Context, f *facts, call Call, a oaut
 		return nil, claimedBy(a.ID, err)
 	}
 	return p, nil
+}
+
+// named is a public client, which has nothing to prove itself by. Whoever names one
+// is taken to be it; what that is worth is policy's to say. A name of any other
+// client is a failed authentication.
+func (e *Endpoint) named(ctx context.Context, f *facts, call Call, id string) (*proof, error) {
+	done, err := e.turn(ctx, call, id)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	client, err := f.view.Principal(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if client == nil || !client.Value.Public {
+		return nil, oauth.BadClient("no_credentials")
+	}
+	return &proof{clientID: id, credential: policies.Credential{Method: oauth.None}}, nil
 }
 
 // claimedBy tells the ledger whose request it was that err refuses: an assertion

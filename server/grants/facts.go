@@ -17,6 +17,8 @@ type facts struct {
 	view *models.View
 	keys reader
 	now  int64
+
+	carried *carried // the code or refresh token that was presented, if one was
 }
 
 // reader makes the claims of a token that somebody names or hands in, or says,

@@ -97,7 +97,9 @@ func New(c Config) *Endpoint {
 
 // All lists the grants. A new one is added here, and to the table of refusals
 // in tests/, which fails until it is.
-func All() []Grant { return []Grant{clientCredentials{}, tokenExchange{}} }
+func All() []Grant {
+	return []Grant{clientCredentials{}, tokenExchange{}, authorizationCode{}, refreshToken{}}
+}
 
 // Alarms counts how often the seat belt held or policy failed to answer.
 func (e *Endpoint) Alarms() int64 { return e.alarms.Load() }
@@ -126,9 +128,23 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 		carryOut := func(d policies.Decision, r *models.Record) error {
 			span := signals.Start(ctx, "mint")
 			defer span.End()
-			return e.mint(in, d, issued, r)
+			if err := e.mint(in, d, issued, r); err != nil {
+				return err
+			}
+			if f.carried != nil {
+				e.carry(f.carried, in, issued, r)
+			}
+			return nil
 		}
-		return &matter{in: in, once: proof.once, credential: proof.credential.ID, payer: proof.clientID, carryOut: carryOut}, nil
+		refused := func(d policies.Decision, id string) error { return e.replayed(ctx, call, in, d, id) }
+		m := &matter{in: in, once: proof.once, credential: proof.credential.ID, payer: proof.clientID, carryOut: carryOut, refused: refused}
+		if proof.credential.Method == oauth.None { // anybody can name it: who asks is known by what is presented, and that pays
+			m.payer, m.stranger = "", in.Authorization == nil
+			if !m.stranger {
+				m.payer = in.Authorization.ID
+			}
+		}
+		return m, nil
 	})
 	if err != nil {
 		return oauth.TokenResponse{}, err

@@ -56,6 +56,9 @@ func (e *Endpoint) aboutToken(ctx context.Context, call Call, action string, q o
 	carryOut func(policies.Decision, *tokens.Claims, *models.Record) error,
 ) error {
 	return e.settle(ctx, call, action, q.Client.ID, func(f *facts) (*matter, error) {
+		if q.Client.Method == oauth.None { // who asks about tokens must prove who they are (RFC 7662 section 2.1)
+			return nil, oauth.BadClient("no_credentials")
+		}
 		proof, err := e.authenticate(ctx, f, call, q.Client)
 		if err != nil {
 			return nil, err

@@ -12,8 +12,9 @@ import (
 
 // issuance is a token that was made and may leave once it is recorded.
 type issuance struct {
-	raw   string
-	token models.Token
+	raw     string
+	token   models.Token
+	refresh string // the refresh token that goes with it, "" if none does
 }
 
 // mint signs exactly what the decision says. The only thing it makes up is the
@@ -80,6 +81,7 @@ func (i *issuance) response(g Grant) oauth.TokenResponse {
 	resp := oauth.TokenResponse{
 		AccessToken: i.raw, TokenType: "Bearer",
 		ExpiresIn: i.token.ExpiresAt - i.token.IssuedAt, Scope: strings.Join(i.token.Scopes, " "),
+		RefreshToken: i.refresh,
 	}
 	if g.Type() == oauth.TokenExchange {
 		resp.IssuedTokenType = oauth.TypeAccessToken

@@ -21,6 +21,8 @@ type matter struct {
 	// carryOut does what an allowing decision says and adds it to the record.
 	// Nothing it makes leaves before the record is durable.
 	carryOut func(policies.Decision, *models.Record) error
+	// refused does what follows from a refusal that is on record; nil: nothing.
+	refused func(d policies.Decision, decisionID string) error
 }
 
 func (m *matter) clientID() string {
@@ -52,7 +54,7 @@ func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID stri
 				return e.refuse(ctx, call, action, m.clientID(), oauth.TooMany(wait).Named("rate_limited"))
 			}
 		}
-		record, refusal, err := e.answer(ctx, call, m, view)
+		record, d, refusal, err := e.answer(ctx, call, m, view)
 		if err != nil {
 			return e.refuse(ctx, call, action, m.clientID(), err)
 		}
@@ -67,6 +69,11 @@ func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID stri
 		case err == nil && refusal == nil:
 			e.used.note(m.credential, m.in.Now)
 			return nil
+		case err == nil && m.refused != nil:
+			if err := m.refused(d, record.Entry.ID); err != nil {
+				return unavailable(err)
+			}
+			return refusal
 		case err == nil:
 			return refusal
 		case errors.Is(err, models.ErrUsed):
@@ -84,23 +91,23 @@ func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID stri
 
 // answer decides and carries out. What it returns, token or refusal, may be told
 // once the record is durable.
-func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *models.View) (*models.Record, *oauth.Error, error) {
+func (e *Endpoint) answer(ctx context.Context, call Call, m *matter, view *models.View) (*models.Record, policies.Decision, *oauth.Error, error) {
 	d, err := e.verdict(ctx, m.in)
 	m.reused = d.Reused
 	if err != nil {
-		return nil, nil, err
+		return nil, d, nil, err
 	}
 	record := e.record(call, m, d, view)
 	if !d.Allow {
-		return record, refusal(m.in, d, record.Entry.ID), nil
+		return record, d, refusal(m.in, d, record.Entry.ID), nil
 	}
 	if err := m.carryOut(d, record); err != nil {
 		if problem := (*oauth.Error)(nil); errors.As(err, &problem) {
-			return nil, nil, problem
+			return nil, d, nil, problem
 		}
-		return nil, nil, oauth.Errorf(oauth.ServerError, "What was granted could not be carried out.").Because(err).Named("not_carried_out")
+		return nil, d, nil, oauth.Errorf(oauth.ServerError, "What was granted could not be carried out.").Because(err).Named("not_carried_out")
 	}
-	return record, nil, nil
+	return record, d, nil, nil
 }
 
 // verdict is the one way to a decision: policy's answer, unless it is an

@@ -12,9 +12,10 @@ const (
 	SecretBasic   = "client_secret_basic"
 	SecretPost    = "client_secret_post"
 	PrivateKeyJWT = "private_key_jwt"
+	None          = "none" // a public client says who it is, and proves nothing
 )
 
-// AuthMethods lists them as metadata does.
+// AuthMethods lists those that prove something, as metadata does.
 func AuthMethods() []string { return []string{SecretBasic, SecretPost, PrivateKeyJWT} }
 
 // AssertionTypeJWT is the client_assertion_type of RFC 7523.
@@ -30,7 +31,8 @@ type ClientAuth struct {
 }
 
 // ReadClient finds the one way in which the client authenticates. More than one
-// is a bad request (RFC 6749 section 2.3), none is invalid_client.
+// is a bad request (RFC 6749 section 2.3). A name alone is what a public client
+// sends (None); not even that is invalid_client.
 func ReadClient(r *http.Request, f Form) (ClientAuth, *Error) {
 	if len(r.Header.Values("Authorization")) > 1 {
 		return ClientAuth{ID: f.Get("client_id")}, Errorf(InvalidRequest, "More than one Authorization header.").Named("several_authentications")
@@ -47,8 +49,10 @@ func ReadClient(r *http.Request, f Form) (ClientAuth, *Error) {
 		return readAssertion(f)
 	case inBody && f.Get("client_id") != "":
 		return ClientAuth{Method: SecretPost, ID: f.Get("client_id"), Secret: f.Get("client_secret")}, nil
+	case f.Get("client_id") != "":
+		return ClientAuth{Method: None, ID: f.Get("client_id")}, nil
 	default:
-		return ClientAuth{ID: f.Get("client_id")}, BadClient("no_credentials")
+		return ClientAuth{}, BadClient("no_credentials")
 	}
 }
 
@@ -77,6 +81,9 @@ func readBasic(header, bodyID string) (ClientAuth, *Error) {
 	}
 	if bodyID != "" && bodyID != id {
 		return ClientAuth{ID: id}, Errorf(InvalidRequest, "client_id is not the client that authenticates.").Named("client_mismatch")
+	}
+	if secret == "" { // some libraries put the name of a public client here first
+		return ClientAuth{Method: None, ID: id}, nil
 	}
 	return ClientAuth{Method: SecretBasic, ID: id, Secret: secret}, nil
 }

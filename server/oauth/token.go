@@ -9,6 +9,8 @@ import (
 // Grant types.
 const (
 	ClientCredentials = "client_credentials"
+	AuthorizationCode = "authorization_code"
+	RefreshToken      = "refresh_token"
 	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
@@ -30,6 +32,11 @@ type TokenRequest struct {
 	ActorToken         string
 	ActorTokenType     string
 	RequestedTokenType string
+
+	Code         string
+	RedirectURI  string
+	Verifier     string // code_verifier of RFC 7636
+	RefreshToken string
 }
 
 // TokenResponse is the answer of RFC 6749 section 5.1 and RFC 8693 section 2.2.1.
@@ -39,11 +46,16 @@ type TokenResponse struct {
 	TokenType       string `json:"token_type"`
 	ExpiresIn       int64  `json:"expires_in"` // seconds
 	Scope           string `json:"scope"`
+	RefreshToken    string `json:"refresh_token,omitempty"`
 }
 
 // exchangeOnly parameters mean something to token exchange alone. Elsewhere they
 // are refused, not ignored: whoever sends one believes that it binds the token.
 var exchangeOnly = []string{"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type", "requested_subject"}
+
+// carriers are the parameters in which a person's grant comes, by grant type.
+// Elsewhere they are refused too: a secret that is not used should not be sent.
+var carriers = map[string][]string{AuthorizationCode: {"code", "code_verifier"}, RefreshToken: {"refresh_token"}}
 
 // ParseTokenRequest is the only reader of token requests. On an error it returns
 // what it had understood so far, for the ledger.
@@ -74,6 +86,7 @@ func named(f Form) TokenRequest {
 		SubjectToken: f.Get("subject_token"), SubjectTokenType: f.Get("subject_token_type"),
 		ActorToken: f.Get("actor_token"), ActorTokenType: f.Get("actor_token_type"),
 		RequestedTokenType: f.Get("requested_token_type"),
+		Code:               f.Get("code"), RedirectURI: f.Get("redirect_uri"), Verifier: f.Get("code_verifier"), RefreshToken: f.Get("refresh_token"),
 	}
 }
 
@@ -89,13 +102,28 @@ func (req *TokenRequest) read(f Form) *Error {
 	if len(req.Resources) > 16 {
 		return Errorf(InvalidTarget, "Too many resources; a token is for one.").Named("too_large")
 	}
+	for grant, names := range carriers {
+		if name, sent := f.Any(names...); sent && grant != req.GrantType {
+			return misplaced(name, req.GrantType)
+		}
+	}
 	if req.GrantType == TokenExchange {
 		return checkExchange(*req, f)
 	}
 	if name, sent := f.Any(exchangeOnly...); sent {
-		return Errorf(InvalidRequest, "Parameter %s has no meaning with grant_type %s.", name, short(req.GrantType)).Named("misplaced_parameter")
+		return misplaced(name, req.GrantType)
+	}
+	switch {
+	case req.GrantType == AuthorizationCode && req.Code == "":
+		return Errorf(InvalidRequest, "code is missing.").Named("code_missing")
+	case req.GrantType == RefreshToken && req.RefreshToken == "":
+		return Errorf(InvalidRequest, "refresh_token is missing.").Named("refresh_token_missing")
 	}
 	return nil
+}
+
+func misplaced(name, grant string) *Error {
+	return Errorf(InvalidRequest, "Parameter %s has no meaning with grant_type %s.", name, short(grant)).Named("misplaced_parameter")
 }
 
 // checkExchange is RFC 8693 section 2.1.

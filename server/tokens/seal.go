@@ -14,8 +14,12 @@ import (
 	"strings"
 )
 
-// MasterKey seals private keys before they reach the database.
-type MasterKey struct{ aead cipher.AEAD }
+// MasterKey seals private keys before they reach the database, and makes refresh
+// tokens that are stored nowhere.
+type MasterKey struct {
+	aead    cipher.AEAD
+	refresh []byte
+}
 
 // NewMasterKey reads 32 random bytes in base64 (with or without padding, either
 // alphabet).
@@ -33,8 +37,12 @@ func NewMasterKey(encoded string) (MasterKey, error) {
 	if err != nil {
 		return MasterKey{}, fmt.Errorf("derive sealing key: %w", err)
 	}
+	refresh, err := hkdf.Key(sha256.New, raw, nil, "deputy refresh tokens", 32)
+	if err != nil {
+		return MasterKey{}, fmt.Errorf("derive key of refresh tokens: %w", err)
+	}
 	aead, err := cipher.NewGCM(block)
-	return MasterKey{aead}, err
+	return MasterKey{aead, refresh}, err
 }
 
 // GenerateMasterKey makes one, encoded.

@@ -1,0 +1,116 @@
+package grants
+
+import (
+	"context"
+	"slices"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+// RefreshLife is how long a refresh token may wait to be used, in seconds: 30 days.
+const RefreshLife = 30 * 24 * 3600
+
+// carried is a code or refresh token that was presented, and what it carries.
+type carried struct {
+	models.Carried
+	raw   string
+	again bool // it was used a moment ago, and is answered as it was then
+}
+
+// authorization is what a person granted, less how it was presented.
+func authorization(c *models.Carried) *policies.Authorization {
+	a := &policies.Authorization{
+		ID: c.Grant.ID, Client: c.Grant.ClientID, Subject: c.Grant.SubjectID, Resources: c.Resources(),
+		Scopes: map[string]map[string][]string{}, EndsAt: c.Grant.ExpiresAt, Revoked: c.Grant.RevokedAt != 0,
+		AuthTime: c.Code.AuthTime, ACR: c.Code.ACR, AMR: c.Code.AMR, Nonce: c.Code.Nonce,
+	}
+	for resource, scopes := range c.Code.Scopes {
+		a.Scopes[resource] = map[string][]string{}
+		for _, s := range scopes {
+			a.Scopes[resource][s] = []string{s}
+		}
+	}
+	return a
+}
+
+// granted adds what is so now of what a person granted: who they are, the resource
+// server that is meant, and their consent there.
+func (f *facts) granted(ctx context.Context, req oauth.TokenRequest, in *policies.Input) error {
+	if in.Authorization == nil {
+		in.Request.TokenProblem = string(tokens.Unknown)
+		return f.target(ctx, req, in)
+	}
+	var err error
+	if in.Subject, err = f.view.Principal(ctx, in.Authorization.Subject); err != nil {
+		return err
+	}
+	if len(req.Resources) > 0 {
+		err = f.target(ctx, req, in)
+	} else {
+		err = f.grantedAt(ctx, req.Scopes, in)
+	}
+	if err == nil && len(in.Resources) == 1 {
+		in.Consent, err = f.view.ConsentAt(ctx, in.Authorization.ID, in.Resources[0].Value.ID)
+	}
+	return err
+}
+
+// grantedAt adds the resource servers that can be meant where none is named: those
+// at which the scopes that are asked for were granted, or, if they were at none,
+// all that the grant is for.
+func (f *facts) grantedAt(ctx context.Context, scopes []string, in *policies.Input) error {
+	ids := slices.DeleteFunc(slices.Clone(in.Authorization.Resources), func(id string) bool {
+		return slices.ContainsFunc(scopes, func(s string) bool { return in.Authorization.Scopes[id][s] == nil })
+	})
+	if len(ids) == 0 {
+		ids = in.Authorization.Resources
+	}
+	for _, id := range ids {
+		r, err := f.view.Resource(ctx, id)
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			in.Resources = append(in.Resources, r)
+		}
+	}
+	return nil
+}
+
+// carry spends what was presented with the token that is issued for it, and gives a
+// client that may use one the refresh token that comes next.
+func (e *Endpoint) carry(c *carried, in policies.Input, out *issuance, r *models.Record) {
+	refreshed := c.Refresh != nil
+	if !c.again {
+		r.Spent = &models.Spent{Refresh: refreshed, Hash: models.HashCode(c.raw), At: in.Now}
+	}
+	if !refreshed && !slices.Contains(in.Client.Value.GrantTypes, oauth.RefreshToken) {
+		return
+	}
+	out.refresh = e.keys.Successor(c.raw)
+	if c.again {
+		return
+	}
+	r.Refresh = &models.RefreshToken{
+		Hash: models.HashCode(out.refresh), GrantID: c.Grant.ID, ClientID: c.Grant.ClientID,
+		CreatedAt: in.Now, ExpiresAt: min(in.Now+RefreshLife, c.Grant.ExpiresAt),
+	}
+	if refreshed {
+		r.Refresh.Parent = c.Refresh.Hash
+	}
+}
+
+// replayed ends what a person granted once its client presents again what it has
+// used: one of the two who had it may be a thief, and nobody can tell which. Of
+// another client's request nothing follows but that it is refused.
+func (e *Endpoint) replayed(ctx context.Context, call Call, in policies.Input, d policies.Decision, decisionID string) error {
+	if in.Authorization == nil || in.Authorization.Client != in.Client.Value.ID ||
+		!slices.ContainsFunc(d.Reasons, func(r policies.Reason) bool { return r.Code == "authorization_used" }) {
+		return nil
+	}
+	by := models.By{ClientID: in.Client.Value.ID, DecisionID: decisionID, RequestID: call.RequestID, IP: call.IP, System: "replay"}
+	return e.store.RevokeGrant(ctx, by, in.Authorization.ID)
+}
