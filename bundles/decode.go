@@ -57,6 +57,8 @@ func (r *reader) field(d *policies.Decision, name string, v ast.Value) {
 		d.Claims = r.object(name, v)
 	case "removed":
 		d.Removed = r.reasons(name, v)
+	case "refreshable":
+		d.Refreshable = r.boolean(name, v)
 	case "ask":
 		d.Ask = r.text(name, v)
 	case "sign_in":

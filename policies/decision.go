@@ -17,6 +17,8 @@ type Decision struct {
 	Claims   map[string]any `json:"claims,omitempty"`
 	Removed  []Reason       `json:"removed,omitempty"` // scopes taken away, and why
 
+	Refreshable bool `json:"refreshable,omitempty"` // a refresh token goes with it
+
 	// Of a decision about a client that asks for a user only.
 	Ask    string   `json:"ask,omitempty"`     // AskNothing | AskSignIn | AskConsent: what is to happen next
 	SignIn []string `json:"sign_in,omitempty"` // why: nobody | prompt | max_age | acr

@@ -80,14 +80,14 @@ func (f *facts) grantedAt(ctx context.Context, scopes []string, in *policies.Inp
 	return nil
 }
 
-// carry spends what was presented with the token that is issued for it, and gives a
-// client that may use one the refresh token that comes next.
-func (e *Endpoint) carry(c *carried, in policies.Input, out *issuance, r *models.Record) {
+// carry spends what was presented with the token that is issued for it, and gives
+// the refresh token that comes next if the decision says that one does.
+func (e *Endpoint) carry(c *carried, in policies.Input, d policies.Decision, out *issuance, r *models.Record) {
 	refreshed := c.Refresh != nil
 	if !c.again {
 		r.Spent = &models.Spent{Refresh: refreshed, Hash: models.HashCode(c.raw), At: in.Now}
 	}
-	if !refreshed && !slices.Contains(in.Client.Value.GrantTypes, oauth.RefreshToken) {
+	if !d.Refreshable {
 		return
 	}
 	out.refresh = e.keys.Successor(c.raw)

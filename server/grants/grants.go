@@ -132,7 +132,7 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 				return err
 			}
 			if f.carried != nil {
-				e.carry(f.carried, in, issued, r)
+				e.carry(f.carried, in, d, issued, r)
 			}
 			return nil
 		}

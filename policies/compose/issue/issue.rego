@@ -28,6 +28,7 @@ decision := {
 	"chain": input.floor.chain,
 	"claims": {},
 	"removed": input.floor.removed,
+	"refreshable": input.floor.refreshable,
 } if {
 	answer.untouched
 } else := {
@@ -43,6 +44,7 @@ decision := {
 	"chain": input.floor.chain,
 	"claims": object.get(input, ["house", "claims"], {}),
 	"removed": union({removed, object.get(input.floor, "removed", set())}),
+	"refreshable": object.get(input.floor, "refreshable", false),
 }
 
 reasons contains r if some r in input.floor.reasons

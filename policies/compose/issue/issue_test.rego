@@ -11,14 +11,14 @@ _granted := {
 	"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
 	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 	"subject": "usr_joe", "chain": ["agt_assistant"], "consented": false,
-	"removed": set(), "narrows": false,
+	"removed": set(), "narrows": false, "refreshable": true,
 }
 
 test_silent_house_leaves_the_floor_as_it_is if {
 	issue.decision == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
 		"resource": "rsv_sales", "audience": "https://sales", "ttl": 300, "ends": 0, "valid_until": 1000,
-		"subject": "usr_joe", "chain": ["agt_assistant"], "claims": {}, "removed": set(),
+		"subject": "usr_joe", "chain": ["agt_assistant"], "claims": {}, "removed": set(), "refreshable": true,
 	} with input as {"floor": _granted, "house": {}}
 }
 

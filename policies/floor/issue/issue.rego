@@ -46,6 +46,7 @@ thorough := {
 	"consented": _consented,
 	"removed": _removed,
 	"narrows": _narrows,
+	"refreshable": _refreshable,
 }
 
 reasons contains r if some r in audience.reasons
@@ -177,6 +178,14 @@ _something_left if {
 default _narrows := false
 
 _narrows if standing.personal
+
+default _refreshable := false
+
+# What a person granted goes on without them for clients that were set up for that.
+_refreshable if {
+	standing.personal
+	"refresh_token" in input.client.grant_types
+}
 
 default _consented := false
 

@@ -13,7 +13,7 @@ test_agent_gets_a_token_of_its_own if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "agt_reporter", "chain": [], "consented": false,
-		"removed": set(), "narrows": false,
+		"removed": set(), "narrows": false, "refreshable": false,
 	} with input as fixtures.credentials
 }
 
@@ -22,7 +22,7 @@ test_service_gets_a_token_for_the_subject_it_serves if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"], "consented": false,
-		"removed": set(), "narrows": false,
+		"removed": set(), "narrows": false, "refreshable": false,
 	} with input as fixtures.relay
 }
 
@@ -31,19 +31,28 @@ test_assistant_gets_a_token_for_its_user if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "usr_joe", "chain": ["agt_assistant"], "consented": true,
-		"removed": set(), "narrows": false,
+		"removed": set(), "narrows": false, "refreshable": false,
 	} with input as fixtures.assist
 }
 
 test_client_gets_a_token_for_the_user_who_let_it_act if {
-	every question in [fixtures.code, fixtures.refresh] {
+	every refreshable, question in {false: fixtures.code, true: fixtures.refresh} {
 		issue.decision == {
 			"allow": true, "reasons": set(), "scopes": {"sales:read"},
 			"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 			"subject": "usr_joe", "chain": ["agt_assistant"], "consented": true,
-			"removed": set(), "narrows": true,
+			"removed": set(), "narrows": true, "refreshable": refreshable,
 		} with input as question
 	}
+}
+
+test_what_a_person_granted_goes_on_for_who_was_set_up_for_it if {
+	issue.decision.refreshable == true with input as fixtures.refresh
+	issue.decision.refreshable == false with input as fixtures.code
+	both := fixtures.but(fixtures.code, "client/grant_types", ["authorization_code", "refresh_token"])
+	issue.decision.refreshable == true with input as both
+	machine := fixtures.but(fixtures.credentials, "client/grant_types", ["client_credentials", "refresh_token"])
+	issue.decision.refreshable == false with input as machine
 }
 
 test_what_a_person_granted_is_narrowed_to_what_is_left if {
