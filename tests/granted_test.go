@@ -23,7 +23,7 @@ type sitting struct {
 	service *models.ResourceServer
 }
 
-var all = []string{"work:do", "work:undo"}
+var workScopes = []string{"work:do", "work:undo"}
 
 // eachSitting runs a test on both databases.
 func eachSitting(t *testing.T, test func(t *testing.T, s *sitting)) {
@@ -33,9 +33,9 @@ func eachSitting(t *testing.T, test func(t *testing.T, s *sitting)) {
 			s := &sitting{Server: harness.New(t, dialect, harness.Options{})}
 			s.user = s.User("alice")
 			s.agent = s.ForPeople(s.Agent("assistant", s.User("owner")))
-			s.service = s.Service("service", s.agent, all...)
-			s.Allow(s.agent.ID, s.service, all...)
-			s.Allow(s.user.ID, s.service, all...)
+			s.service = s.Service("service", s.agent, workScopes...)
+			s.Allow(s.agent.ID, s.service, workScopes...)
+			s.Allow(s.user.ID, s.service, workScopes...)
 			test(t, s)
 		})
 	}
@@ -44,7 +44,7 @@ func eachSitting(t *testing.T, test func(t *testing.T, s *sitting)) {
 // grants has the user grant all there is.
 func (s *sitting) grants() harness.Granted {
 	s.TB.Helper()
-	return s.Grant(s.user, s.agent, map[string][]string{s.service.ID: all}, nil)
+	return s.Grant(s.user, s.agent, map[string][]string{s.service.ID: workScopes}, nil)
 }
 
 func (s *sitting) token(form url.Values) harness.Answer {
@@ -209,8 +209,8 @@ func TestARefreshIsDecidedAnew(t *testing.T) {
 func TestAPublicClient(t *testing.T) {
 	eachSitting(t, func(t *testing.T, s *sitting) {
 		app := s.Public("app")
-		s.Allow(app.ID, s.service, all...)
-		code := s.Grant(s.user, app, map[string][]string{s.service.ID: all}, nil).Code
+		s.Allow(app.ID, s.service, workScopes...)
+		code := s.Grant(s.user, app, map[string][]string{s.service.ID: workScopes}, nil).Code
 		named := func(form url.Values) url.Values {
 			form.Set("client_id", app.ID)
 			return form

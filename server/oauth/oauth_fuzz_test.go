@@ -63,6 +63,9 @@ func oneWay(t *testing.T, c ClientAuth, sent url.Values, header string) {
 	case PrivateKeyJWT:
 		require.Empty(t, header+c.Secret)
 		require.NotEmpty(t, c.Assertion)
+	case None:
+		require.NotEmpty(t, c.ID)
+		require.Empty(t, c.Secret+c.Assertion)
 	default:
 		t.Fatalf("method %q", c.Method)
 	}
@@ -82,7 +85,11 @@ func FuzzBasic(f *testing.F) {
 			require.NotNil(t, problem)
 		} else {
 			require.Nil(t, problem)
-			require.Equal(t, ClientAuth{Method: SecretBasic, ID: id, Secret: secret}, got)
+			method := SecretBasic
+			if secret == "" {
+				method = None
+			}
+			require.Equal(t, ClientAuth{Method: method, ID: id, Secret: secret}, got)
 			_, problem = readBasic("Basic "+encoded, id+"x")
 			require.NotNil(t, problem, "another client_id beside it")
 		}
