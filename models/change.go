@@ -153,6 +153,14 @@ func (c *change) record(target string, before, after any) error {
 	return nil
 }
 
+// as does part of a change that the ledger knows by another name.
+func (c *change) as(action string, part func() error) error {
+	whole := c.action
+	c.action = action
+	defer func() { c.action = whole }()
+	return part()
+}
+
 // forUpdate reads a row that this transaction is going to change.
 func (c *change) forUpdate() *gorm.DB {
 	return c.tx.Clauses(clause.Locking{Strength: "UPDATE"})

@@ -62,26 +62,31 @@ func HashCode(raw string) string {
 // code is returned: this once, and nowhere else.
 func (s *Store) NewCode(ctx context.Context, by By, g *Grant, rests map[string]string, c *Code) (raw string, err error) {
 	err = s.change(ctx, by, "beginGrant", func(ch *change) error {
-		if err := ch.beginGrant(g, rests); err != nil {
-			return err
-		}
-		for id := range c.Scopes {
-			if rests[id] == "" {
-				return invalid("scopes", "rest on no consent at %s", id)
-			}
-		}
-		raw = newSecret(CodePrefix)
-		c.Hash, c.GrantID, c.ClientID = HashCode(raw), g.ID, g.ClientID
-		c.CreatedAt, c.ExpiresAt, c.UsedAt = ch.now, ch.now+CodeLife, 0
-		if c.AMR == nil {
-			c.AMR = []string{}
-		}
-		return ch.tx.Create(c).Error
+		raw, err = ch.newCode(g, rests, c)
+		return err
 	})
 	if err != nil {
 		return "", err
 	}
 	return raw, nil
+}
+
+func (c *change) newCode(g *Grant, rests map[string]string, code *Code) (raw string, err error) {
+	if err := c.beginGrant(g, rests); err != nil {
+		return "", err
+	}
+	for id := range code.Scopes {
+		if rests[id] == "" {
+			return "", invalid("scopes", "rest on no consent at %s", id)
+		}
+	}
+	raw = newSecret(CodePrefix)
+	code.Hash, code.GrantID, code.ClientID = HashCode(raw), g.ID, g.ClientID
+	code.CreatedAt, code.ExpiresAt, code.UsedAt = c.now, c.now+CodeLife, 0
+	if code.AMR == nil {
+		code.AMR = []string{}
+	}
+	return raw, c.tx.Create(code).Error
 }
 
 // Carried is what a person granted, with what carried it here.

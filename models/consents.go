@@ -40,29 +40,37 @@ func (c *Consent) touches(ch *change) {
 
 // GiveConsent stores what a user answered when asked about some scopes: c.Scopes of
 // them are allowed until c.ExpiresAt. Of a consent that is live already what was not
-// asked about stays. c is the result.
+// asked about stays, and makes nothing last longer than it did. c is the result.
 func (s *Store) GiveConsent(ctx context.Context, by By, c *Consent, asked []string) error {
-	return s.change(ctx, by, ActionGiveConsent, func(ch *change) error {
-		var client Client
-		if err := ch.tx.First(&client, "id = ?", c.ClientID).Error; err != nil {
-			return err
-		}
-		c.Redirects = RedirectsDigest(client.RedirectURIs)
-		var before Consent
-		err := ch.forUpdate().Where("subject_id = ? and client_id = ? and resource_id = ? and revoked_at = 0 and expires_at > ? and redirects = ?",
-			c.SubjectID, c.ClientID, c.ResourceID, ch.now, c.Redirects).Order("id desc").First(&before).Error
-		if errors.Is(err, gorm.ErrRecordNotFound) {
-			return ch.newConsent(c)
-		}
-		if err != nil {
-			return err
-		}
-		kept := slices.DeleteFunc(slices.Clone(before.Scopes), func(scope string) bool { return slices.Contains(asked, scope) })
-		after := before
-		after.Scopes, after.ExpiresAt, after.PreapprovedBy = append(kept, c.Scopes...), c.ExpiresAt, c.PreapprovedBy
-		*c = after
-		return ch.saveConsent(&before, c)
-	})
+	return s.change(ctx, by, ActionGiveConsent, func(ch *change) error { return ch.giveConsent(c, asked) })
+}
+
+func (c *change) giveConsent(given *Consent, asked []string) error {
+	var client Client
+	if err := c.tx.First(&client, "id = ?", given.ClientID).Error; err != nil {
+		return err
+	}
+	given.Redirects = RedirectsDigest(client.RedirectURIs)
+	var before Consent
+	err := c.forUpdate().Where("subject_id = ? and client_id = ? and resource_id = ? and revoked_at = 0 and expires_at > ? and redirects = ?",
+		given.SubjectID, given.ClientID, given.ResourceID, c.now, given.Redirects).Order("id desc").First(&before).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return c.newConsent(given)
+	}
+	if err != nil {
+		return err
+	}
+	kept := slices.DeleteFunc(slices.Clone(before.Scopes), func(scope string) bool { return slices.Contains(asked, scope) })
+	after := before
+	after.Scopes, after.ExpiresAt, after.PreapprovedBy = append(kept, given.Scopes...), given.ExpiresAt, given.PreapprovedBy
+	if len(kept) > 0 { // nobody was asked whether that may last longer
+		after.ExpiresAt = min(before.ExpiresAt, given.ExpiresAt)
+	}
+	*given = after
+	if len(after.Scopes) == 0 { // all of it was asked about, and nothing is allowed any more
+		given.Scopes, given.RevokedAt = before.Scopes, c.now
+	}
+	return c.saveConsent(&before, given)
 }
 
 func (c *change) newConsent(row *Consent) error {

@@ -19,7 +19,7 @@ func tables() []any {
 		&models.User{}, &models.Client{}, &models.Credential{}, &models.Group{}, &models.GroupMember{}, &models.ResourceServer{},
 		&models.Scope{}, &models.Downstream{}, &models.Role{}, &models.RoleScope{}, &models.Assignment{}, &models.Grant{}, &models.Token{},
 		&models.Once{}, &models.SigningKey{}, &models.Entry{}, &models.FactBody{}, &models.TreePart{}, &models.Head{}, &models.SignedHead{},
-		&models.Changed{}, &models.Password{}, &models.Passkey{}, &models.TOTP{}, &models.Session{}, &models.Link{},
+		&models.Changed{}, &models.Password{}, &models.Passkey{}, &models.TOTP{}, &models.Session{}, &models.Link{}, &models.Visit{},
 		&models.Consent{}, &models.GrantConsent{}, &models.Code{}, &models.RefreshToken{},
 	}
 }

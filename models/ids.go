@@ -25,6 +25,7 @@ const (
 	PrefixKey         = "key"
 	PrefixSession     = "ses"
 	PrefixLink        = "lnk"
+	PrefixVisit       = "atz"
 	PrefixPasskey     = "psk"
 	PrefixConsent     = "cns"
 )

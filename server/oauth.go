@@ -5,6 +5,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
@@ -53,4 +54,20 @@ func (s *Server) revoke(c *gin.Context) {
 	}
 	noStore(c)
 	c.Status(http.StatusOK)
+}
+
+// push is RFC 9126.
+func (s *Server) push(c *gin.Context) {
+	req, problem := oauth.ParsePushed(c.Request)
+	if problem != nil {
+		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), policies.Authorize, req.ClientID, problem))
+		return
+	}
+	pushed, err := s.Endpoint.Push(c.Request.Context(), call(c), req)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	noStore(c)
+	c.JSON(http.StatusCreated, pushed)
 }

@@ -49,6 +49,7 @@ func (s *Server) routes() error {
 		s.base + "/oauth2/token":      s.token,
 		s.base + "/oauth2/introspect": s.introspect,
 		s.base + "/oauth2/revoke":     s.revoke,
+		s.base + "/oauth2/par":        s.push,
 	}
 	for path, handler := range endpoints {
 		open.POST(path, held, s.bounded, handler)
@@ -63,7 +64,7 @@ func (s *Server) routes() error {
 // people are the pages that people see.
 func (s *Server) people(root *gin.RouterGroup) error {
 	return pages.Register(root, pages.Config{
-		Issuer: s.Issuer, People: s.People, Store: s.Store, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
+		Issuer: s.Issuer, People: s.People, Store: s.Store, Visits: s.Endpoint, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
 	})
 }
 

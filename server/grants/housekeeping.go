@@ -59,11 +59,12 @@ func (l *lookback) earliest(now int64) int64 {
 }
 
 // Tend writes when credentials were last used and forgets expired single-use
-// values. It is called every fifteen seconds, and once more at the end.
+// values and visits. It is called every fifteen seconds, and once more at the end.
 func (e *Endpoint) Tend(ctx context.Context) error {
 	var errs []error
 	if seen := e.used.take(); len(seen) > 0 {
 		errs = append(errs, e.store.MarkUsed(ctx, seen))
 	}
-	return errors.Join(append(errs, e.store.PurgeUsed(ctx, e.past.earliest(e.now().Unix())))...)
+	now := e.now().Unix()
+	return errors.Join(append(errs, e.store.PurgeUsed(ctx, e.past.earliest(now)), e.store.PurgeVisits(ctx, now))...)
 }

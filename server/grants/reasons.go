@@ -52,7 +52,6 @@ var answers = []answer{
 	}},
 	{"login_required", oauth.LoginRequired, oauth.InvalidToken, fixed("The user must sign in.")},
 	{"acr_unmet", oauth.UnmetAuthentication, oauth.InvalidToken, fixed("The user cannot sign in in the way that acr_values asks for.")},
-	{"nothing_to_offer", oauth.AccessDenied, oauth.InsufficientScope, fixed("Client and user together hold nothing of what is asked for.")},
 	{"scope_not_offered", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("Scope %s is not offered, or not any more.", r.Scope)
 	}},
@@ -107,6 +106,7 @@ var answers = []answer{
 	{"scope_unknown", oauth.InvalidScope, oauth.InvalidToken, func(t teller, r policies.Reason) string {
 		return fmt.Sprintf("%s defines no scope %s.", t.name(r.ID), r.Scope)
 	}},
+	{"nothing_to_offer", oauth.AccessDenied, oauth.InsufficientScope, fixed("Client and user together hold nothing of what is asked for.")},
 	{"insufficient_scope", oauth.InsufficientScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("The token lacks scope %s.", r.Scope)
 	}},
@@ -183,8 +183,11 @@ type teller struct {
 
 func newTeller(in policies.Input) teller {
 	t := teller{names: map[string]string{}, what: "token"}
-	if personal(in) {
+	switch {
+	case personal(in):
 		t.what = "grant"
+	case policies.Kind(in.Action) == policies.KindAuthorize:
+		t.what = "session"
 	}
 	for _, p := range append([]*policies.Fact[policies.Principal]{in.Client, in.Subject}, in.Chain...) {
 		if p != nil {
@@ -282,6 +285,8 @@ func codes(in policies.Input) func(answer) string {
 			return a.bearer
 		case policies.Kind(in.Action) == policies.KindAuthorize && a.reason == "consent_required":
 			return oauth.ConsentRequired
+		case policies.Kind(in.Action) == policies.KindAuthorize && strings.HasPrefix(a.reason, "subject_"):
+			return oauth.AccessDenied // nothing is wrong with what the client asks
 		case personal(in) && a.code == oauth.InvalidRequest:
 			return oauth.InvalidGrant
 		default:

@@ -55,6 +55,7 @@ func (r rate) whole() time.Duration { return time.Duration(r.burst) * r.refill }
 const (
 	sourceBuckets = 1 << 17
 	pairBuckets   = 1 << 16
+	guestBuckets  = 1 << 14
 )
 
 // table is a fixed number of buckets, of which a key has one, by a hash that

@@ -42,6 +42,10 @@ const (
 	pairRefill   = 5 * time.Second
 )
 
+// guestRate is for authorization requests of people who have not signed in, who all
+// may share an address: ten a second, a hundred at once.
+var guestRate = rate{100 * time.Millisecond, 100}
+
 // Limits holds the state of every bound. It is safe for concurrent use.
 type Limits struct {
 	Config
@@ -54,6 +58,7 @@ type Limits struct {
 	sources *table // failures by source
 	pairs   *table // failures by source and the client it claimed to be
 	clients *exact // requests by client
+	guests  *table // authorization requests by source, while nobody has signed in
 	lane    *lane
 }
 
@@ -64,6 +69,7 @@ func New(c Config, now func() time.Time) *Limits {
 		now: now, begin: now(), lane: newLane(),
 		sources: newTable(sourceBuckets, rate{sourceRefill, c.FailureBurst}),
 		pairs:   newTable(pairBuckets, rate{pairRefill, (c.FailureBurst + 1) / 2}),
+		guests:  newTable(guestBuckets, guestRate),
 	}
 	if c.ClientRate > 0 {
 		l.clients = newExact(rate{time.Second / time.Duration(c.ClientRate), 2 * c.ClientRate})
@@ -106,4 +112,13 @@ func (l *Limits) Client(payer string) time.Duration {
 		return 0
 	}
 	return l.clients.take(payer, l.elapsed())
+}
+
+// Guest notes an authorization request from source by nobody who is known, and
+// returns how long it must wait: 0 if it need not.
+func (l *Limits) Guest(source Source) time.Duration {
+	if l.FailureBurst == 0 {
+		return 0
+	}
+	return l.guests.take(source, "", l.elapsed())
 }

@@ -279,3 +279,19 @@ func BenchmarkFailed(b *testing.B) {
 		}
 	})
 }
+
+func TestGuests(t *testing.T) {
+	l, clock := newLimits(nil)
+	here := SourceOf("192.0.2.1")
+	let := 0
+	for range 300 {
+		if l.Guest(here) == 0 {
+			let++
+		}
+	}
+	require.Equal(t, 100, let)
+	require.Zero(t, l.Guest(SourceOf("192.0.2.2")))
+	clock.advance(100 * time.Millisecond)
+	require.Zero(t, l.Guest(here))
+	require.NotZero(t, l.Guest(here))
+}

@@ -73,6 +73,12 @@ func ParseAuthorizationQuery(query string) (AuthorizationRequest, *Error) {
 	return req, req.read(f)
 }
 
+// Pushed answers a pushed authorization request (RFC 9126 section 2.2).
+type Pushed struct {
+	RequestURI string `json:"request_uri"`
+	ExpiresIn  int64  `json:"expires_in"` // seconds
+}
+
 // ParsePushed reads a pushed authorization request (RFC 9126 section 2.1).
 func ParsePushed(r *http.Request) (AuthorizationRequest, *Error) {
 	f, problem := ReadForm(r)

@@ -20,6 +20,7 @@ const (
 	ConsentRequired      = "consent_required"
 	UnmetAuthentication  = "unmet_authentication_requirements"
 	RequestNotSupported  = "request_not_supported"
+	InvalidRequestURI    = "invalid_request_uri"
 	InvalidScope         = "invalid_scope"
 	InvalidTarget        = "invalid_target"
 	InvalidToken         = "invalid_token"

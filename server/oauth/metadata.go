@@ -5,12 +5,19 @@ package oauth
 // null: what does not apply is left out.
 type Metadata struct {
 	Issuer                            string   `json:"issuer"`
+	AuthorizationEndpoint             string   `json:"authorization_endpoint"`
+	PushedEndpoint                    string   `json:"pushed_authorization_request_endpoint"`
 	TokenEndpoint                     string   `json:"token_endpoint"`
 	JWKSURI                           string   `json:"jwks_uri"`
 	IntrospectionEndpoint             string   `json:"introspection_endpoint"`
 	RevocationEndpoint                string   `json:"revocation_endpoint"`
 	GrantTypesSupported               []string `json:"grant_types_supported"`
 	ResponseTypesSupported            []string `json:"response_types_supported"`
+	ResponseModesSupported            []string `json:"response_modes_supported"`
+	CodeChallengeMethodsSupported     []string `json:"code_challenge_methods_supported"`
+	IssInResponse                     bool     `json:"authorization_response_iss_parameter_supported"`
+	PromptValuesSupported             []string `json:"prompt_values_supported"`
+	ACRValuesSupported                []string `json:"acr_values_supported"`
 	TokenEndpointAuthMethods          []string `json:"token_endpoint_auth_methods_supported"`
 	TokenEndpointAuthSigningAlgs      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionEndpointAuthMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
@@ -35,8 +42,11 @@ func NewMetadata(issuer string, openID bool) Metadata {
 	m := Metadata{
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth2/token", JWKSURI: issuer + "/oauth2/jwks",
 		IntrospectionEndpoint: issuer + "/oauth2/introspect", RevocationEndpoint: issuer + "/oauth2/revoke",
-		GrantTypesSupported:      []string{ClientCredentials, TokenExchange},
-		ResponseTypesSupported:   []string{}, // no authorization endpoint yet
+		GrantTypesSupported:    []string{ClientCredentials, TokenExchange},
+		AuthorizationEndpoint:  issuer + "/oauth2/authorize",
+		PushedEndpoint:         issuer + "/oauth2/par",
+		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"}, CodeChallengeMethodsSupported: []string{"S256"},
+		IssInResponse: true, PromptValuesSupported: prompts, ACRValuesSupported: []string{"1", "2"},
 		TokenEndpointAuthMethods: AuthMethods(), TokenEndpointAuthSigningAlgs: AssertionAlgs(),
 		IntrospectionEndpointAuthMethods: AuthMethods(), IntrospectionEndpointAuthSignAlgs: AssertionAlgs(),
 		RevocationEndpointAuthMethods: AuthMethods(), RevocationEndpointAuthSigningAlgs: AssertionAlgs(),

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +16,10 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/oauth"
 	"github.com/deputyauth/deputy/server/people"
 )
 
@@ -25,17 +28,24 @@ type renderer interface {
 	Page(c *gin.Context, status int, name string, view any)
 }
 
-// Config of the pages; every field is required but Continue.
+// Visitor knows what becomes of clients that ask for a user (grants.Endpoint).
+type Visitor interface {
+	Arrive(ctx context.Context, call grants.Call, req oauth.AuthorizationRequest, problem *oauth.Error, who *grants.Person) (*grants.Outcome, error)
+	Proceed(ctx context.Context, call grants.Call, id string, who *grants.Person) (*grants.Outcome, error)
+	Answer(ctx context.Context, call grants.Call, id string, who *grants.Person, answer *policies.Answer) (*grants.Outcome, error)
+}
+
+// Config of the pages; every field is required.
 type Config struct {
-	Issuer   string
-	People   *people.People
-	Store    *models.Store
-	Render   renderer
-	Gate     *limits.Gate                     // how much is worked on at once
-	Held     gin.HandlerFunc                  // waits for the body, which is bounded
-	Call     func(c *gin.Context) grants.Call // where a request is from
-	Continue string                           // local path at which an authorization request goes on, before its id; "": there are none
-	Log      *slog.Logger
+	Issuer string
+	People *people.People
+	Store  *models.Store
+	Visits Visitor
+	Render renderer
+	Gate   *limits.Gate                     // how much is worked on at once
+	Held   gin.HandlerFunc                  // waits for the body, which is bounded
+	Call   func(c *gin.Context) grants.Call // where a request is from
+	Log    *slog.Logger
 }
 
 type handler struct {
@@ -61,6 +71,9 @@ func Register(root *gin.RouterGroup, c Config) error {
 	r.GET("/setup/:token", h.setup)
 	r.GET("/recover/:token", h.newPassword(Recover))
 	r.GET("/invite/:token", h.newPassword(Invite))
+	r.GET("/oauth2/authorize", h.bounded, h.authorize)
+	r.GET("/oauth2/authorize/:id", h.bounded, h.visit)
+	r.POST("/oauth2/authorize", c.Held, h.authorizePosted)
 	r.GET("/account", h.member(h.agents))
 	r.GET("/account/agents/:id", h.member(h.agent))
 	r.GET("/account/agents/:id/revoke", h.member(h.askAgent))
@@ -75,6 +88,7 @@ func Register(root *gin.RouterGroup, c Config) error {
 	act.POST("/login/passkey", h.passkeyOptions)
 	act.POST("/login/passkey/finish", h.signInWithPasskey)
 	act.POST("/logout", h.signOut)
+	act.POST("/consent", h.answer)
 	act.POST("/setup/:token", h.setUp)
 	act.POST("/recover/:token", h.chooseNew(Recover))
 	act.POST("/invite/:token", h.chooseNew(Invite))
@@ -136,7 +150,7 @@ var authorizationID = regexp.MustCompile(`^atz_[0-9a-z]{26}$`)
 // returned is an opaque id of what goes on after signing in, "" if it is not one
 // of ours. It is never an address.
 func (h *handler) returned(id string) string {
-	if h.Continue != "" && authorizationID.MatchString(id) {
+	if authorizationID.MatchString(id) {
 		return id
 	}
 	return ""
@@ -145,7 +159,7 @@ func (h *handler) returned(id string) string {
 // target is the local path that an id stands for.
 func (h *handler) target(id string) string {
 	if id = h.returned(id); id != "" {
-		return h.Continue + id
+		return visits + id
 	}
 	return "/account"
 }

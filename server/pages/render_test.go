@@ -251,7 +251,7 @@ func TestContinueLeadsAnywhereButIntoTheBrowser(t *testing.T) {
 		"https://app.example/cb?code=a%20b&state=1": "app.example", "http://127.0.0.1:49152/cb?code=1": "127.0.0.1:49152",
 		"com.example.app:/cb?code=1": "com.example.app", "cursor://anysphere/cb?code=1": "cursor",
 	} {
-		view, err := pages.NewContinue(to, "agent", false)
+		view, err := pages.NewContinue(to, "agent", pages.Allowed)
 		if err != nil || view.Host != host {
 			t.Errorf("%s: host %q, %v", to, view.Host, err)
 			continue
@@ -263,7 +263,7 @@ func TestContinueLeadsAnywhereButIntoTheBrowser(t *testing.T) {
 		}
 	}
 	for _, to := range []string{"javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "blob:https://a/b", "file:///etc/passwd", "/local", "", "https://a.example/\"><x", "https://a.example/a b", "about:blank", "view-source:https://a.example"} {
-		if view, err := pages.NewContinue(to, "agent", false); err == nil {
+		if view, err := pages.NewContinue(to, "agent", pages.Allowed); err == nil {
 			t.Errorf("%q leads to %q", to, view.Link)
 		}
 	}

@@ -63,11 +63,18 @@ type Choice struct {
 // Continue is the page "continue", which leaves for the client: a form may only
 // post to Deputy itself, and browsers hold the redirect after it to that too.
 type Continue struct {
-	Agent  string // name
-	Host   string // where the link leads, for the eye
-	Link   template.URL
-	Denied bool
+	Agent string // name
+	Host  string // where the link leads, for the eye
+	Link  template.URL
+	How   string // continue.<how> in the locales
 }
+
+// How a request was answered.
+const (
+	Allowed = "allowed"
+	Denied  = "denied"  // by the person
+	Refused = "refused" // by policy
+)
 
 type safeLink = template.URL
 
@@ -75,7 +82,7 @@ type safeLink = template.URL
 var scripts = []string{"javascript", "data", "vbscript", "blob", "file", "filesystem", "about", "view-source"}
 
 // NewContinue makes the page that leads to a redirect URI, whatever its scheme.
-func NewContinue(to, agent string, denied bool) (Continue, error) {
+func NewContinue(to, agent, how string) (Continue, error) {
 	u, err := url.Parse(to)
 	if err != nil || !u.IsAbs() || slices.Contains(scripts, strings.ToLower(u.Scheme)) || strings.ContainsAny(to, "\"'<>\\ \t\r\n") {
 		return Continue{}, fmt.Errorf("no page may lead to %q", to)
@@ -84,7 +91,7 @@ func NewContinue(to, agent string, denied bool) (Continue, error) {
 	if u.Scheme != "https" && u.Scheme != "http" {
 		host = u.Scheme
 	}
-	return Continue{Agent: agent, Host: host, Link: template.URL(to), Denied: denied}, nil
+	return Continue{Agent: agent, Host: host, Link: template.URL(to), How: how}, nil
 }
 
 // Agents is the page "agents": who may act for the person.

@@ -3,7 +3,6 @@ package people
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -139,26 +138,32 @@ func TestWrongInEveryWay(t *testing.T) {
 
 // Nobody can tell by the time it takes whether somebody exists.
 func TestNobodyCostsTheSame(t *testing.T) {
-	w := &People{}
-	measure := func(known *models.Password) time.Duration {
-		var took []time.Duration
-		for range 15 {
-			begin := time.Now()
-			_, err := verify("a guess", known)
-			require.NoError(t, err)
-			took = append(took, time.Since(begin))
-		}
-		slices.Sort(took)
-		return took[len(took)/2]
-	}
 	hash, err := HashPassword(secretWord)
 	require.NoError(t, err)
-	_, err = nobodysHash()
+	nobodys, err := nobodysHash()
 	require.NoError(t, err)
-	somebody, nobody := measure(&models.Password{Hash: hash}), measure(nil)
-	require.Less(t, somebody, 2*nobody)
-	require.Less(t, nobody, 2*somebody)
-	require.Nil(t, w.backoff)
+	cost := func(hash string) string { return hash[:strings.LastIndex(hash[:strings.LastIndex(hash, "$")], "$")] }
+	require.Equal(t, cost(hash), cost(nobodys), "of argon2id")
+
+	measure := func(known *models.Password) time.Duration {
+		begin := time.Now()
+		_, err := verify("a guess", known)
+		require.NoError(t, err)
+		return time.Since(begin)
+	}
+	alike := func() bool { // the fastest of some, in turn: other work on the machine only makes them slower
+		somebody, nobody := time.Hour, time.Hour
+		for range 5 {
+			somebody, nobody = min(somebody, measure(&models.Password{Hash: hash})), min(nobody, measure(nil))
+		}
+		return somebody < 2*nobody && nobody < 2*somebody
+	}
+	for range 20 {
+		if alike() {
+			return
+		}
+	}
+	t.Error("nobody takes another time than somebody")
 }
 
 // A thousand failures from everywhere keep the owner out for a minute at most,

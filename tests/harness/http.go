@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/stretchr/testify/require"
 )
@@ -96,4 +97,15 @@ func (s *Server) Active(as *Client, token string) bool {
 	require.Equal(s.TB, http.StatusOK, a.Status, a.Body)
 	active, _ := a.JSON["active"].(bool)
 	return active
+}
+
+// Parallel asks n times at once.
+func Parallel(n int, ask func(i int) Answer) []Answer {
+	answers := make([]Answer, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { answers[i] = ask(i) })
+	}
+	all.Wait()
+	return answers
 }

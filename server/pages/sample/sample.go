@@ -102,11 +102,12 @@ func asking() []Page {
 	}
 	app := consent
 	app.App, app.RedirectHost, app.Purpose, app.Until = true, "com.example.reports", "", nil
-	allowed, _ := pages.NewContinue("https://reports.example/callback?code=sample&state=s1&iss=https%3A%2F%2Fauth.example", "reporting-agent", false)
-	denied, _ := pages.NewContinue("com.example.reports:/callback?error=access_denied&state=s1", "reporting-agent", true)
+	allowed, _ := pages.NewContinue("https://reports.example/callback?code=sample&state=s1&iss=https%3A%2F%2Fauth.example", "reporting-agent", pages.Allowed)
+	denied, _ := pages.NewContinue("com.example.reports:/callback?error=access_denied&state=s1", "reporting-agent", pages.Denied)
+	refused, _ := pages.NewContinue("https://reports.example/callback?error=access_denied&state=s1", "reporting-agent", pages.Refused)
 	return []Page{
 		{"consent", "", consent}, {"consent", "nothing", nothing}, {"consent", "local", local}, {"consent", "app", app},
-		{"continue", "", allowed}, {"continue", "denied", denied},
+		{"continue", "", allowed}, {"continue", "denied", denied}, {"continue", "refused", refused},
 	}
 }
 
