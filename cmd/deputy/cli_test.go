@@ -268,9 +268,9 @@ func TestTourCatchesASabotagedFloor(t *testing.T) {
 	floor["floor/scope/scope.rego"].Data = rule.ReplaceAll(floor["floor/scope/scope.rego"].Data, nil)
 	d := startDev(t, "sqlite", floor)
 	require.Contains(t, d.welcome, "WRONG: it must be refused with invalid_scope")
-	require.Contains(t, d.welcome, "1 of 28 steps did not come out as they must")
+	require.Regexp(t, `: 1 of \d+ steps did not come out as they must`, d.welcome)
 	_, err := d.deputy("tour")
-	require.ErrorContains(t, err, "1 of 28 steps", "the command ends non-zero")
+	require.ErrorContains(t, err, ": 1 of ", "the command ends non-zero")
 }
 
 func TestPolicyCommands(t *testing.T) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
-	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -101,7 +99,11 @@ func (c *serveCmd) welcome(ctx context.Context, store *models.Store, io streams,
 		log.Error("the sample world is not as it must be", "error", err)
 	}
 	if w != nil {
-		fmt.Fprint(io.out, box(c.Issuer, c.DataDir, w))
+		sample, err := serveSample(ctx, c.Issuer, w.Cast["assistant"], log)
+		if err != nil {
+			log.Error("the sample application did not start", "error", err)
+		}
+		fmt.Fprint(io.out, box(c.Issuer, c.DataDir, sample, w))
 	}
 }
 
@@ -115,8 +117,10 @@ func (c *serveCmd) firstStart(ctx context.Context, store *models.Store, io strea
 	if err != nil {
 		return nil, err
 	}
-	w := &devWorld{Admin: *admin, Cast: world.cast}
-	if w.People, err = makePeople(ctx, store); err != nil {
+	w := &devWorld{Admin: *admin, Cast: world.cast, People: world.passwords}
+	// Olivia, who owns the agents, administers; Alice and Joe do not.
+	olivia := &models.Assignment{RoleID: models.AdminRoleID, PrincipalID: world.people["olivia"]}
+	if err := store.CreateAssignment(ctx, models.By{System: "serve --dev"}, olivia); err != nil {
 		return nil, err
 	}
 	if err := w.write(c.DataDir); err != nil {
@@ -126,36 +130,6 @@ func (c *serveCmd) firstStart(ctx context.Context, store *models.Store, io strea
 		return w, nil
 	}
 	return w, play(ctx, io.out, r, world)
-}
-
-// makePeople gives the people of the sample world random passwords. Olivia, who
-// owns the agents, administers; Alice and Joe do not.
-func makePeople(ctx context.Context, store *models.Store) (map[string]string, error) {
-	by, passwords := models.By{System: "serve --dev"}, map[string]string{}
-	for _, who := range []models.User{{Username: "olivia"}, {Username: "alice", Name: "Alice Adams"}, {Username: "joe", Name: "Joe Junior"}} {
-		user, err := store.UserNamed(ctx, who.Username)
-		if errors.Is(err, models.ErrNotFound) {
-			user, err = &who, store.CreateUser(ctx, by, &who)
-		}
-		if err != nil {
-			return nil, err
-		}
-		password := strings.ToLower(rand.Text())
-		hash, err := people.HashPassword(password)
-		if err != nil {
-			return nil, err
-		}
-		if err := store.SetPassword(ctx, by, user.ID, hash, ""); err != nil {
-			return nil, err
-		}
-		if who.Username == "olivia" {
-			if err := store.CreateAssignment(ctx, by, &models.Assignment{RoleID: models.AdminRoleID, PrincipalID: user.ID}); err != nil {
-				return nil, err
-			}
-		}
-		passwords[who.Username] = password
-	}
-	return passwords, nil
 }
 
 // people are those who can sign in, with their passwords.
@@ -169,7 +143,7 @@ func (w *devWorld) people() string {
 
 // box is what a developer sees last: where the server is, and three commands
 // that work as they stand.
-func box(issuer, dir string, w *devWorld) string {
+func box(issuer, dir, sample string, w *devWorld) string {
 	widget, support := w.Cast["chat-widget"], w.Cast["support-agent"]
 	get := func(scope string) string {
 		return fmt.Sprintf("curl -sw '\\n' -u %s:%s %s/oauth2/token -d grant_type=client_credentials -d scope=%s", widget.ID, widget.Secret, issuer, scope)
@@ -184,7 +158,9 @@ func box(issuer, dir string, w *devWorld) string {
 		"3. support-agent, the service the token is locked to, looks at it:",
 		"", fmt.Sprintf(`curl -sw '\n' -u %s:%s %s/oauth2/introspect -d token=$(%s | sed 's/.*"access_token":"\([^"]*\)".*/\1/')`,
 			support.ID, support.Secret, issuer, get("agent:chat")), "",
-		"People sign in at " + issuer + "/login:   " + w.people(),
+		"4. An agent acts for a person, who is asked first. Open " + sample + " and sign in as one of",
+		"   " + w.people(),
+		"   Joe lacks what the agent asks for in part; what it may do is in " + issuer + "/account, and ends there.",
 		"",
 		"Every answer is in the ledger: ./deputy audit tail     The stories again: ./deputy tour",
 	}

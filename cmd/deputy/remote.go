@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/oauth2"
 )
 
 // connection says which server a command talks to, and as whom.
@@ -57,6 +59,7 @@ type token struct {
 	Access    string `json:"access_token"`
 	Type      string `json:"token_type"`
 	ExpiresIn int64  `json:"expires_in"`
+	Refresh   string `json:"refresh_token"`
 	Scope     string `json:"scope"`
 }
 
@@ -101,6 +104,26 @@ func (r *remote) clientCredentials(ctx context.Context, as credentials, resource
 	return t, r.form(ctx, as, "/oauth2/token", form, &t)
 }
 
+// oauth is how a client asks for a person.
+func (r *remote) oauth(as credentials, redirect, scope string) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID: as.ID, RedirectURL: redirect, Scopes: strings.Fields(scope), Endpoint: oauth2.Endpoint{AuthURL: r.issuer + "/oauth2/authorize"},
+	}
+}
+
+// redeem trades a code for the token that a person granted.
+func (r *remote) redeem(ctx context.Context, as credentials, code, verifier, redirect string) (token, error) {
+	var t token
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {redirect}}
+	return t, r.form(ctx, as, "/oauth2/token", form, &t)
+}
+
+// refresh goes on with what a person granted.
+func (r *remote) refresh(ctx context.Context, as credentials, refresh string) (token, error) {
+	var t token
+	return t, r.form(ctx, as, "/oauth2/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}, &t)
+}
+
 const exchangeGrant = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 // exchange trades subject for a token at resource (RFC 8693).
@@ -140,7 +163,7 @@ func (r *remote) call(ctx context.Context, method, path string, body, out any) e
 }
 
 // adminScopes is what the commands ask for: all they may need, and no more.
-const adminScopes = "clients:read clients:write clients:suspend credentials:write users:read users:write " +
+const adminScopes = "clients:read clients:write clients:suspend credentials:write users:read users:write users:suspend " +
 	"roles:read roles:write roles:assign resources:read resources:write tokens:read audit:read"
 
 func (r *remote) try(ctx context.Context, method, path string, body, out any) error {

@@ -39,7 +39,11 @@ func (c *tourCmd) Run(ctx context.Context, io streams) error {
 func play(ctx context.Context, out io.Writer, r *remote, w *world) error {
 	t := &tour{ctx: ctx, out: out, r: r, w: w}
 	t.protectYourAgent()
+	t.connectToServices()
 	t.multiAgent()
+	if err := w.leave(ctx, r.issuer); err != nil {
+		t.wrong("%v", err)
+	}
 	if t.failed > 0 {
 		return fmt.Errorf("tour: %d of %d steps did not come out as they must", t.failed, t.steps)
 	}
@@ -82,10 +86,11 @@ func (t *tour) protectYourAgent() {
 
 func (t *tour) multiAgent() {
 	t.title("Story 3: Multi-agent", "orchestrator hands work on; each token is narrower, locked to one service, and names everybody before it.")
-	own := t.get("orchestrator takes a token of its own", "orchestrator", t.w.audience("orchestrator"), "agent:orchestrate")
-	search := t.exchange("orchestrator exchanges it for search", "orchestrator", own, "search-agent", "search:web", "orchestrator")
-	summarize := t.exchange("search-agent exchanges what it was sent", "search-agent", search, "summarize-agent", "summarize:text", "search-agent <- orchestrator")
-	notes := t.exchange("summarize-agent exchanges in turn: three nested actors", "summarize-agent", summarize, "notes-agent", "notes:append",
+	const task = "agent:orchestrate"
+	first := t.allows("she lets it", t.asks("Alice asks orchestrator to do something, which asks her back", "alice", "orchestrator", "orchestrator", task, task, ""), task, task).Access
+	search := t.exchange("orchestrator exchanges it for search", "orchestrator", "alice", first, "search-agent", "search:web", "orchestrator")
+	summarize := t.exchange("search-agent exchanges what it was sent", "search-agent", "alice", search, "summarize-agent", "summarize:text", "search-agent <- orchestrator")
+	notes := t.exchange("summarize-agent exchanges in turn: three nested actors", "summarize-agent", "alice", summarize, "notes-agent", "notes:append",
 		"summarize-agent <- search-agent <- orchestrator")
 
 	t.active("the summarize token is alive at summarize-agent", "summarize-agent", summarize, true)
@@ -94,29 +99,39 @@ func (t *tour) multiAgent() {
 		_, err := t.r.exchange(t.ctx, t.w.cast["summarize-agent"], search, t.w.audience("notes-agent"), "notes:append", nil)
 		return err
 	})
-	t.refuse("search-agent asks for more: everybody here holds it, but the task does not reach it", "invalid_scope", func() error {
-		_, err := t.r.exchange(t.ctx, t.w.cast["search-agent"], search, t.w.audience("summarize-agent"), "summarize:archive", nil)
-		return err
-	})
+	more := func(search string) func() error {
+		return func() error {
+			_, err := t.r.exchange(t.ctx, t.w.cast["search-agent"], search, t.w.audience("summarize-agent"), "summarize:archive", nil)
+			return err
+		}
+	}
+	t.refuse("search-agent asks for more: everybody here holds it, but neither the task nor Alice's consent reaches it", "invalid_scope", more(search))
+	own := t.get("at night orchestrator works for itself", "orchestrator", t.w.audience("orchestrator"), task)
+	alone := t.exchange("and hands that on", "orchestrator", "orchestrator", own, "search-agent", "search:web", "orchestrator")
+	t.refuse("there too, search-agent gets no more than the task reaches", "invalid_scope", more(alone))
 	t.refuse("search-agent asks for what it does not hold either", "invalid_scope", func() error {
 		_, err := t.r.exchange(t.ctx, t.w.cast["search-agent"], search, t.w.audience("orchestrator"), "agent:orchestrate", nil)
 		return err
 	})
 	t.refuse("search-agent brings orchestrator's token as actor", "invalid_request", func() error {
 		_, err := t.r.exchange(t.ctx, t.w.cast["search-agent"], search, t.w.audience("summarize-agent"), "summarize:text",
-			url.Values{"actor_token": {own}, "actor_token_type": {"urn:ietf:params:oauth:token-type:access_token"}})
+			url.Values{"actor_token": {first}, "actor_token_type": {"urn:ietf:params:oauth:token-type:access_token"}})
 		return err
 	})
-	t.ledger("the ledger shows the whole chain", own, "orchestrator", "orchestrator", "search-agent", "summarize-agent")
+	t.ledger("the ledger shows the whole chain", first, "orchestrator", "orchestrator", "search-agent", "summarize-agent")
 	t.admin("search-agent is stopped", "search-agent", "suspend")
 	t.active("everything below it falls: the summarize token", "summarize-agent", summarize, false)
 	t.active("and the notes token", "notes-agent", notes, false)
-	t.active("orchestrator's own token lives on", "orchestrator", own, true)
+	t.active("orchestrator's token lives on", "orchestrator", first, true)
 	t.refuse("and nothing grows from what fell", "invalid_request", func() error {
 		_, err := t.r.exchange(t.ctx, t.w.cast["summarize-agent"], summarize, t.w.audience("notes-agent"), "notes:append", nil)
 		return err
 	})
 	t.admin("search-agent is restored", "search-agent", "restore")
+	search = t.exchange("and hears from orchestrator again", "orchestrator", "alice", first, "search-agent", "search:web", "orchestrator")
+	t.takesBack("Alice takes back what she let orchestrator do", "alice", "orchestrator")
+	t.active("all of it ends: what orchestrator had", "orchestrator", first, false)
+	t.active("and what search-agent had from it, of which she never knew", "search-agent", search, false)
 }
 
 func (t *tour) title(name, text string) {
@@ -145,15 +160,15 @@ func (t *tour) get(what, who, resource, scope string) string {
 	return got.Access
 }
 
-// exchange trades a token, whose successor must name the chain.
-func (t *tour) exchange(what, who, subject, at, scope, chain string) string {
+// exchange trades a token, whose successor must speak for sub and name the chain.
+func (t *tour) exchange(what, who, sub, subject, at, scope, chain string) string {
 	t.step(what)
 	got, err := t.r.exchange(t.ctx, t.w.cast[who], subject, t.w.audience(at), scope, nil)
 	if err != nil {
 		t.wrong("%v", err)
 		return ""
 	}
-	t.check(got.Access, "orchestrator", chain, t.w.audience(at), scope)
+	t.check(got.Access, sub, chain, t.w.audience(at), scope)
 	return got.Access
 }
 

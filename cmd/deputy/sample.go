@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+// sample is the assistant of the --dev world as people meet it: a small program on
+// this machine that sends them to Deputy and shows what it was given.
+type sample struct {
+	remote   *remote
+	audience string // of what it asks for
+	redirect string
+
+	mu   sync.Mutex
+	sent map[string]string // state -> verifier, of those who have not come back
+}
+
+// samplePort is where the sample listens if nobody else does.
+const samplePort = "127.0.0.1:8089"
+
+// serveSample starts the sample beside the server, until ctx ends, and gives its address.
+func serveSample(ctx context.Context, issuer string, who credentials, log *slog.Logger) (string, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", samplePort)
+	if err != nil {
+		l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return "", err
+	}
+	s := &sample{remote: newRemote(issuer, who), audience: "https://sales-api.example", redirect: "http://" + l.Addr().String() + "/callback", sent: map[string]string{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("GET /begin", s.begin)
+	mux.HandleFunc("GET /callback", s.callback)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the sample application stopped", "error", err)
+		}
+	}()
+	return "http://" + l.Addr().String(), nil
+}
+
+var samplePage = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>assistant</title>
+<link rel="stylesheet" href="{{.Issuer}}/pages.css"></head>
+<body><main id="main"><div class="card"><header><h1>assistant</h1><p class="quiet">A sample application, which is no part of Deputy. It holds nothing of yours until you let it.</p></header>
+{{with .Problem}}<div class="notice warn"><h2>It got nothing</h2><p>{{.}}</p></div>{{end}}
+{{with .Claims}}<div class="stack"><h2>It was given a token that says</h2><pre>{{.}}</pre></div>{{end}}
+<div class="stack"><a class="button full" href="/begin">Let it look up sales for you</a><a class="button plain full" href="{{.Issuer}}/account">What may it do? Your account</a></div>
+</div></main></body></html>
+`))
+
+func (s *sample) show(w http.ResponseWriter, problem, claims string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src "+s.remote.issuer+"; frame-ancestors 'none'")
+	_ = samplePage.Execute(w, map[string]string{"Issuer": s.remote.issuer, "Problem": problem, "Claims": claims}) // nobody is left to tell
+}
+
+func (s *sample) home(w http.ResponseWriter, _ *http.Request) { s.show(w, "", "") }
+
+func (s *sample) begin(w http.ResponseWriter, r *http.Request) {
+	state, verifier := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
+	s.mu.Lock()
+	if len(s.sent) > 1000 { // they will not come back
+		clear(s.sent)
+	}
+	s.sent[state] = verifier
+	s.mu.Unlock()
+	config := s.remote.oauth(s.remote.self, s.redirect, "sales:read sales:export")
+	http.Redirect(w, r, config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", s.audience)), http.StatusSeeOther)
+}
+
+func (s *sample) callback(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	s.mu.Lock()
+	verifier := s.sent[q.Get("state")]
+	delete(s.sent, q.Get("state"))
+	s.mu.Unlock()
+	switch {
+	case verifier == "" || q.Get("iss") != s.remote.issuer:
+		s.show(w, "This answer belongs to nothing that was asked.", "")
+		return
+	case q.Get("error") != "":
+		s.show(w, q.Get("error")+": "+q.Get("error_description"), "")
+		return
+	}
+	got, err := s.remote.redeem(r.Context(), s.remote.self, q.Get("code"), verifier, s.redirect)
+	var claims *tokens.Claims
+	if err == nil {
+		claims, err = readClaims(got.Access)
+	}
+	if err != nil {
+		s.show(w, err.Error(), "")
+		return
+	}
+	told, _ := json.MarshalIndent(claims, "", "  ") // they were JSON a moment ago
+	s.show(w, "", string(told))
+}
