@@ -275,7 +275,27 @@ func nearlyEveryday(t testing.TB) []policies.Input {
 			out = append(out, p.question(t))
 		}
 	}
-	return slices.Concat(out, strays(t), visits(t), conferrals(t))
+	return slices.Concat(out, strays(t), visits(t), conferrals(t), farewells(t))
+}
+
+// farewells give up an access token, what a person granted, both and nothing: by who
+// holds it, and by another.
+func farewells(t testing.TB) (out []policies.Input) {
+	for _, client := range []string{"agt_client", "agt_other"} {
+		for held := range 4 {
+			p := usualParties(policies.IssueAuthorizationCode)
+			p.client.ID, p.token.Client = client, "agt_client"
+			in := policies.Input{Action: policies.Revoke, Now: worldNow, Client: frozen(t, p.client)}
+			if held&1 != 0 {
+				in.Token = &p.token
+			}
+			if held&2 != 0 {
+				in.Authorization = p.grant
+			}
+			out = append(out, in)
+		}
+	}
+	return out
 }
 
 // conferrals are an administrator's requests that would give somebody a right:

@@ -148,6 +148,7 @@ func (o *oracle) admin() {
 }
 
 func (o *oracle) revoke() {
-	o.refuse("token_unusable", o.token == nil)
+	o.refuse("token_unusable", o.token == nil && o.grant == nil)
+	o.refuse("authorization_foreign", o.grant != nil && (o.client == nil || o.client.ID != o.grant.Client))
 	o.refuse("token_not_own", o.token != nil && (o.client == nil || o.client.ID != o.token.Client))
 }

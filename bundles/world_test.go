@@ -129,6 +129,12 @@ func (w *world) anyQuestion(action string) policies.Input {
 	if kind == policies.KindIssue && w.bad("stray authorization") {
 		in.Authorization = w.authorization(client.ID, token.Subject, servers)
 	}
+	if kind == policies.KindRevoke && w.coin("what a person granted") {
+		in.Authorization = w.authorization(client.ID, token.Subject, servers)
+		if !w.bad("a token too") {
+			in.Token, in.Subject, in.Chain = nil, nil, nil
+		}
+	}
 	return in
 }
 

@@ -137,13 +137,8 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 			return nil
 		}
 		refused := func(d policies.Decision, id string) error { return e.replayed(ctx, call, in, d, id) }
-		m := &matter{in: in, once: proof.once, credential: proof.credential.ID, payer: proof.clientID, carryOut: carryOut, refused: refused}
-		if proof.credential.Method == oauth.None { // anybody can name it: who asks is known by what is presented, and that pays
-			m.payer, m.stranger = "", in.Authorization == nil
-			if !m.stranger {
-				m.payer = in.Authorization.ID
-			}
-		}
+		m := &matter{in: in, once: proof.once, credential: proof.credential.ID, carryOut: carryOut, refused: refused}
+		m.payer, m.stranger = payer(proof, in)
 		return m, nil
 	})
 	if err != nil {
@@ -162,6 +157,22 @@ func question(ctx context.Context, f *facts, grant Grant, req oauth.TokenRequest
 	}
 	err = grant.Question(ctx, f, req, &in)
 	return in, err
+}
+
+// payer is whose rate a request counts against. Anybody can name a public client: who
+// asks for it is known by what is presented, and that pays. Who presents nothing is
+// a stranger.
+func payer(who *proof, in policies.Input) (id string, stranger bool) {
+	switch {
+	case who.credential.Method != oauth.None:
+		return who.clientID, false
+	case in.Authorization != nil:
+		return in.Authorization.ID, false
+	case in.Token != nil:
+		return in.Token.Grant.ID, false
+	default:
+		return "", true
+	}
 }
 
 func request(req oauth.TokenRequest) policies.Request {

@@ -1,8 +1,9 @@
 # METADATA
 # title: Revocation
 # description: >-
-#   Whoever holds a token may give it up, whatever state either is in: revoking
-#   only ever takes away (RFC 7009).
+#   Whoever holds an access token may give it up, and whoever was given a code or
+#   refresh token what a person granted with it, whatever state any of them is in:
+#   revoking only ever takes away (RFC 7009).
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -10,6 +11,7 @@ package floor.revoke
 
 import rego.v2
 
+import data.floor.authorization
 import data.floor.standing
 import data.floor.token
 
@@ -26,8 +28,17 @@ reasons contains {"code": "token_not_own", "party": "client", "id": standing.cli
 }
 
 # METADATA
-# custom: {lacks: token, who: [requester], remedy: "Present an access token of this server, as it was issued."}
+# custom: {lacks: entitlement, who: [requester, tokens:revoke],
+#   remedy: "Let the client it was issued to give it up, or the user or an administrator end the grant."}
+reasons contains {"code": "authorization_foreign", "party": "client", "id": standing.client_id} if {
+	authorization.known
+	not input.authorization.client == input.client.id
+}
+
+# METADATA
+# custom: {lacks: token, who: [requester], remedy: "Present a token or code of this server, as it was issued."}
 reasons contains {"code": "token_unusable", "party": "parent", "value": problem} if {
 	not token.known
+	not authorization.known
 	problem := object.get(input, ["request", "token_problem"], "missing")
 }
