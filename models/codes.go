@@ -118,6 +118,25 @@ func (v *View) ByRefreshToken(ctx context.Context, raw string) (*Carried, error)
 	})
 }
 
+// CodeOf reads the code that began a grant, like ByCode.
+func (v *View) CodeOf(ctx context.Context, grantID string) (*Carried, error) {
+	return v.carried(ctx, "load code of grant", func(db *gorm.DB, c *Carried) error {
+		return db.First(&c.Code, "grant_id = ?", grantID).Error
+	})
+}
+
+// RefreshTokenOf reads the refresh token of a grant that its client would use next,
+// like ByRefreshToken.
+func (v *View) RefreshTokenOf(ctx context.Context, grantID string) (*Carried, error) {
+	return v.carried(ctx, "load refresh token of grant", func(db *gorm.DB, c *Carried) error {
+		c.Refresh = &RefreshToken{}
+		if err := db.Order("case when used_at = 0 then 0 else 1 end, created_at desc").First(c.Refresh, "grant_id = ?", grantID).Error; err != nil {
+			return err
+		}
+		return db.First(&c.Code, "grant_id = ?", grantID).Error
+	})
+}
+
 func (v *View) carried(ctx context.Context, op string, find func(*gorm.DB, *Carried) error) (*Carried, error) {
 	db, c := v.store.read.WithContext(ctx), &Carried{}
 	err := find(db, c)

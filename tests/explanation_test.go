@@ -28,6 +28,15 @@ type explanation struct {
 		Subject  string `json:"subject_id"`
 		Chain    []string
 		Removed  map[string][]string
+
+		Refreshable bool
+		Ask         string
+		Until       string
+		Offers      []struct {
+			Scope, State string
+			Resource     string `json:"resource_server_id"`
+			Missing      []lack
+		}
 	}
 	Missing     []lack
 	Error       string

@@ -28,6 +28,14 @@ type apiConsent struct {
 	OpenTokens int64    `json:"open_tokens"`
 }
 
+// user is the id of a user who is named by it, or by their username.
+func (r *remote) user(ctx context.Context, name string) (string, error) {
+	if strings.HasPrefix(name, "usr_") {
+		return name, nil
+	}
+	return r.find(ctx, "/users?username=", name, "user")
+}
+
 type consentListCmd struct {
 	connection
 	User  string `help:"Username or id of who agreed."`
@@ -47,11 +55,9 @@ func (c *consentListCmd) Run(ctx context.Context, io streams) error {
 		q.Set("live", "true")
 	}
 	if c.User != "" {
-		id := c.User
-		if !strings.HasPrefix(id, "usr_") {
-			if id, err = r.find(ctx, "/users?username=", c.User, "user"); err != nil {
-				return err
-			}
+		id, err := r.user(ctx, c.User)
+		if err != nil {
+			return err
 		}
 		q.Set("subject_id", id)
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
@@ -18,7 +17,10 @@ type explainCmd struct {
 	connection
 	Decision     string        `arg:"" optional:"" help:"Explain this decision of the ledger (dec_…) instead of a request."`
 	Client       string        `help:"Who would ask: name or id of an agent or application." placeholder:"NAME"`
-	Grant        string        `default:"client_credentials" enum:"client_credentials,token-exchange" help:"client_credentials or token-exchange."`
+	Grant        string        `default:"client_credentials" enum:"client_credentials,token-exchange,authorization_code,refresh_token" help:"client_credentials, token-exchange, authorization_code or refresh_token."`
+	User         string        `help:"The user whom the client would ask: their username or id." placeholder:"NAME"`
+	RedirectURI  string        `help:"With --user: where they would be sent." placeholder:"URI"`
+	Granted      string        `help:"Of authorization_code and refresh_token: what the user granted (gnt_…)." placeholder:"ID"`
 	Scope        string        `help:"Scopes, separated by spaces."`
 	Resource     []string      `help:"Identifier of the resource server (RFC 8707)." placeholder:"URI"`
 	SubjectToken string        `help:"Of a token exchange: the token, its id (tok_…), or - for standard input." placeholder:"TOKEN"`
@@ -44,6 +46,9 @@ type explanation struct {
 		TTL      int64    `json:"ttl"`
 		Subject  string   `json:"subject_id"`
 		Chain    []string `json:"chain"`
+		Ask      string   `json:"ask"`
+		Until    string   `json:"until"`
+		Offers   []offer  `json:"offers"`
 	} `json:"decision"`
 	Missing     []lack            `json:"missing"`
 	Error       string            `json:"error"`
@@ -62,6 +67,13 @@ type explanation struct {
 		Action   string `json:"action"`
 		At       string `json:"at"`
 	} `json:"recorded"`
+}
+
+type offer struct {
+	Resource string `json:"resource_server_id"`
+	Scope    string `json:"scope"`
+	State    string `json:"state"`
+	Missing  []lack `json:"missing"`
 }
 
 type lack struct {
@@ -127,16 +139,23 @@ func (c *explainCmd) ask(ctx context.Context, r *remote) (raw json.RawMessage, e
 	if err != nil {
 		return nil, err
 	}
-	grant := c.Grant
-	if grant == "token-exchange" {
+	grant, user := c.Grant, c.User
+	switch {
+	case grant == "token-exchange":
 		grant = exchangeGrant
+	case user != "":
+		grant = "authorization_code"
+		if user, err = r.user(ctx, user); err != nil {
+			return nil, err
+		}
 	}
-	body := map[string]any{"client_id": client.ID, "grant_type": grant, "scopes": strings.Fields(c.Scope), "resources": slices.Concat([]string{}, c.Resource)}
+	body := map[string]any{"client_id": client.ID, "grant_type": grant, "scopes": strings.Fields(c.Scope), "resources": append([]string{}, c.Resource...)}
 	subject, err := readSecretArg(c.SubjectToken)
 	if err != nil {
 		return nil, err
 	}
-	for name, value := range map[string]string{"subject_token": subject, "actor_token": c.ActorToken, "credential_id": c.Credential} {
+	for name, value := range map[string]string{"subject_token": subject, "actor_token": c.ActorToken, "credential_id": c.Credential,
+		"user_id": user, "redirect_uri": c.RedirectURI, "grant_id": c.Granted} {
 		if value != "" {
 			body[name] = value
 		}
@@ -163,6 +182,8 @@ func (x *explanation) write(w io.Writer) {
 	line("audience", x.Decision.Audience)
 	line("subject", x.name(x.Decision.Subject))
 	line("chain", x.chain())
+	line("asks", x.Decision.Ask)
+	line("until", x.Decision.Until)
 	if x.Granted && x.Decision.TTL > 0 {
 		line("lives", (time.Duration(x.Decision.TTL) * time.Second).String())
 	}
@@ -173,6 +194,7 @@ func (x *explanation) write(w io.Writer) {
 	if x.Policy.Floor != "" {
 		line("policy", short(x.Policy.Floor)+" floor, "+short(x.Policy.House)+" house")
 	}
+	x.writeOffers(w)
 	told := 0
 	for _, l := range x.Missing {
 		if !l.Follows {
@@ -183,6 +205,16 @@ func (x *explanation) write(w io.Writer) {
 	}
 	if following := len(x.Missing) - told; following > 0 {
 		fmt.Fprintf(w, "\nand %d more that follow from these (--json shows them)\n", following)
+	}
+}
+
+// writeOffers tells what a user would find on the page.
+func (x *explanation) writeOffers(w io.Writer) {
+	for _, o := range x.Decision.Offers {
+		fmt.Fprintf(w, "%-9s %s at %s\n", o.State, o.Scope, x.name(o.Resource))
+		for _, l := range o.Missing {
+			fmt.Fprintf(w, "          %s\n", l.Message)
+		}
 	}
 }
 

@@ -39,6 +39,26 @@ func TestExplainTellsPeople(t *testing.T) {
 	})
 }
 
+func TestExplainTellsWhatAUserWouldSee(t *testing.T) {
+	eachDialect(t, func(t *testing.T, dialect string) {
+		d := startDev(t, dialect, nil)
+		out, err := d.deputy("explain", "--client", "admin-tool", "--user", "joe", "--resource", "https://support-agent.example", "--scope", "agent:chat")
+		require.Error(t, err, "it was not made for people")
+		for _, line := range []string{
+			`granted +no`, `greyed +agent:chat at support-agent`, ` {10}Subject joe does not hold scope agent:chat\..*`, `.*Client admin-tool may not use grant_type authorization_code\..*`,
+		} {
+			require.Regexp(t, `(?m)^`+line+`$`, out)
+		}
+		_, err = d.deputy("explain", "--client", "admin-tool", "--user", "nobody")
+		require.ErrorContains(t, err, `no user named "nobody"`)
+		_, err = d.deputy("explain", "--client", "admin-tool", "--grant", "refresh_token")
+		require.ErrorContains(t, err, "refresh_token is missing")
+		out, err = d.deputy("explain", "--client", "admin-tool", "--grant", "authorization_code", "--granted", "gnt_nothing")
+		require.Error(t, err)
+		require.Contains(t, out, "authorization_unusable")
+	})
+}
+
 func TestExplainTellsOfADecision(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
 		d := startDev(t, dialect, nil)

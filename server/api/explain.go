@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
@@ -16,13 +17,20 @@ type Explainer interface {
 }
 
 func (s *server) ExplainRequest(ctx context.Context, r ExplainRequestRequestObject) (ExplainRequestResponseObject, error) {
-	req, err := tokenRequest(r.Body)
+	h := grants.Hypothesis{
+		ClientID: r.Body.ClientID, Credential: r.Body.CredentialID, Method: string(r.Body.ClientAuthMethod), At: r.Body.At.unix(),
+	}
+	var err error
+	if r.Body.UserID == "" {
+		h.Request, err = tokenRequest(r.Body)
+	} else {
+		h.Request.GrantType = string(r.Body.GrantType)
+		h.Visit, err = visit(r.Body)
+	}
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.Explain.Explain(ctx, grants.Hypothesis{
-		ClientID: r.Body.ClientID, Request: req, Credential: r.Body.CredentialID, Method: string(r.Body.ClientAuthMethod), At: r.Body.At.unix(),
-	})
+	x, err := s.Explain.Explain(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +50,27 @@ func (s *server) ExplainAuditEntry(ctx context.Context, r ExplainAuditEntryReque
 	return ExplainAuditEntry200JSONResponse(out), nil
 }
 
+// visit writes the authorization request down, likewise.
+func visit(in *ExplainInput) (*grants.Visit, error) {
+	switch {
+	case in.GrantType != oauth.AuthorizationCode:
+		return nil, fault("invalid_value", "user_id", "Users are asked for authorization_code only.")
+	case in.GrantID != "":
+		return nil, fault("invalid_value", "grant_id", "What a user granted is not asked for again.")
+	case in.SubjectToken != "" || in.ActorToken != "":
+		return nil, fault("invalid_value", "subject_token", "A user is asked with no token.")
+	}
+	query := url.Values{"client_id": {in.ClientID}, "response_type": {"code"}, "redirect_uri": {in.RedirectURI}, "resource": in.Resources, "scope": {strings.Join(in.Scopes, " ")}}
+	req, problem := oauth.ParseAuthorizationQuery(query.Encode())
+	if problem != nil {
+		return nil, fault("invalid_value", "", "%s", problem.Description)
+	}
+	return &grants.Visit{UserID: in.UserID, Request: req}, nil
+}
+
+// carriers are the parameters in which what a user granted is named, by grant type.
+var carriers = map[ExplainInputGrantType]string{oauth.AuthorizationCode: "code", oauth.RefreshToken: "refresh_token"}
+
 // tokenRequest writes the request down as a client would send it, so that it is
 // read by the one reader there is.
 func tokenRequest(in *ExplainInput) (oauth.TokenRequest, error) {
@@ -54,6 +83,16 @@ func tokenRequest(in *ExplainInput) (oauth.TokenRequest, error) {
 			form.Set(name, token)
 			form.Set(name+"_type", oauth.TypeAccessToken)
 		}
+	}
+	if in.RedirectURI != "" {
+		return oauth.TokenRequest{}, fault("invalid_value", "redirect_uri", "Only a request with user_id sends anybody anywhere.")
+	}
+	if in.GrantID != "" {
+		name, ok := carriers[in.GrantType]
+		if !ok {
+			return oauth.TokenRequest{}, fault("invalid_value", "grant_id", "This grant_type brings nothing that a user granted.")
+		}
+		form.Set(name, in.GrantID)
 	}
 	f, problem := oauth.ParseForm(form.Encode())
 	if problem != nil {
@@ -73,6 +112,8 @@ func blamed(in *ExplainInput, reason string) string {
 		return "subject_token"
 	case reason == "misplaced_parameter":
 		return "actor_token"
+	case reason == "code_missing", reason == "refresh_token_missing":
+		return "grant_id"
 	}
 	return ""
 }
@@ -84,6 +125,7 @@ func explanationOf(x *grants.Explanation) Explanation {
 	}
 	if x.Input.Action != "" { // policy was asked
 		out.Decision, out.Names = explainedDecision(x.Decision), x.Names
+		out.Decision.Offers = each(x.Offers, offerOf)
 	}
 	if x.Told != nil {
 		out.Error, out.ErrorDescription = x.Told.Code, x.Told.Description
@@ -95,11 +137,16 @@ func explainedDecision(d policies.Decision) ExplainedDecision {
 	out := ExplainedDecision{
 		Scopes: each(d.Scopes, same), ResourceServerID: d.Resource, Audience: d.Audience, TTL: d.TTL, SubjectID: d.Subject,
 		Chain: each(d.Chain, same), Claims: d.Claims, Removed: map[string][]string{},
+		Refreshable: d.Refreshable, Ask: ExplainedDecisionAsk(d.Ask), Until: at(d.Until),
 	}
 	for _, r := range d.Removed {
 		out.Removed[r.Scope] = append(out.Removed[r.Scope], r.Code)
 	}
 	return out
+}
+
+func offerOf(o grants.Offered) Offer {
+	return Offer{ResourceServerID: o.Resource, Scope: o.Scope, Risk: o.Risk, State: OfferState(o.State), Missing: each(o.Missing, lackOf)}
 }
 
 func lackOf(l grants.Lack) Lack {

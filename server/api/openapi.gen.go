@@ -66,13 +66,23 @@ const (
 const (
 	ExplainInputClientAuthMethodClientSecretBasic ExplainInputClientAuthMethod = "client_secret_basic"
 	ExplainInputClientAuthMethodClientSecretPost  ExplainInputClientAuthMethod = "client_secret_post"
+	ExplainInputClientAuthMethodNone              ExplainInputClientAuthMethod = "none"
 	ExplainInputClientAuthMethodPrivateKeyJwt     ExplainInputClientAuthMethod = "private_key_jwt"
 )
 
 // Defines values for ExplainInputGrantType.
 const (
+	ExplainInputGrantTypeAuthorizationCode                        ExplainInputGrantType = "authorization_code"
 	ExplainInputGrantTypeClientCredentials                        ExplainInputGrantType = "client_credentials"
+	ExplainInputGrantTypeRefreshToken                             ExplainInputGrantType = "refresh_token"
 	ExplainInputGrantTypeUrnIetfParamsOauthGrantTypeTokenExchange ExplainInputGrantType = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
+// Defines values for ExplainedDecisionAsk.
+const (
+	ExplainedDecisionAskConsent ExplainedDecisionAsk = "consent"
+	ExplainedDecisionAskNothing ExplainedDecisionAsk = "nothing"
+	ExplainedDecisionAskSignIn  ExplainedDecisionAsk = "sign_in"
 )
 
 // Defines values for KeyPurpose.
@@ -86,6 +96,13 @@ const (
 	LackLayerFloor  LackLayer = "floor"
 	LackLayerHouse  LackLayer = "house"
 	LackLayerServer LackLayer = "server"
+)
+
+// Defines values for OfferState.
+const (
+	OfferStateGranted OfferState = "granted"
+	OfferStateGreyed  OfferState = "greyed"
+	OfferStateOffered OfferState = "offered"
 )
 
 // Defines values for PrincipalStatus.
@@ -439,7 +456,7 @@ type EffectiveScopeList struct {
 	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
 }
 
-// ExplainInput A token request, less the client's credentials.
+// ExplainInput A token request, less the client's credentials; or, with `user_id`, an authorization request.
 type ExplainInput struct {
 	// ActorToken Of a token exchange: the token itself, or its id (`tok_…`)
 	ActorToken string `json:"actor_token,omitempty,omitzero"`
@@ -452,8 +469,14 @@ type ExplainInput struct {
 	ClientID string `json:"client_id"`
 
 	// CredentialID The live credential it would authenticate with; the first that fits unless told
-	CredentialID string                `json:"credential_id,omitempty,omitzero"`
-	GrantType    ExplainInputGrantType `json:"grant_type"`
+	CredentialID string `json:"credential_id,omitempty,omitzero"`
+
+	// GrantID Of `authorization_code` and `refresh_token`: what the user granted. Its code, or the refresh token it would use next, is taken to be presented as it must
+	GrantID   string                `json:"grant_id,omitempty,omitzero"`
+	GrantType ExplainInputGrantType `json:"grant_type"`
+
+	// RedirectURI With `user_id`: where the user would be sent; one that is registered unless told
+	RedirectURI string `json:"redirect_uri,omitempty,omitzero"`
 
 	// Resources The RFC 8707 `resource`
 	Resources []string `json:"resources,omitempty,omitzero"`
@@ -463,6 +486,9 @@ type ExplainInput struct {
 
 	// SubjectToken Of a token exchange: the token itself, or its id (`tok_…`)
 	SubjectToken string `json:"subject_token,omitempty,omitzero"`
+
+	// UserID Of `authorization_code`: the user whom the client would ask, who is taken to have just signed in
+	UserID string `json:"user_id,omitempty,omitzero"`
 }
 
 // ExplainInputClientAuthMethod defines model for ExplainInput.ClientAuthMethod.
@@ -473,7 +499,9 @@ type ExplainInputGrantType string
 
 // ExplainedDecision defines model for ExplainedDecision.
 type ExplainedDecision struct {
-	Audience string `json:"audience,omitempty,omitzero"`
+	// Ask Of an authorization request: what happens next. `nothing`: the client gets its code at once
+	Ask      ExplainedDecisionAsk `json:"ask,omitempty,omitzero"`
+	Audience string               `json:"audience,omitempty,omitzero"`
 
 	// Chain The actors, the current one first
 	Chain []string `json:"chain"`
@@ -481,7 +509,13 @@ type ExplainedDecision struct {
 	// Claims Added by house policy
 	Claims map[string]interface{} `json:"claims,omitempty,omitzero"`
 
-	// Removed What house policy takes away: scope to reason codes
+	// Offers Of an authorization request: each scope that is asked for
+	Offers []Offer `json:"offers,omitempty,omitzero"`
+
+	// Refreshable A refresh token would come with it
+	Refreshable bool `json:"refreshable,omitempty,omitzero"`
+
+	// Removed What was asked for and is not granted, though the rest is: scope to reason codes
 	Removed          map[string][]string `json:"removed"`
 	ResourceServerID string              `json:"resource_server_id,omitempty,omitzero"`
 
@@ -490,8 +524,12 @@ type ExplainedDecision struct {
 	SubjectID string   `json:"subject_id,omitempty,omitzero"`
 
 	// TTL Seconds the token would live
-	TTL int64 `json:"ttl,omitempty,omitzero"`
+	TTL   int64 `json:"ttl,omitempty,omitzero"`
+	Until Time  `json:"until,omitempty,omitzero"`
 }
+
+// ExplainedDecisionAsk Of an authorization request: what happens next. `nothing`: the client gets its code at once
+type ExplainedDecisionAsk string
 
 // Explanation defines model for Explanation.
 type Explanation struct {
@@ -674,6 +712,21 @@ type Lack struct {
 
 // LackLayer Whose rule it is: built in, the operator's, or of the server before policy is asked
 type LackLayer string
+
+// Offer defines model for Offer.
+type Offer struct {
+	// Missing Why it is greyed
+	Missing          []Lack `json:"missing"`
+	ResourceServerID string `json:"resource_server_id"`
+	Risk             string `json:"risk"`
+	Scope            string `json:"scope"`
+
+	// State Agreed to before; can be ticked; or shown and out of reach
+	State OfferState `json:"state"`
+}
+
+// OfferState Agreed to before; can be ticked; or shown and out of reach
+type OfferState string
 
 // Policy defines model for Policy.
 type Policy struct {
@@ -1474,7 +1527,7 @@ type ServerInterface interface {
 	// RevokeConsent End a consent, or one scope of it, and what rests on it
 	// (POST /consents/{id}/revoke)
 	RevokeConsent(c *gin.Context, id ID, params RevokeConsentParams)
-	// ExplainRequest Tell whether a token request would be granted, and if not, why
+	// ExplainRequest Tell whether a request would be granted, and if not, why
 	// (POST /explain)
 	ExplainRequest(c *gin.Context)
 	// ListGrants List grants
@@ -6702,7 +6755,7 @@ type StrictServerInterface interface {
 	// RevokeConsent End a consent, or one scope of it, and what rests on it
 	// (POST /consents/{id}/revoke)
 	RevokeConsent(ctx context.Context, request RevokeConsentRequestObject) (RevokeConsentResponseObject, error)
-	// ExplainRequest Tell whether a token request would be granted, and if not, why
+	// ExplainRequest Tell whether a request would be granted, and if not, why
 	// (POST /explain)
 	ExplainRequest(ctx context.Context, request ExplainRequestRequestObject) (ExplainRequestResponseObject, error)
 	// ListGrants List grants
@@ -8999,213 +9052,219 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35ctw48if+KvjVd37R7R6qJPnqdumf1bjdMxr34bDc0RHb8qogMqsKLRbAJlAq13i8sU+zD7ZPsoFM",
-	"gEcRZB2iZGti/7IkkyCORJ6fzPw4iNU8UxKk0YPRx8EMeAI5/vjqHZ/afxPQcS4yI5QcjAbvZsDU1R8Q",
-	"m680u4FcCyWHg2iQw58LkUMyGJl8AdFAxzOYc/u+WWUwGA20yYWcDj59igY/qpjTcOuj/zaDHJiZAZOw",
-	"dN9hQu/2gU/RIOM5n4NxK3mZQwLSCJ6efW9/F/ZTGTezQTSQfG5fjstHkh1X83KRa5U31zKW8MFcxvi/",
-	"Y6YmuKyMT4FdwUTlYBeFM/lzAfmqMhUar/rRv+QwGYwG/3VYHtYh/a8+dJ+3M2ldndh1TWeTn7iJZ+Hj",
-	"t4SBi4lnXE6BCc2uuIaEKTlkvwkzUwvDhImYytlSmBkbfzOO8IWUa8OUBLYUUhfrJ5orZ3s2OaCvV+eY",
-	"cWMgt4//j68vLr7598Xg9+ODF+9/Pzp48f7jUXT87aeLwaO/DKIQuYm5MM2l/EMt2ZzLFeOGzZU2J+zZ",
-	"EVvIFLRmRqVJ2/mkOFx1bnP+QcwX88Ho8dFRNJgLSb8dF5MR0sAU6JDOQds703pW2v1/sivN56AzJTUg",
-	"yX+vJDSXbP86HHyKBj/D8mUqQOK2xEoa9yPPslTQ5Tz8Q9MN3ZIMaTicSZNk7G2O8Qm7qwEmExraPXaI",
-	"z6yxja7ni+dwMnapxeXub7nlkF1LLp4asrMJE5aXMc40xDkYeyWEtn+xV0PJdMWMmIN7Ss/UUg7Zz3AD",
-	"OYt5PINkbev23o6/52qR9bYTNFrHJkztA5/j2N+CVos8hnPIbyDvbcFrw3asPHdPMo2PfpY9UCn0t3I7",
-	"WNd6VQqfY5G/6h6PFwfrWORCf4aT/EXCvfLrW/JqN+V7ZDS3YzJuvp+VYfTFLPxa7uvi3+rSu8ne2wW+",
-	"1eW1Q77J1VUK847JZvTEX3ebtB83MO/fZtywJUjDlrmS0yF7enQ0Qp3BqoegDYu5lMqwK2ALaedrlErs",
-	"Y8cRe3r0ZMSkYkZdg0SN3Krfxg455ytmX0sUKiL2haf4rF7EM2d7DS/k06MXI6eTGLTOeJoDT1ZD9vT4",
-	"Mf4PmQEJ00LGqL4suWb2GfvIk4g9PX5G871SyQrHUYqlPJ8CzmfCuFR2aGaV2iF7+vjxiI0nAtJkzGZc",
-	"M34hb3i6cNMuF6uNyiEZsmd2jSZfMT7lQjI+MZAzzuZqbnnYhUS12220PYdTrcVUzt3ZZbnKIDeC9OY4",
-	"B24gueRm04m9E3OwDF0kAX08GmS5kLHIeHpJD9TP9BQpMXJ81m4DMrCm+RIN7P26DH7kU9VA+N0Zee7p",
-	"tQlE1YW9L75Ch2y/Uu7JmcwWRNRJIux0efqmskUTnmqI1nZtfbFVY41Pzb95lv17ofN/T/Ps0aU12fjB",
-	"v97/9S8bllsZJVdp53trW9GyC90L/1HoAEEIA/P6D11EUSGtT8XHeJ7zlf294hDYwaqvnTFOomUdi3nm",
-	"NYv6GrYnZqLHS74ws8s5mJkKE3dp14Sp+0pbqhbk8nA0bm+yVCwVN1Cxi+hOT4TRGw+1jXIXiTDfg+Ei",
-	"badaMp9DfNXyF30NScS41EvIIWFcJmw5W52g/2KmCv62nHETsUmu5u5HIY3CH4eDtom9kiZfBU4k9ifV",
-	"2NudD6uFASXFlnQSbGX3PkWDac7bR2z587WQyVafeW0f/BQN1MLEag5bvfOLe5Z8eh3LzVQq4lWTFt/C",
-	"jdBCSe+Am6mFBuaeDvEfp4a1fUfDn82PnBnNspRb6SfJ0QXJ1PJ3JJYj9IKphWFTnlk6n6h8bo95IKR5",
-	"/nTQdBNFA71AOmqbBYrz1v/8IDdLC7uOiGQGNwN3ipEnzPKQCkJ630nivTDP8sLcN/PEL9+IBGQMzWWA",
-	"v8Tbz37CY3Koh/lR8L6uK6s4BjHIMR3CmEk+B82uViwRU9AmYlwz+MBjw/55/svPzMAHc8KE0ez8H6cH",
-	"j5899+4lejzEprJcqclWi3uDT67vKm2OX7Efr3WX/wE8ae6wlZqwkYuc41M4giWQHLbjIe/sg+vTxrdb",
-	"Z/na8bQ1j34CMTKT8chxkEJoDNmYxMR4xLSyolPIKUoXJz2GbDzhIl3k9glhmHSOvTkwoxhnqMm7WArI",
-	"xdzO0X/Oqm84Cm4zDlKZeklCNY6JdEvjIFcHcihPFhp/SpTsGOSNJ4r6Mc24ntFP9Y35G9fw/Kljd8T/",
-	"+MSuC60UpSzhFSygya/Wbrp9ORx5IEq3RE7Xwg5vD5LFaj63VG9UiKf3QCluVpHfglbKeee+Vd843IOW",
-	"bQvNWIt/4SgbJcU6V7fvRfS50BRfIhnlAU7dLdvX7oEzPCEfjyoqXmT5krfl3CNDNlZLWTxorR7Uqeje",
-	"aDZRuYuL5WZlH84g50bVB6bDJk52IdcdJWzshGX1G0gZVkgynQG/xg8N2dgqtji4mtQ0gSEbz5S2Iyxn",
-	"Cm9mvpCafQ/ZwqyGF3LMk7mQQhs/Of9YzPNcgGbjXExnZmxXYJc/HlnGXP2C49xmBnNrkpaXvNhLK3Tt",
-	"Vtl/3S4MCkXAimacuyVBhZy8NiX7kv1w8EpTZClwvDjp8FXTscqAlCah2embM3cIhhl+DZu1daScIAkW",
-	"fszbWt4JTPgiNZc41e3VjHP7+FuYhFgPfMhEDnqHSZDGbMepz2AjlwsZTnbjfzldmBkrdftoP42bttmr",
-	"3Cm/gnTjzvxIT32KBnP+4dKYdCsW1EFfSM+XbSsNMgNhQivOFnmmdAsRQyJyqysvcrHLGUSDDwdTdeDC",
-	"rm/dKL++PdOk56eTy6o5FPI5c2vlGs3UUhK30cwyWJSDQbaeKen01+b/GW4WerOf0PkzzunxwhYAmWRK",
-	"NG33Thq2b75yL1qy+4le+xQNFlmy4210WJB9pBZSuX+/MEXwYMqjL3ev2KuCruvXsMEZSnpep5bO3Vsn",
-	"gpoTrbZF7XxuH29ak68FHBfCsCkYzZYzkPYXrknIoQMXebeQKFVFvEh5bo0CNl9ow2YqTVAMVXWyfvhl",
-	"A8uDM9NGZZotVX4t5HTITiXjUyvUcfovjljCV7qKuzhhcpGmVtyjjly1l+2GHxiBdEFT+d3foGhg37In",
-	"gbfaTZR8wIPKHw/0tcgOVEZncYCnbhUiky+gyc6biBFBjvMpGHfjh+zXcu4jz7hLD5dGfxLpIvCB9PiI",
-	"qTzC0+IsW1ylIi5UKJLy4l8YTLiMVQL4fg6THPTsEsepnpxXI5rftSSay5EAMxkhHkqPlB19hGvEzRjh",
-	"cAd+WoWSUf08WQ2Vjzc0jPqWt0u8exVb9ZP7UUlr/7JUTFCpIVsBGbaQTEOsZKJP2JPnRzUIUMhXU4B9",
-	"vnv+dBPcpxSN9en8KsWfC7CyIklhxI6tqXT8+DuMhRz8ix0dvGBDdsn+G/srO4jYFUyFlGhPCjNjnKVg",
-	"DORM5dasDwvMvSRv5XJKgEQzayNGVT/8QuchP3zjFtZFdph9CfxsVJoAoLIUcFpLkaZsqWQC+YmHZ7Hj",
-	"o6Mja03nPEZgX7SFKhBCF7rv8NxaENKwKx5fM6OGbGZMpjFGZn9iSrLjx98Oj4ZHw+OI/T4aHb+3/5eq",
-	"mKdWBY/sVFG/z4kn3PB8dUK3WrJKSJDxVFsTH+m1ID+rM7jzTJSxZGgP4KWaZzyHhEzddFW96nP+4UeQ",
-	"UzNDoNlRYP1z/uGMnn58tJu2Uyom61umWGYZNFGI3QB0l7vfy9N5vPFw7kBPCdkc7s61i2Tv2/GcEwne",
-	"sr7yxIJWFL3dh6PTYy/u18lJX33jcZ23UkjuVHG4jfjvsMi+AEkZcnbtIOLo7DaYZ/vJp04BcmsBsIPN",
-	"dj9M7p6YU/0O1vWkzB7m7xUr4T1eUiV12D3SGezb3Xmyu6ej5dMqA0n0rjsw1k7Z8ggOxKpoSJhUS7ZU",
-	"izRhqZWlS+fVXTFtrNqLUgaBs0srunO4UddgLQRlUEGzYjMV2mwZVcty4FmWqxtILq9WYd2o5lYjJWma",
-	"AyQ+tGd1p69cuK8zgEjuybYTc0vZYf8D3Hcjd9kQRtzVyg/Z7VVPVeVzwY0oFrGjKU2XYh9bunZtKrzl",
-	"+VPkjP7X48BB7n5DwkdfhbHomw3wl8AhV2Z9/Pi7jdOuskdi/+7X403kscv2rFHCnkRQ2eKOc+9F5XJ8",
-	"9b51rlrmwQPh6FvZ6cXCSltdm0vL03eYQKv2QU6Ryz+W15uG+udvr/dkp5iEEZYBWcott4cPJqLEDMf7",
-	"yVz28MkEgt7qTUyy7t7cgMurpK7twf12ds+duLh0iw/k7v1v+9Fe2MvyTjED1pQwFJjGAJmuORQ2mKw7",
-	"kuHWIbD6AprxVaLNceFNpN8vr7gWMboD63/PFAZa3WyvYTUesSwXN9yA/e3yj6Wpwgoc5RfLu4ZV2OAt",
-	"ptkLB65kTH0uJvxWmSL5os9r5BNWaWe/sCulbiBPedac+jm5PSn9LE3K2ZP3Lb/Wnf7Px89ekIVWWJhH",
-	"GyM9fi7BY2rJo/0l438uYDjodjs72vkUDV5NJhAbcQPofwhgMeoqSRjNJ5BiJgIdEHvr+EJvZBxv7TMO",
-	"97yja+Uc5xBU+/3KN8CkQ8rZ+vb40dxy/ExDJ1jf+T6YxtpZ3jPjePUBFYHtJO86wJ8iPg7dETG6/AWk",
-	"5StdAUFjKnQDIKxy50Zq3ogJ42sRpVEF8SKMhnSCjmyBpMy+Hht1ffl//tf/Hj+iG1wo9s+ffLfZEgrx",
-	"vVNKVjWKxcph2Eg5mqj8hFmOtyIMHKQaU8QNt3Pj2rn+pVp2s8HwNXfcrxWqvubkqwrOUg2riE1KEahK",
-	"yqAorOnqTQ85eTA4Xo9A7sOmnIcNcHqrka7D5oXxH12Ymf1bzA1gPOEEKWEicm1KcP2a9KnMMc6TDbMr",
-	"/am9e1Hfd/BWHd6Itz+8ZN99e/QtG/sHx60xkqe7WMvHz1v4aGAiPysJHllb3GfnJa/OprLPv/9//3Vw",
-	"cfH7xcX7g//5/uNxdPz4u0/B7V6z39tM9i+CNXR4ASpU08FaIfneY1ybORKLRHg8dvPKzLiQLQ48yzo1",
-	"FZyIF3mOCVbSXYmdgKhxysVc75ZVcpokkLCrVUuiQbkDOczVDWGe2zDi2880EGGtgQ8Rs8f4kq9GDh1i",
-	"FMuBayVZrJIqnq86w620nG6YimYOfXyC0W2GCGSeRuTqlYqQnyzlMaqbvbk2gzCAqsZLF8L5nsUNbONB",
-	"XkfbFs5MpMbyTFspXvKWDC2tF/PNAPhKkldNbOithIb2OTAea7KciXiGGZxhUbItQqjbtEsqN7xT12uw",
-	"hE/RADIVKkPzyuoXvv7MIiOoudBUW4Zrlip1DQlD5/IWcQHI85DlUcIx8YESc+5gyaIQqE3nsX3hsjZc",
-	"Q4OSGFNYqjwJOh/mQmv7Y/hiYXxEe8fUkq+iQuYLOdX0ywmDeWZWHkzgQyl42lfAyryArY75Rx5fB1Vw",
-	"Pofb5Lr8MiF9EdODlzNFSb/IGAgWgcDyKhS2kr1SpH11oibxKZ8KRrwtVnmy+ca9dc9VaRL37/IKLv3+",
-	"haWw/wTzF2DEljNAcDzlSJfruVIqBS4bDKbxpZIq/LYXWxDiOX+3rz1Az3Mb1ta+YDfvCqZcehbVR2it",
-	"S5aE/LnOh9sa9tjg1cVz6cM+pgO+Z7O4KOtxewB/jT1um3DaGjX4nKBl586vLmm3ICfu6n5w4S4hsz14",
-	"bguo4sZgRyv0ClfXD8VjFZjPQPE/wfwqlDqFlRvamOkcX7pdDYi1aRbfq46+Yda97bzbhM+x//sh17o5",
-	"TAsr2Qq6U15YRO7887fXO1qKHvp9DSv29dsfXrJvnx1/+2jEXr1kbzB3V+XszYG1wtmr5PGzZ8cv0HB/",
-	"e36KppRhKXBEXj79jl0Jo4dszNPpmDk9WE3Yq/PHz55H7NW5G+T789OIvbV/ZFwmF/KN/5FSAyaC1Ntr",
-	"cDhW+ymfN2D1RXEDcshOfXAJZy40c1mllNfWtXF/aCWHb/nyJ9CaT5EDv4aW8gg3sAMf5+n0M+syTZXl",
-	"Opy8tXNou4Kj8843B7eKBlRnoMWPZnZcyA3kFPFoLOcHB9Gmz32l7cFH3vawgtMS21SlXE6HKp8efjic",
-	"q+RQL+bJ1aFUBrYLkpeZPvY416RnSRIhBvEaeqlAYImxwdq25lKvYbVngDF1SfFhb8VCGoEeXy2mUkdM",
-	"K7JENeQ3IgbNZvzGqcUTReVzV2wOYBCg/WSHlIbnR0+/2xDR2yLuiEts8tBP0eDHAuy6p6n4Qw7IdQ6o",
-	"IFTGhUteqHm7EDkoUqvoDJnXgJ4/PbFvohMEEy6eP6koRBHDEbXjrARpf/Y8WNilCsbduJQQMnYtNwWH",
-	"szPSYFzyEzmSkI8PN/DUMvsF7fPGDZioNFXLgIfoF5muLC1dQczt5lULcTnXXSo0WZ3rdmo0IIddM3Yq",
-	"GUeXRkRlxLgmf2PEKGcvYgbyecQQXhxVnFORL1FmfzUpzNFDlUGOBq+SIVaa8hWEcxY0sHyRulqqI3a1",
-	"EKlhQpJT2GdXf0XJHs4pRk5Of4ccJQlXHaiCnpikymVhLygrkcKkIRY8d2IuiHDiuQkgUL1rzlmTEXmz",
-	"IxYTfi1irgqO2yw0iyO25qmN6DpcukWonCWYyB4UR3YerUV18D/b08fRgdxcxEuVgN9WegbrlJQSBD08",
-	"4cSlHOaQrFqcXuS58mWnw+8v0oAV84NIKY8uFRIidgWpWtIZC9CHBQngJp7Q7h0WlXkLcmFXC2sFDdk5",
-	"3EDOUyYmDHg8Q0QzMuErwCBL28S6HYJ/W2FQhhILULz+9Ord6fen705bkaKhfRLxzN854WsOUyJXYwzk",
-	"eW17zS1nXaCTUhvgScSWrjo7N2wGaRa0IpczFY6Rko85Idm1tWfZ1avYJJTpNnmuVFCmZxHlVSwIjGYa",
-	"FewxJNDfFM7FNZaKLKCz1BRGN6h8BNMzEd4rYiEbS1ZVCNCHc7z4Bx3mi9pctvi0f5utGGcSlpAX3vKy",
-	"KkxzKMWT/QHi67yyHK19uwsvbfu2t2/kJjsOK3jWM+irmWCoY6IvT2cgEyqUA1hcBoVQLbRTfr5SFHTd",
-	"/CTPb3tYn9gh1lDyx+1folN2Z4OJd8lcGAMJhSB4moYOrCz7FooJ8iwDiSNY5ibmELlqd/5+dvJWrMnZ",
-	"gpjluSlZPpUlNYpdpXwe5DxltYNmNAblf0tVEj5Hg4MCBszVWi3KlOBYrUlXDV3FY7yIz18LmdiR3KAj",
-	"Nl7kckSSc+T/eLE4OnoSxyoB/AnBB4U+vcjFRkvHTxHXWKlk0FFlrRGDuJtygmvE2r2M6sOVqnEtN7tZ",
-	"WPkzuY4rsL6gt45/uEwgM7MwYbYnyzkO3Roi36q2R7FLa6U9ti/E8jkd4DXEZNAbXtB6uazqlu/mLq+T",
-	"1Of0m9dpqlEJVaULA+zXt2dFFchJzqfWvCGn33ffHn37iDA6HvGC/IwS5nxi/kuqelxkn3aTbn0SP9mF",
-	"ECrG+2wQsECADMJB+HTup2u+gjKbtB+vwJ5hhsYVaytZXykVJrT3kJQuE0HZhx4aVQJBEJaYQwyCdKpt",
-	"UXwh8752a7vrUNROuVaKoudKFI27u35ZN9+xPhxs66Xw7zeMUP/6XcQTardwy7uzg2C5DVXejQzakQY3",
-	"R1XqZ/S+dmzbKOwh/fytw+H711LEHs8hEYu5tU7EdBZ+z/VQ+NLi3D3WYfjiQuZ7JQjbg3pwofMez3Hb",
-	"KLzdp17YOPYDuWfmrVK4xxBwv6ezBd/zJIwsryV1adNaErWU2uTA570whw7Hb8/5T9skJgXZhctJqiw8",
-	"RDu4yN4ZhC9kxdGDWMRDEdDJOMsg10oWIQSXnOGDS882MpX6YQY+nSghp74gnQTEu1KSaxEaHDKfiISl",
-	"pkgpRvy3fecKCk04cWW4KP56a8rZ/+TtH1uPsA/e9VkyyYq92o38+ioosXMZiW3uI43culqXndjkYViT",
-	"J2zD5SoFujBUEN6XEPd4a8xeCYYjcxVyGZ4ZzWSLB7K9r040uBG8ORjifbQrad6cJ1Z5rGHDhYwYrTbF",
-	"IJyZ5Woxnbk89B2SHVq72+CqI7+lNO/ggVBP0ZDjMA8X7dEmV3KarsqK2lQ2B13FCDDgeXBb+TwPRrYw",
-	"IEIOj+Nvnz/aKdWjN3yxyIJ/xniJBpA71XrZGWSMpHIpdvmK3flLKlAXBLzqNuEb0rz90xEeOx0V7knt",
-	"O2sTXdudDurqhTk7Qr1v9lw2lrhF8yREOjVofydY1K0r/+OJ4dihdeJMq4Pvnnb7zucdrhnFm/Px1MJA",
-	"jrrPPpl43a2OdgmzoSPQJVS0BLr2LQPf2TipOa0/jAg6lLVe7MRZap2Rmp/xqZ8Y660ofC1Fyh9SATPX",
-	"6ijQO4dyoXDlPuvNJeltwSkrJb/tF/YvcuY+WY+Wlee7sQJWW3HBxpq5XI3YFYlZLDfS7LNWqCZZDtoe",
-	"0EnRgHpZluStNkBnUkkYNWtUU96ga+hW+YZVgYRmM0hRI3rz+uWrCnCKS2yiHuw701ZCGtffh2AhtnXP",
-	"YsW3Nb2t/xDmLqTfA6NquUi7Vtpu95rs28Zgd0+kVVpa59Gfm7L4TOGCoPMItSHYxWlpqWOvol5bUkNL",
-	"nSIex2ohv7QiRfvSX9hlu7kYdZV27rc2+xqxFRNpI5EfhQygenu7+F1Vehd5uqVpUUL37TsbxZpf1z7k",
-	"n4oJGBE6uXMfO+Us4av9Qe/PgzG6QBqGkDfCEKYwVkEQcFiurYMX3cjtO3V7+UdNse9f/O3jsd+Pwd2y",
-	"avhedbjbM1HbRdNW0YBCNryn5tUQL3JhVufYQQBneQU8J+2CfvrBL/efv70bNFLNpGX7dBsKjdjhI6hk",
-	"kwPuuc5qY4K5oaKaE9DtkGfi8OZ4PBy4XtrogKNJFCuaGeM69As5US1lG6gsFJdrlZbVxONlYy6ZBsJr",
-	"+xI26JvQUbWtgo5cK4eoUjZ6zlcsUdW/YOFozFyLLqR30jmD0PL0NKWODMMLeSG/+ea0LIIhlBx+842b",
-	"1VfUseH0zRk6/tbb9bNUXNsZr8i7N2IaZIKLrO47NYwoYD5CX8iOrWZcs/Fptcz8iP0Nd3w8ZK94PHPI",
-	"YKFk2V3ON//xLTy+NvnK7rdaGA/M1O6/NKHYH51cyLL+ggti0HzLhkHCMN9vUcwLcH/M03TIXDEOTvfP",
-	"2jquBE4lHacohlBrkOv23Ioo/c032JLj7Q8v2ZMnT14MGcY4SC0h3KrrzYFmRwXLugIT4Zlg1+kTa5O4",
-	"UmT0rkoTzcb2oo/d9yxDtd/DymXYJmkKesQICs7GFZ44LpOvii9gl5SFvJaWHv5cIA6V53wOVu7bpySV",
-	"CylRR5zNhdYZpOZCUl6SWxeWLq8US3PzI9S7tsQ3fnP67uU/xkRz2OJ1DvkUGLIJlzX65MXzRyNnw9He",
-	"WGpImDZ8pQngS8v3ZYAk83oYZT1hYaAh+wX5kb6QTpUZOx14jF0OV9Rlio1fvePT8QkRuHDtU+zfzyYH",
-	"P9lZjUtXuAMTayqWS5V0J0wqqvTBNZtwbXfj66fHj+niLIWGR24bXtld9HThob6JihdWt9S0+BdPn337",
-	"aMjGFQt7XLkMt8NXDy/k08cvcDnPjp4wzfF6jN+CyVcHpxMD+ZjNfIV77WsLKbbkwowKaJ2LtOFXtGJq",
-	"YkAy7p6PiBEmuWUS9skJF2nxWERpulrRJ+ycNO6GVdvtpCWG/GQMQ3bKcFeJ3IsSt+wn8beISdCGwoP4",
-	"1yePWQKQUb5uKmKQpNdUkYyD04zHMzh4PDzyhk/tbyVOe+DYNrJzyyAr1tNocOx7BPBMDEaDJ8NjHDDj",
-	"ZoZy7JAXLfMpm55qMhec7SwZjAb2npxWnkOXF904PRj9/nEg7KfwLpaTLcMkJL2Dsnj7pPzQJzJvxm7x",
-	"nZBaUa7i8EcxF1Zr2vigV8Peo/MpU1KTQvD46Ai9C0oaFy6oyMrDP1yiVjnFDXWm3F6j7okSvZG8zqeU",
-	"M1iey7DSlbPtE8WcD33WRFXBwcP0qg1FuvQoB54M3tsF68V8zvPVYDSw8ypqBZE/ygXDDJ/q4l1qRKK0",
-	"6fKMopQjFkdpBS29T4vI34xjxc46jZLpX+7cIPKtXf+mKKGt56Mh4+lTXR935vQaZRzfwedDVIHu/uIJ",
-	"u0cz4Ale0o+DH1Vc5EaHPuEePSyecx/om5xogusE9XdxA1ats+eLDblbi3Os0denqMbDDj+K5BNRWwoU",
-	"D6rTCf19jU5qp/V082K/VxIG97g77/h1sTtWWQjfszpP3sDHzr4ffHqPm7dIhDm0ItoXVGkVAb7FvoAt",
-	"ZYCr07QlbRed3wOCociJJDCPylmiJJRZzmPU4Eek7lN67sg1FXIRl7F9aeyQqtT3Z9wiV4p8mk6JEnpT",
-	"ue7vO63Zt4wPLHsdWe+zoUPfrgVJthe5P1CbnXnLqLVwyy6S3Hi5ULfUWj5TBHJ2/U4lwoZxncjHV4hK",
-	"XJis5atEIbt+kgyumcqsjFLShbawSp6VUSLxPQYrUbC2CXzYi8wqAbId5u0T2Fx2Rr6W51qvWKrUdZvW",
-	"5Wuq7kYNRc4jdnHkppUUtJBx/QbtFi/fVBejgY7xZTvc/FqmhZboPU5rzHU8jpzJhGIGzWyVJuBj+MOW",
-	"qVpTP69NtQgC6th5pwKI+wenJnt5tNqsJjv51ruKjNIzqCKfA8/jWcUMrghtfMsrL1X5W6gv01BvnN8I",
-	"RApswmOj69a0lY1U491apTJh3NrseLWd7kxWuNB1H5ArCU/1TIfsnWLxDOJragmLA7i8uQtp8oU2Qk6r",
-	"zssRo/TYf3A9+3qcAp+MH1EsZjzjegZ6jM4/zcYmBxjmSpkx+7oFlGNSNY3QBfX8xfPHjyK3Dgfyswrq",
-	"hbxRi3gGunCa4rBoSdcVlimU+spqcOdUeGON9xjatHLc+3skvrfAE4yGVfwveCoCHV5usk2C7EeLRCo+",
-	"hHrF5TBFUy1dpRJ2BWYJLkjqU9gR0eB7RUcEsECdYpG2pc5bch8yu+c4hFCu6gxdGecau5DORcmR8Std",
-	"uFRpx07cLOaQCNDNp5p1IJhUS/tZD+igSh2w5hmz9vqFdDW4WQo80SHaBSrFfD/0Wy2M3Ua95SP3SMOu",
-	"IHWolG//lDtz4MMglb4GyKpcSDOt5kCHDKmGE3vM5ISzgzGs5LYaWwKQBNx1rTelouhLWSls7iqALHNh",
-	"DMhhKx9DdORdszH8SAsR2IXfNwerFb2znL7gCFaB1KZ6KC3ilayibsP2pXumf5u22k+/TZkvYCzbDdnA",
-	"7oSMZYxzTd2igiqi7y+8h/XhYDg7qP9ug53dEUDve5x+m3W4jy+5/Cj3/kX8PoaaWz7k/6/8TLWHyOnB",
-	"f+cH/zo6ePG+/HF4eXjw/uNR9PxxqJ9I4GyKRCCM/Zy4YOAYvzzumtYllYv6D/JzV1q6dyrv7g73zn3c",
-	"uO0ebrpCpIZWIt8VVuPZS7uj+4xqHiSq4P5FTJMK7a8hOMnN1+bgdr3r78a5XemGvYNju/sYfoZl2W//",
-	"Lg7PSk5oSo+pwNAml3SIGGAsNyZ4ghVxEXAjN1ObKq09XClAp2BSVQlEIPjwIKZXoRrj48K+7mPFFKPA",
-	"qTBOkSSIoDCk6RKf8Kt2fkxmlGqSCk26IJUdFaPJT4Svef+leMY7T/r7Sn0we5nIWWqtw6lSSctNDWoC",
-	"UzCV29Vked3r+EXC3dJ5h5kX+2kHudLuanFEMKhQzxQGPE8F2pSeJNFUEtMZVhzzdCkM+3qNVh+dWIuU",
-	"G6p8h2ASX/DUlSNtD/8VXnCMrzcpnrC+vVD8XbFVh1r7FNVGQjjJAW73X28z6hbM+ksg4uAVJrxNNx2v",
-	"8+bDte5L7bp9rUPeboTxZSlL9XbA3QpTVTL5uldmBiJ3XWY/hy4VbL0ZUaaMyq12VD35yrHtz8WCCtmp",
-	"77TrgVEubuOQhFbW6plaSvKTIqJMU7nOdHXiQZLXACibtVXiZmWZ68dHHnCE6yrk/28z5aB0vgNntROY",
-	"Vuuovy3xEN1c0amMZXuwO+Jva03S+1Qda63NeqXXksDCXMkhEtwOe0kVVzczTKxdrOrwY/nLWbeGua4x",
-	"DtlbuFHX6H9fCoSvMqkI69g8eop7rh39F6HMbdp3XCWs2UV0jXrlD1tw9fKovLNwy3M9zJXhdKj3MLEu",
-	"iFWlsTi2FEfNeOz6gI/ZXOVQFr3zfdRde9VWLkjmTN/civbsHrlV0S3iP4Nh/cSvyZrUC0TBEKifu+Pf",
-	"nl2Bb/p9UGYMB93iaH144cnngK1M3WlDmvpy2aV4WyoWUyHNRGg+zQGqIZMakXxFfkKN0UMsjVlp3mcl",
-	"7ELDhUQHOk+1YglYE0MzhU12XbcDK8uxbDqmX2MAyJK/VnO4Uskqsk+XmQqWLEPRGKtF1huhP3BNMtAn",
-	"vlObJDLA8Nt62gU6Jvgc7l+drDIbXuMsPjC46s8gbtyRHLRR+Z4M/n2/mNgNXJVm+iV7Npx/oBH/k0nV",
-	"aKCn9LbOu0M/ar9HdGbYFAxqXi4obYmNzqgo9EBJAJbT1LrEFlV/y55dWAWCSWVl7pD9TJkZRct+hDok",
-	"zTOtgRgf1JmeixRTr4obW83vcaSatJ8vdWHZYPD7h7aK5m0NmrwdNrIT8livXbF1fOtswrCvHSX2+L1x",
-	"ONHcanICBSZlbSZMboRDuj7cjTlU+uM+MJ8JbcoWDhO3e73LMYoFdOVQcINYd81QIUqYURX6d53mutMo",
-	"sD6YBtCIhklEQkwp5hIRYT5LzKX0oa6jucDo+lxDegOaLEzmfROosXFXw4R2psBbkaLnjeKkoRFgplys",
-	"5CQVsRky0pdqgsu3M7TiTUChQeJSm7wuy4FniKFwh3lXZgGN/lmyOvzKWpAX7gj617Ec0YfNiVNLjgzx",
-	"N5bAvtIsS3mM2RlLyqp0VEA5v55A5iHqrTLvdYhjMwhTOee75Qv3veEdzMBHcoq1hzjAnoprdeMPSQL0",
-	"rBW9qug/Lq1TG2eMsVRpKGscEdjPEotz6lgDTVVShYXZy9NVbNzastab7kGpSlur0uWfoyFZr1gRFPhY",
-	"c7NLSn8xQdOC1vC4w6q1b2qnqBdVZWO8DVU/yrar7fCKSFStUsrDMe1pZgsMFjoY5R9WILgGdURD4Epu",
-	"uY5z9nE7JyWrUE5dYDa5NZbU3KUPExDUatM02oV0jv7IUpGHlqK+6WCFVwuXnoBxSbRpHVTDYYdkkUGs",
-	"qHAA/jJk7wLJ/VSeAOOhlAZyIdVSnlBcQdjXsQwQedP0TC1p4RnHAhyRvSOUJ17EVTGpOXd4uLld+BIw",
-	"O7oNOPqW5nJHktLhMneQlP8xYFUi2JGn96jupijL0RV/qHJ8KksSZv/vIE0LD5fPXPekSpfgCnzVRCJR",
-	"zOTHanBVR4dvh4n3kjApndbS3+mRL8lWekgGBm7fZvOCDuLejYupP9wg16b/3aiO4RIHd72HbbcZJ/kZ",
-	"FLGpW3V/alhlu+9GCTv1CjmVuVFLSatg6Bi3WjrX16h5SVg6kNoJestVagWbS3RIgCf7aGAtdPLlqj+0",
-	"OevuO2qvyuVUk2+uXevBjPRN3BUf2Yq77o6qLiqikz7STJd3yV4bwNVzmF9t5X56WIxZLbJtGLPdwt75",
-	"Cw3bxZgdXXjCcn+o+nlCUI6/uyIId6HW4di9AzhoxnezvWG3RYJ1v2CemVWjaESxzeX93QrpS1dEoylb",
-	"jRiiSk5dBYRpw+H6Q3voMNyuXf8eV4pMtWXHow4FwxP1HlGMu6SvTvWgdZm3w9uGYK19ENAd8Yu+Qa21",
-	"QXvDtN47EyoQrdsyoEPHYTZrEz+5Bx80AqGyks0y2m0N4g9Ecu+y2h3iV9rpUX4+vd3+FlI4/Eg/nHXX",
-	"M8phrm6gsqEPqaARrRD9ZwhV6pWtNgOmCX2FdGVe0ZY9uhO/V1TVyDi2Ra6pyWfJYJ0rbXAHuxLLTdPW",
-	"WmFuAxBSYNDcJVLDvfOV/hEd5ZIXAykXtMPoGxyyvwE2JZOMp5aiVzXLbTfYHqIWrMKDk2lqNzxJHhrZ",
-	"vVmYttJiTEisO9bJsa9h1c2iX9sH7pBxvob2WidlJAN74SkJyEJ7Z5h2E9rZJcaIxRRrstsnK3gEZTwW",
-	"oc1haV+oYmfbIDgYQrhKhZ5BkWPnHOxTqRmfGMjZOAWejEt0qzCaZTkk4MCRtUEIh1JEE1wBJ5fJN8PG",
-	"LTjzNtjqa1jdkV32GlZVoOpdxqHtIlr8cJZZXcPqi6spiMTYDYeV8MEV4TqoEGYbCbrqVh0O0Te+/tWd",
-	"3XL3hZajoBneVWyjIzphZZEL2VHRk7Y99GGQA/prN8usd5zu0VkWeq/WeH33GMZulRrWm3m3Fg2sdBn/",
-	"D3LBBdrXd+r5a0iiOyhnW4/OhaTX+hyqhTbXiboz5d91ZyLoNFuBOaGg9wzmKJmvVvaftpSttT79dyNY",
-	"6h/p3fO3toY7O8sN+f++F6/TQ+IYskKwd59uiJNt9BZWkTATlTtkawLcRW0pqQH9iJingPTR5jlskMFD",
-	"dyFuOLXCixhKMyi3a9OlbBPcgVu1hzPpvui6w/vYLKnazaT6rADgM/wRCwN1MLxLvSCr0dc3ycGD3cn+",
-	"LEWwTwYiwE6lIgZp3fbNVMXXVCFIYOMHVy7ACUxq90B/y3huiopsQIU4fOlfXVHmvVFNhnTVWAzX0iAX",
-	"bK838a5Zed9O2fDovXlnP6ugKDy1O92pVtFw2EiZayq8/wkpZLtnjt1JltgWGl3Rk0eT8+/ueecm4jj8",
-	"aPeiU4t4i1qCZWGIwXcM0WkNbdrCuQOnPixR7yG1PZ9Cw/n7My/7JuE3K70Fs1xIw69SYKfnL8/OKr0L",
-	"i+IZOuMxROzPhTLkabri8bVOsfbDG8hjkOYAJCbAUp8ecr+Z2YXUMJ1jZyTO8AUrtcb//+MfxoTgDLia",
-	"nXXbj5tZNzMwqJG/F79X9i4EqCpbmJKk+pdZOPZnAZHSqlq8K+QHXxIcOQeHBl4yzVcEtUEm1qfXbYvp",
-	"oON/+eU19Nh0xydCFnc8onL8lERSZAPw1TZWGPa46HQi4RO9uY4elJtFpVtIYhfDud8GQWTsLl3VcpEH",
-	"7LfP0iXoLbUquhNNXKXQvyvFzvdOjq4dQtXWz6m4jxtdIb7kkfCNW8pyr/WUoCm/gVYXCM3iwTs+2ne7",
-	"dHq0NdBq9Wd4Mt7H6LozkuryW9h7WZSh72IGvXosrIAorREvg1yHQrIRXHMhFPn7VLchAc2EDOrnzodw",
-	"e1K+G37Vu7+gMmZ/XoL75YGlX6CdDTonclt5nHcz0OD8X7HKE12mpPmUshyuFiI1hDRHAEew+sw7763+",
-	"sgsa7NeV6J2rlut8dYnfDErHa+tBxPN9el1VvfPb9G7qt2tTvwUfnFPg/5V7qPTat1uyWRemnbv3bCzq",
-	"T1brSN2am0W/bMzNeudai93tjrbZpq5iwz3nZpmyLiI69Hx7tf4ytSqbfzeZWrsnV7Uc9JebXEU8tkiu",
-	"omzqNR7fnlqFibKdBv+vemusSB/9NYIN4TTk++JQYM7Xmsk9cC+EPY/NnBfPtXeO0Z5WjXx3oetADvp9",
-	"U6qVXdAd+Qjs0L37CHC+d7KxHT6Cha5FUPzOFld4o4/gdOpqVsGKElbBWF6IZUmdgkPITF+zsayNMGfq",
-	"BvLbdFYgqGzZW4GWu0VnBUcbD90p0XG8bzGrwJ1wqJtCeYnadJPiAu1h7N0dMXd4J1qI+XN1UEAS/7pG",
-	"k+sdFDr6Jbhypi2uiB4I+G7YYt+uiOqYvbki7pnVFq6IrbjtYSrktb6DwqR23M6q0K218X/VmJPiChEY",
-	"V7HuK80yrvVS5UnkQPpY2UflEf4HJg8gph+wuYsesh/t0lzNfuqgV6tKly3yTGmgi6WWjaL7VxCrOZQz",
-	"uEXdfWSLnVX3SSGS13eoQ9jhP0u9umJtLYahJZUh+xn3PuZUw/SzVMPmlk9iZ2YiX/Q9E/7LibZ4pjAW",
-	"wQti3HzDvqTiv12E6Ob5ZQrizqK/jj8ES/62HIrnEt3QK//QwwZf0Sq2gF+55d5XD5jNxU4RUUFEK7BC",
-	"8pJr38RTyL60rxbSOPzoftqx8wZVK7R8I4UheyUTJ8629t64A3sY/ptzMfU1P31iLhYHBNdirdGK4zZH",
-	"tflCub0LnmtPFb6DxbUfFNc8NyorE5tlUmAu5k6CUA9Eb2aHuGnrl+lTPpHr94+DRZ4ORoNDnonDm2Pc",
-	"SDdYi3G/3j1zyE59U0ZUINnpmfsVZ80ltYPDYsakXmqXSnGC7RzLoej9FSME+C+nCzNzab3D9YCYHoTa",
-	"5HLjGypSm+ZqSWQ7mSE7t/vH01BTJ6c++mIwLqTnPZye49rlLAzm4ZZTqjTgaE7rDagsrT5OZ9Ra/8lK",
-	"f/JdRMVq7J5XUtr1icPiVEEYLtcZg0eiLHLz1bAa0cPk5+anTymWf7WQiR3WRdYxTaP+kcC8fM2lWnff",
-	"0EfOKXNHV1N31hINCngjHkGCgLMhOy1hczxdEnAPWMZFHsQAu7arhFBuROsKLFoLAVkJRqGdclKuGaio",
-	"VhKrDO183YFY6AwsfYNMDjDG57xXauKuse9/Xqla5qqdloNT8+vm2GScfaXRz1YYVz6ZtPSWOxT++0//",
-	"NwAA//8=",
+	"7L35ctw48if+KvjVd37R7R6qJPnqdumf1bjdMxr34bDc0RHb8qogMqsKLRbAJkCVazze2KfZB9sn2UAm",
+	"wKMIsg6VJHti/7IkkyCORJ6fzPw4iNU8UxKk0YPRx8EMeAI5/vjqHZ/afxPQcS4yI5QcjAbvZsDU1R8Q",
+	"m680u4FcCyWHg2iQw5+FyCEZjExeQDTQ8Qzm3L5vlhkMRgNtciGng0+fosGPKuY03Orov80gB2ZmwCQs",
+	"3HeY0Nt94FM0yHjO52DcSl7mkIA0gqdn39vfhf1Uxs1sEA0kn9uX4+qRZMvVvCxyrfL2WsYSPpjLGP93",
+	"zNQEl5XxKbArmKgc7KJwJn8WkC9rU6Hx6h/9Sw6TwWjwX4fVYR3S/+pD93k7k87ViW3XdDb5iZt4Fj5+",
+	"Sxi4mHjG5RSY0OyKa0iYkkP2mzAzVRgmTMRUzhbCzNj4m3GEL6RcG6YksIWQulw/0Vw127PJAX29PseM",
+	"GwO5ffx/fH1x8c2/Lwa/Hx+8eP/70cGL9x+PouNvP10MHv1lEIXITcyFaS/lH2rB5lwuGTdsrrQ5Yc+O",
+	"WCFT0JoZlSZd55PicPW5zfkHMS/mg9Hjo6NoMBeSfjsuJyOkgSnQIZ2Dtnem86y0+/9kW5rPQWdKakCS",
+	"/15JaC/Z/nU4+BQNfobFy1SAxG2JlTTuR55lqaDLefiHphu6IRnScDiTNsnY2xzjE3ZXA0wmNLR77BCf",
+	"WWEbfc+Xz+Fk7FLLy72/5VZD9i25fGrIziZMWF7GONMQ52DslRDa/sVeDSXTJTNiDu4pPVMLOWQ/ww3k",
+	"LObxDJKVrdt5O/6eqyLb207QaD2bMLUPPMSxvwWtijyGc8hvIN/bgleG7Vl57p5kGh99kD1QKexv5Xaw",
+	"vvWqFB5ikb/qPR4vDtazyEI/wEn+IuFe+fUtebWb8j0ymtsxGTffB2UY+2IWfi33dfFvdendZO/tAt/q",
+	"8toh3+TqKoV5z2QzeuKv203ajxuY928zbtgCpGGLXMnpkD09OhqhzmDVQ9CGxVxKZdgVsELa+RqlEvvY",
+	"ccSeHj0ZMamYUdcgUSO36rexQ875ktnXEoWKiH3hKT6ri3jmbK/hhXx69GLkdBKD1hlPc+DJcsieHj/G",
+	"/yEzIGFayBjVlwXXzD5jH3kSsafHz2i+VypZ4jhKsZTnU8D5TBiXyg7NrFI7ZE8fPx6x8URAmozZjGvG",
+	"L+QNTws37Wqx2qgckiF7Ztdo8iXjUy4k4xMDOeNsruaWh11IVLvdRttzONVaTOXcnV2WqwxyI0hvjnPg",
+	"BpJLbtad2DsxB8vQRRLQx6NBlgsZi4ynl/RA80xPkRIjx2ftNiADa5sv0cDer8vgRz7VDYTfnZHnnl6Z",
+	"QFRf2PvyK3TI9ivVnpzJrCCiThJhp8vTN7UtmvBUQ7Sya6uLrRtrfGr+zbPs34XO/z3Ns0eX1mTjB/96",
+	"/9e/rFlubZRcpb3vrWxFxy70L/xHoQMEIQzMmz/0EUWNtD6VH+N5zpf295pDYAurvnHGOImOdRTzzGsW",
+	"zTVsTsxEj5e8MLPLOZiZChN3ZdeEqftKW6oW5PJwNG5vslQsFTdQs4voTk+E0WsPtYtyi0SY78FwkXZT",
+	"LZnPIb5q+Yu+hiRiXOoF5JAwLhO2mC1P0H8xUyV/W8y4idgkV3P3o5BG4Y/DQdfEXkmTLwMnEvuTau3t",
+	"1ofVwYCSckt6Cba2e5+iwTTn3SN2/PlayGSjz7y2D36KBqowsZrDRu/84p4ln17PcjOVinjZpsW3cCO0",
+	"UNI74Gaq0MDc0yH+49Swru9o+LP9kTOjWZZyK/0kObogmVr+jsRyhF4wVRg25Zml84nK5/aYB0Ka508H",
+	"bTdRNNAF0lHXLFCcd/7nB7leWth1RCQzuBm4U4w8YVaHVBLS+14S3wvzrC7MfTNP/PKNSEDG0F4G+Eu8",
+	"+ewnPCaHepgfBe/rqrKKYxCDHNMhjJnkc9DsaskSMQVtIsY1gw88Nuyf57/8zAx8MCdMGM3O/3F68PjZ",
+	"c+9eosdDbCrLlZpstLg3+OTqrtLm+BX78Tp3+R/Ak/YOW6kJa7nIOT6FI1gCyWEzHvLOPrg6bXy7c5av",
+	"HU9b8egnECMzGY8cBymFxpCNSUyMR0wrKzqFnKJ0cdJjyMYTLtIit08Iw6Rz7M2BGcU4Q03exVJAFnM7",
+	"R/85q77hKLjNOEht6hUJNTgm0i2Ng1wdyKE8KTT+lCjZM8gbTxTNY5pxPaOfmhvzN67h+VPH7oj/8Yld",
+	"F1opSlnCK1lAm1+t3HT7cjjyQJRuiZyuhR3eHiSL1Xxuqd6oEE/fA6W4WUV+Czop5537VnPjcA86ti00",
+	"Yy3+haOslRSrXN2+F9HnQlN8iWSUBzh1v2xfuQfO8IR8PKqpeJHlS96Wc48M2VgtZPmgtXpQp6J7o9lE",
+	"5S4ulpulfTiDnBvVHJgOmzjZhVx1lLCxE5b1byBlWCHJdAb8Gj80ZGOr2OLgatLQBIZsPFPajrCYKbyZ",
+	"eSE1+x6ywiyHF3LMk7mQQhs/Of9YzPNcgGbjXExnZmxXYJc/HlnGXP+C49xmBnNrklaXvNxLK3TtVtl/",
+	"3S4MSkXAimacuyVBhZy8MSX7kv1w8EpTZClwvDjp8FXTscqAlCah2embM3cIhhl+Deu1daScIAmWfszb",
+	"Wt4JTHiRmkuc6uZqxrl9/C1MQqwHPmQiB73FJEhjtuM0Z7CWy4UMJ7vxv5wWZsYq3T7aTeOmbfYqd8qv",
+	"IF27Mz/SU5+iwZx/uDQm3YgF9dAX0vNl10qDzECY0IqzIs+U7iBiSERudeUiF9ucQTT4cDBVBy7s+taN",
+	"8uvbM016fjq5rJtDIZ8zt1au0UwtJHEbzSyDRTkYZOuZkk5/bf+f4abQ6/2Ezp9xTo+XtgDIJFOibbv3",
+	"0rB985V70ZLdT/Tap2hQZMmWt9FhQXaRWkjl/v3SFMGDqY6+2r1yr0q6bl7DFmeo6HmVWnp3b5UIGk60",
+	"xhZ187ldvGltvhZwXAjDpmA0W8xA2l+4JiGHDlzk3UKiVBVxkfLcGgVsXmjDZipNUAzVdbL98MsWlgdn",
+	"po3KNFuo/FrI6ZCdSsanVqjj9F8csYQvdR13ccJkkaZW3KOOXLeX7YYfGIF0QVP53d+gaGDfsieBt9pN",
+	"lHzAg9ofD/S1yA5URmdxgKduFSKTF9Bm523EiCDH+RSMu/FD9ms195Fn3JWHS6M/iXQR+EB6fMRUHuFp",
+	"cZYVV6mISxWKpLz4FwYTLmOVAL6fwyQHPbvEceon59WI9nctieZyJMBMRoiH0iNlRx/hGnEzRjjcgZ9W",
+	"qWTUP09WQ+3jLQ2jueXdEu9exVbz5H5U0tq/LBUTVGrIVkCGLSTTECuZ6BP25PlRAwIU8tWUYJ/vnj9d",
+	"B/epRGNzOr9K8WcBVlYkKYzYsTWVjh9/h7GQg3+xo4MXbMgu2X9jf2UHEbuCqZAS7UlhZoyzFIyBnKnc",
+	"mvVhgbmT5K1dTgmQaGZtxKjuhy90HvLDt25hU2SH2ZfAz0aVCQAqSwGntRBpyhZKJpCfeHgWOz46OrLW",
+	"dM5jBPZFG6gCIXSh+w7PrQUhDbvi8TUzashmxmQaY2T2J6YkO3787fBoeDQ8jtjvo9Hxe/t/qYp5alXw",
+	"yE4V9fuceMINz5cndKslq4UEGU+1NfGRXkvyszqDO89EGUuG9gBeqnnGc0jI1E2X9as+5x9+BDk1MwSa",
+	"HQXWP+cfzujpx0fbaTuVYrK6ZYpllkEThdgNQHe5+706ncdrD+cO9JSQzeHuXLdI9r4dzzmR4C3rq04s",
+	"aEXR2/twdHrsxf06Oemrbzyu81YKyZ0qDrcR/z0W2WcgKUPOri1EHJ3dGvNsN/nUK0BuLQC2sNnuh8nd",
+	"E3Nq3sGmnpTZw/y9ZiW8x0uqpA67R3qDfds7T7b3dHR8WmUgid51D8baKVsewYFYFQ0Jk2rBFqpIE5Za",
+	"WbpwXt0l08aqvShlEDi7sKI7hxt1DdZCUAYVNCs2U6HNhlG1LAeeZbm6geTyahnWjRpuNVKSpjlA4kN7",
+	"Vnf6yoX7egOI5J7sOjG3lC32P8B913KXNWHEba38kN1e91TVPhfciHIRW5rSdCl2saUb16bGW54/Rc7o",
+	"fz0OHOT2NyR89HUYi75ZA38JHHJt1sePv1s77Tp7JPbvfj1eRx7bbM8KJexIBLUt7jn3vahcjq/et87V",
+	"yDz4Qjj6RnZ6ubDKVtfm0vL0LSbQqX2QU+Tyj8X1uqH++dvrHdkpJmGEZUCWcsvt4YOJKDHD8X4ylz18",
+	"MoGgt3odk2y6N9fg8mqpaztwv63dcycuLt3hA7l7/9tutBf2srxTzIA1JQwFpjFAphsOhTUm65ZkuHEI",
+	"rLmAdnyVaHNcehPp98srrkWM7sDm3zOFgVY322tYjkcsy8UNN2B/u/xjYeqwAkf55fKuYRk2eMtp7oUD",
+	"1zKmHooJv1WmTL7Y5zXyCau0s5/ZlVI3kKc8a0/9nNyelH6WJtXsyfuWX+te/+fjZy/IQistzKO1kR4/",
+	"l+AxdeTR/pLxPwsYDvrdzo52PkWDV5MJxEbcAPofAliMpkoSRvMJpJiJQAfEzjq+0GsZx1v7jMM9b+la",
+	"Occ5BNV+v/I1MOmQcra6PX40txw/09AJNnd+H0xj5SzvmXG8+oCKwGaSdxXgTxEfh+6IGF3+EtLyla6B",
+	"oPUJxoMoV9ral5ciGUfoRa47mUpMzSBqw4lV7pxO7fszYXwl/jSq4WOE0ZBO0O0tkPDZ12Ojri//z//6",
+	"3+NHdN9LM+D5k+/W200hLnlKqa1GsVg5xBupUhOVnzDLH5eEmINUY0K54XZuXLtAgVSLfqYZZgqOV3YC",
+	"21dcgnUxWyltNSFLCQV1uWqZdBeSrqHgt93q5PbgeKcCCRPrEiXWYPCtGruKtRfGf7QwM/u3mBtAsjtB",
+	"gpiIXJsKkb8ismpzjPNkzey6kRO/TDwMq+47HaNaM274TxFm5VB+GLFyOMYhsxzavoVUS5lQ+F5J0m6d",
+	"hbZy2WrxJUkZxa6AZTlYcxASR2Lzgg63WuJUmo2WSH9e413ewFe8vQv6/ZoAWIDqGgzG7q6vtkEBQdyz",
+	"KwqLnVSJYkKzHKZCG8yOaBJFw1379LseWanDNPr2h5fsu2+PvrVnTw+OO2NeT7fxfhw/75CLgYn8bNcq",
+	"Vvizi3rUZ1Ojj9//v/86uLj4/eLi/cH/fP/xODp+/N2nIJms+GO6XDCfCfN2xLHxtW3COud10GbJ3zBQ",
+	"2riBM34D7I9CG0bAbybkRnHmTdxPtWvZI9Mh+d6Dq9vJOaS1tQ+iQx47NjXjWQZSI8MZsrFUKNGaQFbE",
+	"vAjHvawhqiR6kT33cC9ZpUtM5SVuS+xcV6H7zotE+JyFtoSYcSE7nNxWYdBUlCUu8hyTEKWTAFuBteOU",
+	"i7neLvPqNEkgYVfLjmSc6rDUZOKydLc4DODxzEGgPPsqQ9abYp5+sR8OLdcxbX6VQkjLacohugGo8aBu",
+	"V/cWXSmVApc05lzdUPZDV7bI5ufRl+PmsAkJaVTGy1NLBqqYzpwk1XbLRn4HFcuBayWRYnXokDY0hvrR",
+	"bNpP5gRBMAwTFXga0dWSigDiLOUxWqV7i4AE0UJ1w7h+klaf2izQVEizPvcuGFOpAiR4eyvq6GRmkndk",
+	"fWpdzNcn1dQSRxtapd5Ip9Q+r87j1xYzEc8wKzysaW56A/vdRUmNeffajy1u/ykaQKZCpa1eWSvE17Qq",
+	"MkpfEZrqVXHNUqXsHcKA1QYkAHke8mZUEG98oMpjcRJClKpVOyBlX7hsDNfiQBLjlAuVJ0GH5lxobX8M",
+	"30KMuWrv7F7wZVSaBEJONf1ywmCemaUHKPnwrNcdq1yjjY75Rx5fB816Pofb5M/9MiGrEksOWPUDCwkg",
+	"FyGoFSar1OH1tYy4MpW0F4mNT/n0UmKEscqT9TfurXuuTpO4f5dXcOn3L6wJ+k8wfwFQiceEG6q7EBAw",
+	"Kwym9aWKKvy2l1sQ4jl/t699gdGsLvy+fcFu3hVMufQsah/h+j7BE4oRubhQZyh1TaQIz2UfPjc64Ht2",
+	"tZWlgm6fFNRgj5smsXdGIh8yEcKFCOtL2g44gbu6WwpCn5DZHJC7Afx5rXHXCefE1e2H4rGy1ANQ/E8w",
+	"vwqlY2I1mC5mOseXbldXZmWa5ffqo6+Z9d523m3CQ+z/bmjYfg7TwUo2ggNWFxbRgP/87fWWlrVPJ7mG",
+	"Jfv67Q8v2bfPjr99NGKvXrI3WA9A5ezNwZPvnkbsVfL42bPjF+g8ent+inaXYSlwRHM//Y5dCaOHbMzT",
+	"6Zg5PVhN2Kvzx8+eR+zVuRvk+/PTiL21f7Sm5YV843+kdKOJIPX2Ghw23n7K5yJZfVHcgByyUx+wxpmj",
+	"xxEz1SlXtm/j/tBKDt/yxU+gNZ8iB34NHSVXbmALPs7T6QPrMm2V5TqcELo1XKaGzfWuJwfhjAZUu6TD",
+	"vWy2XMgN5BRFbS3nB+e6p899pe3BR972sILTEttUpVxOhyqfHn44nKvkUBfz5OpQKgObAW+q7EF7nCvS",
+	"syKJEIN4DXupamKJscXaNuZSr2G5I2ghdYU2wq4NdFAg/EdMpY6YVmSJashvRAyaXLSoFk8UBQmWbA5g",
+	"MOnjyRZpUs+Pnn63BiWwAZYBl9jmoZ+iwY8lgH5HU/GHHJDrHFCRuYwLlxDVSN9HNLJIraIzZF4Dev70",
+	"xL6JThBM4nr+pKYQRQxH1I6zUprMs+fBYlF1gP/apYTQ9iv5bjicnZEG4xIqyZGEfHy4hqdWGXVon7du",
+	"wESlqVqEHLMyXVpauoKY282rF/dzfr5UaLI6245Q8u618RiScXRpRFSakGtyTkaM8oAjZiCfRwxTFqKa",
+	"cyryZQ/tryaFOXqoMsjR4FUyxEpTvoRwHpQGlhepq888YleFSA0TkpzovmLDV5RA5pxi5BH1d8hRkvdH",
+	"19z+k1S5yg4FZToT9CLEgudOzAVRkzw3AVS7d805azIi73/EXGAhYq6yltssNIsjtuLWjeg6XLpFqJwl",
+	"WBwjKI7sPDoLdeF/dpekQG9zexEvVQJ+W+kZrH1USRD08ISTIXOYQ7LscHo5J70rZR9+vwh5+38QKeXm",
+	"pkJCxK4gVQs6YwH6sCQB3MQT2r3Dstp3SS7sqrBW0JCdww3kPGViQhGMmEtiwleAgb6uifU7BP+2xHAT",
+	"hUpQvP706t3p96fvTjvR56F9Ej6kEjl/n/DJoa0xkOd17TW3nLVAJ6U2wJOojEFzw2aQZkErcjFTYQgF",
+	"+ZgTkl0be5ZdDZx1Qpluk+dKJWV6FlFdxZLAaKZRyR5DAp0iSy2O2uOYXbr9nuawvL1jdUvoWjeJBAtY",
+	"hIJilD2DuAvLBk98/o8RMebyqJyK3eNdUoWxNye3V6DGICtfJYYEgQK9uB/vo11QbiuYNpp75QkNndyb",
+	"0i28IgyRefcWHsQgFhUTYnomwlROzH9tAcMa63C8uFTcQIclmjaXHdEIS12cSVhAXsY5qhph7aEUT3ZP",
+	"F1qVctVo3dtd+te7t717I9dZ4FjPuVlPpZ4XjNYBemF1BjKhsmmApcZQfQgSX6NE9KrjgHz23XgtEmRY",
+	"Uc8ft3+JTtmdDaZhJ3NhDCQUPOJpGjqwqghogBsTYAFHsGJJzCFytU89Z+2VilihuSN/guemEtZUpNoy",
+	"gJTPgzKjqn3TjqOh5tZRo4rP0VSkUA9zlbfLolU4VmcKbkvL9IhfktDXwnKjiR90xMZFLkek84z8Hy+K",
+	"o6MncawSwJ8QulRaQkUu1tqofoq4xlpdm56am63o0d0Ul10h1v5l1B+u1RDtuNntMvsP5PSvgbyDflb+",
+	"4TKBzMzChNmdOu04dCcSYqNKT+UurRR62rws10OGLhr4+WAco6T1aln1Ld8u0NEkqYeMeDRpqlUXW6WF",
+	"Afbr27OyJvAk51NrmJK79rtvj759RJAxj+1Cfkbp075My0uqgV/WIugn3eYkfrILIfyX97Yh1IRwNwR3",
+	"8cU9nrbRnq62wH78OTsGiFpXrKuBSa1wpNDet1U5uwTlontgZYX3QUxwDjEI0qk2hWeHHDONW9tflahx",
+	"yo3CRHuuS9S6u6uXdf0d24drdLUxyv0GgJpfv4tIUOMWbnh3thAst6HKu5FBW9Lg+nhY84zeN45tE4U9",
+	"pJ+/daatfy3F3JI5JKKYW+tETGfh91xHnc8NobDHqjyfHdhhp3IR9qC+ONDDHs9xU/yE3ae9sHHsDnXP",
+	"zFulcI/B+/2ezgZ8z5MwsryORNZ1a0nUQmqTA5/vhTn0uOz3nA27iQMvyC6cN6+28BDt4CL3ziB8WUOO",
+	"vt8yko1QXMZZBrlWskpGoKw7HxZ8tpapNA8z8OlECTn15UklIFKZSh6UQd0h82mpmI5ASjHC/O07V1Bq",
+	"wokrykiR81tTzu4nb//YeYT74F0Pkldc7tV25Lev8kJbFxXa3KHeuVqXq97mYZiuGLbhcpUCXRiXJeYa",
+	"SnikPOa+hTNqVMhleGY0kx0eyO4ua9HgRvD2YIjU0q7BRXueWPO3geoXMmK02nRJaas5Jt1QVZItclo6",
+	"e53hqiO/pTTv4IFQh+mQ4zAPl3DTJldymi6rZD8qooauYoSG8Dy4rXyeB2OSGBAhh8fxt88fbZXRszdk",
+	"uMiCf8Z4iQaQW1X+2hoejqRyKbb5CiZnUrnSIFRZdwnfkObtn47w2OmocE8a31mZ6Mru9FDXXpizI9T7",
+	"Zs9Vm6FbtNJDjFqL9rcCtN26Dwyn+gQmzJhxpvXBty+r8M5nLa8YxeszT1VhIEfdZ5ec0/7Gd9uE2dAR",
+	"6MLLHYGuXZuC9LbRa0/rDyOCDmWti604S6NPXvszVYkEbB1WKnwdLSu+pHKWrvFdoJMaZbHhyn2+okuv",
+	"3IBT1hpA2C/sXvLSfbIZLavOd209xK5Ss601c7kcsSsSs1h8qt11s1RNXCkMfUL2gNAknAlzUvM5D5lU",
+	"EkbtjgWU8enae9a+4RKNZ5CiRvTm9ctXNUQHl8vO2ildDQVw/fsQLMS27lms+CbXt/UfwtyF9PfAqDou",
+	"0rZ9F7q9Jrs2tdneE2mVls557M9NWX6mdEHQeYSa0mzjtLTUsVOJxw2poaNqHY9jVcjPrWTdrvQXdtmu",
+	"b01Qp5377dSxQmzlRLpI5EchA3jsvV38vprtRZ5uaFpUSRf2nbViza9rF/JPxQSMCJ3cuY+dcpbw5e7p",
+	"Cs+DMbpAAo2QN8IQGjRWQfh2WK6twk7dyN07dXv5h6LoAcTfLh773RjcLXtI7NSVoTuHuFs0bRQNKGXD",
+	"e3xBQ1zkwizPsZ8MzvIKeE7aBf30g1/uP397N2glCUrL9uk2lBqxw0dQST5fCYb6bI4J5oaKak5At0Oe",
+	"icOb4/EQ9Vs7jcHIT6Jc0cyYbPDJzljIieoouEFl/7hcqbuvJh4vG3PJNBDS3hfAQt+EjupNdnTkGvtE",
+	"tSYCc75kiar/BdsIYM5hdCG9k84ZhJanpyn15xleyAv5zTenVfkSoeTwm2/crL6i/j2nb87Q8cdWepKy",
+	"VFzbGS/JuzdiGmSCi6zvO7UPKmE+Ql/Inq1mXLPxab3k0Yj9DXd8PGSveDxzyGChZNVr1LeC8w2dvjb5",
+	"0u63KowHZmr3X5ryDx6dXMiqcoYLYtB8q/ZxwjDffVfMy7SMmKfpkLkyKpzun7V1XLGnWiJVWcai0S7d",
+	"7bkVUfqbb7BB09sfXrInT568GDKMcZBa4gptUacmTqWMSizrEqjaH7+iKnayLDVJ76o00WxsL/rYfc8y",
+	"VPs9rNOETfOmoEeMQPxsXOOJ4yptrvwC9swq5LW09PBngThUnvM5WLlvn5JU6KVCHXE2F1pnkJoLSRll",
+	"bl3YyKJWDNPNj/IVtCW+8ZvTdy//MSaaw4bfc8inwJBNuHzfJy+eP3IVyVyZJ0sNCdOGLzUBfGn51MjV",
+	"TtDrYZSvxviCL4fsF+RH+kI6VWbsdOAx9rxdUs9BNn71jk/HJ0TgwjXTsn8/mxz8ZGc1rlzhDkysqXQ6",
+	"1VWfMKmoRgvXbMK13Y2vnx4/pouzEBoeuW14ZXfR04WH+iYqLqxuqWnxL54++/bRkI1rFva4dhluh68e",
+	"Xsinj1/gcp4dPWGa4/UYvwWTLw9OJwbyMZv5fifal5BSbMGFGZXQOhdpw69oxdTEgGTcPU81X5Mkt0zC",
+	"PjnhIi0fiyjBWiv6hJ2Txt2warudtPQV5YbslOGuErmXBc/ZT+JvEZOgDYUH8a9PHrMEIKNM61TEIEmv",
+	"qSMZB6cZj2dw8Hh45A2fxt8qnPbAsW1k55ZB1qyn0eDYd4zhmRiMBk+Gxzhgxs0M5dghxVDwSLEOAlXo",
+	"LznbWTIYDew9Oa09hy4vunF6MPr940DYT+FdrCZbhUlIegdl8eblFEKfyLwZu8F3QmpFtYrDH8VcWK1p",
+	"7YNeDXuPzqdMSU0KweOjI/QuKGlcuKAmKw//cCl21RTXVAhze426J0r0VtkBPqVsz+pchrUezV2fKOd8",
+	"6LMm6goOHqZXbSjSpUc58GTw3i5YF/M5z5eD0cDOq6zyRP4oFwwzfKrLd6ktldKmzzOKUo5YHKUVdHTC",
+	"LiN/M66HZc9uT6Nk+lc7N4h8o++/KUpF3PPRkPH0qamPO3N6hTKO7+DzIapAd3/5hN2jGfDEFXT8UcVl",
+	"VnvoE+7Rw/I594F9kxNNcJWg/i5uwKp19nyNYry7rMoKfX2KGjzs8KNIPhG1pUDxoCad0N9X6KRxWk/X",
+	"L/Z7JWFwj7vzjl+Xu2OVhfA9a/LkNXzs7PvBp/e4eUUizKEV0b4UTqcIsE++cg9uJANcha0NadsOTw1G",
+	"2oJhpa6mylmiJFT56WPU4Eek7lNi9ci1mHMRl7F9aeyQqtQFbtwhV8p8ml6JEnpTFcZqtdut+Rf3UmDZ",
+	"q8h6n8ce+nYjSLK5yP2Bmq7NO0ZthFu2keTGy4WmpdbxmTKQs+13ahE2jOtEtVLjKvcN7Dq+ShSy7SfJ",
+	"4JqpzMooJV1oC+sbWhklEt9xthYF65rAh53IrBYg22LePoHNZWfkK3mujeobRqnrLq3LVw/ejhrKnEfs",
+	"6ctNJyloQSWaq+G3i5evq2jSQsf4gitufh3Togqz9zetMdfxOHImE4oZNLNVmoCP4Q87pmpN/bwx1TII",
+	"qGPnnQqmcX9harKXR8v1arKTb3tXkVF6BlXkc+B5PKuZwTWhjW955aUuf0v1ZRrqlPYbgUiBTXhsdNOa",
+	"trKRyr0rSuzn1mbHq+10Z7LChW76gFw/BqpEO2TvFItnEF9Tg3AcwOXNXUiTF9oIOa07L0eM0mP/wfXs",
+	"63EKfDJ+5PqqzLiegR6j80+zsckBhrlSZsy+7gDlmFRNI3RBPX/x/PGjyK3Dgfysgnohb1QRz0CXTlMc",
+	"Fi3ppsIyhUpfWQ7unApvrPEeQ5dWjnt/j8T3FniC0bCa/8VVRNcM/GTbBLkfLRKp+BCatbLDFE1VkJVK",
+	"2BWYBbggqU9hR0SD0b6qEAIsUKco0q7UeUvuQ2b3HIcQytULoivjXGMX0rkoOTJ+pUuXKu3YiZvFHBIB",
+	"uv1Uuw4Ek2phP+sBHb7PR9MzZu31C+lKrbMUeKJDtAtURPt+6Lde0ryLeqtH7pGGXSnxUBHm/VPuzIEP",
+	"g1T6GiCrcyHNtJoDHTKkGk7sMZMTzg7GsAbfcmwJQBJw1zVidt0majXe5q4CyCIXxoAcdvIxREfeNRvD",
+	"j3QQgV34fXOwRrlCy+lLjmAVyKqbyYw2JyReySrqN2xfumf2b9PSyJVRG9R3PYxlsyFb2J2QsYxxrqlb",
+	"VFBF9N3md7A+HAxnC/XfbbCzOwLofY/T77IOd/ElVx/l3r+I38dQc8eH/P9Vn6l3IDo9+O/84F9HBy/e",
+	"Vz8OLw8P3n88ip4//hRsm9OhwwlNsZ8TFwwc45fHfdO6pEJf/0F+bjqh9cq7u8N75z5u3G4PN10hUkNr",
+	"ke8aq/HspdvRfUY1DxJVcv8ypkktElYQnOTm63Jw05bdkXObBt/Wsd1/DD/Dws35jg7PSk5oSw9qn4bh",
+	"valzIdc2JniCNXERcCO3U5tqTVlcEUenYFJVCUQg+PAgplehGuPjwr5iZ80Uo8CpME6RJIigMKTpEp/w",
+	"q3Z+TGaUapMKTboklS0Vo8lPhK95/7l4xntP+vtafTB7mchZaq3DqVJJx00NagJTMLXb1WZ5/ev4RcLd",
+	"0nmPmRf7aQe50vZqcUQwqFC3GwY8TwXalJ4k0VQS0xlWHPN0KQz7eoVWH51Yi5QbqnyHYBJfqtYVku0O",
+	"/5VecIyvtymesL57ofi7YqsOtfYpaoyEcJID3O6/3mbUDZj150DEwStMeJt+Ol7lzYcrfbO6dftGX9Dt",
+	"COPzUpaazeH7Faa6ZPJ1r8wMRO56jj+ELhVsxBxRpozKrXZUP/nase3OxYIK2anvu+6BUS5u45CEVtZS",
+	"eVT0kyKiTFO5znR54kGS1wAZNZaccT2rCpQ/PvKAI1xXKf9/mykHpfMdlus93LRaRf1tiIfo54pOZawa",
+	"u90Rfys/sH/VsdGUbq/0WhFYmCs5RILbYS+p4vpmhom1j1Udfqx+OevXMFc1xiF7CzfqGv3vC4HwVSYV",
+	"YR3bR09xz5Wj/yyUuXX7jquEFbuo7Nu6P/6wAVevjso7Czc818Nc+drM9zCxPoiVShPP7hYqv6a4yVjd",
+	"QJ7ybMzmKoeq6J3lKBIWzDVn7uSCZM7sm1vRnt0jtyr7fPxnMKyf+DVZk7pAFAyB+rk7/s3ZFUwmgIXd",
+	"DqqM4aBbHK0PLzz5HKjHMp02pKkvl12Jt4ViMRXSTITm0xygHjJpEMlX5CfUGD3E0pi1totWwhYaLiQ6",
+	"0HmqFUvAmhiaKWzR7fpUWFmOBe8x/RoDQJb8tZrDlUqWkX26ylSwZBmKxlgt8pXfk3OfW/wFa5LNxazX",
+	"JokMMPy2mnaBjgk+h/tXJ+vMhjc4iw8MLvdnELfuSA7aqHxHBv9+v5jYNVyVZvo5ezacf6AV/5NJ3Wig",
+	"p/SmzrtDP+p+j+jMtZSXygelLbHRGZWFHigJwHKaRn/fsupv1W0Nq0AwqazMHbKfKTMDUg3UlriIZ5C0",
+	"z7QBYvyizvRcpJh6Vd7Yen6PI9Wk+3ypf84ag98/tFE0b2PQ5O2wkb2Qx2btio3jW2cThh0JKbHH743D",
+	"ieZWkxMoMClrM2FyLRzStVtvzaHW2fgL85nQpmzgMHG7t3c5RrGAvhwKbhDrrhn3fVtq9O96BPanUWB9",
+	"MA2gEQ2TiISYUswlIsJ8lphL6UNdR3OB0fW5hvQGNFmYzPsmUGPjroYJ7UyJtyJFzxvFSUsjwEy5WMlJ",
+	"KmIzZKQvNQSXb0RpxZuAUoPEpbZ5XZYDzxBD4Q7zrswCGv1Bsjr8yjqQF+4I9q9jOaIPmxPYRogh/sYS",
+	"2FeaZSmPMTtjQVmVjgoo59cTyDxEvXXmvQpxbAdhaud8t3zhvje8hxn4SE659hAH2FFxrW/8IUmAPWtF",
+	"r2r6j0vr1MYZYyxVGqoaRwT2s8TinDrWQFO1VGFhdvJ0lRu3sqzVdolQqdLWqnT552hINitWBAW+a2LV",
+	"LaU/m6BpSWt43GHV2rcjVNSLqrYx3oZqHmXX1XZ4RSSqTinl4Zj2NLMCg4UORvmHFQiutSDRELiSW65X",
+	"oH3czknJOpRTl5hNbo0lNXfpwwQEPcG4x4Ucu7KL47J7Ia+n9K98KiLKJJHq8xtxfg6rJFBNp2leSBdB",
+	"iCx5eswqKrIOr3hVuLwHDHiisewwIA6UJMvUZEUVCfCXIXsXqBpAdQ8w0Er5JRdSLeQJBSyEfR1XR246",
+	"PVMLWm7GsbJHZC8fJaCXAVvMls4d0G5u92cBmHbdhUh9S3O5IxHsAJ9biOD/GBQs3YSRv0hR0/9R1bkr",
+	"/1AXJVTvJCxX3kGalq4zXhIp3asr8IUYiTixOAAWmKv7TnxvVLzqBHPpNcD+To98TubXl2Sz4Patt1jo",
+	"IO7dXpn6ww0KAvrftRoeLnFw13vYdY9xkg+g203dqven2dW2+270ulOv41PlHLWQtAqGvnar+HN9jSJT",
+	"wsLh3k7QAa9SK9Jc7kQCPNlFqeugk89Xo6LNWfUIUq9dLqea3H3dihQmua/jrvjIRtx1e6B2WWSdNJF2",
+	"Br7LH1uD157D/Gojj9aXxZhVkW3CmO0W7p2/0LB9jNnRhScs94e66yiEDvm7q6twFwodjr13TAjN+G62",
+	"N+wJSbCUGMwzs2zVoSi3ubq/G4GH6YpotI7rQUhUxqlRgTBd0F5/aF86srdv17/HlSJT7djxqEfB8ES9",
+	"Q2DkLumrVz3oXObtILwhpOw+COiO+MW+cbKNQfcGk713JlSCZDdlQIeOw6zXJn5yD37RoIbaStbLaLc1",
+	"CGkQyb3LaneIX2mnR/n57O32d5DC4Uf64ay/RFIOc3UDtQ39kmok0QrRc4bop72y1XYMNqGvkK7Ma9qy",
+	"B4zi98pCHRnHTssNNfksGaxypTUeZle1uW3aWivMbQCiFAyau0RquHe+eQACrlw+ZCCLg3YYvYJD9jfA",
+	"PmeS8dRS9LJhuW2HBEQghFV4cDJt7YYnyZdGdm8K01WtjAmJpcx6OfY1LPtZ9Gv7wB0yztfQXT6lCo5g",
+	"ez0lAVno3hmm3YRudolhZzHFMu/2yRrEQRkPb+hyWNoX6nDcLlQPRiWuUqFnUKbtOdf6VGrGJwZyNk6B",
+	"J+MKMCuMZlkOCTi8ZWMQgraUAQpXE8olB86wFwzOvAsJ+xqWd2SXvYZlHft6l6Ftu4gOP5xlVtew/OzK",
+	"FCIx9iNsJXxwdb0OaoTZRYKuYFaPQ/SNL6l1Z7fcfaHjKGiGdxXV6IlLWFnkooBUR6VrD30A5ID+2s8y",
+	"m02s9+gsC73X6OW+fQxju+IPq/3BO+sQ1hqX/we54AId8Xv1/BVw0h1UyG3G5ULSa3UO9dqdq0TdW0XA",
+	"NXwiNDZbgjmhOPoM5iiZr5b2n64ssJXW/3cjWJof2bvnb2UNd3aWa0oK+Pa+Tg+JY8hKwd5/uiFOttZb",
+	"WAfXTFTuwLIJcBe1pTwJ9CNi6gPSR5fnsEUGX7oLcc2plV7EUOZCtV3rLmWX4A7cqh2cSfdF1z3ex3aV",
+	"1n4mtc+iAr5oAKJgoImvd9kcZDX6kik5ePw82Z+VCPb5RYQBqhXZIK3bvpmq+JqKDgnsJeEqEDiBSR0k",
+	"6G8Zz01Z5A2otoevJqxryrw3qsmQrhuL4fIc5ILd6028a1a+b6dsePS9eWcfVFCUntqt7lSnaDhsZeG1",
+	"Fd7/hKy07ZPR7iTxbAONrmzzo8n5d/e8cx1xHH60e9GrRbxFLcGyMIT1O4botIYubeHc4V2/LFHvUbp7",
+	"PoWW8/dnXrViwm/W2hVmuZCGX6XATs9fnp3V2iGW9Th0xmOI2J+FMuRpuuLxtU6xnMQbyGOQ5gAk5tRS",
+	"6x9yv5nZhdQwnWOzJc7wBSu1xv//4x/GhN0MuJqddbsfN7NuJ3UIoyGdePF7Ze9CgKqywlQktX+ZhWM/",
+	"CHyUVtXhXSE/+ILgxzk4HPCCab4kqA0ysX163TaYDjr+F59fj5B1d3wiZHnHI6rwT3kpZYIBX25ihWHb",
+	"jF4nEj6xN9fRF+VmUekGktjFcO635xAZuwtXCF3kAfvtQRoPvaXuR3eiiasU9u9KsfO9k6PrhlB1tYgq",
+	"7+NaV4ivoiR8L5iqgmwzy2jKb6DTBUKz+OIdH927XTk9unpydfozPBnvYnTdGUn1+S3svSwr2/cxg716",
+	"LKyAqKwRL4Nc00OyEVy/IhT5uxTMIQHNhAzq586HcHtSvht+tXd/QW3M/XkJ7pcHVn6BbjbonMhdFXfe",
+	"zUCD83/FKk90lYzmk8lyuCpEaghpjgCOYEGbd95b/XnXSNit0dE7V4DX+eoSvxmUiNfV1ojnu7TPqnvn",
+	"N2kHtd9GUPutIeGcAv+vgkStfb/dkvW6MO3cvWdjUcuzRpPrztws+mVtbtY7163sbne0yzZ1RSDuOTfL",
+	"VKUW0aHnO7btL1Ortvl3k6m1fXJVx0F/vslVxGPL5CrKo17h8d2pVZgi22vw/6o3xorso2VHsMechnxX",
+	"HArM+Up/ui/cC2HPYz3nxXPdO8foTqhGvlvoJpCDfl+XamUXdEc+Ajv03n0EON872dgeH0GhGxEUv7Pl",
+	"FV7rIzidujJYsKSEVTCWF2KlU6fgEDLTl4GsqiLMmbqB/DbNGggqW7VroOVu0KzB0caX7pToOd63mFXg",
+	"a2sEGjRUl6hLNykv0A7G3t0Rc493ooOYH6opA5L41w2aXG3K0NOCwVVI7XBF7IGA74Yt7tsVUR9zb66I",
+	"e2a1pStiI257mAp5re+g1qkdt7fQdGe5/V815qS4QgTGFcH7SrOMa71QeRI5kD4WC1J5hP+ByQOI6Qfs",
+	"F6OH7Ee7NNcGgJryNQrdZUWeKQ10sdSiVcf/CmI1h2oGtyjlj2yxt5A/KUTy+g51CDv8g5TAK9fWYRha",
+	"Uhmyn3HvY05lUR+kwDa3fBKbPRP5ou+Z8F9OtMUzhbEIXhLj+hv2OdUT7iNEN8/PUxD31hF2/CFYRbjj",
+	"UDyX6Ide+Ye+bPAVrWID+JVb7n21lVlfPxURFUS0AosuL7iuqrXtS/vqII3Dj+6nLZt5uDJzi5lIYche",
+	"ycSJs429N+7Avgz/zbmY+jKiPjEX6w2C69rW6u5xm6Naf6Hc3gXPdU9Fw4P1ur8ornluVFYlNsukxFzM",
+	"nQShtorezA5x084v06d8ItfvHwdFng5Gg0OeicObY9xIN1iHcb/akHPITn2fR1Qg2emZ+xVnzSV1mMOK",
+	"jqReapdKcYIdIquh6P0lIwT4L6eFmbm03uFqQEwPQp13ufE9Gqnzc73Ksp3MkJ3b/eNpqE+UUx99MRgX",
+	"0vMeTs9x7XIKg3m41ZRqPT3a03oDKkvrj9MZddZ/stKffBdRuRq757WUdn3isDh1EIbLdcbgkaiK3Hw1",
+	"rEf0MPm5/elTiuVfFTKxw7rIOqZpND8SmJevudRoGBz6yDll7uh66s5KokEJb8QjSBBwNmSnFWyOpwsC",
+	"7gHLuMiDGGDXyZUQyq1oXYlF6yAgK8EotFNNyvUXFfVKYrWhna87EAudgaVvkMkBxvic90pN3DX2LdVr",
+	"VcuI3mqDUz/t9thknH2l0c9WGlc+mbTyljsU/vtP/zcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -16,7 +16,7 @@ func (authorizationCode) Type() string   { return oauth.AuthorizationCode }
 func (authorizationCode) Action() string { return policies.IssueAuthorizationCode }
 
 func (authorizationCode) Question(ctx context.Context, f *facts, req oauth.TokenRequest, in *policies.Input) error {
-	found, err := f.view.ByCode(ctx, req.Code)
+	found, err := f.byCode(ctx, req.Code)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,10 @@ type Hypothesis struct {
 	ClientID string
 	// Request is what the client would send, less its credentials. A token is
 	// given raw or by its id.
+	// So are a code and a refresh token, by the id of their grant.
 	Request oauth.TokenRequest
+	// Visit is asked about instead, if it is there: the client asks for a user.
+	Visit *Visit
 	// Credential is the id of the live credential the client would authenticate
 	// with, and Method the way; "" for the first that fits.
 	Credential string
@@ -32,6 +35,7 @@ type Explanation struct {
 	Missing  []Lack            // empty exactly when Granted holds
 	Told     *oauth.Error      // what the client hears, nil if Granted
 	Names    map[string]string // of everybody the decision is about, by id
+	Offers   []Offered         // of a client that asks for a user: each scope
 
 	// Of a hypothesis only.
 	Credentials []models.Credential // the client's live ones
@@ -41,12 +45,17 @@ type Explanation struct {
 	Entry *models.Entry
 }
 
-// Explain tells what a token request would be answered, and why. It asks the
+// Offered is a scope that a user would be asked about, and, if it is greyed, why.
+type Offered struct {
+	policies.Offer
+	Missing []Lack
+}
+
+// Explain tells what a request would be answered, and why. It asks the
 // question the token endpoint would ask, in the same way; it mints nothing,
 // records nothing, and uses nothing up. Who may ask is decided before.
 func (e *Endpoint) Explain(ctx context.Context, h Hypothesis) (*Explanation, error) {
-	grant, ok := e.grants[h.Request.GrantType]
-	if !ok {
+	if _, ok := e.grants[h.Request.GrantType]; !ok {
 		return nil, &models.Invalid{Field: "grant_type", Reason: "is none that this server knows"}
 	}
 	if err := e.store.Refresh(ctx); err != nil {
@@ -56,7 +65,7 @@ func (e *Endpoint) Explain(ctx context.Context, h Hypothesis) (*Explanation, err
 	if err != nil {
 		return nil, err
 	}
-	f := &facts{view: view, keys: byID{e.keys, e.store}, now: e.now().Unix()}
+	f := &facts{view: view, keys: byID{e.keys, e.store}, now: e.now().Unix(), supposed: true}
 	if h.At != 0 && h.At < f.now {
 		return nil, &models.Invalid{Field: "at", Reason: "is in the past; a decision that was taken is in the ledger"}
 	}
@@ -65,7 +74,7 @@ func (e *Endpoint) Explain(ctx context.Context, h Hypothesis) (*Explanation, err
 	if err != nil {
 		return nil, err
 	}
-	in, err := question(ctx, f, grant, h.Request, who)
+	in, err := e.supposed(ctx, f, h, who)
 	var problem *oauth.Error
 	if errors.As(err, &problem) && problem.Code == oauth.InvalidTarget {
 		return nil, &models.Invalid{Field: "resources", Reason: problem.Description}
@@ -105,8 +114,11 @@ func (f *facts) assumed(ctx context.Context, h Hypothesis) (*proof, []models.Cre
 			return &proof{clientID: h.ClientID, credential: policies.Credential{ID: c.ID, Method: method}}, live, nil
 		}
 	}
-	if h.Credential != "" || h.Method != "" {
+	if h.Credential != "" || h.Method != "" && !(h.Method == oauth.None && client.Value.Public) {
 		return nil, nil, &models.Invalid{Field: "credential_id", Reason: "the client has no such live credential, or it is for another method"}
+	}
+	if client.Value.Public {
+		return &proof{clientID: h.ClientID, credential: policies.Credential{Method: oauth.None}}, live, nil
 	}
 	return &proof{clientID: h.ClientID}, live, nil
 }
@@ -129,7 +141,7 @@ const reasonTooLarge = "token_too_large"
 
 // weigh looks whether the token that was granted could be made.
 func (e *Endpoint) weigh(x *Explanation) error {
-	if !x.Granted {
+	if !x.Granted || policies.Kind(x.Input.Action) != policies.KindIssue {
 		return nil
 	}
 	_, claims := said(x.Input, x.Decision)

@@ -65,6 +65,17 @@ func (e *Endpoint) tell(ctx context.Context, view *models.View, x *Explanation) 
 	for _, r := range ranked(x.Decision.Reasons) {
 		x.Missing = append(x.Missing, e.lack(names, x, r))
 	}
+	for _, o := range x.Decision.Offers {
+		names.of(o.Resource)
+		offered := Offered{Offer: o}
+		for _, r := range ranked(o.Reasons) {
+			offered.Missing = append(offered.Missing, e.lack(names, x, r))
+		}
+		x.Offers = append(x.Offers, offered)
+	}
+	slices.SortFunc(x.Offers, func(a, b Offered) int {
+		return cmp.Or(cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Scope, b.Scope))
+	})
 	for _, id := range append([]string{x.Decision.Subject, x.Decision.Resource}, x.Decision.Chain...) {
 		names.of(id)
 	}

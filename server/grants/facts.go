@@ -18,7 +18,8 @@ type facts struct {
 	keys reader
 	now  int64
 
-	carried *carried // the code or refresh token that was presented, if one was
+	carried  *carried // the code or refresh token that was presented, if one was
+	supposed bool     // nobody sent the request: what is presented may be named by its id
 }
 
 // reader makes the claims of a token that somebody names or hands in, or says,

@@ -20,7 +20,7 @@ func (refreshToken) Type() string   { return oauth.RefreshToken }
 func (refreshToken) Action() string { return policies.IssueRefreshToken }
 
 func (refreshToken) Question(ctx context.Context, f *facts, req oauth.TokenRequest, in *policies.Input) error {
-	found, err := f.view.ByRefreshToken(ctx, req.RefreshToken)
+	found, err := f.byRefreshToken(ctx, req.RefreshToken)
 	if err != nil {
 		return err
 	}

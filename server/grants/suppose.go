@@ -1,0 +1,74 @@
+package grants
+
+import (
+	"context"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// Visit is an authorization request that nobody has sent.
+type Visit struct {
+	UserID  string // who would be asked; they are taken to have just signed in
+	Request oauth.AuthorizationRequest
+}
+
+// supposed is the question of a request that nobody has sent.
+func (e *Endpoint) supposed(ctx context.Context, f *facts, h Hypothesis, who *proof) (policies.Input, error) {
+	if h.Visit != nil {
+		return e.supposedVisit(ctx, f, h)
+	}
+	in, err := question(ctx, f, e.grants[h.Request.GrantType], h.Request, who)
+	if in.Authorization != nil { // what only its client could show is taken to be in order
+		in.Authorization.RedirectOK, in.Authorization.PKCE = true, oauth.PKCEFound
+	}
+	return in, err
+}
+
+// supposedVisit is what a client would ask policy about a user who is there.
+func (e *Endpoint) supposedVisit(ctx context.Context, f *facts, h Hypothesis) (policies.Input, error) {
+	req := h.Visit.Request
+	in := policies.Input{
+		Action: policies.Authorize, Now: f.now, Session: &policies.Session{AuthTime: f.now, ACR: "1", AMR: []string{"pwd"}},
+		Request: policies.Request{Resources: []string{}, Scopes: req.Scopes, Visit: &policies.Visit{
+			PKCE: oauth.PKCEFound, Prompt: []string{}, ACRValues: []string{}, Began: f.now,
+		}},
+	}
+	client, err := e.store.Client(ctx, h.ClientID)
+	if err != nil {
+		return in, err
+	}
+	_, matched := oauth.MatchRedirect(client.RedirectURIs, req.RedirectURI)
+	in.Request.Visit.RedirectOK = matched || req.RedirectURI == "" && len(client.RedirectURIs) > 0
+	if in.Client, err = f.view.Principal(ctx, h.ClientID); err != nil {
+		return in, err
+	}
+	if in.Subject, err = f.view.Principal(ctx, h.Visit.UserID); err != nil {
+		return in, err
+	}
+	if in.Subject == nil || in.Subject.Value.Kind != "user" {
+		return in, &models.Invalid{Field: "user_id", Reason: "names no user"}
+	}
+	if err := f.target(ctx, oauth.TokenRequest{Resources: req.Resources}, &in); err != nil {
+		return in, err
+	}
+	in.Consents, err = f.view.ConsentsTo(ctx, h.Visit.UserID, h.ClientID)
+	return in, err
+}
+
+// byCode and byRefreshToken find what carries what a person granted. Where a request
+// is only supposed, the grant is named instead: a secret is for its client alone.
+func (f *facts) byCode(ctx context.Context, raw string) (*models.Carried, error) {
+	if f.supposed && models.HasPrefix(raw, models.PrefixGrant) {
+		return f.view.CodeOf(ctx, raw)
+	}
+	return f.view.ByCode(ctx, raw)
+}
+
+func (f *facts) byRefreshToken(ctx context.Context, raw string) (*models.Carried, error) {
+	if f.supposed && models.HasPrefix(raw, models.PrefixGrant) {
+		return f.view.RefreshTokenOf(ctx, raw)
+	}
+	return f.view.ByRefreshToken(ctx, raw)
+}
