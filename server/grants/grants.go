@@ -62,6 +62,7 @@ type Endpoint struct {
 	verify   verifier
 	used     *lastUsed
 	past     lookback
+	purged   atomic.Int64 // when codes and refresh tokens were last looked through, in unix seconds
 	alarms   atomic.Int64
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"github.com/deputyauth/deputy/server/tokens"
 )
 
 // lastUsed gathers when credentials were used and is written now and then: it
@@ -58,13 +60,28 @@ func (l *lookback) earliest(now int64) int64 {
 	return slices.Min(l.seen)
 }
 
+// Codes and refresh tokens are looked through for what nobody needs any more once
+// in purgeEvery seconds: all of them are looked at. They are kept for keepGranted
+// seconds after they could be used, which is longer than any access token lives.
+const (
+	purgeEvery  = 3600
+	keepGranted = 2 * tokens.Overlap
+)
+
 // Tend writes when credentials were last used and forgets expired single-use
-// values and visits. It is called every fifteen seconds, and once more at the end.
+// values and visits, and what people granted once nobody needs it any more. It is
+// called every fifteen seconds, and once more at the end.
 func (e *Endpoint) Tend(ctx context.Context) error {
 	var errs []error
 	if seen := e.used.take(); len(seen) > 0 {
 		errs = append(errs, e.store.MarkUsed(ctx, seen))
 	}
 	now := e.now().Unix()
-	return errors.Join(append(errs, e.store.PurgeUsed(ctx, e.past.earliest(now)), e.store.PurgeVisits(ctx, now))...)
+	earliest := e.past.earliest(now)
+	errs = append(errs, e.store.PurgeUsed(ctx, earliest), e.store.PurgeVisits(ctx, now))
+	if last := e.purged.Load(); (earliest < last || earliest >= last+purgeEvery) && e.purged.CompareAndSwap(last, earliest) {
+		_, err := e.store.PurgeGranted(ctx, earliest-keepGranted)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
