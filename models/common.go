@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"regexp"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/deputyauth/deputy/policies"
@@ -117,6 +118,9 @@ func checkExpiry(v int64) error {
 func CheckScope(field, v string) error {
 	if !scopePattern.MatchString(v) {
 		return invalid(field, "must be 1 to 128 printable ASCII characters without space, quote and backslash")
+	}
+	if strings.HasPrefix(v, "dpt_") || strings.HasPrefix(v, SecretPrefix) { // a client that asked for it would be refused
+		return invalid(field, "must not begin as a secret does")
 	}
 	return nil
 }

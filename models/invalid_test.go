@@ -176,6 +176,8 @@ func scopeFaults() []fault[models.Scope] {
 	return []fault[models.Scope]{
 		{"no name", "name", func(sc *models.Scope) { sc.Name = "" }},
 		{"a space", "name", func(sc *models.Scope) { sc.Name = "a b" }},
+		{"a secret", "name", func(sc *models.Scope) { sc.Name = "dpt_rft_x" }},
+		{"a client secret", "name", func(sc *models.Scope) { sc.Name = models.SecretPrefix + "x" }},
 		{"a quote", "name", func(sc *models.Scope) { sc.Name = `a"b` }},
 		{"a backslash", "name", func(sc *models.Scope) { sc.Name = `a\b` }},
 		{"not ASCII", "name", func(sc *models.Scope) { sc.Name = "é" }},

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ type watched struct {
 	log     *canary.Log
 	secrets canary.Secrets
 	errors  []byte
+	traces  *traced
 
 	ledgerOnly canary.Secrets // are stored, but not in the ledger
 }
@@ -33,9 +35,11 @@ type watched struct {
 const houseSecret = "house-canary-7f3a91c2"
 
 func newWatched(t *testing.T, dialect string) *watched {
-	w := &watched{log: &canary.Log{}, secrets: canary.Secrets{"house data": houseSecret}}
+	w := &watched{log: &canary.Log{}, traces: &traced{}, secrets: canary.Secrets{"house data": houseSecret}}
+	collector := httptest.NewServer(w.traces)
+	t.Cleanup(collector.Close)
 	w.Server = harness.New(t, dialect, harness.Options{
-		Log: w.log,
+		Log: w.log, OTLP: collector.URL,
 		House: fstest.MapFS{
 			"data.json": {Data: []byte(`{"house": {"codes": ["` + houseSecret + `"]}}`)},
 			"issue.rego": {Data: []byte("package house.issue\n\ndeny contains \"listed\" if input.client.name in data.house.codes\n\n" +
@@ -85,12 +89,13 @@ func (w *watched) token(a harness.Answer, name string) string {
 	return raw
 }
 
-// No secret, token, assertion or key is in a log, in a refusal, or anywhere in
-// the database, after everything that can be done was done well and badly.
+// No secret, token, code, assertion or key is in a log, in a refusal, in a trace, in
+// metrics, or anywhere in the database, after everything that can be done was done
+// well and badly.
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "20") // milliseconds
 	for _, dialect := range harness.Dialects {
 		t.Run(dialect, func(t *testing.T) {
-			t.Parallel()
 			w := newWatched(t, dialect)
 			agent := w.client("agent")
 			service := w.Service("vault", agent, "read")
@@ -98,8 +103,10 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 			token := w.useTokens(agent, service)
 			w.useBadly(agent, service, token)
 			w.administer(agent)
+			w.carried(agent, service)
 			w.signIn()
 			w.maintain(agent, service)
+			w.nothingSent()
 			w.nothingFound()
 		})
 	}
@@ -147,7 +154,8 @@ func (w *watched) useBadly(agent *harness.Client, service *models.ResourceServer
 	w.form("/oauth2/introspect", agent, url.Values{"token": {agent.Secret}})
 	for name, edit := range map[string]func(f url.Values){
 		"in the grant type": func(f url.Values) { f.Set("grant_type", token) }, "in the scope": func(f url.Values) { f.Set("scope", token) },
-		"in the resource": func(f url.Values) { f.Set("resource", token) }, "twice": func(f url.Values) { f["client_secret"] = []string{agent.Secret, agent.Secret} },
+		"its own, in the scope": func(f url.Values) { f.Set("scope", "read "+agent.Secret) },
+		"in the resource":       func(f url.Values) { f.Set("resource", token) }, "twice": func(f url.Values) { f["client_secret"] = []string{agent.Secret, agent.Secret} },
 		"misplaced": func(f url.Values) { f.Set("subject_token", token) }, "as a type": func(f url.Values) { f.Set("client_assertion_type", agent.Secret) },
 		"as a name": func(f url.Values) { f.Set(agent.Secret, agent.Secret) }, "as a client": func(f url.Values) { f.Set("client_id", agent.Secret) },
 	} {

@@ -258,6 +258,8 @@ func requestRows() []row {
 			s.request.form.Set("grant_type", "password")
 		}, both(bad("unsupported_grant_type", "does not know", "unsupported_grant_type"))},
 		{"malformed scope", func(s *scene) { s.request.form.Set("scope", `work:do "quoted"`) }, both(bad("invalid_scope", "character", "scope_malformed"))},
+		{"a secret where a scope belongs", func(s *scene) { s.request.form.Set("scope", "dpt_rft_of-somebody") },
+			both(bad("invalid_scope", "looks like a secret", "secret_misplaced"))},
 		{"a token where none belongs", func(s *scene) { s.request.form.Set("subject_token", "x") },
 			both(badRequest("subject_token has no meaning", "misplaced_parameter")).but(exchange, told{none: "it belongs there"})},
 		{"requested_subject", func(s *scene) { s.request.form.Set("requested_subject", "usr_1") },

@@ -148,6 +148,10 @@ func checkExchange(req TokenRequest, f Form) *Error {
 // MaxScopes in one request.
 const MaxScopes = 200
 
+// secretPrefixes begin the secrets of this server. What was asked for is written into
+// the ledger, so that a client which sends one as a scope is stopped before.
+var secretPrefixes = []string{"dpt_", "deputy_sk_"}
+
 // ParseScope splits a scope parameter (RFC 6749 section 3.3), dropping repetitions.
 func ParseScope(s string) ([]string, *Error) {
 	out := []string{}
@@ -157,6 +161,9 @@ func ParseScope(s string) ([]string, *Error) {
 		}
 		if len(token) > 128 || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
 			return nil, Errorf(InvalidScope, "scope holds a character that no scope has, or a name of more than 128 characters.").Named("scope_malformed")
+		}
+		if slices.ContainsFunc(secretPrefixes, func(p string) bool { return strings.HasPrefix(token, p) }) {
+			return nil, Errorf(InvalidScope, "scope holds what looks like a secret of this server's, such as a code or refresh token. It should be replaced.").Named("secret_misplaced")
 		}
 		if len(out) == MaxScopes {
 			return nil, Errorf(InvalidScope, "More than %d scopes.", MaxScopes).Named("too_large")
