@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -34,8 +35,15 @@ func TestMetadataIsWhereClientsLook(t *testing.T) {
 		require.Equal(t, s.URL, a.JSON["issuer"], "byte for byte")
 		require.Equal(t, s.URL+"/oauth2/token", a.JSON["token_endpoint"])
 		require.Equal(t, s.URL+"/oauth2/jwks", a.JSON["jwks_uri"])
-		require.Contains(t, a.JSON["grant_types_supported"], harness.ExchangeGrant)
-		require.Contains(t, a.JSON["token_endpoint_auth_methods_supported"], "private_key_jwt")
+		var types []any
+		for _, g := range grants.All() {
+			types = append(types, g.Type())
+		}
+		require.ElementsMatch(t, types, a.JSON["grant_types_supported"], "all there are, and no others")
+		proofs := []any{"client_secret_basic", "client_secret_post", "private_key_jwt"}
+		require.Equal(t, append(proofs, "none"), a.JSON["token_endpoint_auth_methods_supported"])
+		require.Equal(t, append(proofs, "none"), a.JSON["revocation_endpoint_auth_methods_supported"])
+		require.Equal(t, proofs, a.JSON["introspection_endpoint_auth_methods_supported"], "who asks about tokens proves who they are")
 		require.Contains(t, a.JSON, "response_types_supported")
 		require.NotContains(t, a.Body, "null")
 		require.NotContains(t, a.Body, "offline_access")

@@ -42,14 +42,14 @@ func NewMetadata(issuer string, openID bool) Metadata {
 	m := Metadata{
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth2/token", JWKSURI: issuer + "/oauth2/jwks",
 		IntrospectionEndpoint: issuer + "/oauth2/introspect", RevocationEndpoint: issuer + "/oauth2/revoke",
-		GrantTypesSupported:    []string{ClientCredentials, TokenExchange},
+		GrantTypesSupported:    GrantTypes(),
 		AuthorizationEndpoint:  issuer + "/oauth2/authorize",
 		PushedEndpoint:         issuer + "/oauth2/par",
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query"}, CodeChallengeMethodsSupported: []string{"S256"},
 		IssInResponse: true, PromptValuesSupported: prompts, ACRValuesSupported: []string{"1", "2"},
-		TokenEndpointAuthMethods: AuthMethods(), TokenEndpointAuthSigningAlgs: AssertionAlgs(),
+		TokenEndpointAuthMethods: append(AuthMethods(), None), TokenEndpointAuthSigningAlgs: AssertionAlgs(),
 		IntrospectionEndpointAuthMethods: AuthMethods(), IntrospectionEndpointAuthSignAlgs: AssertionAlgs(),
-		RevocationEndpointAuthMethods: AuthMethods(), RevocationEndpointAuthSigningAlgs: AssertionAlgs(),
+		RevocationEndpointAuthMethods: append(AuthMethods(), None), RevocationEndpointAuthSigningAlgs: AssertionAlgs(),
 	}
 	if openID {
 		m.SubjectTypesSupported, m.IDTokenSigningAlgs = []string{"public"}, []string{"ES256"}

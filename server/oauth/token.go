@@ -14,6 +14,11 @@ const (
 	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
+// GrantTypes lists them, as metadata does.
+func GrantTypes() []string {
+	return []string{AuthorizationCode, RefreshToken, ClientCredentials, TokenExchange}
+}
+
 // Token types of RFC 8693 section 3.
 const (
 	TypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
