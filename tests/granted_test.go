@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -30,15 +31,19 @@ func eachSitting(t *testing.T, test func(t *testing.T, s *sitting)) {
 	for _, dialect := range harness.Dialects {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()
-			s := &sitting{Server: harness.New(t, dialect, harness.Options{})}
-			s.user = s.User("alice")
-			s.agent = s.ForPeople(s.Agent("assistant", s.User("owner")))
-			s.service = s.Service("service", s.agent, workScopes...)
-			s.Allow(s.agent.ID, s.service, workScopes...)
-			s.Allow(s.user.ID, s.service, workScopes...)
-			test(t, s)
+			test(t, newSitting(t, dialect, harness.Options{}))
 		})
 	}
+}
+
+func newSitting(t *testing.T, dialect string, o harness.Options) *sitting {
+	s := &sitting{Server: harness.New(t, dialect, o)}
+	s.user = s.User("alice")
+	s.agent = s.ForPeople(s.Agent("assistant", s.User("owner")))
+	s.service = s.Service("service", s.agent, workScopes...)
+	s.Allow(s.agent.ID, s.service, workScopes...)
+	s.Allow(s.user.ID, s.service, workScopes...)
+	return s
 }
 
 // grants has the user grant all there is.
@@ -255,6 +260,20 @@ func TestARefusedRedemptionSpendsNothing(t *testing.T) {
 		form.Set("client_secret", s.agent.Secret)
 		s.must(s.Form("/oauth2/token", nil, form))
 	})
+}
+
+// An operator may choose how long either lasts; nothing outlasts what was granted.
+func TestTimesOfRefreshTokensAreTheOperators(t *testing.T) {
+	s := newSitting(t, "sqlite", harness.Options{Refreshes: &grants.Refreshes{Grace: 0, Life: 100}})
+	_, first := s.must(s.token(harness.CodeForm(s.grants().Code)))
+	s.Clock.Advance(98 * time.Second)
+	_, next := s.must(s.token(harness.RefreshForm(first)))
+	s.mustNot(s.token(harness.RefreshForm(first)), "authorization_used")
+	s.mustNot(s.token(harness.RefreshForm(next)), "authorization_ended")
+
+	_, first = s.must(s.token(harness.CodeForm(s.grants().Code)))
+	s.Clock.Advance(101 * time.Second)
+	s.mustNot(s.token(harness.RefreshForm(first)), "authorization_expired")
 }
 
 func TestOnlyWhoMayRefreshGetsARefreshToken(t *testing.T) {

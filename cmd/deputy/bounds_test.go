@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
 )
 
@@ -28,6 +29,24 @@ func TestBoundsAreTheDefaultsUnlessSet(t *testing.T) {
 		c, err := settingsOf(t, wrong)
 		require.NoError(t, err)
 		require.Error(t, c.prepare(), wrong)
+	}
+}
+
+func TestTimesOfRefreshTokens(t *testing.T) {
+	c, err := settingsOf(t)
+	require.NoError(t, err)
+	require.Equal(t, grants.DefaultRefreshes(), c.refreshes())
+	t.Setenv("DEPUTY_REFRESH_LIFE", "1m")
+	c, err = settingsOf(t, "--refresh-grace", "0s")
+	require.NoError(t, err)
+	require.Equal(t, grants.Refreshes{Grace: 0, Life: 60}, c.refreshes())
+	require.NoError(t, c.refreshes().Check())
+	for flag, why := range map[string]string{
+		"--refresh-grace=-1s": "0 to 300", "--refresh-grace=5m1s": "0 to 300", "--refresh-life=59s": "a minute", "--refresh-life=8761h": "a year",
+	} {
+		c, err := settingsOf(t, flag)
+		require.NoError(t, err)
+		require.ErrorContains(t, c.prepare(), why, flag)
 	}
 }
 

@@ -41,6 +41,8 @@ type serveCmd struct {
 	floor          fs.FS    // nil: the floor in this binary; tests sabotage it
 
 	Drain          time.Duration `env:"DEPUTY_DRAIN" default:"0s" help:"How long to go on serving after SIGTERM, while /readyz answers 503: as long as your load balancer takes to notice."`
+	RefreshGrace   time.Duration `env:"DEPUTY_REFRESH_GRACE" default:"30s" help:"How long after its use a refresh token that comes again gets the same successor; then it counts as stolen. At most 5m."`
+	RefreshLife    time.Duration `env:"DEPUTY_REFRESH_LIFE" default:"720h" help:"How long a refresh token may wait to be used: 1m to 8760h. What it stands for may end before."`
 	PolicyDeadline time.Duration `env:"DEPUTY_POLICY_DEADLINE" default:"1s" help:"How long one decision may take before it is a refusal."`
 }
 
@@ -122,7 +124,7 @@ func (c *serveCmd) ensureSelf(ctx context.Context, store *models.Store) error {
 
 // prepare fills in what was left out and refuses unsafe combinations.
 func (c *serveCmd) prepare() error {
-	if err := c.check(); err != nil {
+	if err := errors.Join(c.check(), c.refreshes().Check()); err != nil {
 		return err
 	}
 	host, port, err := splitListen(c.Listen)
@@ -169,6 +171,11 @@ func (c *serveCmd) prepare() error {
 	return nil
 }
 
+// refreshes are the times of refresh tokens, in whole seconds.
+func (c *serveCmd) refreshes() grants.Refreshes {
+	return grants.Refreshes{Grace: int64(c.RefreshGrace / time.Second), Life: int64(c.RefreshLife / time.Second)}
+}
+
 // deputy is a server with everything it hangs from.
 type deputy struct {
 	store    *models.Store
@@ -197,7 +204,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 		return nil, err
 	}
 	bounded := limits.New(c.config(), time.Now)
-	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics})
+	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics, Refreshes: new(c.refreshes())})
 	guesses := c.config()
 	if guesses.FailureBurst == 0 { // people choose passwords: guessing is never unlimited
 		guesses.FailureBurst = limits.Defaults().FailureBurst

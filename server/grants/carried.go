@@ -10,9 +10,6 @@ import (
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
-// RefreshLife is how long a refresh token may wait to be used, in seconds: 30 days.
-const RefreshLife = 30 * 24 * 3600
-
 // carried is a code or refresh token that was presented, and what it carries.
 type carried struct {
 	models.Carried
@@ -96,7 +93,7 @@ func (e *Endpoint) carry(c *carried, in policies.Input, d policies.Decision, out
 	}
 	r.Refresh = &models.RefreshToken{
 		Hash: models.HashCode(out.refresh), GrantID: c.Grant.ID, ClientID: c.Grant.ClientID,
-		CreatedAt: in.Now, ExpiresAt: min(in.Now+RefreshLife, c.Grant.ExpiresAt),
+		CreatedAt: in.Now, ExpiresAt: min(in.Now+e.refreshes.Life, c.Grant.ExpiresAt),
 	}
 	if refreshed {
 		r.Refresh.Parent = c.Refresh.Hash

@@ -65,7 +65,7 @@ func (e *Endpoint) Explain(ctx context.Context, h Hypothesis) (*Explanation, err
 	if err != nil {
 		return nil, err
 	}
-	f := &facts{view: view, keys: byID{e.keys, e.store}, now: e.now().Unix(), supposed: true}
+	f := &facts{view: view, keys: byID{e.keys, e.store}, now: e.now().Unix(), grace: e.refreshes.Grace, supposed: true}
 	if h.At != 0 && h.At < f.now {
 		return nil, &models.Invalid{Field: "at", Reason: "is in the past; a decision that was taken is in the ledger"}
 	}

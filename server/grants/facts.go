@@ -18,6 +18,7 @@ type facts struct {
 	keys reader
 	now  int64
 
+	grace    int64    // of refresh tokens; see Refreshes
 	carried  *carried // the code or refresh token that was presented, if one was
 	supposed bool     // nobody sent the request: what is presented may be named by its id
 }

@@ -56,6 +56,8 @@ type Endpoint struct {
 	log    *slog.Logger
 	grants map[string]Grant
 
+	refreshes Refreshes
+
 	limits   *limits.Limits
 	metrics  *signals.Metrics
 	failures *failures
@@ -66,7 +68,7 @@ type Endpoint struct {
 	alarms   atomic.Int64
 }
 
-// Config of an Endpoint; every field is required but Limits and Metrics.
+// Config of an Endpoint; every field is required but the last ones.
 type Config struct {
 	Issuer  string
 	Store   *models.Store
@@ -77,6 +79,8 @@ type Config struct {
 	Log     *slog.Logger
 	Limits  *limits.Limits   // the defaults if nil
 	Metrics *signals.Metrics // nil: nothing is counted
+
+	Refreshes *Refreshes // the defaults if nil
 }
 
 // New makes an Endpoint with every grant there is.
@@ -84,10 +88,13 @@ func New(c Config) *Endpoint {
 	if c.Limits == nil {
 		c.Limits = limits.New(limits.Defaults(), c.Now)
 	}
+	if c.Refreshes == nil {
+		c.Refreshes = new(DefaultRefreshes())
+	}
 	e := &Endpoint{
 		issuer: c.Issuer, store: c.Store, policy: timed{c.Policy, c.Metrics}, advice: c.Advice, keys: c.Keys, now: c.Now, log: c.Log,
 		grants: map[string]Grant{}, used: newLastUsed(), verify: verifyAssertion,
-		limits: c.Limits, metrics: c.Metrics,
+		limits: c.Limits, metrics: c.Metrics, refreshes: *c.Refreshes,
 	}
 	e.failures = newFailures(c.Limits.Config, e.append, c.Now)
 	for _, g := range All() {

@@ -80,8 +80,10 @@ func (e *Endpoint) Tend(ctx context.Context) error {
 	earliest := e.past.earliest(now)
 	errs = append(errs, e.store.PurgeUsed(ctx, earliest), e.store.PurgeVisits(ctx, now))
 	if last := e.purged.Load(); (earliest < last || earliest >= last+purgeEvery) && e.purged.CompareAndSwap(last, earliest) {
-		_, err := e.store.PurgeGranted(ctx, earliest-keepGranted)
-		errs = append(errs, err)
+		if _, err := e.store.PurgeGranted(ctx, earliest-keepGranted); err != nil {
+			e.purged.Store(last) // the next call goes on
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -45,7 +45,7 @@ func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID stri
 		if err != nil {
 			return unavailable(err)
 		}
-		m, err := ask(&facts{view: view, keys: e.keys, now: e.now().Unix()})
+		m, err := ask(&facts{view: view, keys: e.keys, now: e.now().Unix(), grace: e.refreshes.Grace})
 		if err != nil {
 			return e.refuse(ctx, call, action, clientID, err)
 		}

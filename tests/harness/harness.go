@@ -87,8 +87,9 @@ type Options struct {
 	OTLP  string                              // collector of traces, "" if there is none
 	Named bool                                // the issuer is at localhost, not at its address: passkeys need a name
 
-	Limits         *limits.Config // nil: none, for everything here comes from one address
-	TrustedProxies []string       // whose X-Forwarded-For is believed
+	Refreshes      *grants.Refreshes // nil: as shipped
+	Limits         *limits.Config    // nil: none, for everything here comes from one address
+	TrustedProxies []string          // whose X-Forwarded-For is believed
 }
 
 // unlimited holds nobody back, and tells every kind of failure apart.
@@ -146,7 +147,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		o.Limits = unlimited()
 	}
 	s.Limits = limits.New(*o.Limits, s.Clock.Now)
-	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics})
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes})
 	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now})
 	require.NoError(tb, err)
 	srv, err := server.New(server.Config{
