@@ -61,7 +61,7 @@ func TestExplainTellsWhatAUserWouldBeAsked(t *testing.T) {
 		for _, l := range x.Missing {
 			reasons = append(reasons, l.Reason)
 		}
-		require.Equal(t, []string{"nothing_to_offer", "scope_unknown"}, reasons)
+		require.Equal(t, []string{"scope_unknown", "nothing_to_offer"}, reasons)
 
 		body["scopes"], body["redirect_uri"] = []string{"work:do"}, "https://elsewhere.example/"
 		x = explain(s.Server, admin, body)

@@ -26,34 +26,24 @@ func (e *Endpoint) supposed(ctx context.Context, f *facts, h Hypothesis, who *pr
 	return in, err
 }
 
-// supposedVisit is what a client would ask policy about a user who is there.
+// supposedVisit is what a client would ask policy about a user who has just signed in.
 func (e *Endpoint) supposedVisit(ctx context.Context, f *facts, h Hypothesis) (policies.Input, error) {
-	req := h.Visit.Request
-	in := policies.Input{
-		Action: policies.Authorize, Now: f.now, Session: &policies.Session{AuthTime: f.now, ACR: "1", AMR: []string{"pwd"}},
-		Request: policies.Request{Resources: []string{}, Scopes: req.Scopes, Visit: &policies.Visit{
-			PKCE: oauth.PKCEFound, Prompt: []string{}, ACRValues: []string{}, Began: f.now,
-		}},
-	}
+	in := policies.Input{Action: policies.Authorize, Now: f.now}
 	client, err := e.store.Client(ctx, h.ClientID)
 	if err != nil {
 		return in, err
 	}
-	_, matched := oauth.MatchRedirect(client.RedirectURIs, req.RedirectURI)
-	in.Request.Visit.RedirectOK = matched || req.RedirectURI == "" && len(client.RedirectURIs) > 0
-	if in.Client, err = f.view.Principal(ctx, h.ClientID); err != nil {
-		return in, err
+	req := h.Visit.Request
+	if req.RedirectURI == "" && len(client.RedirectURIs) > 0 {
+		req.RedirectURI = client.RedirectURIs[0]
 	}
-	if in.Subject, err = f.view.Principal(ctx, h.Visit.UserID); err != nil {
-		return in, err
+	v := &models.Visit{ClientID: h.ClientID, BeganAt: f.now, Request: models.VisitRequest{
+		RedirectURI: req.RedirectURI, Scopes: list(req.Scopes), Resources: list(req.Resources), PKCE: oauth.PKCEFound, Prompt: []string{}, ACRValues: []string{},
+	}}
+	err = e.visit(ctx, f, v, &Person{UserID: h.Visit.UserID, AuthTime: f.now, ACR: "1", AMR: []string{"pwd"}}, &in)
+	if err == nil && (in.Subject == nil || in.Subject.Value.Kind != "user") {
+		err = &models.Invalid{Field: "user_id", Reason: "names no user"}
 	}
-	if in.Subject == nil || in.Subject.Value.Kind != "user" {
-		return in, &models.Invalid{Field: "user_id", Reason: "names no user"}
-	}
-	if err := f.target(ctx, oauth.TokenRequest{Resources: req.Resources}, &in); err != nil {
-		return in, err
-	}
-	in.Consents, err = f.view.ConsentsTo(ctx, h.Visit.UserID, h.ClientID)
 	return in, err
 }
 
