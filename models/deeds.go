@@ -1,8 +1,10 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 )
 
 // Changes that deeds tell of.
@@ -10,6 +12,7 @@ const (
 	ActionGiveConsent   = "giveConsent"
 	ActionRevokeConsent = "revokeConsent"
 	ActionRevokeAgent   = "revokeAgent"
+	ActionPreapprove    = "preapproveConsent"
 )
 
 // RevokeAgent takes back everything a user ever gave a client: every consent, and
@@ -75,7 +78,7 @@ const deedRounds = 32
 
 // Deeds are the entries that tell what a client did for a user, newest first: the
 // tokens it was issued or refused, those others exchanged from them, and what the
-// user said to it. They come before the entry of that number, -1: from the newest.
+// user, or an administrator in their place, said to it. They come before the entry of that number, -1: from the newest.
 // older is where to go on, -1 at the end; a page may be short, or empty, before that.
 func (s *Store) Deeds(ctx context.Context, subjectID, clientID string, before int64, limit int) (rows []Entry, older int64, err error) {
 	var size int64
@@ -120,10 +123,28 @@ func (s *Store) deedsWithin(ctx context.Context, subjectID, clientID string, bef
 			or (outcome = ? and grant_id in (select id from grants where subject_id = ? and client_id = ? and subject_id <> client_id))))`,
 			KindChange, []string{ActionGiveConsent, ActionRevokeConsent, ActionRevokeAgent}, KindDecision, clientID, OutcomeGranted, subjectID, clientID).
 		Order("seq desc").Limit(limit).Find(&found).Error
-	if next = first * stretch; len(found) == limit {
+	if err != nil {
+		return nil, 0, err
+	}
+	inPlace, err := s.doneInPlace(ctx, some, subjectID, clientID, before)
+	found = append(found, inPlace...)
+	slices.SortFunc(found, func(a, b Entry) int { return cmp.Compare(b.Seq, a.Seq) })
+	if next = first * stretch; len(found) >= limit {
+		found = found[:limit]
 		next = found[limit-1].Seq
 	}
 	return found, next, err
+}
+
+// doneInPlace are the changes that somebody else made to a consent of a user: few, and
+// they have an index of their own, by whose condition they are asked for.
+func (s *Store) doneInPlace(ctx context.Context, stretches []int64, subjectID, clientID string, before int64) (found []Entry, err error) {
+	// SECURITY: only what is about this user and client; between looks at it once more.
+	about := func(column, id string) string { return `%"` + column + `":"` + id + `"%` }
+	err = s.read.WithContext(ctx).Where("(seq / 256) in ? and kind = 'change' and action in ('preapproveConsent', 'revokeConsent')", stretches).
+		Where("subject_id <> ? and seq < ? and detail like ? and detail like ?", subjectID, before, about("subject_id", subjectID), about("client_id", clientID)).
+		Order("seq desc").Find(&found).Error
+	return slices.DeleteFunc(found, func(e Entry) bool { return !e.between(subjectID, clientID) }), err
 }
 
 // between tells whether a change is of a consent of a user to a client.

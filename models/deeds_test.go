@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,12 +24,48 @@ func TestDeedsAreOfTheUserAlone(t *testing.T) {
 		rows, older, err := s.Deeds(t.Context(), s.user.ID, s.client.ID, -1, 10)
 		require.NoError(t, err)
 		require.Equal(t, int64(-1), older)
-		for _, row := range rows {
+		require.Equal(t, []string{models.ActionRevokeConsent, eve.ID}, []string{rows[0].Action, rows[0].SubjectID}, "what an administrator did about theirs is told")
+		for _, row := range rows[1:] {
 			require.Equal(t, s.user.ID, row.SubjectID)
 		}
 		rows, _, err = s.Deeds(t.Context(), eve.ID, s.client.ID, -1, 10)
 		require.NoError(t, err)
 		require.Empty(t, rows)
+	})
+}
+
+// What was agreed in a user's place is told among what they did, in order, page by page.
+func TestDeedsTellWhatWasDoneInAUsersPlace(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, store *models.Store) {
+		s := newSitting(t, store)
+		admin, other := modelstest.User(t, store, "admin"), modelstest.User(t, store, "other")
+		preapprove := func(user string) *models.Consent {
+			c := &models.Consent{ClientID: s.client.ID, SubjectID: user, ResourceID: s.sales.ID, Scopes: []string{"sales:list"}, ExpiresAt: s.Now() + 1000}
+			require.NoError(t, s.Preapprove(t.Context(), models.By{SubjectID: admin.ID}, c))
+			return c
+		}
+		preapprove(other.ID)
+		for range 3 {
+			c := preapprove(s.user.ID)
+			require.NoError(t, s.RevokeConsent(t.Context(), models.By{SubjectID: s.user.ID}, c.ID, ""))
+		}
+		last := preapprove(s.user.ID)
+		require.NoError(t, s.RevokeConsent(t.Context(), models.By{ClientID: s.client.ID}, last.ID, ""))
+
+		var told []string
+		for before := int64(-1); ; {
+			rows, older, err := s.Deeds(t.Context(), s.user.ID, s.client.ID, before, 3)
+			require.NoError(t, err)
+			for _, row := range rows {
+				told = append(told, row.Action+" by "+row.SubjectID)
+			}
+			if before = older; older < 0 {
+				break
+			}
+		}
+		again := []string{"revokeConsent by " + s.user.ID, "preapproveConsent by " + admin.ID}
+		require.Equal(t, slices.Concat([]string{"revokeConsent by ", again[1]}, again, again, again), told)
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 // user has said themselves stays as it is: ErrConflict if a consent to the client at
 // the resource server is live already. c is the result.
 func (s *Store) Preapprove(ctx context.Context, by By, c *Consent) error {
-	return s.change(ctx, by, "preapproveConsent", func(ch *change) error {
+	return s.change(ctx, by, ActionPreapprove, func(ch *change) error {
 		var client Client
 		if err := ch.tx.Limit(1).Find(&client, "id = ?", c.ClientID).Error; err != nil {
 			return err

@@ -156,6 +156,30 @@ func TestAgents_ShowWhatTheyMayAndDid(t *testing.T) {
 	})
 }
 
+// What an administrator agreed to, or ended, in a person's place is told to that person
+// alone, with the name of who did it.
+func TestAgents_ShowWhatWasDoneInTheirPlace(t *testing.T) {
+	eachAccounts(t, harness.Options{}, func(t *testing.T, s *harness.Server) {
+		w, admin := newHousehold(s), s.User("olivia")
+		given := &models.Consent{ClientID: w.assistant.ID, SubjectID: w.joe.ID, ResourceID: w.sales.ID, Scopes: []string{"sales:list"}, ExpiresAt: s.Store.Now() + 86400}
+		require.NoError(t, s.Store.Preapprove(context.Background(), models.By{SubjectID: admin.ID}, given))
+		theirs := *given
+		theirs.SubjectID = w.eve.ID
+		require.NoError(t, s.Store.Preapprove(context.Background(), models.By{System: "command line"}, &theirs))
+		require.NoError(t, s.Store.RevokeConsent(context.Background(), models.By{ClientID: w.other.ID}, given.ID, ""))
+
+		joe := w.signedIn("joe").Get("/account/agents/" + w.assistant.ID).Body
+		require.Contains(t, joe, "<strong><bdi>olivia</bdi></strong>, who administers here, allowed <strong><bdi>assistant</bdi></strong> in your place")
+		require.Contains(t, joe, "<strong><bdi>other-agent</bdi></strong>, who administers here, took back")
+		require.NotContains(t, joe, "You allowed")
+		require.NotContains(t, joe, "You took back")
+		eve := w.signedIn("eve").Get("/account/agents/" + w.assistant.ID).Body
+		require.NotContains(t, eve, "olivia")
+		require.NotContains(t, eve, "took back")
+		require.Contains(t, eve, "in your place")
+	})
+}
+
 func TestAgents_OlderDeedsArePaged(t *testing.T) {
 	eachAccounts(t, harness.Options{}, func(t *testing.T, s *harness.Server) {
 		w := newHousehold(s)

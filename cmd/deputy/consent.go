@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 type consentCmd struct {
-	List   consentListCmd   `cmd:"" help:"List what people agreed to."`
-	Revoke consentRevokeCmd `cmd:"" help:"End a consent, or one scope of it, and what rests on it, now."`
+	List       consentListCmd       `cmd:"" help:"List what people agreed to."`
+	Revoke     consentRevokeCmd     `cmd:"" help:"End a consent, or one scope of it, and what rests on it, now."`
+	Preapprove consentPreapproveCmd `cmd:"" help:"Agree in a user's place to what an agent may do for them. They see who did, and can take it back."`
 }
 
 // consentScopes is what these commands need of the admin API.
@@ -85,6 +87,48 @@ func (c *consentListCmd) Run(ctx context.Context, io streams) error {
 		}
 		q.Set("cursor", page.Next)
 	}
+}
+
+type consentPreapproveCmd struct {
+	connection
+	User     string        `required:"" help:"Username or id of the user."`
+	Agent    string        `required:"" help:"Name or id of the agent or application."`
+	Resource string        `required:"" help:"Identifier or id of the resource server." placeholder:"URI"`
+	Scope    string        `required:"" help:"Scopes, separated by spaces."`
+	For      time.Duration `default:"720h" help:"How long it lasts."`
+}
+
+// Run stores the consent and prints its id.
+func (c *consentPreapproveCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.admin()
+	if err != nil {
+		return err
+	}
+	r.scopes = "clients:read users:read resources:read consents:write"
+	user, err := r.user(ctx, c.User)
+	if err != nil {
+		return err
+	}
+	client, err := r.client(ctx, c.Agent)
+	if err != nil {
+		return err
+	}
+	resource := c.Resource
+	if !strings.HasPrefix(resource, "rsv_") {
+		if resource, err = r.find(ctx, "/resource-servers?identifier=", resource, "resource server"); err != nil {
+			return err
+		}
+	}
+	body := map[string]any{
+		"client_id": client.ID, "subject_id": user, "resource_server_id": resource, "scopes": strings.Fields(c.Scope),
+		"expires_at": time.Now().Add(c.For).UTC().Format(time.RFC3339),
+	}
+	var one apiConsent
+	if err := r.call(ctx, http.MethodPost, "/consents", body, &one); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "%s: %s may do %s for %s until %s.\n", one.ID, client.Name, strings.Join(one.Scopes, " "), c.User, one.ExpiresAt)
+	return nil
 }
 
 type consentRevokeCmd struct {

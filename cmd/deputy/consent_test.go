@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,15 @@ func TestConsentsAreListedAndTakenBack(t *testing.T) {
 		require.Contains(t, d.must("consent", "revoke", consent.ID), "0 open tokens")
 		require.NotContains(t, d.must("consent", "list"), consent.ID)
 		require.Contains(t, d.must("consent", "list", "--ended"), "revoked ")
+
+		preapprove := []string{"consent", "preapprove", "--user", "joe", "--agent", "search-agent", "--resource", "https://support-agent.example", "--for", "24h", "--scope"}
+		out := d.must(append(preapprove, "agent:chat agent:analytics")...)
+		require.Contains(t, out, "search-agent may do agent:analytics agent:chat for joe until 20")
+		require.Contains(t, d.must("consent", "list", "--user", "joe"), out[:strings.Index(out, ":")])
+		_, err = d.deputy(append(preapprove, "agent:chat")...)
+		require.ErrorContains(t, err, "409", "there is one")
+		_, err = d.deputy("consent", "preapprove", "--user", "joe", "--agent", "search-agent", "--resource", "https://nobody.example", "--scope", "x")
+		require.ErrorContains(t, err, `no resource server named "https://nobody.example"`)
 		_, err = d.deputy("consent", "revoke", "cns_none")
 		require.Error(t, err)
 		_, err = d.deputy("consent", "list", "--user", "nobody")

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,8 +150,13 @@ func (n *names) deed(e models.Entry, agentID string) Deed {
 	case e.Kind == models.KindChange:
 		s = n.service(t.After.ResourceID)
 		d.Kind, d.What = DeedAsked, s.words(t.After.Scopes)
-		if e.Action != models.ActionGiveConsent {
+		switch own := e.SubjectID == t.After.SubjectID; {
+		case e.Action == models.ActionPreapprove:
+			d.Kind, d.To = DeedInPlace, cmp.Or(n.anybody(cmp.Or(e.SubjectID, e.ClientID)), unknown)
+		case e.Action != models.ActionGiveConsent && own:
 			d.Kind, d.What = DeedRevoked, s.words(t.gone())
+		case e.Action != models.ActionGiveConsent:
+			d.Kind, d.What, d.To = DeedEnded, s.words(t.gone()), cmp.Or(n.anybody(cmp.Or(e.SubjectID, e.ClientID)), unknown)
 		}
 	case e.Outcome == models.OutcomeRefused:
 		d.Kind, d.What = DeedRefused, s.words(t.Input.Request.Scopes)

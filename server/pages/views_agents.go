@@ -142,6 +142,8 @@ const (
 	DeedRefused = "refused" // asked for What at Service and did not get it
 	DeedAsked   = "asked"   // the person consented
 	DeedRevoked = "revoked" // the person took What at Service back
+	DeedInPlace = "inplace" // To, an administrator, consented in the person's place
+	DeedEnded   = "ended"   // To, an administrator, took What at Service back
 )
 
 // Deed is one entry of the ledger about an agent and a person, told to the person.
@@ -150,7 +152,7 @@ type Deed struct {
 	Kind    string
 	Service string
 	What    []string // in plain words
-	To      string   // name of another agent
+	To      string   // name of another agent, or of an administrator
 }
 
 // Kinds of a Revoke (revoke.<kind> in the locales).

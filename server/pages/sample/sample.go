@@ -166,6 +166,8 @@ func agent(joe pages.Member) pages.AgentPage {
 			{At: Now.Add(-3 * time.Hour), Kind: pages.DeedToken, Service: "Sales API", What: []string{"See sales figures and reports"}},
 			{At: Now.Add(-4 * time.Hour), Kind: pages.DeedPassed, To: "summarize-agent", Service: "Summarize", What: []string{"Summarize a text"}},
 			{At: Now.Add(-2 * day), Kind: pages.DeedRefused, Service: "Sales API", What: []string{"Export customer records"}},
+			{At: Now.Add(-7 * day), Kind: pages.DeedEnded, To: "Olivia Owner", Service: "Files", What: []string{"Read your files"}},
+			{At: Now.Add(-8 * day), Kind: pages.DeedInPlace, To: "Olivia Owner", Service: "Files", What: []string{"Read your files"}},
 			{At: Now.Add(-9 * day), Kind: pages.DeedRevoked, Service: "Sales API", What: []string{"Export customer records"}},
 			{At: Now.Add(-40 * day), Kind: pages.DeedAsked, Service: "Sales API", What: []string{"See sales figures and reports", "Comment on reports in your name", "Export customer records"}},
 		},
