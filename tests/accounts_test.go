@@ -170,6 +170,13 @@ func TestAccounts_SessionFixation(t *testing.T) {
 }
 
 // No form can be sent from elsewhere.
+// crossSite are all forms there are, which take nothing that other sites send.
+var crossSite = []string{
+	"/login", "/login/otp", "/login/passkey", "/login/passkey/finish", "/logout", "/setup/x", "/recover/x", "/invite/x", "/consent",
+	"/account/agents/x/revoke", "/account/consents/x/revoke", "/account/password", "/account/totp", "/account/totp/confirm", "/account/totp/remove",
+	"/account/sessions/end", "/account/sessions/x/end", "/account/passkeys/begin", "/account/passkeys/finish", "/account/passkeys/x/remove",
+}
+
 func TestAccounts_CrossSite(t *testing.T) {
 	eachAccounts(t, harness.Options{Named: true}, func(t *testing.T, s *harness.Server) {
 		s.Person("alice")
@@ -180,11 +187,7 @@ func TestAccounts_CrossSite(t *testing.T) {
 			{"Sec-Fetch-Site": {""}, "Origin": {"https://evil.example"}}, {"Sec-Fetch-Site": {""}, "Origin": {"null"}},
 		} {
 			b.Header = header
-			for _, path := range []string{
-				"/login", "/login/otp", "/login/passkey", "/login/passkey/finish", "/logout", "/setup/x", "/recover/x", "/invite/x", "/account/password",
-				"/account/totp", "/account/totp/confirm", "/account/totp/remove", "/account/sessions/end", "/account/sessions/x/end",
-				"/account/passkeys/begin", "/account/passkeys/finish", "/account/passkeys/x/remove",
-			} {
+			for _, path := range crossSite {
 				a := b.Post(path, url.Values{"username": {"alice"}, "password": {harness.Password}})
 				require.Equal(t, http.StatusForbidden, a.Status, path)
 				require.Empty(t, a.Header.Values("Set-Cookie"), path)

@@ -145,7 +145,7 @@ func (e *Endpoint) proceed(ctx context.Context, call Call, v *models.Visit, who 
 		}
 		switch q.decision.Ask {
 		case policies.AskSignIn:
-			return &Outcome{Visit: v, SignIn: q.decision.SignIn}, unlessNil(e.store.AskVisit(ctx, v, "", q.decision.SignIn))
+			return &Outcome{Visit: v, SignIn: q.decision.SignIn}, unlessNil(e.store.AskVisit(ctx, v, v.SessionID, q.decision.SignIn))
 		case policies.AskConsent:
 			return &Outcome{Visit: v, Asked: &q.decision}, unlessNil(e.store.AskVisit(ctx, v, who.SessionID, nil))
 		}

@@ -108,7 +108,7 @@ func choices(now, until int64) []Choice {
 		}
 		out = append(out, choice(days, end))
 	}
-	if last := int((until - now) / (24 * 3600)); len(out) == 0 || out[len(out)-1].Days < last {
+	if last := int((until - now + 12*3600) / (24 * 3600)); len(out) == 0 || out[len(out)-1].Days < last {
 		if last <= usualDays {
 			usual = len(out)
 		}
