@@ -97,13 +97,18 @@ func TestIndexPageIsSafeToShow(t *testing.T) {
 
 func TestPreflightIsAnswered(t *testing.T) {
 	s := harness.New(t, "sqlite", harness.Options{})
-	req, err := http.NewRequest(http.MethodOptions, s.URL+"/oauth2/token", nil)
-	require.NoError(t, err)
-	req.Header.Set("Origin", "https://app.example")
-	req.Header.Set("Access-Control-Request-Method", "POST")
-	a := s.Send(req)
-	require.Equal(t, http.StatusNoContent, a.Status)
-	require.Contains(t, a.Header.Get("Access-Control-Allow-Headers"), "MCP-Protocol-Version")
+	for _, path := range []string{"/oauth2/token", "/oauth2/par", "/oauth2/revoke", "/oauth2/introspect", "/.well-known/oauth-authorization-server"} {
+		req, err := http.NewRequest(http.MethodOptions, s.URL+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("Origin", "https://app.example")
+		req.Header.Set("Access-Control-Request-Method", "POST")
+		a := s.Send(req)
+		require.Equal(t, http.StatusNoContent, a.Status, path)
+		require.Equal(t, "*", a.Header.Get("Access-Control-Allow-Origin"), path)
+		require.Empty(t, a.Header.Get("Access-Control-Allow-Credentials"), path)
+		require.Contains(t, a.Header.Get("Access-Control-Allow-Methods"), "POST", path)
+		require.Contains(t, a.Header.Get("Access-Control-Allow-Headers"), "MCP-Protocol-Version", path)
+	}
 }
 
 func jwks(t *testing.T, s *harness.Server) (kids []string) {

@@ -88,7 +88,13 @@ func (s *Server) Assertion(c *Client, edit func(header, claims map[string]any)) 
 // operator if there is one, with scopes of low risk.
 func (s *Server) Service(name string, operator *Client, scopes ...string) *models.ResourceServer {
 	s.TB.Helper()
-	r := &models.ResourceServer{Name: name, Identifier: "https://" + name + ".example"}
+	return s.ServiceAt(name, "https://"+name+".example", operator, scopes...)
+}
+
+// ServiceAt makes one with an identifier of its own.
+func (s *Server) ServiceAt(name, identifier string, operator *Client, scopes ...string) *models.ResourceServer {
+	s.TB.Helper()
+	r := &models.ResourceServer{Name: name, Identifier: identifier}
 	if operator != nil {
 		r.OperatorID = &operator.ID
 	}
