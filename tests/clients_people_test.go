@@ -32,7 +32,7 @@ func eachDance(t *testing.T, test func(t *testing.T, d *dance)) {
 			s.user = s.Person("alice")
 			s.agent = s.ForPeople(s.Agent("assistant", s.User("owner")))
 			d := &dance{&visit{s, s.Browser()}, append([]string{"work:ruin"}, workScopes...)}
-			d.at("https://service.example")
+			d.at("service", "https://service.example")
 			test(t, d)
 		})
 	}
@@ -40,9 +40,9 @@ func eachDance(t *testing.T, test func(t *testing.T, d *dance)) {
 
 // at is the service, which the assistant operates: alice holds two of its scopes,
 // the assistant all three.
-func (d *dance) at(identifier string) {
+func (d *dance) at(name, identifier string) {
 	d.TB.Helper()
-	d.service = d.ServiceAt("service", identifier, d.agent, d.asked...)
+	d.service = d.ServiceAt(name, identifier, d.agent, d.asked...)
 	d.Allow(d.agent.ID, d.service, d.asked...)
 	d.Allow(d.user.ID, d.service, workScopes...)
 }
