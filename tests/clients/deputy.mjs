@@ -45,6 +45,9 @@ export async function startDeputy() {
   throw new Error(`deputy did not start:\n${output}`)
 }
 
+const rights =
+  'clients:read clients:suspend clients:write credentials:write resources:write roles:assign roles:write users:read'
+
 // An administrator's call of the API.
 export async function admin(deputy, method, path, body) {
   const { client_id, client_secret } = deputy.world.admin
@@ -54,7 +57,7 @@ export async function admin(deputy, method, path, body) {
     body: new URLSearchParams({
       grant_type: 'client_credentials',
       resource: `${deputy.issuer}/api/v1`,
-      scope: 'credentials:write clients:suspend',
+      scope: rights,
     }),
   })
   const { access_token } = await token.json()
