@@ -5,7 +5,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
@@ -60,7 +59,7 @@ func (s *Server) revoke(c *gin.Context) {
 func (s *Server) push(c *gin.Context) {
 	req, problem := oauth.ParsePushed(c.Request)
 	if problem != nil {
-		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), policies.Authorize, req.ClientID, problem))
+		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), "authorize", req.ClientID, problem))
 		return
 	}
 	pushed, err := s.Endpoint.Push(c.Request.Context(), call(c), req)

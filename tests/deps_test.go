@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens"},
-	"server/pages":      {"models", "server/grants", "server/limits", "server/people"},
+	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people"},
 	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "web"},
 	"models/modelstest": {"models"},
 	// Views as they might be, for tests and to look at.
