@@ -57,3 +57,26 @@ for (const kind of ['confidential', 'public']) {
     await inside.client.close()
   })
 }
+
+// A service that wants more for one tool says so (403 insufficient_scope): the person is
+// asked for that, beside what they allowed before, and nothing is lost or asked twice.
+test('a client of v2 steps up', async () => {
+  const registered = await registerFor(deputy, service, 'public')
+  const host = new Host(registered)
+  const alice = new Person(deputy, 'alice')
+  const door = new StreamableHTTPClientTransport(service.url, { authProvider: host })
+  await assert.rejects(new Client({ name: 'host', version: '1' }).connect(door), UnauthorizedError)
+  await door.finishAuth((await alice.visit(host.sent, 'allow')).searchParams)
+  assert.equal(host.tokens().scope, 'notes:read')
+
+  const client = new Client({ name: 'host', version: '1' })
+  const inside = new StreamableHTTPClientTransport(service.url, { authProvider: host })
+  await client.connect(inside)
+  await assert.rejects(client.callTool({ name: 'write' }), UnauthorizedError)
+  assert.equal(host.sent.searchParams.get('scope'), hers)
+  await inside.finishAuth((await alice.visit(host.sent, 'allow')).searchParams)
+  assert.equal(host.tokens().scope, hers)
+  const { content } = await client.callTool({ name: 'write' })
+  assert.equal(content[0].text, `${registered.client_id} for ${service.alice}: ${hers}`)
+  await client.close()
+})

@@ -1,5 +1,5 @@
-// A service of the Model Context Protocol with one tool, which takes Deputy's tokens
-// (RFC 9728, RFC 9068), and a host's store for one person and one client.
+// A service of the Model Context Protocol, which takes Deputy's tokens (RFC 9728, RFC
+// 9068), and a host's store for one person and one client.
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
@@ -19,14 +19,18 @@ export async function serve(deputy) {
   const metadata = '/.well-known/oauth-protected-resource/mcp'
   const describes = { resource: service.identifier, authorization_servers: [deputy.issuer], scopes_supported: asked.split(' ') }
   app.get(metadata, (_, answer) => void answer.json(describes))
-  const guard = requireBearerAuth({
-    verifier: verifier(deputy, service.identifier),
-    requiredScopes: ['notes:read'],
-    resourceMetadataUrl: origin + metadata,
-    expectedResource: service.identifier,
-  })
-  app.post('/mcp', guard, answers)
-  app.get('/mcp', guard, (_, answer) => void answer.sendStatus(405))
+  const guard = (scope) =>
+    requireBearerAuth({
+      verifier: verifier(deputy, service.identifier),
+      requiredScopes: [scope],
+      resourceMetadataUrl: origin + metadata,
+      expectedResource: service.identifier,
+    })
+  const [enter, write] = [guard('notes:read'), guard('notes:write')]
+  const writes = ({ body }) => body.method === 'tools/call' && body.params.name === 'write'
+  const guards = (request, answer, next) => (writes(request) ? write : enter)(request, answer, next)
+  app.post('/mcp', guards, answers)
+  app.get('/mcp', enter, (_, answer) => void answer.sendStatus(405))
   return { ...service, url: new URL(service.identifier), stop: () => listener.closeAllConnections() ?? listener.close() }
 }
 
@@ -44,13 +48,15 @@ function verifier(deputy, audience) {
   }
 }
 
-// The tool tells who calls it, for whom, with what.
+// The tools tell who calls, for whom, with what; one of them takes more.
 async function answers(request, answer) {
   const server = new McpServer({ name: 'notes', version: '1' })
-  server.registerTool('who', { description: 'Who calls' }, ({ authInfo }) => {
+  const tells = ({ authInfo }) => {
     const { act, sub } = authInfo.extra
     return { content: [{ type: 'text', text: `${act.sub} for ${sub}: ${authInfo.scopes.join(' ')}` }] }
-  })
+  }
+  server.registerTool('who', { description: 'Who calls' }, tells)
+  server.registerTool('write', { description: 'Write a note' }, tells)
   const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined, enableJsonResponse: true })
   answer.on('close', () => void server.close())
   await server.connect(transport)
