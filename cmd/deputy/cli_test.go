@@ -71,7 +71,10 @@ func (d *devServer) start(addr string, floor fs.FS) {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, log, ended := &safeBuffer{}, &safeBuffer{}, make(chan error, 1)
-	cmd := &serveCmd{database: database{DatabaseURL: Secret(d.db), DataDir: d.dir}, Listen: addr, Issuer: d.url, Dev: true, bounds: shippedBounds(d.t), floor: floor, signalFlags: signalFlags{LogLevel: "info"}}
+	cmd := &serveCmd{
+		database: database{DatabaseURL: Secret(d.db), DataDir: d.dir}, Listen: addr, Issuer: d.url, Dev: true, bounds: shippedBounds(d.t), floor: floor,
+		signalFlags: signalFlags{LogLevel: "info"}, RefreshGrace: 30 * time.Second, RefreshLife: 720 * time.Hour,
+	}
 	go func() { ended <- cmd.Run(ctx, streams{out, log}) }()
 	d.stop = sync.OnceFunc(func() {
 		cancel()
@@ -183,7 +186,7 @@ func TestAdminCreateWorksBesideARunningServer(t *testing.T) {
 // is a migration, while what reads and what a server notices works beside it.
 func TestOneSQLiteDatabaseIsForOneServer(t *testing.T) {
 	d := startDev(t, "sqlite", nil)
-	second := serveCmd{database: database{DataDir: d.dir}, Dev: true, Listen: "127.0.0.1:0", Issuer: d.url, signalFlags: signalFlags{LogLevel: "error"}}
+	second := serveCmd{database: database{DataDir: d.dir}, RefreshLife: time.Hour, Dev: true, Listen: "127.0.0.1:0", Issuer: d.url, signalFlags: signalFlags{LogLevel: "error"}}
 	err := second.Run(context.Background(), streams{&safeBuffer{}, &safeBuffer{}})
 	require.ErrorContains(t, err, fmt.Sprintf("database in use: process %d serves from %s", os.Getpid(), filepath.Join(d.dir, "deputy.db")))
 	_, err = d.deputy("migrate")
@@ -205,13 +208,13 @@ func TestADatabaseBelongsToItsIssuer(t *testing.T) {
 		return c.Run(context.Background(), streams{&safeBuffer{}, &safeBuffer{}})
 	}
 	database := database{DataDir: d.dir}
-	require.ErrorContains(t, start(serveCmd{database: database, MasterKey: Secret(tokens.GenerateMasterKey()), Issuer: d.url}), "development world")
+	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, MasterKey: Secret(tokens.GenerateMasterKey()), Issuer: d.url}), "development world")
 	require.NoError(t, os.Rename(devFile(d.dir), devFile(d.dir)+".away"))
-	require.ErrorContains(t, start(serveCmd{database: database, MasterKey: Secret(tokens.GenerateMasterKey()), Issuer: d.url}), "another master key")
-	require.ErrorContains(t, start(serveCmd{database: database, Dev: true, Issuer: d.url}), "in use already")
+	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, MasterKey: Secret(tokens.GenerateMasterKey()), Issuer: d.url}), "another master key")
+	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, Dev: true, Issuer: d.url}), "in use already")
 	key, err := os.ReadFile(filepath.Join(d.dir, "master.key"))
 	require.NoError(t, err)
-	require.ErrorContains(t, start(serveCmd{database: database, MasterKey: Secret(key), Issuer: "https://other.example"}), "--change-issuer")
+	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, MasterKey: Secret(key), Issuer: "https://other.example"}), "--change-issuer")
 	_, err = d.deputy("admin", "create", "--name", "ops", "--issuer", "https://other.example")
 	require.ErrorContains(t, err, "another issuer")
 	require.NoError(t, os.Rename(devFile(d.dir)+".away", devFile(d.dir)))
