@@ -209,7 +209,9 @@ func TestAccounts_OpenRedirect(t *testing.T) {
 			require.NotContains(t, b.Get("/login?return="+url.QueryEscape(back)).Body, `name="return"`)
 			a := b.Post("/login", url.Values{"username": {"alice"}, "password": {harness.Password}, "return": {back}})
 			require.Equal(t, http.StatusSeeOther, a.Status)
-			require.Equal(t, "/auth/account", a.Header.Get("Location"), back)
+			require.Equal(t, "/auth/login/check", a.Header.Get("Location"), back)
+			require.Equal(t, "/auth/account", b.Checked(a).Header.Get("Location"), back)
+			require.Equal(t, "/auth/account", b.Get("/login/check?return="+url.QueryEscape(back)).Header.Get("Location"), back)
 		}
 	})
 }

@@ -36,11 +36,36 @@ func (h *handler) signIn(c *gin.Context) {
 	}
 	if in.Pending != "" {
 		h.set(c, signinCookie, in.Pending, people.SecondStep)
-		h.to(c, withReturn("/login/otp", view.Return))
+		h.to(c, h.onward(c, withReturn("/login/otp", view.Return), view.Return))
 		return
 	}
 	h.entered(c, in)
-	h.to(c, h.target(view.Return))
+	h.to(c, h.onward(c, h.target(view.Return), view.Return))
+}
+
+// onward is where a sign-in goes on. A browser that brought no cookie of ours may be
+// one that keeps none, which is looked at first.
+func (h *handler) onward(c *gin.Context, path, id string) string {
+	for _, name := range []string{sessionCookie, deviceCookie, signinCookie} {
+		if h.cookie(c, name) != "" {
+			return path
+		}
+	}
+	return withReturn("/login/check", id)
+}
+
+// checked goes on with a sign-in if the browser kept what it was given. If not, it is
+// told so: it would go round between this and the form.
+func (h *handler) checked(c *gin.Context) {
+	id := h.returned(c.Query("return"))
+	switch {
+	case h.cookie(c, sessionCookie) != "":
+		h.to(c, h.target(id))
+	case h.cookie(c, signinCookie) != "":
+		h.to(c, withReturn("/login/otp", id))
+	default:
+		h.Render.Page(c, http.StatusBadRequest, "error", Failure{Code: "no_cookie", Back: withReturn("/login", id)})
+	}
 }
 
 func withReturn(path, id string) string {
@@ -90,7 +115,8 @@ func (h *handler) signInWithPasskey(c *gin.Context) {
 		return
 	}
 	h.entered(c, in)
-	c.JSON(http.StatusOK, gin.H{"location": h.base + h.target(c.Query("return"))})
+	id := h.returned(c.Query("return"))
+	c.JSON(http.StatusOK, gin.H{"location": h.base + h.onward(c, h.target(id), id)})
 }
 
 // signOut ends the session and takes its cookie away.

@@ -68,6 +68,7 @@ func Register(root *gin.RouterGroup, c Config) error {
 	r := root.Group("", h.private)
 	r.GET("/login", h.login)
 	r.GET("/login/otp", h.secondFactor)
+	r.GET("/login/check", h.checked)
 	r.GET("/setup/:token", h.setup)
 	r.GET("/recover/:token", h.newPassword(Recover))
 	r.GET("/invite/:token", h.newPassword(Invite))

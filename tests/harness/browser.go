@@ -45,6 +45,14 @@ func (s *Server) Browser() *Browser {
 	return &Browser{Server: s, Header: http.Header{}, client: &http.Client{Jar: jar, CheckRedirect: stay}}
 }
 
+// Forgetful opens one that refuses cookies.
+func (s *Server) Forgetful() *Browser {
+	s.TB.Helper()
+	b := s.Browser()
+	b.client.Jar = nil
+	return b
+}
+
 // Get opens a page.
 func (b *Browser) Get(path string) Answer {
 	b.TB.Helper()
@@ -87,10 +95,20 @@ func (b *Browser) do(method, path, kind, body string) Answer {
 	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(text)}
 }
 
-// SignIn sends the form to sign in.
+// SignIn sends the form to sign in, and goes on to where that leads.
 func (b *Browser) SignIn(username, password string) Answer {
 	b.TB.Helper()
-	return b.Post("/login", url.Values{"username": {username}, "password": {password}})
+	return b.Checked(b.Post("/login", url.Values{"username": {username}, "password": {password}}))
+}
+
+// Checked goes through where a browser that had no cookie shows that it keeps them.
+func (b *Browser) Checked(a Answer) Answer {
+	b.TB.Helper()
+	path := strings.TrimPrefix(b.URL, b.Host)
+	if to := strings.TrimPrefix(a.Header.Get("Location"), path); strings.HasPrefix(to, "/login/check") {
+		return b.Get(to)
+	}
+	return a
 }
 
 // SignedIn tells whether the browser's account opens.

@@ -53,6 +53,7 @@ func entering() []Page {
 		{"index", "", pages.Index{Issuer: "https://auth.example"}},
 		{"error", "", pages.Failure{Code: "redirect_mismatch", Client: "app_inspector", Detail: "redirect_uri https://inspector.example.evil/cb is not registered."}},
 		{"error", "expired", pages.Failure{Code: "expired", Back: "/account"}},
+		{"error", "no_cookie", pages.Failure{Code: "no_cookie", Back: "/login"}},
 		{"error", "denied", pages.Failure{Code: "access_denied", Client: "agt_reporting", Decision: "dec_01jd9g7t4k"}},
 		{"signin", "", pages.SignIn{Return: "atz_9f2c", Waiting: waiting, Passkeys: true}},
 		{"signin", "wrong", pages.SignIn{Form: wrong("username", "sign_in_failed", 0), Username: "alice", Passkeys: true}},
