@@ -11,8 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
-	"github.com/deputyauth/deputy/models/modelstest"
-	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -29,7 +27,7 @@ type household struct {
 func newHousehold(s *harness.Server) *household {
 	w := &household{Server: s, joe: s.Person("joe"), eve: s.Person("eve")}
 	owner := s.User("owner")
-	w.assistant, w.other = s.Agent("assistant", owner), s.Agent("other-agent", owner)
+	w.assistant, w.other = s.ForPeople(s.Agent("assistant", owner)), s.ForPeople(s.Agent("other-agent", owner))
 	w.seller, w.filer, w.keeper = s.Agent("seller", owner), s.Agent("filer", owner), s.Agent("keeper", owner)
 	w.warehouse = s.Service("warehouse", w.keeper, "warehouse:get")
 	w.files = s.Service("files", w.filer)
@@ -58,19 +56,16 @@ func (w *household) token(c *models.Consent) string {
 	w.TB.Helper()
 	now := w.Store.Now()
 	g := &models.Grant{Kind: "authorization_code", ClientID: c.ClientID, SubjectID: c.SubjectID, ExpiresAt: now + 86400}
-	require.NoError(w.TB, w.Store.BeginGrant(context.Background(), models.By{System: "test"}, g, map[string]string{w.sales.ID: c.ID}))
-	id := models.NewID(models.PrefixToken)
-	modelstest.Issue(w.TB, w.Store, models.Token{
-		ID: id, Txn: id, GrantID: g.ID, ClientID: c.ClientID, SubjectID: c.SubjectID, ResourceID: w.sales.ID,
-		Scopes: c.Scopes, Chain: []string{c.ClientID}, IssuedAt: now, ExpiresAt: now + 600,
-	})
-	raw, err := w.Keys.Sign(tokens.Claims{
-		Subject: c.SubjectID, SubProfile: "user", Audience: w.sales.Identifier, ClientID: c.ClientID, ClientProfile: "ai_agent",
-		Scope: strings.Join(c.Scopes, " "), ID: id, Txn: id, GrantID: g.ID, IssuedAt: now, Expires: now + 600,
-		Act: tokens.NestActors([]string{c.ClientID}, func(string) string { return "ai_agent" }),
-	})
+	code, err := w.Store.NewCode(context.Background(), models.By{System: "test"}, g, map[string]string{w.sales.ID: c.ID},
+		&models.Code{RedirectURI: harness.Redirect, Challenge: harness.Challenge(harness.Verifier), Scopes: map[string][]string{w.sales.ID: c.Scopes}})
 	require.NoError(w.TB, err)
-	return raw
+	as := w.assistant
+	if c.ClientID == w.other.ID {
+		as = w.other
+	}
+	a := w.Form("/oauth2/token", as, harness.CodeForm(code))
+	require.Equal(w.TB, http.StatusOK, a.Status, a.Body)
+	return a.String("access_token")
 }
 
 // heldTokens is one token of a user with the two exchanged from it.

@@ -332,7 +332,8 @@ func TestVisit_Pushed(t *testing.T) {
 		}
 		other := v.ForPeople(v.Agent("other", v.User("other-owner")))
 		require.Contains(t, go_(other.ID, uri).Body, "expired")
-		require.Contains(t, go_(v.agent.ID, uri[:len(uri)-1]+"A").Body, "expired")
+		last := map[bool]string{false: "A", true: "B"}[strings.HasSuffix(uri, "A")]
+		require.Contains(t, go_(v.agent.ID, uri[:len(uri)-1]+last).Body, "expired")
 		q := v.b.Question(v.b.Follow(go_(v.agent.ID, uri)))
 		require.Equal(t, q.ID, v.b.Question(v.b.Follow(go_(v.agent.ID, uri))).ID, "a page is loaded twice")
 		code := v.b.Back(v.b.Post("/consent", q.Form("allow", v.pair("work:do")))).Get("code")

@@ -102,7 +102,8 @@ func unlimited() *limits.Config {
 // Silent is a log that nobody reads.
 func Silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// New starts a server on a fresh database.
+// New starts a server on a fresh database. When the test ends, every token that was
+// issued must be accounted for.
 func New(tb testing.TB, dialect string, o Options) *Server {
 	tb.Helper()
 	ctx := context.Background()
@@ -125,6 +126,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = s.Store.Close() })
 	require.NoError(tb, s.Store.Migrate(ctx))
+	tb.Cleanup(s.everyTokenIsAccountedFor)
 
 	web := httptest.NewUnstartedServer(nil)
 	s.Host = "http://" + web.Listener.Addr().String()
