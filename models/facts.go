@@ -85,6 +85,9 @@ func loadPrincipal(db *gorm.DB, id string) (*policies.Principal, []string, error
 	if err := db.Model(&Assignment{}).Where("principal_id in ?", append(groups, id)).Distinct().Pluck("role_id", &roles).Error; err != nil {
 		return nil, nil, err
 	}
+	if p.Kind == "user" && !slices.Contains(roles, PersonRoleID) {
+		roles = append(roles, PersonRoleID)
+	}
 	for _, r := range roles {
 		deps = append(deps, key("role", r))
 	}

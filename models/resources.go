@@ -161,10 +161,10 @@ func (s *Store) UpdateResourceServer(ctx context.Context, by By, id string, ifVe
 		if r.Identifier != identifier {
 			return invalid("identifier", "cannot change: tokens are locked to it; register another resource server")
 		}
-		if r.ID == SelfID && r.Status != StatusActive {
+		if builtIn(r.ID) && r.Status != StatusActive {
 			return invalid("status", "Deputy's own API cannot be suspended: nobody could restore it")
 		}
-		if r.ID == SelfID && r.OperatorID != nil {
+		if builtIn(r.ID) && r.OperatorID != nil {
 			return invalid("operator_id", "nobody operates Deputy's own API but Deputy")
 		}
 		return nil
@@ -174,7 +174,7 @@ func (s *Store) UpdateResourceServer(ctx context.Context, by By, id string, ifVe
 // DeleteResourceServer removes a resource server and its scopes; every token
 // for it is dead, and roles lose those scopes.
 func (s *Store) DeleteResourceServer(ctx context.Context, by By, id string, ifVersion int64) error {
-	if id == SelfID {
+	if builtIn(id) {
 		return invalid("id", "Deputy's own API cannot be deleted")
 	}
 	return remove(ctx, s, by, "deleteResourceServer", id, ifVersion, func(c *change, r *ResourceServer) error {
@@ -201,7 +201,7 @@ func (s *Store) Scopes(ctx context.Context, resourceID string, p Page) ([]Scope,
 
 // PutScope defines a scope or replaces what it says, downstream scopes included.
 func (s *Store) PutScope(ctx context.Context, by By, sc *Scope) (created bool, err error) {
-	if sc.ResourceID == SelfID {
+	if builtIn(sc.ResourceID) {
 		return false, invalid("resource_server_id", "the scopes of Deputy's own API are the release's")
 	}
 	if sc.Risk == "" {
@@ -277,7 +277,7 @@ func (s *Store) DeleteScope(ctx context.Context, by By, resourceID, name string)
 		if err := c.forUpdate().First(&sc, "resource_id = ? and name = ?", resourceID, name).Error; err != nil {
 			return err
 		}
-		if resourceID == SelfID {
+		if builtIn(resourceID) {
 			return invalid("resource_server_id", "the scopes of Deputy's own API cannot be deleted")
 		}
 		if err := c.touchRolesWith("resource_id = ? and scope = ?", resourceID, name); err != nil {

@@ -81,8 +81,8 @@ func (s *Store) UpdateRole(ctx context.Context, by By, id string, ifVersion int6
 
 // DeleteRole removes a role and its assignments.
 func (s *Store) DeleteRole(ctx context.Context, by By, id string, ifVersion int64) error {
-	if id == AdminRoleID {
-		return invalid("id", "the administrator role cannot be deleted")
+	if builtInRole(id) {
+		return invalid("id", "a role of Deputy's own cannot be deleted")
 	}
 	return remove[Role](ctx, s, by, "deleteRole", id, ifVersion, nil)
 }

@@ -85,51 +85,59 @@ func (s *Store) RenameSelf(ctx context.Context, by By, identifier string) error 
 }
 
 func (c *change) ensureSelf(identifier string) error {
-	if err := c.ensureSelfServer(identifier); err != nil {
-		return err
-	}
-	var all, added []ScopeRef
-	for _, sc := range SelfScopes() {
-		ref := ScopeRef{ResourceID: SelfID, Name: sc.Name}
-		all = append(all, ref)
-		var there int64
-		if err := c.tx.Model(&Scope{}).Where("resource_id = ? and name = ?", SelfID, sc.Name).Count(&there).Error; err != nil {
-			return err
-		}
-		if there > 0 {
-			continue
-		}
-		added = append(added, ref)
-		if _, err := c.putScope(&sc); err != nil {
-			return err
-		}
-	}
-	return c.ensureAdmin(all, added)
-}
-
-func (c *change) ensureSelfServer(identifier string) error {
-	self := ResourceServer{
+	err := c.ensureServer(ResourceServer{
 		Meta: Meta{ID: SelfID}, Identifier: identifier, Name: "deputy", Description: "Deputy's own API",
 		Status: StatusActive, TokenTTL: DefaultResourceTTL, MaxDepth: DefaultMaxDepth,
+	})
+	if err != nil {
+		return err
 	}
-	err := c.load(&self, SelfID, AnyVersion)
+	all, added, err := c.ensureScopes(SelfScopes())
+	if err != nil {
+		return err
+	}
+	return c.ensureRole(Role{Meta: Meta{ID: AdminRoleID}, Name: "deputy-admin", Description: "Everything Deputy's own API offers", Scopes: all}, added)
+}
+
+// ensureServer registers a resource server of Deputy's, unless it is there.
+func (c *change) ensureServer(self ResourceServer) error {
+	var there ResourceServer
+	err := c.load(&there, self.ID, AnyVersion)
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return c.insert(&self)
 	}
 	return err
 }
 
-// ensureAdmin creates the administrator role with all scopes, or gives it those
-// that were added.
-func (c *change) ensureAdmin(all, added []ScopeRef) error {
+// ensureScopes defines those of the scopes that are not there.
+func (c *change) ensureScopes(scopes []Scope) (all, added []ScopeRef, err error) {
+	for _, sc := range scopes {
+		ref := ScopeRef{ResourceID: sc.ResourceID, Name: sc.Name}
+		all = append(all, ref)
+		var there int64
+		if err := c.tx.Model(&Scope{}).Where("resource_id = ? and name = ?", sc.ResourceID, sc.Name).Count(&there).Error; err != nil {
+			return nil, nil, err
+		}
+		if there > 0 {
+			continue
+		}
+		added = append(added, ref)
+		if _, err := c.putScope(&sc); err != nil {
+			return nil, nil, err
+		}
+	}
+	return all, added, nil
+}
+
+// ensureRole creates a role of Deputy's, or gives it the scopes that were added.
+func (c *change) ensureRole(fresh Role, added []ScopeRef) error {
 	var role Role
-	err := c.load(&role, AdminRoleID, AnyVersion)
+	err := c.load(&role, fresh.ID, AnyVersion)
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		role = Role{Meta: Meta{ID: AdminRoleID}, Name: "deputy-admin", Description: "Everything Deputy's own API offers", Scopes: all}
-		if err := c.insert(&role); err != nil {
+		if err := c.insert(&fresh); err != nil {
 			return err
 		}
-		return c.putRoleScopes(&role)
+		return c.putRoleScopes(&fresh)
 	}
 	if err != nil || len(added) == 0 {
 		return err
@@ -144,5 +152,5 @@ func (c *change) ensureAdmin(all, added []ScopeRef) error {
 		return err
 	}
 	role.touches(c)
-	return c.record(AdminRoleID, before, role)
+	return c.record(fresh.ID, before, role)
 }

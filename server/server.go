@@ -110,6 +110,26 @@ func Loopback(host string) bool {
 // APIIdentifier is the audience of Deputy's own API.
 func APIIdentifier(issuer string) string { return issuer + api.Prefix }
 
+// UserinfoPath is where the userinfo endpoint is, below the issuer.
+const UserinfoPath = "/oauth2/userinfo"
+
+// EnsureSelf makes sure that a database is this issuer's and knows what Deputy
+// itself serves: its API and the userinfo endpoint.
+func EnsureSelf(ctx context.Context, store *models.Store, issuer string) error {
+	if err := store.EnsureSelf(ctx, APIIdentifier(issuer)); err != nil {
+		return err
+	}
+	return store.EnsureOpenID(ctx, issuer+UserinfoPath)
+}
+
+// RenameSelf moves both to another issuer.
+func RenameSelf(ctx context.Context, store *models.Store, by models.By, issuer string) error {
+	if err := store.RenameSelf(ctx, by, APIIdentifier(issuer)); err != nil {
+		return err
+	}
+	return store.EnsureOpenID(ctx, issuer+UserinfoPath)
+}
+
 // Handler is the server as a handler.
 func (s *Server) Handler() http.Handler { return s.engine }
 

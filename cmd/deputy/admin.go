@@ -112,7 +112,7 @@ func (c *adminCreateCmd) issuer(ctx context.Context, store *models.Store) (strin
 	if _, err := server.CheckIssuer(c.Issuer); err != nil {
 		return "", err
 	}
-	return c.Issuer, store.EnsureSelf(ctx, server.APIIdentifier(c.Issuer))
+	return c.Issuer, server.EnsureSelf(ctx, store, c.Issuer)
 }
 
 // createAdmin makes an application with the administrator role.

@@ -108,11 +108,10 @@ func (c *serveCmd) ensureSelf(ctx context.Context, store *models.Store) error {
 			return errors.New("--dev makes a world of its own, and this database is in use already")
 		}
 	}
-	identifier := server.APIIdentifier(c.Issuer)
-	err = store.EnsureSelf(ctx, identifier)
+	err = server.EnsureSelf(ctx, store, c.Issuer)
 	if errors.Is(err, models.ErrOtherIssuer) {
 		if c.ChangeIssuer {
-			return store.RenameSelf(ctx, models.By{System: "serve --change-issuer"}, identifier)
+			return server.RenameSelf(ctx, store, models.By{System: "serve --change-issuer"}, c.Issuer)
 		}
 		return fmt.Errorf("%w; to move it here, start once with --change-issuer", err)
 	}

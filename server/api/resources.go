@@ -70,7 +70,7 @@ func (s *server) GetResourceServer(ctx context.Context, r GetResourceServerReque
 func (s *server) UpdateResourceServer(ctx context.Context, r UpdateResourceServerRequestObject) (UpdateResourceServerResponseObject, error) {
 	edit := func(row *models.ResourceServer) { r.JSONBody.merge(resourceOf(*row)).into(row) }
 	who, err := s.conferring(ctx, func(ctx context.Context, v *models.View) ([]string, error) {
-		if !r.JSONBody.names("operator_id") || r.ID == models.SelfID { // which never has an operator
+		if !r.JSONBody.names("operator_id") || r.ID == models.SelfID || r.ID == models.OpenIDID { // which never have an operator
 			return nil, nil
 		}
 		before, err := v.ResourceRow(ctx, r.ID)

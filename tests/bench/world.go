@@ -93,7 +93,7 @@ func migrate(ctx context.Context, o models.Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.Migrate(ctx), s.EnsureSelf(ctx, server.APIIdentifier(issuer)), s.Close())
+	return errors.Join(s.Migrate(ctx), server.EnsureSelf(ctx, s, issuer), s.Close())
 }
 
 func openGORM(o models.Options) (*gorm.DB, error) {

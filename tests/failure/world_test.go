@@ -41,7 +41,7 @@ func newWorld(t *testing.T, d *deputy) *world {
 	w.inStore(func(s *models.Store) {
 		ctx := context.Background()
 		must(t, s.Migrate(ctx))
-		must(t, s.EnsureSelf(ctx, server.APIIdentifier(d.url)))
+		must(t, server.EnsureSelf(ctx, s, d.url))
 		w.World = modelstest.NewWorld(t, s, "w")
 		_, err := s.UpdateResourceServer(ctx, modelstest.By(), w.Service.ID, models.AnyVersion, func(r *models.ResourceServer) { r.OperatorID = &w.Agent.ID })
 		must(t, err)

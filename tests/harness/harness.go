@@ -134,7 +134,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		s.Host = strings.Replace(s.Host, "127.0.0.1", "localhost", 1)
 	}
 	s.URL = s.Host + o.Path
-	require.NoError(tb, s.Store.EnsureSelf(ctx, server.APIIdentifier(s.URL)))
+	require.NoError(tb, server.EnsureSelf(ctx, s.Store, s.URL))
 	s.MasterKey = tokens.GenerateMasterKey()
 	s.master, err = tokens.NewMasterKey(s.MasterKey)
 	require.NoError(tb, err)
