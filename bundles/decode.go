@@ -59,6 +59,10 @@ func (r *reader) field(d *policies.Decision, name string, v ast.Value) {
 		d.Removed = r.reasons(name, v)
 	case "refreshable":
 		d.Refreshable = r.boolean(name, v)
+	case "id_token":
+		d.IDToken = r.idToken(name, v)
+	case "release":
+		d.Release = r.texts(name, v)
 	case "ask":
 		d.Ask = r.text(name, v)
 	case "sign_in":
@@ -170,6 +174,19 @@ func (r *reader) offers(name string, v ast.Value) (out []policies.Offer) {
 		})
 	})
 	return out
+}
+
+// idToken is nil for an empty object: none goes with the access token.
+func (r *reader) idToken(name string, v ast.Value) *policies.IDToken {
+	o, ok := v.(ast.Object)
+	switch {
+	case ok && o.Len() == 0:
+		return nil
+	case !ok || o.Len() != 2:
+		r.fail(name, v, "an object of claims and ttl")
+		return nil
+	}
+	return &policies.IDToken{Claims: r.texts("claims", lookup(o, "claims")), TTL: r.number("ttl", lookup(o, "ttl"))}
 }
 
 func (r *reader) reasonField(to *policies.Reason, name string, v ast.Value) {

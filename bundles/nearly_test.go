@@ -21,6 +21,7 @@ type parties struct {
 	own             bool // it presents no token
 	grant           *policies.Authorization
 	consent         *policies.Consent
+	identity        *policies.Consent // to say who the user is
 }
 
 func somebody(id string) policies.Principal {
@@ -60,6 +61,10 @@ func usualParties(action string) *parties {
 		ID: "gnt_1", Client: "agt_client", Subject: "usr_joe", Resources: []string{oneServer, twoServer}, RedirectOK: true, PKCE: "ok",
 		ExpiresAt: worldNow + 5000, EndsAt: worldNow + 5000, Scopes: map[string]map[string][]string{oneServer: {"read": {"read"}, "write": {"write"}}},
 	}
+	p.identity = &policies.Consent{
+		ID: "cns_2", Client: "agt_client", Subject: "usr_joe", Resource: openID, ExpiresAt: worldNow + 5000, RedirectsOK: true,
+		Scopes: map[string]bool{"openid": true, "email": true, "profile": true, "groups": true},
+	}
 	switch action {
 	case policies.Introspect:
 		p.in.Request = policies.Request{Resources: []string{}, Scopes: []string{}}
@@ -68,6 +73,10 @@ func usualParties(action string) *parties {
 		p.server.Scopes["write"] = policies.Scope{Risk: "medium"}
 		p.consent.Client, p.consent.Subject = "agt_client", "usr_joe"
 		p.in.Consent, p.in.Authorization = p.consent, p.grant
+		p.in.Consents = []*policies.Consent{p.identity}
+		for _, held := range []map[string]map[string][]string{p.client.Scopes, p.subject.Scopes, p.grant.Scopes} {
+			held[openID] = map[string][]string{"openid": {"rol_1"}, "email": {"rol_1"}, "profile": {"rol_1"}, "groups": {"rol_1"}}
+		}
 	}
 	return p
 }
@@ -244,6 +253,23 @@ func grantsWrong() map[string]func(*parties) {
 			spoil(p.consent)
 		}
 	}
+	for what, spoil := range map[string]func(*parties){
+		"not the client's": func(p *parties) { delete(p.client.Scopes[openID], "email") },
+		"not the user's":   func(p *parties) { delete(p.subject.Scopes[openID], "email") },
+		"not granted":      func(p *parties) { delete(p.grant.Scopes[openID], "email") },
+		"not agreed to":    func(p *parties) { p.identity.Scopes["email"] = false },
+		"taken back":       func(p *parties) { p.identity.Revoked = true },
+		"agreed elsewhere": func(p *parties) { p.identity.Resource = oneServer },
+		"not told at all":  func(p *parties) { p.in.Consents = nil },
+		"not asked for":    func(p *parties) { p.in.Request.Scopes = []string{"read"} },
+		"asked for":        func(p *parties) { p.in.Request.Scopes = []string{"read", "openid", "groups"} },
+		"a short one":      func(p *parties) { p.server.TokenTTL = 17 },
+	} {
+		out["identity "+what] = func(p *parties) {
+			p.in.Request.Scopes = []string{}
+			spoil(p)
+		}
+	}
 	return out
 }
 
@@ -275,7 +301,7 @@ func nearlyEveryday(t testing.TB) []policies.Input {
 			out = append(out, p.question(t))
 		}
 	}
-	return slices.Concat(out, strays(t), visits(t), conferrals(t), farewells(t))
+	return slices.Concat(out, strays(t), visits(t), conferrals(t), farewells(t), acquaintances(t))
 }
 
 // farewells give up an access token, what a person granted, both and nothing: by who
@@ -294,6 +320,49 @@ func farewells(t testing.TB) (out []policies.Input) {
 			}
 			out = append(out, in)
 		}
+	}
+	return out
+}
+
+// acquaintances are questions who the user of a token is, with one thing wrong.
+func acquaintances(t testing.TB) (out []policies.Input) {
+	wrong := map[string]func(*parties){
+		"nothing":             func(*parties) {},
+		"another audience":    func(p *parties) { p.token.Audience.ID = oneServer },
+		"another holder":      func(p *parties) { p.token.Client = "usr_joe" },
+		"of an agent":         func(p *parties) { p.subject.Kind = "agent" },
+		"without openid":      func(p *parties) { p.token.Own = []string{"email"} },
+		"more than openid":    func(p *parties) { p.token.Own = []string{"openid", "email", "groups", "profile", "shoes"} },
+		"client lacks it":     func(p *parties) { delete(p.client.Scopes[openID], "openid") },
+		"user lacks it":       func(p *parties) { delete(p.subject.Scopes[openID], "openid") },
+		"actor lacks it":      func(p *parties) { delete(p.actors[0].Scopes[openID], "openid") },
+		"consent taken back":  func(p *parties) { p.consent.Revoked = true },
+		"client suspended":    func(p *parties) { p.client.Status = "suspended" },
+		"token revoked":       func(p *parties) { p.token.Revoked = true },
+		"no token":            func(p *parties) { p.token.ID = "" },
+		"no token, no person": func(p *parties) { p.token.ID, p.subject.Kind = "", "agent" },
+	}
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
+		p := usualParties(policies.Userinfo)
+		ofAUser(p)
+		p.actors = []policies.Principal{somebody("agt_client")}
+		for _, held := range []map[string]map[string][]string{p.client.Scopes, p.subject.Scopes, p.actors[0].Scopes, p.consent.Reach} {
+			held[openID] = map[string][]string{}
+			for _, s := range []string{"openid", "email", "profile", "groups", "shoes"} {
+				held[openID][s] = []string{"rol_1"}
+			}
+		}
+		p.token.Client, p.token.Chain, p.consent.Client = "agt_client", []string{"agt_client"}, "agt_client"
+		p.token.Audience, p.token.Own = policies.Audience{ID: openID, Status: "active"}, []string{"openid", "email"}
+		wrong[name](p)
+		in := policies.Input{
+			Action: policies.Userinfo, Now: worldNow, Request: policies.Request{Resources: []string{}, Scopes: []string{}}, Consent: p.consent,
+			Client: frozen(t, p.client), Subject: frozen(t, p.subject), Chain: []*policies.Fact[policies.Principal]{frozen(t, p.actors[0])},
+		}
+		if p.token.ID != "" {
+			in.Token = &p.token
+		}
+		out = append(out, in)
 	}
 	return out
 }

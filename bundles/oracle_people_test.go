@@ -84,8 +84,19 @@ func (o *oracle) signIn(visit *policies.Visit) (why []string) {
 	return why
 }
 
-// chosen are the servers it is about.
+// chosen are the servers it is about: one or several, and the userinfo endpoint
+// whenever a client asks who the user is.
 func (o *oracle) chosen() (out []*policies.Resource) {
+	out = o.meant()
+	who := o.who()
+	if who == nil || !slices.Contains(o.asked(), "openid") || slices.ContainsFunc(out, func(r *policies.Resource) bool { return r.ID == who.ID }) {
+		return out
+	}
+	o.refuse("resource_inactive", who.Status != "active")
+	return append(out, who)
+}
+
+func (o *oracle) meant() (out []*policies.Resource) {
 	named := o.in.Request.Resources
 	if found := o.audience(); len(named) < 2 {
 		if found != nil {
@@ -110,7 +121,7 @@ func (o *oracle) chosen() (out []*policies.Resource) {
 func (o *oracle) offers(at []*policies.Resource) map[string]string {
 	out, defined := map[string]string{}, map[string]bool{}
 	for _, r := range at {
-		asked := o.in.Request.Scopes
+		asked := o.asked()
 		if asked != nil && len(asked) == 0 && o.client != nil {
 			asked = o.client.Defaults[r.ID]
 		}
@@ -120,7 +131,7 @@ func (o *oracle) offers(at []*policies.Resource) map[string]string {
 			}
 		}
 	}
-	for _, s := range o.in.Request.Scopes {
+	for _, s := range o.asked() {
 		o.refuse("scope_unknown", !defined[s])
 	}
 	o.refuse("scope_required", len(o.in.Request.Scopes) == 0 && len(out) == 0)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -39,6 +40,12 @@ func answer(d policies.Decision) verdict {
 		}
 	}
 	slices.Sort(v.Removed)
+	if t := d.IDToken; t != nil {
+		v.Identity = append(slices.Sorted(slices.Values(t.Claims)), fmt.Sprint("for ", t.TTL))
+	}
+	if len(d.Release) > 0 {
+		v.Identity = d.Release
+	}
 	v.Ask, v.Until, v.SignIn = d.Ask, d.Until, d.SignIn
 	for _, o := range d.Offers {
 		v.Offers = append(v.Offers, o.Resource+" "+o.Scope+" "+o.State)
@@ -64,7 +71,7 @@ func differ(got, want verdict) bool {
 	if len(want.Codes) > 0 {
 		return false
 	}
-	return !slices.Equal(got.Chain, want.Chain) ||
+	return !slices.Equal(got.Chain, want.Chain) || !slices.Equal(got.Identity, want.Identity) ||
 		got.Resource != want.Resource || got.Audience != want.Audience || got.TTL != want.TTL || got.Ends != want.Ends || got.Subject != want.Subject
 }
 

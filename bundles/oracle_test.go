@@ -35,6 +35,8 @@ type verdict struct {
 	Chain    []string
 	Removed  []string // scope and code, of what was narrowed away
 
+	Identity []string // names of claims that are released, and how long an ID token with them lives
+
 	// Of a client that asks for a user.
 	Ask    string
 	SignIn []string
@@ -73,6 +75,8 @@ func judge(in policies.Input) verdict {
 		v = o.introspect()
 	case policies.KindAdmin:
 		o.admin()
+	case policies.KindUserinfo:
+		v = o.userinfo()
 	case policies.KindRevoke:
 		o.revoke()
 	}
@@ -112,6 +116,7 @@ func (o *oracle) issue() verdict {
 	if audience != nil {
 		v.Resource, v.Audience = audience.ID, audience.Identifier
 	}
+	v.Identity = o.identity(v.TTL)
 	return v
 }
 
@@ -155,17 +160,19 @@ func (o *oracle) audience() *policies.Resource {
 			}
 		}
 		o.refuse("resource_unknown", found == nil)
+	case o.visit && slices.Contains(o.asked(), "openid"):
+		found = o.besides()
 	default:
-		found = o.onlyFit()
+		found = o.onlyFit(o.asked(), o.in.Resources)
 	}
 	o.refuse("resource_inactive", found != nil && found.Status != "active")
 	return found
 }
 
-func (o *oracle) onlyFit() *policies.Resource {
+func (o *oracle) onlyFit(asked []string, candidates []*policies.Fact[policies.Resource]) *policies.Resource {
 	var fitting []*policies.Resource
-	for _, f := range o.in.Resources {
-		if r := value(f); r != nil && o.fits(r) {
+	for _, f := range candidates {
+		if r := value(f); r != nil && o.fits(r, asked) {
 			fitting = append(fitting, r)
 		}
 	}
@@ -173,16 +180,15 @@ func (o *oracle) onlyFit() *policies.Resource {
 	switch {
 	case len(fitting) == 1:
 		found = fitting[0]
-	case len(fitting) == 0 && len(o.in.Resources) == 1:
-		found = value(o.in.Resources[0])
+	case len(fitting) == 0 && len(candidates) == 1:
+		found = value(candidates[0])
 	}
 	o.refuse("resource_ambiguous", len(fitting) > 1)
 	o.refuse("resource_required", found == nil && len(fitting) < 2)
 	return found
 }
 
-func (o *oracle) fits(r *policies.Resource) bool {
-	asked := o.in.Request.Scopes
+func (o *oracle) fits(r *policies.Resource, asked []string) bool {
 	if asked == nil || o.client == nil {
 		return false
 	}

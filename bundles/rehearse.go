@@ -49,7 +49,7 @@ func (e *Engine) rehearse(in policies.Input, house *source, l *layer) error {
 // a say in.
 func samples() ([]policies.Input, error) {
 	const server, scope = "rsv_deputy", "clients:read"
-	held := map[string]map[string][]string{server: {scope: {"rol_sample"}}}
+	held := map[string]map[string][]string{server: {scope: {"rol_sample"}}, "rsv_openid": {"openid": {"rol_sample"}}}
 	agent, err := policies.NewFact(policies.Principal{
 		ID: "agt_sample", Kind: "agent", Name: "Sample", Status: "active", ExpiresAt: policies.Never,
 		Labels: map[string]string{}, Scopes: held, MaxTTL: 600, Defaults: map[string][]string{},
@@ -114,5 +114,11 @@ func peoplesSamples(ask policies.Input, held map[string]map[string][]string) ([]
 	reply := visit
 	reply.Action = policies.AnswerConsent
 	reply.Request.Answer = &policies.Answer{Scopes: []policies.Grants{{Resource: server, Scope: ask.Request.Scopes[0]}}, Until: 2}
-	return []policies.Input{code, refresh, visit, reply}, nil
+	who := ask
+	who.Action, who.Authorization, who.Chain = policies.Userinfo, nil, []*policies.Fact[policies.Principal]{ask.Client}
+	who.Token = &policies.Token{
+		ID: "tok_sample", Client: client, Subject: "usr_sample", Expires: policies.Never, Txn: "tok_sample", Own: []string{"openid"}, Scopes: held,
+		Audience: policies.Audience{ID: "rsv_openid", Status: "active"}, Chain: []string{client}, Grant: policies.Grant{ID: "gnt_sample", ExpiresAt: policies.Never},
+	}
+	return []policies.Input{code, refresh, visit, reply, who}, nil
 }

@@ -35,6 +35,7 @@ var unseen = []string{
 	"not identifier",                    // a resource server without identifier
 	`input.action.name == "introspect"`, // a question put under another name
 	"not standing.visiting",             // the same, of a client that asks for a user
+	`input.action.name == "userinfo"`,   // the same, of who asks who a user is
 	"count(scope.granted) > 0",          // only house policy asks for consent again
 	"consent.covers(audience.id, s)",    // the same
 }

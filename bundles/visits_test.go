@@ -86,6 +86,9 @@ func visitsWrong() map[string]func(*parties) {
 			p.subject.ExpiresAt, p.client.ExpiresAt, p.client.Owner = policies.Never, policies.Never, nil
 		},
 	}
+	for name, met := range meetings(second) {
+		out["who: "+name] = met
+	}
 	for name, spoil := range map[string]func(*policies.Visit){
 		"redirect":       func(v *policies.Visit) { v.RedirectOK = false },
 		"no challenge":   func(v *policies.Visit) { v.PKCE = "missing" },
@@ -130,6 +133,43 @@ func visitsWrong() map[string]func(*parties) {
 				spoil(p.in.Request.Answer)
 			}
 		}
+	}
+	return out
+}
+
+// meetings are visits of clients that ask who the user is, mostly.
+func meetings(second func(*parties)) map[string]func(*parties) {
+	who := func(scopes ...string) func(*parties) {
+		return func(p *parties) {
+			r := p.server
+			r.ID, r.Identifier = openID, "https://deputy/oauth2/userinfo"
+			r.Scopes = map[string]policies.Scope{"openid": {Risk: "low"}, "email": {Risk: "low"}}
+			p.others, p.in.Request.Scopes = append(p.others, r), scopes
+			p.client.Scopes[openID] = map[string][]string{"openid": {"rol_1"}, "email": {"rol_1"}}
+			p.subject.Scopes[openID] = p.client.Scopes[openID]
+		}
+	}
+	and := func(f func(*parties), more func(*parties)) func(*parties) { return func(p *parties) { f(p); more(p) } }
+	unnamed := func(p *parties) { p.in.Request.Resources = []string{} }
+	out := map[string]func(*parties){
+		"named":            and(who("openid", "read"), func(p *parties) { p.in.Request.Resources = []string{"https://deputy/oauth2/userinfo"} }),
+		"both named":       and(who("openid", "read"), func(p *parties) { p.in.Request.Resources = []string{"https://one", "https://deputy/oauth2/userinfo"} }),
+		"not known":        func(p *parties) { p.in.Request.Scopes = []string{"openid", "read"} },
+		"unnamed, unknown": func(p *parties) { p.in.Request.Scopes, p.in.Request.Resources = []string{"openid", "read"}, []string{} },
+		"suspended":        and(who("openid", "read"), func(p *parties) { p.others[0].Status = "suspended" }),
+		"client lacks it":  and(and(who("openid"), unnamed), func(p *parties) { p.client.Scopes[openID] = nil }),
+		"one of two":       and(and(who("openid", "read"), second), func(p *parties) { unnamed(p); p.client.Scopes[twoServer] = nil }),
+		"either of two":    and(and(who("openid", "read"), second), func(p *parties) { unnamed(p); p.client.Scopes[twoServer] = p.client.Scopes[oneServer] }),
+		"neither of two":   and(and(who("openid", "ghost"), second), unnamed),
+		"alone of two":     and(and(who("openid", "email"), second), unnamed),
+		"offline":          func(p *parties) { p.in.Request.Scopes = []string{"read", "offline_access"} },
+		"offline alone":    func(p *parties) { p.in.Request.Scopes = []string{"offline_access"} },
+	}
+	for name, scopes := range map[string][]string{
+		"alone": {"openid"}, "and read": {"openid", "read"}, "email, no openid": {"email", "read"}, "email alone": {"email"},
+		"all": {"openid", "email", "read", "write", "offline_access"}, "and ghost": {"openid", "ghost"}, "offline too": {"openid", "offline_access"},
+	} {
+		out[name], out[name+", unnamed"] = who(scopes...), and(who(scopes...), unnamed)
 	}
 	return out
 }

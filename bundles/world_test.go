@@ -12,6 +12,7 @@ import (
 const (
 	worldNow  = int64(1000)
 	selfID    = "rsv_deputy"
+	openID    = "rsv_openid"
 	exchange  = "urn:ietf:params:oauth:grant-type:token-exchange"
 	oneServer = "rsv_1"
 	twoServer = "rsv_2"
@@ -39,7 +40,7 @@ func issueWorlds() *rapid.Generator[policies.Input] {
 
 func otherWorlds() *rapid.Generator[policies.Input] {
 	return worlds(policies.Introspect, policies.Revoke, "admin:listClients", "admin:createClient", "admin:makeMeKing",
-		policies.Authorize, policies.Authorize, policies.AnswerConsent)
+		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.Userinfo)
 }
 
 func (w *world) bad(what string) bool {
@@ -77,7 +78,7 @@ func usual(in *policies.Input) {
 	}
 	if len(in.Request.Resources) == 1 {
 		in.Resources = slices.DeleteFunc(in.Resources, func(r *policies.Fact[policies.Resource]) bool {
-			return r != nil && r.Value.Identifier != in.Request.Resources[0]
+			return r != nil && r.Value.ID != openID && r.Value.Identifier != in.Request.Resources[0]
 		})
 	}
 }
@@ -87,6 +88,12 @@ func (w *world) anyQuestion(action string) policies.Input {
 	servers := []string{oneServer, twoServer}
 	if kind == policies.KindAdmin {
 		servers = []string{selfID, oneServer}
+	}
+	if kind == policies.KindUserinfo {
+		servers = []string{openID, oneServer}
+	}
+	if kind == policies.KindAuthorize || action == policies.IssueAuthorizationCode || action == policies.IssueRefreshToken {
+		servers = append(servers, openID)
 	}
 	ids := rapid.Permutation(agents()).Draw(w.t, "ids")
 	client := w.principal(ids[0], w.coin("agent"), servers)
@@ -158,6 +165,13 @@ func (w *world) granted(in policies.Input, client string, servers []string) poli
 		in.Authorization = w.authorization(client, user.ID, servers)
 	}
 	in.Consent = w.consent(client, user.ID, servers)
+	if c := w.consent(client, user.ID, servers); c != nil && w.coin("identified") {
+		c.Resource, c.Scopes = either(w, "identified at", []string{openID}, servers), map[string]bool{"openid": !w.bad("openid"), "email": w.coin("email")}
+		in.Consents = []*policies.Consent{c}
+	}
+	if len(in.Request.Scopes) > 0 && w.coin("identity asked") {
+		in.Request.Scopes = append(slices.Clone(in.Request.Scopes), "openid")
+	}
 	if w.bad("token") {
 		_, in.Parent, _ = w.token(agents(), servers, policies.KindIssue)
 	}
@@ -168,6 +182,11 @@ func (w *world) granted(in policies.Input, client string, servers []string) poli
 func (w *world) visited(in policies.Input, client string, servers []string) policies.Input {
 	in.Request, in.Resources = w.request(client)
 	in.Request.ActorToken, in.Request.RequestedTTL = nil, 0
+	if w.coin("userinfo known") {
+		in.Resources = slices.Insert(in.Resources, w.upTo(len(in.Resources), "place"), fact(w, "userinfo", w.resource(openID)))
+	}
+	in.Request.Scopes = append(in.Request.Scopes[:len(in.Request.Scopes):len(in.Request.Scopes)],
+		rapid.SampledFrom([][]string{nil, nil, {"openid"}, {"openid", "email"}, {"offline_access"}}).Draw(w.t, "who")...)
 	if !w.bad("visit") {
 		in.Request.Visit = w.visit()
 	}
@@ -286,6 +305,9 @@ func scopesOf(server string) []string {
 	if server == selfID {
 		return []string{"clients:read", "clients:write"}
 	}
+	if server == openID {
+		return []string{"openid", "email"}
+	}
 	return []string{"read", "write"}
 }
 
@@ -351,7 +373,7 @@ func (w *world) actorToken(client string) *policies.ActorToken {
 func (w *world) token(ids, servers []string, kind string) (policies.Principal, *policies.Token, []*policies.Fact[policies.Principal]) {
 	length := rapid.SampledFrom([]int{0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6, 7, 8, 10}).Draw(w.t, "length")
 	members := append([]string{}, ids[2:2+length]...)
-	holds := kind == policies.KindAdmin || kind == policies.KindRevoke || kind == policies.KindIssue && w.coin("holds")
+	holds := kind == policies.KindAdmin || kind == policies.KindUserinfo || kind == policies.KindRevoke || kind == policies.KindIssue && w.coin("holds")
 	if length > 0 && holds {
 		members[0] = ids[0]
 	}

@@ -20,6 +20,7 @@ const (
 	PrefixAssignment  = "asg"
 	PrefixGrant       = "gnt"
 	PrefixToken       = "tok"
+	PrefixIDToken     = "idt"
 	PrefixDecision    = "dec"
 	PrefixChange      = "chg"
 	PrefixKey         = "key"

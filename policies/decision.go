@@ -19,6 +19,11 @@ type Decision struct {
 
 	Refreshable bool `json:"refreshable,omitempty"` // a refresh token goes with it
 
+	IDToken *IDToken `json:"id_token,omitempty"` // what goes with it to tell who the user is; nil: nothing
+
+	// Of a question who the user of a token is.
+	Release []string `json:"release,omitempty"` // names of claims
+
 	// Of a decision about a client that asks for a user only.
 	Ask    string   `json:"ask,omitempty"`     // AskNothing | AskSignIn | AskConsent: what is to happen next
 	SignIn []string `json:"sign_in,omitempty"` // why: nobody | prompt | max_age | acr
@@ -39,6 +44,13 @@ type Decision struct {
 
 	// Revision is set by the engine: which policies gave the answer.
 	Revision Revision `json:"revision"`
+}
+
+// IDToken is what may be told of a user to a client they signed in to. Policy names
+// the claims; what they are is in no decision.
+type IDToken struct {
+	Claims []string `json:"claims"`
+	TTL    int64    `json:"ttl"` // seconds
 }
 
 // What is to happen with a client that asks for a user.

@@ -34,6 +34,7 @@ const (
 	AnswerConsent          = "consent"   // the user has answered
 	Introspect             = "introspect"
 	Revoke                 = "revoke"
+	Userinfo               = "userinfo" // whoever carries a token asks who its user is
 	// AdminPrefix is followed by an operation id of the admin API.
 	AdminPrefix = "admin:"
 )
@@ -46,11 +47,12 @@ const (
 	KindRevoke     = "revoke"
 	KindAuthorize  = "authorize"
 	KindAdmin      = "admin"
+	KindUserinfo   = "userinfo"
 )
 
 // Kinds lists every kind of decision.
 func Kinds() []string {
-	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin}
+	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin, KindUserinfo}
 }
 
 // Kind tells which entrypoint answers an action.

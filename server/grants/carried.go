@@ -52,18 +52,49 @@ func (f *facts) granted(ctx context.Context, req oauth.TokenRequest, in *policie
 	if err == nil && len(in.Resources) == 1 {
 		in.Consent, err = f.view.ConsentAt(ctx, in.Authorization.ID, in.Resources[0].Value.ID)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return f.identified(ctx, in)
+}
+
+// identified adds the consent to say who the user is, if that was granted: besides
+// the access token, wherever that is for, an ID token may be.
+func (f *facts) identified(ctx context.Context, in *policies.Input) error {
+	if in.Authorization.Scopes[models.OpenIDID] == nil {
+		return nil
+	}
+	consent, err := f.view.ConsentAt(ctx, in.Authorization.ID, models.OpenIDID)
+	if err != nil || consent == nil {
+		return err
+	}
+	in.Consents = []*policies.Consent{consent}
+	return nil
 }
 
 // grantedAt adds the resource servers that can be meant where none is named: those
 // at which the scopes that are asked for were granted, or, if they were at none,
-// all that the grant is for.
+// all that the grant is for. Who somebody is, the ID token says: an access token for
+// that is meant only where nothing else is asked for, or was granted.
 func (f *facts) grantedAt(ctx context.Context, scopes []string, in *policies.Input) error {
-	ids := slices.DeleteFunc(slices.Clone(in.Authorization.Resources), func(id string) bool {
-		return slices.ContainsFunc(scopes, func(s string) bool { return in.Authorization.Scopes[id][s] == nil })
+	all, granted := in.Authorization.Resources, in.Authorization.Scopes
+	lacks := func(id string, asked []string) bool {
+		return slices.ContainsFunc(asked, func(s string) bool { return granted[id][s] == nil })
+	}
+	asked := without(scopes, func(s string) bool { // those that were granted anywhere
+		return !slices.ContainsFunc(all, func(id string) bool { return granted[id][s] != nil })
 	})
+	others := without(all, func(id string) bool { return id == models.OpenIDID })
+	ids := without(all, func(id string) bool { return lacks(id, asked) })
+	if len(asked) == 0 || len(ids) == 0 {
+		work := without(asked, func(s string) bool { return granted[models.OpenIDID][s] != nil })
+		ids = without(others, func(id string) bool { return lacks(id, work) })
+	}
 	if len(ids) == 0 {
-		ids = in.Authorization.Resources
+		ids = others
+	}
+	if len(ids) == 0 {
+		ids = all
 	}
 	for _, id := range ids {
 		r, err := f.view.Resource(ctx, id)
@@ -75,6 +106,10 @@ func (f *facts) grantedAt(ctx context.Context, scopes []string, in *policies.Inp
 		}
 	}
 	return nil
+}
+
+func without(list []string, leaveOut func(string) bool) []string {
+	return slices.DeleteFunc(slices.Clone(list), leaveOut)
 }
 
 // carry spends what was presented with the token that is issued for it, and gives

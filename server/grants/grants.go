@@ -139,10 +139,11 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 			if err := e.mint(in, d, issued, r); err != nil {
 				return err
 			}
-			if f.carried != nil {
-				e.carry(f.carried, in, d, issued, r)
+			if f.carried == nil {
+				return nil
 			}
-			return nil
+			e.carry(f.carried, in, d, issued, r)
+			return e.identify(ctx, f, in, d, issued)
 		}
 		refused := func(d policies.Decision, id string) error { return e.replayed(ctx, call, in, d, id) }
 		m := &matter{in: in, once: proof.once, credential: proof.credential.ID, carryOut: carryOut, refused: refused}

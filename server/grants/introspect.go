@@ -24,6 +24,7 @@ func (e *Endpoint) Introspect(ctx context.Context, call Call, q oauth.TokenQuery
 			Active: true, Issuer: claims.Issuer, Subject: claims.Subject, SubProfile: claims.SubProfile, Audience: claims.Audience,
 			ClientID: claims.ClientID, ClientProfile: claims.ClientProfile, Scope: strings.Join(d.Scopes, " "), TokenType: "Bearer",
 			ID: claims.ID, Txn: claims.Txn, GrantID: claims.GrantID, IssuedAt: claims.IssuedAt, Expires: claims.Expires, Act: claims.Act,
+			AuthTime: claims.AuthTime, ACR: claims.ACR, AMR: claims.AMR,
 		}
 		return nil
 	})

@@ -15,6 +15,7 @@ type issuance struct {
 	raw     string
 	token   models.Token
 	refresh string // the refresh token that goes with it, "" if none does
+	id      string // the ID token, likewise
 }
 
 // mint signs exactly what the decision says. The only thing it makes up is the
@@ -81,7 +82,7 @@ func (i *issuance) response(g Grant) oauth.TokenResponse {
 	resp := oauth.TokenResponse{
 		AccessToken: i.raw, TokenType: "Bearer",
 		ExpiresIn: i.token.ExpiresAt - i.token.IssuedAt, Scope: strings.Join(i.token.Scopes, " "),
-		RefreshToken: i.refresh,
+		RefreshToken: i.refresh, IDToken: i.id,
 	}
 	if g.Type() == oauth.TokenExchange {
 		resp.IssuedTokenType = oauth.TypeAccessToken

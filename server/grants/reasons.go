@@ -82,6 +82,7 @@ var answers = []answer{
 	}},
 	{"subject_inactive", oauth.InvalidRequest, oauth.InvalidToken, ofPresented("The subject of the presented %s, %s, is not active.")},
 	{"subject_expired", oauth.InvalidRequest, oauth.InvalidToken, ofPresented("The subject of the presented %s, %s, has expired.")},
+	{"subject_not_user", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token speaks for no user, so there is nobody to tell of.")},
 	{"subject_owner_inactive", oauth.InvalidRequest, oauth.InvalidToken, party("Nobody active answers for %s, the subject of the presented token.")},
 	{"chain_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("The chain of the presented token is unknown.")},
 	{"actor_unknown", oauth.InvalidRequest, oauth.InvalidToken, party("Actor %s in the token's chain is unknown.")},
@@ -281,7 +282,7 @@ func refusal(in policies.Input, d policies.Decision, decisionID string) *oauth.E
 func codes(in policies.Input) func(answer) string {
 	return func(a answer) string {
 		switch {
-		case policies.Kind(in.Action) == policies.KindAdmin:
+		case policies.Kind(in.Action) == policies.KindAdmin, in.Action == policies.Userinfo:
 			return a.bearer
 		case policies.Kind(in.Action) == policies.KindAuthorize && a.reason == "consent_required":
 			return oauth.ConsentRequired

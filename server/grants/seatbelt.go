@@ -1,9 +1,11 @@
 package grants
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
 )
 
@@ -20,7 +22,7 @@ func seatBelt(in policies.Input, d policies.Decision) error {
 	if policies.Kind(in.Action) != policies.KindIssue {
 		return nil
 	}
-	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltChain, beltLife} {
+	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltChain, beltLife, beltIdentity} {
 		if err := check(in, d); err != nil {
 			return err
 		}
@@ -158,6 +160,33 @@ func beltLife(in policies.Input, d policies.Decision) error {
 	}
 	if a := in.Authorization; a != nil && in.Now+d.TTL > a.EndsAt {
 		return fmt.Errorf("the token would outlive its grant by %d seconds", in.Now+d.TTL-a.EndsAt)
+	}
+	return nil
+}
+
+// beltIdentity: nobody is told who a user is unless the user and both parties' roles
+// say so now, and for no longer than the access token lives.
+func beltIdentity(in policies.Input, d policies.Decision) error {
+	if d.IDToken == nil {
+		return nil
+	}
+	const openid = "openid"
+	a := in.Authorization
+	if a == nil || a.Scopes[models.OpenIDID][openid] == nil {
+		return errors.New("an ID token that nobody granted")
+	}
+	for _, p := range []*policies.Fact[policies.Principal]{in.Client, in.Subject} {
+		if p == nil || p.Value.Scopes[models.OpenIDID][openid] == nil {
+			return errors.New("an ID token for who does not hold the scope")
+		}
+	}
+	if !slices.ContainsFunc(in.Consents, func(c *policies.Consent) bool {
+		return c != nil && !c.Revoked && c.ExpiresAt > in.Now && c.Resource == models.OpenIDID && c.Scopes[openid]
+	}) {
+		return errors.New("an ID token without consent")
+	}
+	if d.IDToken.TTL < 1 || d.IDToken.TTL > d.TTL {
+		return fmt.Errorf("an ID token for %d seconds beside an access token for %d", d.IDToken.TTL, d.TTL)
 	}
 	return nil
 }

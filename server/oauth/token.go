@@ -52,6 +52,7 @@ type TokenResponse struct {
 	ExpiresIn       int64  `json:"expires_in"` // seconds
 	Scope           string `json:"scope"`
 	RefreshToken    string `json:"refresh_token,omitempty"`
+	IDToken         string `json:"id_token,omitempty"` // OpenID Connect Core section 3.1.3.3
 }
 
 // exchangeOnly parameters mean something to token exchange alone. Elsewhere they
@@ -227,4 +228,9 @@ type Introspection struct {
 	IssuedAt      int64  `json:"iat,omitempty"`
 	Expires       int64  `json:"exp,omitempty"`
 	Act           *Act   `json:"act,omitempty"`
+
+	// How the user signed in (RFC 9470 section 6.2).
+	AuthTime int64    `json:"auth_time,omitempty"`
+	ACR      string   `json:"acr,omitempty"`
+	AMR      []string `json:"amr,omitempty"`
 }

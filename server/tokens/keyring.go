@@ -175,7 +175,7 @@ func unsealed(row models.SigningKey, plain []byte) (*key, error) {
 	if !ok {
 		return nil, fmt.Errorf("signing key %s: not an ECDSA key", row.ID)
 	}
-	header, err := headerOf(row.ID)
+	header, err := headerOf(row.ID, typAccess)
 	if err != nil {
 		return nil, fmt.Errorf("signing key %s: %w", row.ID, err)
 	}

@@ -21,12 +21,12 @@ const signatureSize = 1 + 86
 var b64 = base64.RawURLEncoding
 
 // headerOf is the JOSE header of a key's tokens, as it stands in them.
-func headerOf(keyID string) ([]byte, error) {
+func headerOf(keyID, typ string) ([]byte, error) {
 	header, err := json.Marshal(struct {
 		Algorithm string `json:"alg"`
 		KeyID     string `json:"kid"`
-		Type      string `json:"typ"` // RFC 9068 section 2.1
-	}{"ES256", keyID, "at+jwt"})
+		Type      string `json:"typ"`
+	}{"ES256", keyID, typ})
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (k *Keyring) Verify(ctx context.Context, raw string) (*Claims, error) {
 func (k *Keyring) verify(ctx context.Context, raw string) (*Claims, error) {
 	var claims Claims
 	parser := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding())
-	_, err := parser.ParseWithClaims(raw, &claims, func(t *jwt.Token) (any, error) { return k.keyFor(ctx, t) })
+	_, err := parser.ParseWithClaims(raw, &claims, func(t *jwt.Token) (any, error) { return k.keyFor(ctx, t, typAccess) })
 	var problem Problem
 	switch {
 	case errors.As(err, &problem):
@@ -73,10 +73,10 @@ func (k *Keyring) verify(ctx context.Context, raw string) (*Claims, error) {
 
 // keyFor checks the header and finds the key. The algorithm is the key's, never
 // the header's choice; keys inside the header are not even looked at.
-func (k *Keyring) keyFor(ctx context.Context, t *jwt.Token) (*ecdsa.PublicKey, error) {
+func (k *Keyring) keyFor(ctx context.Context, t *jwt.Token, want string) (*ecdsa.PublicKey, error) {
 	typ, _ := t.Header["typ"].(string)
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-	if typ != "at+jwt" {
+	if typ != strings.ToLower(want) {
 		return nil, WrongType
 	}
 	if _, critical := t.Header["crit"]; critical {

@@ -30,6 +30,7 @@ decision := {
 	"removed": input.floor.removed,
 	"refreshable": input.floor.refreshable,
 } if {
+	input.floor.id_token == {}
 	answer.untouched
 } else := {
 	"allow": count(reasons) == 0,
@@ -45,6 +46,7 @@ decision := {
 	"claims": object.get(input, ["house", "claims"], {}),
 	"removed": union({removed, object.get(input.floor, "removed", set())}),
 	"refreshable": object.get(input.floor, "refreshable", false),
+	"id_token": _id_token,
 }
 
 reasons contains r if some r in input.floor.reasons
@@ -86,6 +88,22 @@ reasons contains {"code": "approval_required", "party": "house"} if "approval" i
 # METADATA
 # custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can sign in anew.}
 reasons contains {"code": "step_up_required", "party": "house"} if "step_up" in input.house.require
+
+# An ID token says no more of the user than the house leaves, and nothing at all if
+# the house takes openid away.
+default _id_token := {}
+
+_id_token := {"claims": union({names | some names in _released}), "ttl": min({input.floor.id_token.ttl, ttl})} if _released.openid
+
+_released[scope] := names if {
+	some scope, names in input.floor.id_token.released
+	not house.removals[scope]
+}
+
+removed contains r if {
+	some scope in object.keys(object.get(input.floor, ["id_token", "released"], {}))
+	some r in house.removals[scope]
+}
 
 removed contains r if {
 	some scope in input.floor.scopes

@@ -11,7 +11,7 @@ _granted := {
 	"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
 	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 	"subject": "usr_joe", "chain": ["agt_assistant"], "consented": false,
-	"removed": set(), "narrows": false, "refreshable": true,
+	"removed": set(), "narrows": false, "refreshable": true, "id_token": {},
 }
 
 test_silent_house_leaves_the_floor_as_it_is if {
@@ -146,3 +146,27 @@ _decision(house) := decision if {
 }
 
 _codes(house) := {r.code | some r in _decision(house).reasons}
+
+_identified := object.union(_personal, {
+	"id_token": {"released": {"openid": {"sub"}, "email": {"email", "email_verified"}}, "ttl": 120},
+})
+
+test_silent_house_leaves_the_id_token_as_it_is if {
+	_id_token({}) == {"claims": {"sub", "email", "email_verified"}, "ttl": 120}
+	not _decision({}).id_token
+}
+
+test_house_may_keep_to_itself_who_somebody_is if {
+	_id_token({"remove": {"email"}}) == {"claims": {"sub"}, "ttl": 120}
+	_id_token({"remove": {"openid"}}) == {}
+	decision := issue.decision with input as {"floor": _identified, "house": {"remove": {"email"}}}
+	decision.allow
+	decision.removed == _personal.removed | {{"code": "scope_removed", "party": "house", "scope": "email"}}
+}
+
+test_id_token_lives_no_longer_than_what_the_house_allows if _id_token({"max_ttl": 60}).ttl == 60
+
+_id_token(said) := token if {
+	decision := issue.decision with input as {"floor": _identified, "house": said}
+	token := decision.id_token
+}

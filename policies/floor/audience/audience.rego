@@ -10,6 +10,8 @@ package floor.audience
 
 import rego.v2
 
+import data.floor.standing
+
 # METADATA
 # scope: document
 # description: Position in input.resources of the server the token is for.
@@ -25,6 +27,21 @@ index := i if {
 	some i in fitting
 }
 
+# Who somebody is, is asked for beside something else or alone.
+index := who if {
+	_named == 0
+	connect
+	count(_decisive) == 0
+}
+
+index := i if {
+	_named == 0
+	connect
+	count(_decisive) > 0
+	count(_others) == 1
+	some i in _others
+}
+
 # With a single candidate the request is judged there, and the refusal, if any,
 # can name the scopes that are the trouble.
 index := 0 if {
@@ -34,8 +51,8 @@ index := 0 if {
 
 fitting contains i if {
 	some i, _ in input.resources
-	count(asked) > 0
-	every s in asked {
+	count(_decisive) > 0
+	every s in _decisive {
 		input.resources[i].scopes[s].risk in risks
 		input.client.scopes[input.resources[i].id][s][0]
 	}
@@ -45,6 +62,21 @@ fitting contains i if {
 	some i, _ in input.resources
 	count(asked) == 0
 	input.client.defaults[input.resources[i].id][0]
+}
+
+# METADATA
+# scope: document
+# description: Whether a client asks a person who they are (OpenID Connect Core section 3.1.2.1).
+connect if {
+	standing.visiting
+	"openid" in asked
+}
+
+# METADATA
+# description: Position of Deputy's userinfo endpoint, whose id is fixed.
+who := i if {
+	some i, _ in input.resources
+	input.resources[i].id == "rsv_openid"
 }
 
 # METADATA
@@ -101,6 +133,19 @@ _ambiguous if {
 
 # METADATA
 # description: Scopes the request names. A list that cannot be read is not an empty list.
-asked := input.request.scopes if is_array(input.request.scopes)
+asked := [s | some s in input.request.scopes; not _ignored(s)] if is_array(input.request.scopes)
+
+# Whether access goes on without the user is set up with the client, not asked for.
+_ignored("offline_access") if {
+	standing.visiting
+	count(input.request.scopes) > 1
+}
+
+# Scopes that tell which server is meant.
+_decisive := asked if not connect
+
+_decisive := [s | some s in asked; not input.resources[who].scopes[s]] if connect
+
+_others := {i | some i, _ in input.resources; i != who}
 
 _named := count(input.request.resources) if is_array(input.request.resources)

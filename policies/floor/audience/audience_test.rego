@@ -75,6 +75,33 @@ test_resources_that_cannot_be_read_name_none if {
 	_codes(fixtures.but(_two, "request/resources", null)) == {"resource_required"}
 }
 
+test_what_else_is_asked_for_decides if {
+	audience.id == "rsv_sales" with input as fixtures.but(fixtures.meeting, "request/scopes", ["openid", "sales:read"])
+	unheard := fixtures.but(fixtures.meeting, "request/scopes", ["openid", "unheard:of"])
+	audience.id == "rsv_sales" with input as unheard
+	third := fixtures.plus(fixtures.meeting, "resources/2", _wiki)
+	audience.id == "rsv_sales" with input as fixtures.but(third, "request/scopes", ["email", "openid", "sales:read"])
+	_codes(fixtures.but(third, "request/scopes", ["openid", "unheard:of"])) == {"resource_required"}
+}
+
+test_who_somebody_is_may_be_asked_alone if {
+	audience.id == "rsv_openid" with input as fixtures.but(fixtures.meeting, "request/scopes", ["openid", "email"])
+	named := fixtures.but(fixtures.meeting, "request/resources", ["https://sales"])
+	audience.id == "rsv_sales" with input as fixtures.but(named, "request/scopes", ["openid", "email"])
+}
+
+test_who_somebody_is_matters_to_no_machine if {
+	machine := object.union(fixtures.meeting, {"action": {"name": "issue:access_token:client_credentials"}})
+	_codes(fixtures.but(machine, "request/scopes", ["openid", "sales:read"])) == {"resource_required"}
+}
+
+test_going_on_without_the_user_is_not_asked_for if {
+	audience.asked == ["sales:read"] with input as fixtures.but(fixtures.visit, "request/scopes", ["sales:read", "offline_access"])
+	audience.asked == ["offline_access"] with input as fixtures.but(fixtures.visit, "request/scopes", ["offline_access"])
+	machine := fixtures.but(fixtures.credentials, "request/scopes", ["sales:read", "offline_access"])
+	count(audience.asked) == 2 with input as machine
+}
+
 # Two servers, none of them named; the second fits.
 _two := object.union(fixtures.credentials, {
 	"request": {"resources": [], "scopes": ["sales:read"]},

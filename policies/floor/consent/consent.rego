@@ -34,24 +34,26 @@ agreed(server, scope) if covers(server, scope)
 #   Whether the user's consent says so. First hand it must name the scope; what is
 #   handed on must follow from a scope that it names.
 covers(server, scope) if {
-	_live
+	live(input.consent)
 	standing.personal
 	input.consent.resource == server
 	input.consent.scopes[scope] == true
 }
 
 covers(server, scope) if {
-	_live
+	live(input.consent)
 	not standing.personal
 	input.consent.reach[server][scope][0]
 }
 
-_live if {
-	input.consent.revoked == false
-	standing.unexpired(input.consent.expires_at)
-	input.consent.redirects_ok == true
-	input.consent.subject == input.subject.id
-	input.consent.client == _asker
+# METADATA
+# description: Whether a consent counts, whatever it is to.
+live(agreement) if {
+	agreement.revoked == false
+	standing.unexpired(agreement.expires_at)
+	agreement.redirects_ok == true
+	agreement.subject == input.subject.id
+	agreement.client == _asker
 }
 
 # Whom the user was asked about: the client that began, which stands last in a chain.

@@ -23,7 +23,7 @@ import rego.v2
 answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
 	"ttl": ttl, "ends": 0, "valid_until": last, "subject": client.id,
-	"chain": [], "consented": false, "removed": set(), "narrows": false, "refreshable": false,
+	"chain": [], "consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {},
 } if {
 	input.action.name == "issue:access_token:client_credentials"
 	count(input) == 8
@@ -46,7 +46,7 @@ answer := {
 answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
 	"ttl": ttl, "ends": ends, "valid_until": last, "subject": input.subject.id,
-	"chain": chain, "consented": false, "removed": set(), "narrows": false, "refreshable": false,
+	"chain": chain, "consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {},
 } if {
 	input.action.name == "issue:access_token:token_exchange"
 	count(input) == 10

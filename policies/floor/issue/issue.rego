@@ -15,6 +15,7 @@ import data.floor.audience
 import data.floor.authorization
 import data.floor.delegation
 import data.floor.everyday
+import data.floor.identity
 import data.floor.lifetime
 import data.floor.scope
 import data.floor.standing
@@ -47,6 +48,7 @@ thorough := {
 	"removed": _removed,
 	"narrows": _narrows,
 	"refreshable": _refreshable,
+	"id_token": _id_token,
 }
 
 reasons contains r if some r in audience.reasons
@@ -186,6 +188,10 @@ _refreshable if {
 	standing.personal
 	"refresh_token" in input.client.grant_types
 }
+
+default _id_token := {}
+
+_id_token := identity.token
 
 default _consented := false
 

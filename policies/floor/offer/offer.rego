@@ -27,6 +27,12 @@ chosen contains i if {
 
 chosen contains i if i := audience.index
 
+# Who they are, they are asked besides.
+chosen contains i if {
+	audience.connect
+	i := audience.who
+}
+
 # METADATA
 # scope: document
 # description: Pairs of server and scope. Nothing requested means what the client was set up with.

@@ -81,6 +81,24 @@ test_several_servers_are_asked_for_at_once if {
 	_codes(fixtures.but(question, "resources/1/status", "suspended")) == {"resource_inactive"}
 }
 
+test_who_somebody_is_is_asked_besides if {
+	every resources in [[], ["https://sales"], ["https://sales", "https://deputy/oauth2/userinfo"]] {
+		question := fixtures.but(fixtures.meeting, "request/resources", resources)
+		_codes(question) == set()
+		{[o.resource, o.scope, o.state] | some o in _offers(question)} == {
+			["rsv_sales", "sales:read", "granted"],
+			["rsv_openid", "openid", "offered"], ["rsv_openid", "email", "greyed"],
+		}
+	}
+}
+
+test_without_openid_it_is_not if {
+	question := fixtures.but(fixtures.meeting, "request/resources", ["https://sales"])
+	asked := fixtures.but(question, "request/scopes", ["sales:read", "email"])
+	_states(asked) == {"sales:read": "granted"}
+	_codes(asked) == {"scope_unknown"}
+}
+
 test_server_that_is_not_known_is_not_asked_for if {
 	_codes(fixtures.but(fixtures.visit, "request/resources", ["https://nowhere"])) == {"resource_unknown", "scope_unknown"}
 	_codes(fixtures.but(fixtures.visit, "resources", [null])) == {"resource_unknown", "scope_unknown"}

@@ -1,0 +1,78 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+// identify makes the ID token that a decision says goes with the access token
+// (OpenID Connect Core sections 3.1.3.3 and 12.2): signed as it is said, with the
+// claims that policy named and no others. Its name follows from the access token's,
+// under which the ledger has the decision, so nothing about the user is kept there.
+func (e *Endpoint) identify(ctx context.Context, f *facts, in policies.Input, d policies.Decision, out *issuance) error {
+	if d.IDToken == nil {
+		return nil
+	}
+	about, err := f.claims(ctx, d.Subject, d.IDToken.Claims)
+	if err != nil {
+		return err
+	}
+	delete(about, "sub")
+	code, first := f.carried.Code, f.carried.Refresh == nil
+	claims := tokens.IDClaims{
+		Subject: d.Subject, Audience: in.Client.Value.ID, IssuedAt: in.Now, Expires: in.Now + d.IDToken.TTL,
+		ID:       models.PrefixIDToken + strings.TrimPrefix(out.token.ID, models.PrefixToken),
+		AuthTime: code.AuthTime, ACR: code.ACR, AMR: code.AMR, SessionID: code.SessionID,
+		TokenHash: tokens.TokenHash(out.raw), About: about,
+	}
+	if first {
+		claims.Nonce = code.Nonce
+	}
+	out.id, err = e.keys.SignID(claims)
+	if errors.Is(err, tokens.ErrTooLarge) {
+		return tooLarge()
+	}
+	return err
+}
+
+// claims are what is known of a user of what was named. What is unknown is left out:
+// no claim is ever null.
+func (f *facts) claims(ctx context.Context, userID string, names []string) (map[string]any, error) {
+	p, err := f.view.Profile(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{}
+	for _, name := range names {
+		switch name {
+		case "sub":
+			out[name] = userID
+		case "name":
+			known(out, name, p.Name)
+		case "preferred_username":
+			known(out, name, p.Username)
+		case "updated_at":
+			out[name] = p.UpdatedAt
+		case "email":
+			known(out, name, p.Email)
+		case "email_verified":
+			if p.Email != "" {
+				out[name] = false // nobody has looked whether it is theirs
+			}
+		case "groups":
+			out[name] = p.Groups
+		}
+	}
+	return out, nil
+}
+
+func known(claims map[string]any, name, value string) {
+	if value != "" {
+		claims[name] = value
+	}
+}
