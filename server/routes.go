@@ -39,6 +39,7 @@ func (s *Server) routes() error {
 		s.base + "/.well-known/openid-configuration":                  s.openIDMetadata,
 		"/.well-known/oauth-protected-resource" + s.base + api.Prefix: s.resourceMetadata,
 		s.base + "/oauth2/jwks":                                       s.jwks,
+		s.userinfoMetadataPath():                                      s.userinfoMetadata,
 	}
 	for path, handler := range discovery {
 		open.GET(path, handler)
@@ -55,6 +56,9 @@ func (s *Server) routes() error {
 		open.POST(path, held, s.bounded, handler)
 		open.OPTIONS(path, preflight)
 	}
+	open.GET(s.base+UserinfoPath, s.bounded, s.userinfo)
+	open.POST(s.base+UserinfoPath, held, s.bounded, s.userinfo)
+	open.OPTIONS(s.base+UserinfoPath, preflight)
 
 	return api.Register(root, api.Config{
 		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Call: call, Gate: s.Limits.Admin, Log: s.Log,

@@ -26,7 +26,7 @@ func (s *server) admit(c *gin.Context) {
 	}
 	var who models.By
 	var err error
-	bearer, reason := bearerToken(c.Request.Header)
+	bearer, reason := oauth.Bearer(c.Request.Header)
 	admit := func(ctx context.Context, conferred ...string) (models.By, error) {
 		return s.Endpoint.Admit(ctx, call, bearer, op.id, conferred...)
 	}
@@ -36,35 +36,11 @@ func (s *server) admit(c *gin.Context) {
 		err = s.Endpoint.BadBearer(ctx, call, op.id, reason)
 	}
 	if err != nil {
-		s.challenge(c, op, err, reason != bearerMissing)
+		s.challenge(c, op, err, reason != oauth.BearerMissing)
 		s.fail(c, err)
 		return
 	}
 	c.Request = c.Request.WithContext(context.WithValue(context.WithValue(ctx, byKey{}, who), admitKey{}, admit))
-}
-
-// Reasons, for the ledger, why a call has no usable token.
-const (
-	bearerMissing   = "bearer_missing"
-	bearerSeveral   = "bearer_several"
-	bearerMalformed = "bearer_malformed"
-)
-
-// bearerToken reads the one Authorization header (RFC 6750 section 2.1). A
-// token is taken from nowhere else.
-func bearerToken(h http.Header) (token, reason string) {
-	values := h.Values("Authorization")
-	if len(values) > 1 {
-		return "", bearerSeveral
-	}
-	scheme, token, _ := strings.Cut(strings.Join(values, ""), " ")
-	switch {
-	case !strings.EqualFold(scheme, "Bearer"):
-		return "", bearerMissing
-	case token == "" || strings.ContainsAny(token, " \t,"):
-		return "", bearerMalformed
-	}
-	return token, ""
 }
 
 // challenge says how to do better next time (RFC 6750 section 3, RFC 9728

@@ -31,7 +31,7 @@ func FuzzBearer(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		token, reason := bearerToken(http.Header{"Authorization": {header}})
+		token, reason := oauth.Bearer(http.Header{"Authorization": {header}})
 		if reason == "" {
 			require.NotEmpty(t, token)
 			require.Equal(t, header[len("Bearer "):], token)
@@ -40,10 +40,10 @@ func FuzzBearer(f *testing.F) {
 		} else {
 			require.Empty(t, token)
 		}
-		_, reason = bearerToken(http.Header{"Authorization": {header, "Bearer x"}})
-		require.Equal(t, bearerSeveral, reason)
+		_, reason = oauth.Bearer(http.Header{"Authorization": {header, "Bearer x"}})
+		require.Equal(t, oauth.BearerSeveral, reason)
 		if header != "" && !strings.ContainsAny(header, " \t,") {
-			token, reason = bearerToken(http.Header{"Authorization": {"Bearer " + header}})
+			token, reason = oauth.Bearer(http.Header{"Authorization": {"Bearer " + header}})
 			require.Empty(t, reason)
 			require.Equal(t, header, token)
 		}

@@ -24,9 +24,7 @@ type Metadata struct {
 	IntrospectionEndpointAuthSignAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	RevocationEndpointAuthMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationEndpointAuthSigningAlgs []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
-	ScopesSupported                   []string `json:"scopes_supported,omitempty"`
-	SubjectTypesSupported             []string `json:"subject_types_supported,omitempty"`
-	IDTokenSigningAlgs                []string `json:"id_token_signing_alg_values_supported,omitempty"`
+	OpenIDMetadata
 	ServiceDocumentation              string   `json:"service_documentation,omitempty"`
 }
 
@@ -52,7 +50,7 @@ func NewMetadata(issuer string, openID bool) Metadata {
 		RevocationEndpointAuthMethods: append(AuthMethods(), None), RevocationEndpointAuthSigningAlgs: AssertionAlgs(),
 	}
 	if openID {
-		m.SubjectTypesSupported, m.IDTokenSigningAlgs = []string{"public"}, []string{"ES256"}
+		m.describeOpenID()
 	}
 	return m
 }
