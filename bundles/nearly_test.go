@@ -140,6 +140,13 @@ func oneWrong() map[string]func(*parties) {
 		"nothing asked":     func(p *parties) { p.in.Request.Scopes = []string{} },
 		"asked twice":       func(p *parties) { p.in.Request.Scopes = []string{"read", "read"} },
 		"ghost asked":       func(p *parties) { p.in.Request.Scopes = []string{"read", "ghost"} },
+		"offline asked":     func(p *parties) { p.in.Request.Scopes = []string{"read", "offline_access"} },
+		"openid asked": func(p *parties) {
+			who := p.server
+			who.ID, who.Identifier, who.Scopes = openID, "https://deputy/oauth2/userinfo", map[string]policies.Scope{"openid": {Risk: "low"}}
+			p.client.Scopes[openID] = map[string][]string{"openid": {"rol_1"}}
+			p.others, p.in.Request.Scopes, p.in.Request.Resources = append(p.others, who), []string{"read", "openid"}, []string{}
+		},
 		"service suspended": func(p *parties) { p.server.Status = "suspended" },
 		"service's ttl":     func(p *parties) { p.server.TokenTTL = 0 },
 		"depth 2":           func(p *parties) { p.server.MaxDepth = 2 },

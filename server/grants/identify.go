@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/deputyauth/deputy/models"
@@ -36,6 +37,21 @@ func (e *Endpoint) identify(ctx context.Context, f *facts, in policies.Input, d 
 	out.id, err = e.keys.SignID(claims)
 	if errors.Is(err, tokens.ErrTooLarge) {
 		return tooLarge()
+	}
+	return err
+}
+
+// acquaint adds the userinfo endpoint to a visit that asks who the user is, whether
+// or not the client named it or holds anything there. What follows is policy's to say.
+func (f *facts) acquaint(ctx context.Context, in *policies.Input) error {
+	if !slices.Contains(in.Request.Scopes, "openid") || slices.ContainsFunc(in.Resources, func(r *policies.Fact[policies.Resource]) bool {
+		return r.Value.ID == models.OpenIDID
+	}) {
+		return nil
+	}
+	r, err := f.view.Resource(ctx, models.OpenIDID)
+	if err == nil && r != nil {
+		in.Resources = append(in.Resources, r)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
 )
 
@@ -63,6 +64,40 @@ func TestSeatBeltHoldsForPeople(t *testing.T) {
 		"longer than the grant":      func(p *people) { p.d.TTL = 1001 },
 	} {
 		p := granted(t)
+		spoil(p)
+		require.Error(t, seatBelt(p.in, p.d), name)
+	}
+}
+
+// Nobody is told who a user is without all that.
+func TestSeatBeltHoldsForIdentity(t *testing.T) {
+	told := func() *people {
+		p := granted(t)
+		held := map[string]map[string][]string{"rsv_1": {"read": {"rol_1"}}, models.OpenIDID: {"openid": {"rol_1"}}}
+		p.in.Client = frozen(t, policies.Principal{ID: "agt_1", Kind: "agent", Scopes: held})
+		p.in.Subject = frozen(t, policies.Principal{ID: "usr_1", Kind: "user", Scopes: held, ExpiresAt: 5000})
+		p.in.Authorization.Scopes = held
+		p.in.Consents = []*policies.Consent{{Resource: models.OpenIDID, Scopes: map[string]bool{"openid": true}, ExpiresAt: 2000}}
+		p.d.IDToken = &policies.IDToken{Claims: []string{"sub"}, TTL: 300}
+		return p
+	}
+	right := told()
+	require.NoError(t, seatBelt(right.in, right.d), "it must not fire at what is right")
+	held := map[string]map[string][]string{"rsv_1": {"read": {"rol_1"}}}
+	for name, spoil := range map[string]func(*people){
+		"not granted":      func(p *people) { p.in.Authorization.Scopes = held },
+		"not the client's": func(p *people) { p.in.Client = frozen(t, policies.Principal{ID: "agt_1", Kind: "agent", Scopes: held}) },
+		"not the user's": func(p *people) {
+			p.in.Subject = frozen(t, policies.Principal{ID: "usr_1", Kind: "user", Scopes: held, ExpiresAt: 5000})
+		},
+		"no consent":         func(p *people) { p.in.Consents = nil },
+		"consent taken back": func(p *people) { p.in.Consents[0].Revoked = true },
+		"consent over":       func(p *people) { p.in.Consents[0].ExpiresAt = 1000 },
+		"consent elsewhere":  func(p *people) { p.in.Consents[0].Resource = "rsv_1" },
+		"longer":             func(p *people) { p.d.IDToken.TTL = 301 },
+		"for no time":        func(p *people) { p.d.IDToken.TTL = 0 },
+	} {
+		p := told()
 		spoil(p)
 		require.Error(t, seatBelt(p.in, p.d), name)
 	}

@@ -240,7 +240,10 @@ func (e *Endpoint) visit(ctx context.Context, f *facts, v *models.Visit, who *Pe
 	in.Request = policies.Request{Scopes: v.Request.Scopes, Resources: []string{}, Visit: &policies.Visit{
 		RedirectOK: v.ReturnTo != "", PKCE: v.Request.PKCE, Prompt: v.Request.Prompt, MaxAge: v.Request.MaxAge, ACRValues: v.Request.ACRValues, Began: v.BeganAt,
 	}}
-	if err = f.target(ctx, oauth.TokenRequest{Resources: v.Request.Resources}, in); err != nil || who == nil {
+	if err = f.target(ctx, oauth.TokenRequest{Resources: v.Request.Resources}, in); err != nil {
+		return err
+	}
+	if err = f.acquaint(ctx, in); err != nil || who == nil {
 		return err
 	}
 	f.view.InSession(who.SessionID)

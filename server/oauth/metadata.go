@@ -25,7 +25,7 @@ type Metadata struct {
 	RevocationEndpointAuthMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationEndpointAuthSigningAlgs []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	OpenIDMetadata
-	ServiceDocumentation              string   `json:"service_documentation,omitempty"`
+	ServiceDocumentation string `json:"service_documentation,omitempty"`
 }
 
 // AssertionAlgs are the algorithms a client may sign an assertion with: only
