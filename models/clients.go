@@ -51,7 +51,9 @@ type Client struct {
 	SelfGrantID   string     `json:"self_grant_id"`                         // what its own tokens hang from
 
 	RedirectURIs []string `gorm:"column:redirect_uris;serializer:json" json:"redirect_uris"` // where people are sent back to, compared exactly
-	AuthMethod   string   `gorm:"column:token_endpoint_auth_method" json:"token_endpoint_auth_method"`
+	// Where people are sent who signed out, compared exactly.
+	PostLogoutURIs []string `gorm:"column:post_logout_redirect_uris;serializer:json" json:"post_logout_redirect_uris"`
+	AuthMethod     string   `gorm:"column:token_endpoint_auth_method" json:"token_endpoint_auth_method"`
 }
 
 func (c *Client) touches(ch *change) { ch.touch("client", c.ID) }
@@ -71,6 +73,9 @@ func (c *Client) validate() error {
 	if c.RedirectURIs == nil {
 		c.RedirectURIs = []string{}
 	}
+	if c.PostLogoutURIs == nil {
+		c.PostLogoutURIs = []string{}
+	}
 	if c.Kind != KindAgent && c.Kind != KindApplication {
 		return invalid("kind", "must be agent or application")
 	}
@@ -88,7 +93,7 @@ func (c *Client) validate() error {
 	for _, err := range []error{
 		checkHandle("name", c.Name), checkText("purpose", c.Purpose, 1000), checkText("sponsor", c.Sponsor, 200),
 		checkStatus(c.Status, StatusActive, StatusSuspended, StatusDecommissioned), checkLabels(c.Labels), checkExpiry(c.ExpiresAt),
-		c.checkGrantTypes(), checkRedirects(c.Kind, c.RedirectURIs),
+		c.checkGrantTypes(), checkRedirects("redirect_uris", c.Kind, c.RedirectURIs), checkRedirects("post_logout_redirect_uris", c.Kind, c.PostLogoutURIs),
 	} {
 		if err != nil {
 			return err

@@ -18,16 +18,16 @@ const (
 // RFC 8252 section 7): https, http on the person's own machine, or, for an
 // application, a scheme of its own. Registered URIs are compared as they are, so
 // nothing that browsers and servers read differently may be in one.
-func checkRedirects(kind string, uris []string) error {
+func checkRedirects(field, kind string, uris []string) error {
 	if len(uris) > maxRedirects {
-		return invalid("redirect_uris", "at most %d", maxRedirects)
+		return invalid(field, "at most %d", maxRedirects)
 	}
 	for i, uri := range uris {
 		if problem := redirectProblem(kind, uri); problem != "" {
-			return invalid("redirect_uris", "%q %s", shortened(uri), problem)
+			return invalid(field, "%q %s", shortened(uri), problem)
 		}
 		if slices.Contains(uris[:i], uri) {
-			return invalid("redirect_uris", "%q is there twice", shortened(uri))
+			return invalid(field, "%q is there twice", shortened(uri))
 		}
 	}
 	return nil

@@ -119,16 +119,6 @@ func (h *handler) signInWithPasskey(c *gin.Context) {
 	c.JSON(http.StatusOK, gin.H{"location": h.base + h.onward(c, h.target(id), id)})
 }
 
-// signOut ends the session and takes its cookie away.
-func (h *handler) signOut(c *gin.Context) {
-	if err := h.People.SignOut(c.Request.Context(), h.Call(c), h.cookie(c, sessionCookie)); err != nil {
-		h.broken(c, err)
-		return
-	}
-	h.drop(c, sessionCookie)
-	h.Render.Page(c, http.StatusOK, "signedout", SignedOut{})
-}
-
 // json is the body of a request that must be JSON: a form of another site cannot
 // send that.
 func (h *handler) json(c *gin.Context) ([]byte, bool) {

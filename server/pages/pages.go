@@ -32,6 +32,7 @@ type renderer interface {
 type Visitor interface {
 	Arrive(ctx context.Context, call grants.Call, req oauth.AuthorizationRequest, problem *oauth.Error, who *grants.Person) (*grants.Outcome, error)
 	Proceed(ctx context.Context, call grants.Call, id string, who *grants.Person) (*grants.Outcome, error)
+	Leave(ctx context.Context, req oauth.LogoutRequest, who *grants.Person) (*grants.Leaving, error)
 	Answer(ctx context.Context, call grants.Call, id string, who *grants.Person, answer *policies.Answer) (*grants.Outcome, error)
 }
 
@@ -75,6 +76,8 @@ func Register(root *gin.RouterGroup, c Config) error {
 	r.GET("/oauth2/authorize", h.bounded, h.authorize)
 	r.GET("/oauth2/authorize/:id", h.bounded, h.visit)
 	r.POST("/oauth2/authorize", c.Held, h.authorizePosted)
+	r.GET("/oauth2/logout", h.bounded, h.logout)
+	r.POST("/oauth2/logout", c.Held, h.logoutPosted)
 	r.GET("/account", h.member(h.agents))
 	r.GET("/account/agents/:id", h.member(h.agent))
 	r.GET("/account/agents/:id/revoke", h.member(h.askAgent))

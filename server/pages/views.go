@@ -104,6 +104,14 @@ type Setup struct {
 	Name, Username, Email string // as typed
 }
 
+// Logout is the page "logout": a client asks that the person signs out here, too.
+type Logout struct {
+	Agent    string // its name, "" if nobody says who asks
+	ClientID string
+	Redirect string // where it wants them back, as it was asked
+	State    string
+}
+
 // SignedOut is the page "signedout".
 type SignedOut struct{}
 

@@ -74,6 +74,7 @@ const (
 	Allowed = "allowed"
 	Denied  = "denied"  // by the person
 	Refused = "refused" // by policy
+	Left    = "left"    // nothing was asked: the person signed out
 )
 
 type safeLink = template.URL

@@ -67,6 +67,8 @@ func entering() []Page {
 		{"setup", "wrong", pages.Setup{Action: "/setup/sample", Name: "Alice Ng", Username: "alice ng", Email: "alice@", Form: pages.Form{Problems: []pages.Problem{
 			{Field: "username", Code: "username_shape"}, {Field: "email", Code: "email_shape"}, {Field: "again", Code: "password_differs"},
 		}}}},
+		{"logout", "", pages.Logout{Agent: "MCP Inspector", ClientID: "app_inspector", Redirect: "https://inspector.example/bye", State: "s1"}},
+		{"logout", "nobody", pages.Logout{}},
 		{"signedout", "", pages.SignedOut{}},
 	}
 }
@@ -106,9 +108,10 @@ func asking() []Page {
 	allowed, _ := pages.NewContinue("https://reports.example/callback?code=sample&state=s1&iss=https%3A%2F%2Fauth.example", "reporting-agent", pages.Allowed)
 	denied, _ := pages.NewContinue("com.example.reports:/callback?error=access_denied&state=s1", "reporting-agent", pages.Denied)
 	refused, _ := pages.NewContinue("https://reports.example/callback?error=access_denied&state=s1", "reporting-agent", pages.Refused)
+	left, _ := pages.NewContinue("https://reports.example/bye?state=s1", "reporting-agent", pages.Left)
 	return []Page{
 		{"consent", "", consent}, {"consent", "nothing", nothing}, {"consent", "local", local}, {"consent", "app", app},
-		{"continue", "", allowed}, {"continue", "denied", denied}, {"continue", "refused", refused},
+		{"continue", "", allowed}, {"continue", "denied", denied}, {"continue", "refused", refused}, {"continue", "left", left},
 	}
 }
 
