@@ -54,6 +54,7 @@ type Client struct {
 	// Where people are sent who signed out, compared exactly.
 	PostLogoutURIs []string `gorm:"column:post_logout_redirect_uris;serializer:json" json:"post_logout_redirect_uris"`
 	AuthMethod     string   `gorm:"column:token_endpoint_auth_method" json:"token_endpoint_auth_method"`
+	BackchannelURI string   `gorm:"column:backchannel_logout_uri" json:"backchannel_logout_uri"` // is told when somebody signed out; "" if it need not be
 }
 
 func (c *Client) touches(ch *change) { ch.touch("client", c.ID) }
@@ -93,7 +94,7 @@ func (c *Client) validate() error {
 	for _, err := range []error{
 		checkHandle("name", c.Name), checkText("purpose", c.Purpose, 1000), checkText("sponsor", c.Sponsor, 200),
 		checkStatus(c.Status, StatusActive, StatusSuspended, StatusDecommissioned), checkLabels(c.Labels), checkExpiry(c.ExpiresAt),
-		c.checkGrantTypes(), checkRedirects("redirect_uris", c.Kind, c.RedirectURIs), checkRedirects("post_logout_redirect_uris", c.Kind, c.PostLogoutURIs),
+		c.checkGrantTypes(), checkRedirects("redirect_uris", c.Kind, c.RedirectURIs), checkRedirects("post_logout_redirect_uris", c.Kind, c.PostLogoutURIs), checkBackchannel(c.BackchannelURI),
 	} {
 		if err != nil {
 			return err

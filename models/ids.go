@@ -21,6 +21,7 @@ const (
 	PrefixGrant       = "gnt"
 	PrefixToken       = "tok"
 	PrefixIDToken     = "idt"
+	PrefixNotice      = "ntc"
 	PrefixDecision    = "dec"
 	PrefixChange      = "chg"
 	PrefixKey         = "key"

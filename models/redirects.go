@@ -33,6 +33,18 @@ func checkRedirects(field, kind string, uris []string) error {
 	return nil
 }
 
+// checkBackchannel holds where Deputy itself calls a client: https, or http on its own
+// machine. What address that leads to is looked at when it is called.
+func checkBackchannel(uri string) error {
+	if uri == "" {
+		return nil
+	}
+	if problem := redirectProblem(KindAgent, uri); problem != "" {
+		return invalid("backchannel_logout_uri", "%q %s", shortened(uri), problem)
+	}
+	return nil
+}
+
 // redirectProblem says what is wrong with a redirect URI, "" if nothing is.
 func redirectProblem(kind, uri string) string {
 	if len(uri) > maxRedirectSize {

@@ -197,6 +197,9 @@ func (c *change) endSession(row *Session) error {
 		return err
 	}
 	c.touch("session", row.ID)
+	if err := c.noticeOfEnd(row); err != nil {
+		return err
+	}
 	return c.record(row.ID, before, row)
 }
 

@@ -107,6 +107,12 @@ func Loopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
+// OnLoopback reports whether an issuer is on this machine alone.
+func OnLoopback(issuer string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && Loopback(u.Hostname())
+}
+
 // APIIdentifier is the audience of Deputy's own API.
 func APIIdentifier(issuer string) string { return issuer + api.Prefix }
 

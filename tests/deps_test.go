@@ -18,6 +18,7 @@ var mayImport = map[string][]string{
 	"web":               {},
 	"server/oauth":      {},
 	"server/limits":     {},
+	"server/outbound":   {},
 	"bundles":           {"policies"},
 	"models":            {"policies"},
 	"server/signals":    {},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -162,5 +164,123 @@ func TestLogout_URIsAreHeldToTheRulesOfRedirects(t *testing.T) {
 			require.ErrorAs(t, err, &invalid, uri)
 			require.Equal(t, "post_logout_redirect_uris", invalid.Field)
 		}
+	})
+}
+
+// listener is a client's own endpoint that is told of sessions that ended.
+type listener struct {
+	*httptest.Server
+	mu     sync.Mutex
+	status int
+	heard  []map[string]any // claims of logout tokens
+}
+
+// listens gives the guest's client one.
+func (g *guest) listens() *listener {
+	g.TB.Helper()
+	l := &listener{status: http.StatusOK}
+	l.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		header, claims := claimsOf(g.TB.(*testing.T), r.PostFormValue("logout_token"))
+		if header["typ"] == "logout+jwt" && r.Method == http.MethodPost {
+			l.heard = append(l.heard, claims)
+		}
+		w.WriteHeader(l.status)
+	}))
+	g.TB.Cleanup(l.Close)
+	g.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+		_, err := st.UpdateClient(ctx, by, g.agent.ID, models.AnyVersion, func(c *models.Client) { c.BackchannelURI = l.URL + "/gone?x=1" })
+		return err
+	})
+	return l
+}
+
+// told lets the server tell what is due, and counts what was heard since.
+func (l *listener) told(g *guest) []map[string]any {
+	g.TB.Helper()
+	require.NoError(g.TB, g.Endpoint.Notify(context.Background()))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	heard := l.heard
+	l.heard = nil
+	return heard
+}
+
+// oidcc-backchannel-rp-initiated-logout
+func TestLogout_ClientsAreToldInTheBackground(t *testing.T) {
+	eachGuest(t, func(t *testing.T, g *guest) {
+		l := g.listens()
+		require.Empty(t, l.told(g))
+		g.logout(url.Values{"id_token_hint": {g.hint}})
+		heard := l.told(g)
+		require.Len(t, heard, 1)
+		claims := heard[0]
+		now := float64(g.Clock.Now().Unix())
+		require.Equal(t, map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}, claims["events"])
+		require.Equal(t, []any{g.URL, g.user.ID, g.agent.ID, g.sid, now, now + 120}, []any{claims["iss"], claims["sub"], claims["aud"], claims["sid"], claims["iat"], claims["exp"]})
+		require.NotEmpty(t, claims["jti"])
+		require.NotContains(t, claims, "nonce")
+		e := g.LastEntry()
+		require.Equal(t, []string{"tellLogout", g.user.ID}, []string{e.Action, e.SubjectID})
+		require.Contains(t, e.Detail, g.sid)
+		require.Empty(t, l.told(g), "once")
+	})
+}
+
+func TestLogout_WhatCannotBeToldIsToldLater(t *testing.T) {
+	eachGuest(t, func(t *testing.T, g *guest) {
+		l := g.listens()
+		l.status = http.StatusInternalServerError
+		g.Do(func(ctx context.Context, st *models.Store, by models.By) error { return st.RevokeSession(ctx, by, g.user.ID, g.sid) })
+		require.Len(t, l.told(g), 1, "an administrator ended it")
+		require.Empty(t, l.told(g), "not again at once")
+		g.Clock.Advance(10 * time.Second)
+		first := l.told(g)
+		require.Len(t, first, 1)
+		l.status = http.StatusNoContent
+		g.Clock.Advance(20 * time.Second)
+		second := l.told(g)
+		require.Len(t, second, 1)
+		require.NotEqual(t, first[0]["jti"], second[0]["jti"], "a token of its own, signed now")
+		require.Equal(t, "tellLogout", g.LastEntry().Action)
+		g.Clock.Advance(time.Hour)
+		require.Empty(t, l.told(g))
+	})
+}
+
+func TestLogout_AfterADayItIsGivenUp(t *testing.T) {
+	eachGuest(t, func(t *testing.T, g *guest) {
+		l := g.listens()
+		l.status = http.StatusBadRequest
+		g.logout(url.Values{"id_token_hint": {g.hint}})
+		tries := 0
+		for range 200 {
+			tries += len(l.told(g))
+			g.Clock.Advance(10 * time.Minute)
+		}
+		require.InDelta(t, 35, tries, 10, "ever more seldom")
+		e := g.LastEntry()
+		require.Equal(t, "giveUpLogout", e.Action)
+		require.Contains(t, e.Detail, "answered 400")
+	})
+}
+
+func TestLogout_OnlyWhoSignedThemInIsTold(t *testing.T) {
+	eachGuest(t, func(t *testing.T, g *guest) {
+		l := g.listens()
+		other := g.Browser()
+		other.SignIn("alice", harness.Password)
+		other.Post("/logout", nil)
+		require.Empty(t, l.told(g), "another session")
+		a := g.b.Authorize(g.query(url.Values{"scope": {"work:do"}}))
+		back := g.b.Back(g.b.Post("/consent", g.b.Question(g.b.Follow(a)).Form("allow", g.pair("work:do"))))
+		g.must(g.token(harness.CodeForm(back.Get("code"))))
+		g.logout(url.Values{"id_token_hint": {g.hint}})
+		heard := 0
+		for _, a := range harness.Parallel(4, func(int) harness.Answer { return harness.Answer{Status: len(l.told(g))} }) {
+			heard += a.Status
+		}
+		require.Equal(t, 1, heard, "one client, one notice, from whichever replica")
 	})
 }

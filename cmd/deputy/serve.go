@@ -19,6 +19,7 @@ import (
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/outbound"
 	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/tokens"
 )
@@ -203,7 +204,8 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 		return nil, err
 	}
 	bounded := limits.New(c.config(), time.Now)
-	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics, Refreshes: new(c.refreshes())})
+	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics,
+		Refreshes: new(c.refreshes()), Caller: outbound.New(server.OnLoopback(c.Issuer))})
 	guesses := c.config()
 	if guesses.FailureBurst == 0 { // people choose passwords: guessing is never unlimited
 		guesses.FailureBurst = limits.Defaults().FailureBurst
@@ -235,6 +237,7 @@ func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Log
 		{"sign ledger head", time.Second, func(ctx context.Context) error { return d.store.SignHead(ctx, d.keys.LedgerSigner()) }},
 		{"tend credentials", 15 * time.Second, d.endpoint.Tend},
 		{"count failures", time.Second, d.endpoint.CountFailures},
+		{"tell clients", time.Second, d.endpoint.Notify},
 		{"tend sessions", 15 * time.Second, d.people.Tend},
 	} {
 		wg.Go(func() { task.repeat(ctx, log) })

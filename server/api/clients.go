@@ -12,7 +12,7 @@ func clientOf(c models.Client) Client {
 		ID: c.ID, Version: c.Version, Kind: ClientKind(c.Kind), Name: c.Name, Purpose: c.Purpose, OwnerID: orEmpty(c.OwnerID),
 		Sponsor: c.Sponsor, Status: PrincipalStatus(c.Status), ExpiresAt: at(c.ExpiresAt), Labels: labelsOf(c.Labels),
 		GrantTypes: each(c.GrantTypes, same), DefaultScopes: each(c.DefaultScopes, refOf), MaxTTL: c.MaxTTL,
-		RedirectURIs: each(c.RedirectURIs, same), PostLogoutRedirectURIs: each(c.PostLogoutURIs, same), TokenEndpointAuthMethod: c.AuthMethod,
+		RedirectURIs: each(c.RedirectURIs, same), PostLogoutRedirectURIs: each(c.PostLogoutURIs, same), BackchannelLogoutURI: c.BackchannelURI, TokenEndpointAuthMethod: c.AuthMethod,
 		SelfGrantID: c.SelfGrantID, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt),
 	}
 }
@@ -27,6 +27,7 @@ func (in ClientInput) into(c *models.Client) {
 	}
 	c.RedirectURIs = each(in.RedirectURIs, same)
 	c.PostLogoutURIs = each(in.PostLogoutRedirectURIs, same)
+	c.BackchannelURI = in.BackchannelLogoutURI
 	if in.TokenEndpointAuthMethod != "" {
 		c.AuthMethod = in.TokenEndpointAuthMethod
 	}

@@ -60,6 +60,7 @@ type Endpoint struct {
 
 	limits   *limits.Limits
 	metrics  *signals.Metrics
+	caller   Caller
 	failures *failures
 	verify   verifier
 	used     *lastUsed
@@ -81,6 +82,7 @@ type Config struct {
 	Metrics *signals.Metrics // nil: nothing is counted
 
 	Refreshes *Refreshes // the defaults if nil
+	Caller    Caller     // nil: clients are told nothing
 }
 
 // New makes an Endpoint with every grant there is.
@@ -94,7 +96,7 @@ func New(c Config) *Endpoint {
 	e := &Endpoint{
 		issuer: c.Issuer, store: c.Store, policy: timed{c.Policy, c.Metrics}, advice: c.Advice, keys: c.Keys, now: c.Now, log: c.Log,
 		grants: map[string]Grant{}, used: newLastUsed(), verify: verifyAssertion,
-		limits: c.Limits, metrics: c.Metrics, refreshes: *c.Refreshes,
+		limits: c.Limits, metrics: c.Metrics, refreshes: *c.Refreshes, caller: c.Caller,
 	}
 	e.failures = newFailures(c.Limits.Config, e.append, c.Now)
 	for _, g := range All() {

@@ -5,6 +5,8 @@ package oauth
 type OpenIDMetadata struct {
 	UserinfoEndpoint      string   `json:"userinfo_endpoint,omitempty"`
 	EndSessionEndpoint    string   `json:"end_session_endpoint,omitempty"`
+	BackchannelLogout     bool     `json:"backchannel_logout_supported,omitempty"`
+	BackchannelSession    bool     `json:"backchannel_logout_session_supported,omitempty"`
 	ScopesSupported       []string `json:"scopes_supported,omitempty"`
 	SubjectTypesSupported []string `json:"subject_types_supported,omitempty"`
 	IDTokenSigningAlgs    []string `json:"id_token_signing_alg_values_supported,omitempty"`
@@ -21,7 +23,7 @@ func OpenIDScopes() []string { return []string{"openid", "profile", "email", "gr
 
 func (m *Metadata) describeOpenID() {
 	m.OpenIDMetadata = OpenIDMetadata{
-		UserinfoEndpoint: m.Issuer + "/oauth2/userinfo", EndSessionEndpoint: m.Issuer + "/oauth2/logout", ScopesSupported: OpenIDScopes(),
+		UserinfoEndpoint: m.Issuer + "/oauth2/userinfo", EndSessionEndpoint: m.Issuer + "/oauth2/logout", BackchannelLogout: true, BackchannelSession: true, ScopesSupported: OpenIDScopes(),
 		SubjectTypesSupported: []string{"public"}, IDTokenSigningAlgs: []string{"ES256"}, ClaimTypesSupported: []string{"normal"},
 		ClaimsSupported: []string{
 			"sub", "iss", "aud", "exp", "iat", "jti", "auth_time", "acr", "amr", "nonce", "sid", "at_hash",

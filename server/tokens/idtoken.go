@@ -15,6 +15,7 @@ import (
 const (
 	typAccess = "at+jwt" // RFC 9068 section 2.1
 	typID     = "JWT"    // OpenID Connect Core section 2
+	typLogout = "logout+jwt"
 )
 
 // IDClaims of an ID token: OpenID Connect Core sections 2 and 3.1.3.6.
@@ -125,3 +126,26 @@ func (idClaims) GetNotBefore() (*jwt.NumericDate, error)      { return nil, nil 
 func (idClaims) GetIssuer() (string, error)                   { return "", nil }
 func (idClaims) GetSubject() (string, error)                  { return "", nil }
 func (idClaims) GetAudience() (jwt.ClaimStrings, error)       { return nil, nil }
+
+// LogoutClaims of a logout token: OpenID Connect Back-Channel Logout section 2.4.
+type LogoutClaims struct {
+	Issuer    string              `json:"iss"`
+	Subject   string              `json:"sub"`
+	Audience  string              `json:"aud"` // the client
+	IssuedAt  int64               `json:"iat"`
+	Expires   int64               `json:"exp"`
+	ID        string              `json:"jti"`
+	SessionID string              `json:"sid"`
+	Events    map[string]struct{} `json:"events"`
+}
+
+// SignLogout writes a logout token, which is good for two minutes.
+func (k *Keyring) SignLogout(c LogoutClaims) (string, error) {
+	c.Issuer, c.Expires = k.issuer, c.IssuedAt+120
+	c.Events = map[string]struct{}{"http://schemas.openid.net/event/backchannel-logout": {}}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("write logout token: %w", err)
+	}
+	return k.signAs(typLogout, body)
+}

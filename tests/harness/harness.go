@@ -26,6 +26,7 @@ import (
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/outbound"
 	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
@@ -149,7 +150,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		o.Limits = unlimited()
 	}
 	s.Limits = limits.New(*o.Limits, s.Clock.Now)
-	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes})
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes, Caller: outbound.New(true)})
 	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now})
 	require.NoError(tb, err)
 	srv, err := server.New(server.Config{
