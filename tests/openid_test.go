@@ -101,9 +101,11 @@ func TestOIDC_AnIDTokenGoesWithACode(t *testing.T) {
 		id, claims := s.verified(a)
 		require.NoError(t, id.VerifyAccessToken(a.String("access_token")), "at_hash")
 		require.Equal(t, "nonce-1", id.Nonce)
-		now := s.Clock.Now().Unix()
+		now, iat := float64(s.Clock.Now().Unix()), claims["iat"].(float64)
+		require.InDelta(t, now, iat, 5)
+		require.InDelta(t, now-5, claims["auth_time"], 5)
 		for name, want := range map[string]any{
-			"iss": s.URL, "sub": s.user.ID, "aud": s.agent.ID, "iat": float64(now), "exp": float64(now + 300), "auth_time": float64(now - 5),
+			"iss": s.URL, "sub": s.user.ID, "aud": s.agent.ID, "exp": iat + 300,
 			"acr": "1", "amr": []any{"pwd"}, "sid": "ses_1", "name": "Alice Liddell", "preferred_username": "alice", "updated_at": float64(s.user.UpdatedAt),
 			"email": "alice@example.com", "email_verified": false, "groups": []any{"sales"},
 		} {
@@ -208,10 +210,10 @@ func TestOIDC_IdentityIsDecidedAnew(t *testing.T) {
 	eachIdentified(t, func(t *testing.T, s *identified) {
 		a, _ := s.signsIn(everything, workScopes, nil)
 		refreshed := s.token(harness.RefreshForm(a.String("refresh_token")))
-		first, _ := s.verified(a)
+		first, before := s.verified(a)
 		id, claims := s.verified(refreshed)
 		require.Equal(t, []any{first.Subject, first.Issuer, first.Audience, ""}, []any{id.Subject, id.Issuer, id.Audience, id.Nonce}, "OpenID Connect Core section 12.2")
-		require.Equal(t, float64(s.Clock.Now().Unix()-5), claims["auth_time"])
+		require.Equal(t, before["auth_time"], claims["auth_time"])
 		require.Equal(t, "ses_1", claims["sid"])
 
 		narrow := harness.RefreshForm(refreshed.String("refresh_token"))
