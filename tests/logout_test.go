@@ -233,7 +233,9 @@ func TestLogout_WhatCannotBeToldIsToldLater(t *testing.T) {
 	eachGuest(t, func(t *testing.T, g *guest) {
 		l := g.listens()
 		l.status = http.StatusInternalServerError
-		g.Do(func(ctx context.Context, st *models.Store, by models.By) error { return st.RevokeSession(ctx, by, g.user.ID, g.sid) })
+		g.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+			return st.RevokeSession(ctx, by, g.user.ID, g.sid)
+		})
 		require.Len(t, l.told(g), 1, "an administrator ended it")
 		require.Empty(t, l.told(g), "not again at once")
 		g.Clock.Advance(10 * time.Second)
