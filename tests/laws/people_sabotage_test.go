@@ -48,7 +48,7 @@ func TestASabotagedFloorBreaksALawOfPeople(t *testing.T) {
 		"the person need hold nothing":     {"floor/scope/scope.rego", `(?s)missing contains \{"code": "scope_not_held", "party": "subject".*?\n\}\n`},
 		"what was given up lives on":       {"floor/authorization/authorization.rego", `(?s)reasons contains \{"code": "authorization_ended".*?\n\}\n`},
 		"what the person lacks is offered": {"floor/offer/offer.rego", `(?s)lacks\[\[i, s\]\] contains \{"code": "scope_not_held", "party": "subject".*?\n\}\n`},
-		"what was taken back counts":       {"floor/consent/consent.rego", `\tinput\.consent\.revoked == false\n`},
+		"what was taken back counts":       {"floor/consent/consent.rego", `\tagreement\.revoked == false\n`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
