@@ -131,6 +131,7 @@ func used(uses []models.Use, clientID, resourceID string) (last time.Time) {
 type names struct {
 	ctx      context.Context
 	store    *models.Store
+	host     string // of the issuer
 	services map[string]*service
 	people   map[string]string
 	clients  map[string]string
@@ -143,7 +144,7 @@ type service struct {
 }
 
 func (h *handler) names(ctx context.Context) *names {
-	return &names{ctx: ctx, store: h.Store, services: map[string]*service{}, people: map[string]string{}, clients: map[string]string{}}
+	return &names{ctx: ctx, store: h.Store, host: h.host, services: map[string]*service{}, people: map[string]string{}, clients: map[string]string{}}
 }
 
 // missing notes a fault; that something is gone is none.
@@ -202,6 +203,9 @@ func (n *names) service(id string) *service {
 		return s
 	}
 	s.Name = r.Name
+	if id == models.SelfID || id == models.OpenIDID { // people know Deputy by where it is
+		s.Name = n.host
+	}
 	for page := (models.Page{Limit: 200}); ; {
 		rows, next, err := n.store.Scopes(n.ctx, id, page)
 		if n.missing(err) {

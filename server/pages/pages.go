@@ -51,7 +51,8 @@ type Config struct {
 
 type handler struct {
 	Config
-	base    string // path of the issuer
+	host    string // of the issuer
+	base    string // its path
 	secure  bool   // cookies are for https alone
 	foreign *http.CrossOriginProtection
 }
@@ -62,7 +63,7 @@ func Register(root *gin.RouterGroup, c Config) error {
 	if err != nil {
 		return fmt.Errorf("issuer: %w", err)
 	}
-	h := &handler{Config: c, base: u.Path, secure: u.Scheme == "https", foreign: http.NewCrossOriginProtection()}
+	h := &handler{Config: c, host: u.Host, base: u.Path, secure: u.Scheme == "https", foreign: http.NewCrossOriginProtection()}
 	if err := h.foreign.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil { // a proxy may change the Host header
 		return fmt.Errorf("issuer: %w", err)
 	}
