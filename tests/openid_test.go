@@ -337,7 +337,7 @@ func TestOIDC_SigningInAndWorkOnOnePage(t *testing.T) {
 		})
 		q := v.asks(url.Values{"scope": {"openid profile email work:do offline_access"}, "nonce": {"n-0S6"}})
 		who := func(scope string) string { return models.OpenIDID + " " + scope }
-		require.Contains(t, q.Body, "<b>"+strings.TrimPrefix(v.Host, "http://"), "people know Deputy by where it is")
+		require.Contains(t, q.Body, "<bdi>"+strings.TrimPrefix(v.Host, "http://")+"</bdi></strong></h1>", "people know Deputy by where it is")
 		require.ElementsMatch(t, []string{who("openid"), who("profile"), who("email"), v.pair("work:do")}, q.Scopes)
 		require.Contains(t, q.Body, "See your e-mail address")
 		require.NotContains(t, q.Body, "offline_access")

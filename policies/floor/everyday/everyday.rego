@@ -157,6 +157,7 @@ _live(token) if {
 	token.grant.revoked == false
 	token.aud.status == "active"
 	token.subject == input.subject.id
+	token.subject != ""
 	input.subject.status == "active"
 	input.subject.owner.status == "active"
 	input.subject.kind in {"agent", "application"}

@@ -133,6 +133,13 @@ test_anything_more_is_no_everyday_matter if {
 	}
 }
 
+test_subject_without_a_name_is_no_everyday_matter if {
+	handed := fixtures.but(fixtures.but(_handed, "subject/id", ""), "parent/subject", "")
+	not everyday.answer with input as handed
+	presented := fixtures.but(fixtures.but(_presented, "subject/id", ""), "token/subject", "")
+	not everyday.seen with input as presented
+}
+
 test_users_are_no_everyday_matter if {
 	not everyday.answer with input as fixtures.but(_handed, "subject/kind", "user")
 	not everyday.seen with input as fixtures.inspection
