@@ -17,7 +17,10 @@ func (h *handler) login(c *gin.Context) {
 		h.broken(c, err)
 		return
 	}
-	view := SignIn{Return: h.returned(c.Query("return")), Passkeys: h.People.Passkeys()}
+	view, ok := h.signInView(c, c.Query("return"))
+	if !ok {
+		return
+	}
 	if needed {
 		view.Notice = &Notice{Code: "setup_needed"}
 	}
@@ -25,22 +28,24 @@ func (h *handler) login(c *gin.Context) {
 }
 
 func (h *handler) signIn(c *gin.Context) {
-	view := SignIn{Return: h.returned(form(c, "return")), Username: form(c, "username"), Passkeys: h.People.Passkeys()}
-	in, err := h.People.SignIn(c.Request.Context(), h.Call(c), h.browser(c), view.Username, form(c, "password"))
+	back, username := h.returned(form(c, "return")), form(c, "username")
+	in, err := h.People.SignIn(c.Request.Context(), h.Call(c), h.browser(c), username, form(c, "password"))
 	if err != nil {
 		h.wrong(c, err, func(status int, f Form) {
-			view.Form = f
-			h.Render.Page(c, status, "signin", view)
+			if view, ok := h.signInView(c, back); ok {
+				view.Form, view.Username = f, username
+				h.Render.Page(c, status, "signin", view)
+			}
 		})
 		return
 	}
 	if in.Pending != "" {
 		h.set(c, signinCookie, in.Pending, people.SecondStep)
-		h.to(c, h.onward(c, withReturn("/login/otp", view.Return), view.Return))
+		h.to(c, h.onward(c, withReturn("/login/otp", back), back))
 		return
 	}
 	h.entered(c, in)
-	h.to(c, h.onward(c, h.target(view.Return), view.Return))
+	h.to(c, h.onward(c, h.target(back), back))
 }
 
 // onward is where a sign-in goes on. A browser that brought no cookie of ours may be
@@ -72,7 +77,7 @@ func withReturn(path, id string) string {
 	if id == "" {
 		return path
 	}
-	return path + "?return=" + id // an id of ours needs no escaping
+	return path + "?return=" + id // an id of ours, and a name, need no escaping
 }
 
 // secondFactor asks for the code that completes a sign-in.
@@ -81,21 +86,25 @@ func (h *handler) secondFactor(c *gin.Context) {
 		h.to(c, "/login")
 		return
 	}
-	h.Render.Page(c, http.StatusOK, "secondfactor", SecondFactor{Return: h.returned(c.Query("return"))})
+	back := h.returned(c.Query("return"))
+	if waiting, ok := h.waiting(c, back); ok {
+		h.Render.Page(c, http.StatusOK, "secondfactor", SecondFactor{Return: back, Waiting: waiting})
+	}
 }
 
 func (h *handler) giveCode(c *gin.Context) {
-	view := SecondFactor{Return: h.returned(form(c, "return"))}
+	back := h.returned(form(c, "return"))
 	in, err := h.People.SecondFactor(c.Request.Context(), h.Call(c), h.browser(c), h.cookie(c, signinCookie), form(c, "code"))
 	if err != nil {
 		h.wrong(c, err, func(status int, f Form) {
-			view.Form = f
-			h.Render.Page(c, status, "secondfactor", view)
+			if waiting, ok := h.waiting(c, back); ok {
+				h.Render.Page(c, status, "secondfactor", SecondFactor{Form: f, Return: back, Waiting: waiting})
+			}
 		})
 		return
 	}
 	h.entered(c, in)
-	h.to(c, h.target(view.Return))
+	h.to(c, h.target(back))
 }
 
 // passkeyOptions and signInWithPasskey speak JSON: without a script there are no passkeys.

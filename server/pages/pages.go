@@ -152,10 +152,10 @@ func (h *handler) to(c *gin.Context, path string) { c.Redirect(http.StatusSeeOth
 
 var authorizationID = regexp.MustCompile(`^atz_[0-9a-z]{26}$`)
 
-// returned is an opaque id of what goes on after signing in, "" if it is not one
-// of ours. It is never an address.
+// returned is an opaque id of what goes on after signing in, or the name of an
+// account page, "" if it is neither. It is never an address.
 func (h *handler) returned(id string) string {
-	if authorizationID.MatchString(id) {
+	if places[id] != "" || authorizationID.MatchString(id) {
 		return id
 	}
 	return ""
@@ -163,7 +163,11 @@ func (h *handler) returned(id string) string {
 
 // target is the local path that an id stands for.
 func (h *handler) target(id string) string {
-	if id = h.returned(id); id != "" {
+	id = h.returned(id)
+	switch {
+	case places[id] != "":
+		return places[id]
+	case id != "":
 		return visits + id
 	}
 	return "/account"

@@ -56,7 +56,7 @@ type Failure struct {
 // Waiting says for whom somebody signs in.
 type Waiting struct {
 	Agent   Party
-	Service string
+	Service string // "" if it is not known
 }
 
 // SignIn is the page "signin".
@@ -66,7 +66,8 @@ type SignIn struct {
 	Username  string // as typed
 	Waiting   *Waiting
 	Notice    *Notice
-	Again     bool // signed in already, but too long ago
+	Again     bool // signed in already, but that does not do
+	Strong    bool // a password alone will not do
 	Passkeys  bool // offer them, where JavaScript runs
 	Providers []Provider
 }

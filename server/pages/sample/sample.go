@@ -58,6 +58,7 @@ func entering() []Page {
 		{"signin", "", pages.SignIn{Return: "atz_9f2c", Waiting: waiting, Passkeys: true}},
 		{"signin", "wrong", pages.SignIn{Form: wrong("username", "sign_in_failed", 0), Username: "alice", Passkeys: true}},
 		{"signin", "again", pages.SignIn{Return: "atz_9f2c", Username: "alice", Again: true, Waiting: waiting, Passkeys: true, Providers: []pages.Provider{{Name: "Example Workforce", Path: "/login/provider/workforce"}}}},
+		{"signin", "strong", pages.SignIn{Return: "atz_9f2c", Username: "alice", Again: true, Strong: true, Waiting: &pages.Waiting{Agent: reporting}, Passkeys: true}},
 		{"signin", "notice", pages.SignIn{Notice: &pages.Notice{Code: "password_set", Good: true}}},
 		{"secondfactor", "", pages.SecondFactor{Return: "atz_9f2c", Waiting: waiting}},
 		{"secondfactor", "wrong", pages.SecondFactor{Form: wrong("code", "code_wrong", 0), Return: "atz_9f2c"}},
