@@ -16,7 +16,7 @@ type document struct {
 }
 
 func bind(in policies.Input) *document {
-	d := &document{pairs: make([][2]*ast.Term, 0, 15)}
+	d := &document{pairs: make([][2]*ast.Term, 0, 16)}
 	d.add("v", ast.InternedTerm(policies.Version))
 	d.add("now", numberTerm(in.Now))
 	d.add("action", ast.ObjectTerm(pair("name", ast.StringTerm(in.Action))))
@@ -61,6 +61,12 @@ func (d *document) bindRequest(in policies.Input) {
 	}
 	if in.Consents != nil {
 		d.add("consents", arrayTerm(in.Consents, consentTerm))
+	}
+	if o := in.Object; o != nil {
+		d.add("object", ast.ObjectTerm(
+			pair("kind", ast.StringTerm(o.Kind)), pair("id", ast.StringTerm(o.ID)),
+			pair("owner", ast.StringTerm(o.Owner)), pair("second_factor", ast.BooleanTerm(o.SecondFactor)),
+		))
 	}
 }
 

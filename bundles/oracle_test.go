@@ -79,6 +79,8 @@ func judge(in policies.Input) verdict {
 		v = o.userinfo()
 	case policies.KindRevoke:
 		o.revoke()
+	case policies.KindAccount:
+		o.account()
 	}
 	v.Codes = slices.Sorted(maps.Keys(o.codes))
 	return v

@@ -104,6 +104,10 @@ func identify(in policies.Input) question {
 	if a := in.Authorization; w.present(a != nil) {
 		w.authorization(a)
 	}
+	if o := in.Object; w.present(o != nil) {
+		w.text(o.Kind, o.ID, o.Owner)
+		w.present(o.SecondFactor)
+	}
 	var q question
 	w.flush()
 	w.h.Sum(q[:0])

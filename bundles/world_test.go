@@ -40,7 +40,7 @@ func issueWorlds() *rapid.Generator[policies.Input] {
 
 func otherWorlds() *rapid.Generator[policies.Input] {
 	return worlds(policies.Introspect, policies.Revoke, "admin:listClients", "admin:createClient", "admin:makeMeKing",
-		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.Userinfo)
+		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.Userinfo, "account:removePasskey", "account:endSession")
 }
 
 func (w *world) bad(what string) bool {
@@ -85,6 +85,9 @@ func usual(in *policies.Input) {
 
 func (w *world) anyQuestion(action string) policies.Input {
 	kind := policies.Kind(action)
+	if kind == policies.KindAccount {
+		return w.accounted(action)
+	}
 	servers := []string{oneServer, twoServer}
 	if kind == policies.KindAdmin {
 		servers = []string{selfID, oneServer}

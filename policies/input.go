@@ -29,6 +29,17 @@ type Input struct {
 	// Of a client that asks for a user only.
 	Session  *Session   // of the user who is signed in
 	Consents []*Consent // what they agreed to for this client, at the servers it names
+	// Object is what of their account a person changes, in their session.
+	Object *Object
+}
+
+// Object is something of a person's account.
+type Object struct {
+	Kind  string `json:"kind"`  // account | session | passkey | consent | agent | identity | nothing
+	ID    string `json:"id"`    // "" of the account as a whole, and of nothing
+	Owner string `json:"owner"` // whose it is, "" if nobody's
+	// SecondFactor: whoever is asking gives one when they sign in with a password.
+	SecondFactor bool `json:"second_factor"`
 }
 
 // Request is what was asked for, in the asker's own order.
@@ -242,6 +253,9 @@ func (in Input) MarshalJSON() ([]byte, error) {
 	}
 	if in.Consents != nil {
 		doc["consents"] = in.Consents
+	}
+	if in.Object != nil {
+		doc["object"] = in.Object
 	}
 	doc["chain"] = rawFacts(in.Chain)
 	doc["resources"] = rawFacts(in.Resources)

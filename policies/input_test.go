@@ -43,6 +43,7 @@ func full(t *testing.T) Input {
 		Parent: token, Token: token, Credential: Credential{ID: "crd_1", Method: "private_key_jwt"},
 		Consent: &Consent{ID: "cns_1", Client: "agt_1", Subject: "usr_1", Resource: "rsv_1", Scopes: map[string]bool{"read": true}, ExpiresAt: 2000, Reach: reach},
 		Session: &Session{AuthTime: 900, ACR: "1", AMR: []string{"pwd"}}, Consents: []*Consent{{Scopes: map[string]bool{}, Reach: reach}},
+		Object: &Object{Kind: "passkey", ID: "psk_1", Owner: "usr_1", SecondFactor: true},
 		Authorization: &Authorization{
 			ID: "gnt_1", Client: "agt_1", Subject: "usr_1", Resources: []string{"rsv_1"}, Scopes: reach, PKCE: "ok", ExpiresAt: 1060, EndsAt: 2000,
 			AuthTime: 900, ACR: "1", AMR: []string{"pwd"}, Nonce: "n",

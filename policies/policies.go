@@ -37,10 +37,13 @@ const (
 	Userinfo               = "userinfo" // whoever carries a token asks who its user is
 	// AdminPrefix is followed by an operation id of the admin API.
 	AdminPrefix = "admin:"
+	// AccountPrefix is followed by what a person changes of their own account.
+	AccountPrefix = "account:"
 )
 
 // Kinds of decisions: each has a floor entrypoint floor.<kind>.decision, a
-// house package house.<kind> and is composed by compose.<kind>.decision.
+// house package house.<kind> and is composed by compose.<kind>.decision; those in
+// which the house has no say have the first alone.
 const (
 	KindIssue      = "issue"
 	KindIntrospect = "introspect"
@@ -48,11 +51,12 @@ const (
 	KindAuthorize  = "authorize"
 	KindAdmin      = "admin"
 	KindUserinfo   = "userinfo"
+	KindAccount    = "account"
 )
 
 // Kinds lists every kind of decision.
 func Kinds() []string {
-	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin, KindUserinfo}
+	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin, KindUserinfo, KindAccount}
 }
 
 // Kind tells which entrypoint answers an action.
@@ -62,6 +66,8 @@ func Kind(action string) string {
 		return KindIssue
 	case len(action) > len(AdminPrefix) && action[:len(AdminPrefix)] == AdminPrefix:
 		return KindAdmin
+	case len(action) > len(AccountPrefix) && action[:len(AccountPrefix)] == AccountPrefix:
+		return KindAccount
 	case action == AnswerConsent:
 		return KindAuthorize
 	default:

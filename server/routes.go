@@ -68,7 +68,7 @@ func (s *Server) routes() error {
 // people are the pages that people see.
 func (s *Server) people(root *gin.RouterGroup) error {
 	return pages.Register(root, pages.Config{
-		Issuer: s.Issuer, People: s.People, Store: s.Store, Visits: s.Endpoint, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
+		Issuer: s.Issuer, People: s.People, Store: s.Store, Visits: s.Endpoint, Accounts: s.Endpoint, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
 	})
 }
 

@@ -35,6 +35,7 @@ type inputDetail struct {
 	Authorization *policies.Authorization `json:"authorization,omitempty"`
 	Session       *policies.Session       `json:"session,omitempty"`
 	Consents      []*policies.Consent     `json:"consents,omitempty"`
+	Object        *policies.Object        `json:"object,omitempty"`
 	// Digests of facts.
 	Client    string   `json:"client,omitempty"`
 	Subject   string   `json:"subject,omitempty"`
@@ -49,7 +50,7 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 	kept := inputDetail{
 		V: policies.Version, Action: in.Action, Now: in.Now, Request: in.Request, Credential: in.Credential,
 		Parent: in.Parent, Token: in.Token, Consent: in.Consent, Authorization: in.Authorization,
-		Session: in.Session, Consents: in.Consents,
+		Session: in.Session, Consents: in.Consents, Object: in.Object,
 		Client: keep(r, in.Client), Subject: keep(r, in.Subject), Chain: keepAll(r, in.Chain), Resources: keepAll(r, in.Resources),
 	}
 	body, err := json.Marshal(detail{Call: seen(call), Input: kept, Decision: d})

@@ -58,9 +58,12 @@ func (h *handler) showSecurity(c *gin.Context, who grants.Person, status int, f 
 }
 
 func (h *handler) changePassword(c *gin.Context, who grants.Person) {
-	err := differ(c)
+	by, err := h.may(c, who, "changePassword", "")
 	if err == nil {
-		err = h.People.ChangePassword(c.Request.Context(), h.Call(c), h.browser(c), who, form(c, "current"), form(c, "password"))
+		err = differ(c)
+	}
+	if err == nil {
+		err = h.People.ChangePassword(c.Request.Context(), h.Call(c), by, h.browser(c), who, form(c, "current"), form(c, "password"))
 	}
 	if err != nil {
 		h.wrong(c, err, func(status int, f Form) {
@@ -75,7 +78,11 @@ func (h *handler) changePassword(c *gin.Context, who grants.Person) {
 }
 
 func (h *handler) addTOTP(c *gin.Context, who grants.Person) {
-	factor, err := h.People.PrepareTOTP(c.Request.Context(), h.Call(c), who)
+	var factor *people.Factor
+	by, err := h.may(c, who, "addSecondFactor", "")
+	if err == nil {
+		factor, err = h.People.PrepareTOTP(c.Request.Context(), by, who)
+	}
 	if err != nil {
 		h.wrong(c, err, func(status int, f Form) { h.showSecurity(c, who, status, f, nil) })
 		return
@@ -99,7 +106,10 @@ func (h *handler) showTOTP(c *gin.Context, who grants.Person, status int, f Form
 // confirmTOTP turns the second factor on. After a wrong code the same secret is
 // shown again, which is in the app by now.
 func (h *handler) confirmTOTP(c *gin.Context, who grants.Person) {
-	err := h.People.ConfirmTOTP(c.Request.Context(), h.Call(c), h.browser(c), who, form(c, "code"))
+	by, err := h.may(c, who, "addSecondFactor", "")
+	if err == nil {
+		err = h.People.ConfirmTOTP(c.Request.Context(), h.Call(c), by, h.browser(c), who, form(c, "code"))
+	}
 	if err == nil {
 		h.showSecurity(c, who, http.StatusOK, Form{}, &Notice{Code: "totp_added", Good: true})
 		return
@@ -119,7 +129,11 @@ func (h *handler) confirmTOTP(c *gin.Context, who grants.Person) {
 }
 
 func (h *handler) removeTOTP(c *gin.Context, who grants.Person) {
-	if err := h.People.RemoveTOTP(c.Request.Context(), h.Call(c), who); err != nil {
+	by, err := h.may(c, who, "removeSecondFactor", "")
+	if err == nil {
+		err = h.People.RemoveTOTP(c.Request.Context(), by, who)
+	}
+	if err != nil {
 		h.wrong(c, err, func(status int, f Form) { h.showSecurity(c, who, status, f, nil) })
 		return
 	}
@@ -175,17 +189,24 @@ func device(agent string) string {
 }
 
 func (h *handler) endSession(c *gin.Context, who grants.Person) {
-	err := h.Store.RevokeSession(c.Request.Context(), people.By(h.Call(c), who.UserID), who.UserID, c.Param("id"))
+	by, err := h.may(c, who, "endSession", c.Param("id"))
+	if err == nil {
+		err = h.Store.RevokeSession(c.Request.Context(), by, who.UserID, c.Param("id"))
+	}
 	if err != nil && !errors.Is(err, models.ErrNotFound) { // gone, or somebody else's: the list shows what there is
-		h.broken(c, err)
+		h.notDone(c, err)
 		return
 	}
 	h.to(c, "/account/sessions")
 }
 
 func (h *handler) endOthers(c *gin.Context, who grants.Person) {
-	if err := h.Store.RevokeSessions(c.Request.Context(), people.By(h.Call(c), who.UserID), who.UserID, who.SessionID); err != nil {
-		h.broken(c, err)
+	by, err := h.may(c, who, "endSessions", "")
+	if err == nil {
+		err = h.Store.RevokeSessions(c.Request.Context(), by, who.UserID, who.SessionID)
+	}
+	if err != nil {
+		h.notDone(c, err)
 		return
 	}
 	h.to(c, "/account/sessions")
@@ -214,6 +235,11 @@ func (h *handler) passkeys(c *gin.Context, who grants.Person) {
 }
 
 func (h *handler) newPasskeyOptions(c *gin.Context, who grants.Person) {
+	_, err := h.may(c, who, "addPasskey", "")
+	if err != nil {
+		h.tell(c, nil, err)
+		return
+	}
 	options, err := h.People.NewPasskeyOptions(c.Request.Context(), who)
 	h.tell(c, options, err)
 }
@@ -223,7 +249,11 @@ func (h *handler) addPasskey(c *gin.Context, who grants.Person) {
 	if !ok {
 		return
 	}
-	if _, err := h.People.AddPasskey(c.Request.Context(), h.Call(c), who, device(c.Request.UserAgent()), body); err != nil {
+	by, err := h.may(c, who, "addPasskey", "")
+	if err == nil {
+		_, err = h.People.AddPasskey(c.Request.Context(), h.Call(c), by, who, device(c.Request.UserAgent()), body)
+	}
+	if err != nil {
 		h.tell(c, nil, err)
 		return
 	}
@@ -231,9 +261,12 @@ func (h *handler) addPasskey(c *gin.Context, who grants.Person) {
 }
 
 func (h *handler) removePasskey(c *gin.Context, who grants.Person) {
-	err := h.Store.RevokePasskey(c.Request.Context(), people.By(h.Call(c), who.UserID), who.UserID, c.Param("id"))
+	by, err := h.may(c, who, "removePasskey", c.Param("id"))
+	if err == nil {
+		err = h.Store.RevokePasskey(c.Request.Context(), by, who.UserID, c.Param("id"))
+	}
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
-		h.broken(c, err)
+		h.wrong(c, err, func(status int, f Form) { h.showSecurity(c, who, status, f, nil) })
 		return
 	}
 	h.to(c, "/account/passkeys")

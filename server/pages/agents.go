@@ -12,15 +12,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/grants"
-	"github.com/deputyauth/deputy/server/people"
 )
-
-// themselves is a person who changes their own account.
-func (h *handler) themselves(c *gin.Context, who grants.Person) models.By {
-	by := people.By(h.Call(c), who.UserID)
-	by.SessionID = who.SessionID
-	return by
-}
 
 // agents is who may act for a person.
 func (h *handler) agents(c *gin.Context, who grants.Person) { h.showAgents(c, who, nil) }

@@ -17,6 +17,10 @@ func (h *handler) wrongJSON(c *gin.Context, err error) {
 		c.JSON(http.StatusInternalServerError, gin.H{"error": "server_error"})
 		return
 	}
+	if p.Reason == signInTooOld || p.Reason == loginRequired {
+		c.JSON(http.StatusUnauthorized, gin.H{"error": "sign_in_again", "location": h.base + h.loginFor(c)})
+		return
+	}
 	c.JSON(h.status(c, p), gin.H{"error": worded(p).Code})
 }
 

@@ -36,17 +36,23 @@ type Visitor interface {
 	Answer(ctx context.Context, call grants.Call, id string, who *grants.Person, answer *policies.Answer) (*grants.Outcome, error)
 }
 
+// Accounts asks policy what people may change of their own accounts (grants.Endpoint).
+type Accounts interface {
+	Account(ctx context.Context, call grants.Call, who grants.Person, what, id string) (models.By, error)
+}
+
 // Config of the pages; every field is required.
 type Config struct {
-	Issuer string
-	People *people.People
-	Store  *models.Store
-	Visits Visitor
-	Render renderer
-	Gate   *limits.Gate                     // how much is worked on at once
-	Held   gin.HandlerFunc                  // waits for the body, which is bounded
-	Call   func(c *gin.Context) grants.Call // where a request is from
-	Log    *slog.Logger
+	Issuer   string
+	People   *people.People
+	Store    *models.Store
+	Visits   Visitor
+	Accounts Accounts
+	Render   renderer
+	Gate     *limits.Gate                     // how much is worked on at once
+	Held     gin.HandlerFunc                  // waits for the body, which is bounded
+	Call     func(c *gin.Context) grants.Call // where a request is from
+	Log      *slog.Logger
 }
 
 type handler struct {
@@ -207,8 +213,12 @@ func (h *handler) wrong(c *gin.Context, err error, again func(status int, f Form
 		h.broken(c, err)
 		return
 	}
-	if p.Reason == "link_dead" {
+	switch p.Reason {
+	case "link_dead":
 		h.Render.Page(c, http.StatusNotFound, "error", Failure{Code: "link_used"})
+		return
+	case signInTooOld, loginRequired:
+		h.to(c, h.loginFor(c))
 		return
 	}
 	again(h.status(c, p), Form{[]Problem{worded(p)}})

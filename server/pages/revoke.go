@@ -95,8 +95,12 @@ func (h *handler) revokeConsent(c *gin.Context, who grants.Person) {
 		h.nothing(c, err)
 		return
 	}
-	if err := h.Store.RevokeConsent(ctx, h.themselves(c, who), held.ID, scope); err != nil {
-		h.broken(c, err)
+	by, err := h.may(c, who, "revokeConsent", held.ID)
+	if err == nil {
+		err = h.Store.RevokeConsent(ctx, by, held.ID, scope)
+	}
+	if err != nil {
+		h.notDone(c, err)
 		return
 	}
 	said := h.names(ctx)
@@ -116,8 +120,12 @@ func (h *handler) revokeAgent(c *gin.Context, who grants.Person) {
 		h.nothing(c, err)
 		return
 	}
-	if err := h.Store.RevokeAgent(ctx, h.themselves(c, who), who.UserID, client.ID); err != nil {
-		h.broken(c, err)
+	by, err := h.may(c, who, "revokeAgent", client.ID)
+	if err == nil {
+		err = h.Store.RevokeAgent(ctx, by, who.UserID, client.ID)
+	}
+	if err != nil {
+		h.notDone(c, err)
 		return
 	}
 	h.showAgents(c, who, &Notice{Code: "agent_revoked", Name: client.Name, Good: true})

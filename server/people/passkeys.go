@@ -219,7 +219,7 @@ func (p *People) NewPasskeyOptions(ctx context.Context, who grants.Person) ([]by
 }
 
 // AddPasskey registers the passkey that a browser made (WebAuthn section 7.1).
-func (p *People) AddPasskey(ctx context.Context, call grants.Call, who grants.Person, name string, body []byte) (*models.Passkey, error) {
+func (p *People) AddPasskey(ctx context.Context, call grants.Call, by models.By, who grants.Person, name string, body []byte) (*models.Passkey, error) {
 	refuse := func(reason string) error {
 		return p.refuse(ctx, call, grants.Failure{Action: "account.passkey", Reason: reason, User: who.UserID}, noPasskey())
 	}
@@ -254,7 +254,7 @@ func (p *People) AddPasskey(ctx context.Context, call grants.Call, who grants.Pe
 		UserID: who.UserID, Name: cut(name, 100), CredentialID: base64.RawURLEncoding.EncodeToString(key.ID),
 		Record: string(record), SignCount: int64(key.Authenticator.SignCount),
 	}
-	err = p.store.CreatePasskey(ctx, By(call, who.UserID), row, once)
+	err = p.store.CreatePasskey(ctx, by, row, once)
 	if errors.Is(err, models.ErrUsed) || errors.Is(err, models.ErrConflict) {
 		return nil, refuse("used_challenge")
 	}

@@ -86,7 +86,7 @@ func (p *People) unacceptable(password string, names ...string) *Problem {
 
 // ChangePassword gives somebody who is signed in a new password, if they know the
 // old one. It ends their sessions elsewhere.
-func (p *People) ChangePassword(ctx context.Context, call grants.Call, b Browser, who grants.Person, old, next string) error {
+func (p *People) ChangePassword(ctx context.Context, call grants.Call, by models.By, b Browser, who grants.Person, old, next string) error {
 	user, err := p.store.User(ctx, who.UserID)
 	if err != nil {
 		return err
@@ -108,5 +108,5 @@ func (p *People) ChangePassword(ctx context.Context, call grants.Call, b Browser
 	if err != nil {
 		return err
 	}
-	return p.store.SetPassword(ctx, By(call, user.ID), user.ID, hash, who.SessionID)
+	return p.store.SetPassword(ctx, by, user.ID, hash, who.SessionID)
 }

@@ -161,7 +161,8 @@ func (p *People) Sessions(ctx context.Context, userID string) ([]models.Session,
 	return p.store.LiveSessions(ctx, userID, int64(SessionIdle/time.Second))
 }
 
-// By says who makes a change to their own account.
+// By says who signs in or out, or is let in by a link. What somebody changes of
+// their account besides is policy's to allow, which says who does (grants.Endpoint.Account).
 func By(call grants.Call, userID string) models.By {
 	return models.By{SubjectID: userID, RequestID: call.RequestID, IP: call.IP}
 }

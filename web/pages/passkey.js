@@ -8,11 +8,16 @@
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
-  // send posts JSON and returns the answer, which must be good.
+  // send posts JSON and returns the answer, which must be good. Whoever must sign in
+  // again is led there.
   async function send(url, body) {
     const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), redirect: "error" });
-    if (!answer.ok) throw new Error(String(answer.status));
-    return answer.json();
+    if (answer.ok) return answer.json();
+    if (answer.status === 401) {
+      const why = await answer.json();
+      if (why.error === "sign_in_again") window.location.assign(why.location);
+    }
+    throw new Error(String(answer.status));
   }
 
   // ask lets the browser use or make a key, as the options say.

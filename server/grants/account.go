@@ -1,0 +1,78 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+)
+
+// objects are what accounts consist of, by the prefixes of their ids.
+var objects = map[string]string{
+	models.PrefixSession: "session", models.PrefixPasskey: "passkey", models.PrefixConsent: "consent",
+	models.PrefixAgent: "agent", models.PrefixApplication: "agent",
+}
+
+// Account asks policy whether a person may change something of their own account
+// in their session, and says who acts, for the ledger. id names what is changed;
+// "" is the account as a whole.
+func (e *Endpoint) Account(ctx context.Context, call Call, who Person, what, id string) (models.By, error) {
+	by := models.By{Again: func(ctx context.Context) (models.By, error) { return e.Account(ctx, call, who, what, id) }}
+	action := policies.AccountPrefix + what
+	err := e.settle(ctx, call, action, "", func(f *facts) (*matter, error) {
+		in := policies.Input{
+			Action: action, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: []string{}},
+		}
+		f.view.InSession(who.SessionID)
+		live, err := e.store.InSession(ctx, who.SessionID)
+		if err != nil {
+			return nil, err
+		}
+		if live { // it may have ended since the request came in
+			in.Session = &policies.Session{AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR}
+		}
+		if in.Subject, err = f.view.Principal(ctx, who.UserID); err != nil {
+			return nil, err
+		}
+		if in.Object, err = e.object(ctx, who, id); err != nil {
+			return nil, err
+		}
+		carryOut := func(_ policies.Decision, r *models.Record) error {
+			by.SubjectID, by.SessionID = who.UserID, who.SessionID
+			by.DecisionID, by.RequestID, by.IP, by.Seen = r.Entry.ID, call.RequestID, call.IP, r.View
+			return nil
+		}
+		return &matter{in: in, payer: who.SessionID, carryOut: carryOut}, nil
+	})
+	return by, err
+}
+
+// named is the form of ids. Whatever else somebody asks about is nothing, and is
+// written nowhere.
+var named = regexp.MustCompile(`^[a-z]{3}_[0-9A-Za-z_-]{1,64}$`)
+
+// object is the fact of what a person changes.
+func (e *Endpoint) object(ctx context.Context, who Person, id string) (*policies.Object, error) {
+	prefix, _, _ := strings.Cut(id, "_")
+	o := &policies.Object{Kind: "nothing"}
+	var err error
+	switch {
+	case id == "":
+		o.Kind, o.Owner = "account", who.UserID
+	case objects[prefix] != "" && named.MatchString(id):
+		o.Kind, o.ID = objects[prefix], id
+		if o.Owner, err = e.store.OwnerOf(ctx, who.UserID, id); err != nil {
+			return nil, err
+		}
+	}
+	factor, err := e.store.TOTP(ctx, who.UserID)
+	if err == nil {
+		o.SecondFactor = factor.ConfirmedAt != 0
+	} else if !errors.Is(err, models.ErrNotFound) {
+		return nil, err
+	}
+	return o, nil
+}
