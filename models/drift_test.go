@@ -20,7 +20,7 @@ func tables() []any {
 		&models.Scope{}, &models.Downstream{}, &models.Role{}, &models.RoleScope{}, &models.Assignment{}, &models.Grant{}, &models.Token{},
 		&models.Once{}, &models.SigningKey{}, &models.Entry{}, &models.FactBody{}, &models.TreePart{}, &models.Head{}, &models.SignedHead{},
 		&models.Changed{}, &models.Password{}, &models.Passkey{}, &models.TOTP{}, &models.Session{}, &models.Link{}, &models.Visit{},
-		&models.Consent{}, &models.GrantConsent{}, &models.Code{}, &models.RefreshToken{}, &models.Notice{},
+		&models.Consent{}, &models.GrantConsent{}, &models.Code{}, &models.RefreshToken{}, &models.Notice{}, &models.Upstream{}, &models.Identity{},
 	}
 }
 

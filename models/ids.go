@@ -30,6 +30,8 @@ const (
 	PrefixVisit       = "atz"
 	PrefixPasskey     = "psk"
 	PrefixConsent     = "cns"
+	PrefixUpstream    = "ups"
+	PrefixIdentity    = "idn"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -14,6 +14,8 @@ const (
 	LinkInvite       = "invite"  // lets a new user choose a password
 	LinkRecover      = "recover" // lets a user begin anew
 	LinkSecondFactor = "otp"     // a password was right, the second factor is still to come
+
+	LinkUpstreamFactor = "otp-upstream" // a provider vouched for them, the second factor is still to come
 )
 
 // LinkPrefix lets scanners find a leaked link.
@@ -58,7 +60,7 @@ func (s *Store) CreateLink(ctx context.Context, by By, l *Link) (token string, e
 
 func (l *Link) validate(now int64) error {
 	switch {
-	case !slices.Contains([]string{LinkSetup, LinkInvite, LinkRecover, LinkSecondFactor}, l.Purpose):
+	case !slices.Contains([]string{LinkSetup, LinkInvite, LinkRecover, LinkSecondFactor, LinkUpstreamFactor}, l.Purpose):
 		return invalid("purpose", "is not known")
 	case (l.Purpose == LinkSetup) != (l.UserID == nil):
 		return invalid("user", "belongs to every link but one for set-up")
@@ -112,7 +114,7 @@ func (c *change) endLinks(userID string, purposes ...string) error {
 }
 
 // Recover lets whoever has an invitation or a recovery link choose a password,
-// and begins anew: second factor, passkeys, sessions and other links end, since
+// and begins anew: second factor, passkeys, identities at providers, sessions and other links end, since
 // somebody else may be behind them.
 func (s *Store) Recover(ctx context.Context, by By, token, hash string) (userID string, err error) {
 	err = s.change(ctx, by, "recover", func(c *change) error {
@@ -126,6 +128,7 @@ func (s *Store) Recover(ctx context.Context, by By, token, hash string) (userID 
 			func() error { return c.setPassword(userID, hash) },
 			func() error { return c.removeTOTP(userID) },
 			func() error { return c.revokePasskeys(userID) },
+			func() error { return c.unlinkAll(userID) },
 			func() error { return c.endSessions(userID, "") },
 			func() error { return c.endLinks(userID) },
 		} {

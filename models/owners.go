@@ -11,6 +11,8 @@ var owners = map[string]string{
 	PrefixSession: "select user_id from sessions where id = ?",
 	PrefixPasskey: "select user_id from passkeys where id = ?",
 	PrefixConsent: "select subject_id from consents where id = ?",
+
+	PrefixIdentity: "select user_id from identities where id = ?",
 }
 
 // OwnerOf is the user whose account something is part of, "" if there is no such

@@ -22,6 +22,7 @@ type Session struct {
 	UserAgent  string   `json:"user_agent"`
 	ExpiresAt  int64    `json:"expires_at"`
 	RevokedAt  int64    `json:"revoked_at"`
+	UpstreamID string   `json:"upstream_id,omitempty"` // provider they signed in with, "" if here
 }
 
 // SignIn is the beginning of a session, with all that it uses up: either all of
@@ -34,10 +35,12 @@ type SignIn struct {
 	Step     int64     // of the second factor, whose code was given
 	Passkey  *Passkey  // as it was verified, with its new count
 	Once     *Once     // the challenge that was answered
+	Identity *Identity // at the provider that vouched for them; it must still be theirs
 }
 
 // BeginSession signs a user in. The session's secret is returned: this once, and
-// nowhere else. ErrUsed: something that works once was used before.
+// nowhere else. When they proved who they are is now, if it is not said to be
+// earlier. ErrUsed: something that works once was used before.
 // ErrVersion: the password was changed since. ErrNotFound: nobody who may sign in.
 func (s *Store) BeginSession(ctx context.Context, by By, in SignIn) (secret string, session *Session, err error) {
 	row := in.Session
@@ -56,7 +59,10 @@ func (s *Store) BeginSession(ctx context.Context, by By, in SignIn) (secret stri
 		row.ID, row.RevokedAt = NewID(PrefixSession), 0
 		secret = newToken(SessionPrefix, row.ID)
 		row.SecretHash = HashSecret(secret)
-		row.CreatedAt, row.LastSeenAt, row.AuthTime = c.now, c.now, c.now
+		row.CreatedAt, row.LastSeenAt = c.now, c.now
+		if row.AuthTime == 0 || row.AuthTime > c.now {
+			row.AuthTime = c.now
+		}
 		if err := c.tx.Create(&row).Error; err != nil {
 			return err
 		}
@@ -88,7 +94,7 @@ func (c *change) verified(in SignIn) error {
 		}
 	}
 	if in.Link != "" {
-		link, err := c.redeem(in.Link, LinkSecondFactor)
+		link, err := c.redeem(in.Link, LinkSecondFactor, LinkUpstreamFactor)
 		if err != nil {
 			return err
 		}
@@ -105,6 +111,15 @@ func (c *change) verified(in SignIn) error {
 	if in.Once != nil {
 		if err := c.useUp(*in.Once); err != nil {
 			return err
+		}
+	}
+	if i := in.Identity; i != nil {
+		res := c.tx.Model(&Identity{}).Where("id = ? and user_id = ?", i.ID, user).Update("last_used_at", c.now)
+		if res.Error == nil && res.RowsAffected == 0 {
+			return ErrNotFound
+		}
+		if res.Error != nil {
+			return res.Error
 		}
 	}
 	if p := in.Passkey; p != nil {

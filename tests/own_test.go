@@ -27,7 +27,9 @@ func ownRows(t *testing.T, s *harness.Server, userID string) []models.Entry {
 func whyNot(t *testing.T, e models.Entry) (codes []string) {
 	t.Helper()
 	require.Equal(t, models.OutcomeRefused, e.Outcome, e.Action)
-	var kept struct{ Decision struct{ Reasons []struct{ Code string } } }
+	var kept struct {
+		Decision struct{ Reasons []struct{ Code string } }
+	}
 	require.NoError(t, json.Unmarshal([]byte(e.Detail), &kept))
 	for _, r := range kept.Decision.Reasons {
 		codes = append(codes, r.Code)
