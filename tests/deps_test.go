@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
 	"server/upstream":   {},
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens", "server/upstream"},
-	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people"},
+	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people", "server/upstream"},
 	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "web"},
 	"models/modelstest": {"models"},
 	// Views as they might be, for tests and to look at.

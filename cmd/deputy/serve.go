@@ -22,6 +22,7 @@ import (
 	"github.com/deputyauth/deputy/server/outbound"
 	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/server/upstream"
 )
 
 type serveCmd struct {
@@ -210,7 +211,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 	if guesses.FailureBurst == 0 { // people choose passwords: guessing is never unlimited
 		guesses.FailureBurst = limits.Defaults().FailureBurst
 	}
-	persons, err := people.New(people.Config{Issuer: c.Issuer, Store: store, Master: master, Failures: endpoint, Limits: guesses, Now: time.Now})
+	persons, err := people.New(people.Config{Issuer: c.Issuer, Store: store, Master: master, Failures: endpoint, Limits: guesses, Now: time.Now, Upstreams: upstream.New(time.Now, c.Dev)})
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (h *handler) showSecurity(c *gin.Context, who grants.Person, status int, f 
 	password, noPassword := h.Store.Password(ctx, who.UserID)
 	factor, noFactor := h.Store.TOTP(ctx, who.UserID)
 	keys, err := h.Store.Passkeys(ctx, who.UserID)
-	for _, e := range []error{noPassword, noFactor, err} {
+	for _, e := range []error{noPassword, noFactor, err, h.linked(c, who.UserID, &view)} {
 		if e != nil && !errors.Is(e, models.ErrNotFound) {
 			h.broken(c, e)
 			return
@@ -155,18 +155,20 @@ func (h *handler) sessions(c *gin.Context, who grants.Person) {
 	for _, row := range rows {
 		view.Sessions = append(view.Sessions, Session{
 			ID: row.ID, Device: device(row.UserAgent), IP: row.IP, SignedIn: time.Unix(row.CreatedAt, 0), Seen: time.Unix(row.LastSeenAt, 0),
-			How: how(row.AMR), Current: row.ID == who.SessionID,
+			How: how(row), Current: row.ID == who.SessionID,
 		})
 	}
 	h.Render.Page(c, http.StatusOK, "sessions", view)
 }
 
 // how is by what somebody signed in.
-func how(amr []string) string {
+func how(s models.Session) string {
 	switch {
-	case slices.Contains(amr, "otp"):
+	case s.UpstreamID != "":
+		return "provider"
+	case slices.Contains(s.AMR, "otp"):
 		return "otp"
-	case slices.Contains(amr, "pwd"):
+	case slices.Contains(s.AMR, "pwd"):
 		return "pwd"
 	}
 	return "passkey"

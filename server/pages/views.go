@@ -77,6 +77,12 @@ func (s SignIn) scripted() bool { return s.Passkeys }
 // Provider is an upstream OpenID provider to sign in with.
 type Provider struct{ Name, Path string }
 
+// Leaving is the page "leaving": on the way to an upstream provider.
+type Leaving struct {
+	Host string // of the provider
+	Link safeLink
+}
+
 // SecondFactor is the page "secondfactor": the code of an authenticator app.
 type SecondFactor struct {
 	Form
@@ -132,6 +138,15 @@ type Security struct {
 	PasswordSet time.Time // zero: there is none
 	TOTP        bool
 	Passkeys    int
+	Identities  []Linked
+	Providers   []Provider // that one can link
+}
+
+// Linked is somebody's identity at an upstream provider.
+type Linked struct {
+	ID    string
+	Name  string // of the provider
+	Since time.Time
 }
 
 // Sessions is the page "sessions".

@@ -20,6 +20,11 @@ const longestHint = 254
 func (h *handler) signInView(c *gin.Context, id string) (SignIn, bool) {
 	id = h.returned(id)
 	view := SignIn{Return: id, Passkeys: h.People.Passkeys()}
+	var err error
+	if view.Providers, err = h.providers(c); err != nil {
+		h.broken(c, err)
+		return view, false
+	}
 	switch {
 	case places[id] != "":
 		return view, h.again(c, &view)

@@ -19,6 +19,7 @@ import (
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/server/upstream"
 )
 
 // How long sign-ins last.
@@ -43,7 +44,7 @@ type Failures interface {
 	NoteFailure(ctx context.Context, call grants.Call, f grants.Failure) error
 }
 
-// Config of People; every field is required.
+// Config of People; every field is required but Upstreams.
 type Config struct {
 	Issuer   string
 	Store    *models.Store
@@ -51,6 +52,8 @@ type Config struct {
 	Failures Failures
 	Limits   limits.Config
 	Now      func() time.Time
+
+	Upstreams *upstream.Clients // speaks to OpenID providers; nil: nobody signs in with any
 }
 
 // People signs people in and out. It is safe for concurrent use.
@@ -59,13 +62,15 @@ type People struct {
 	master   tokens.MasterKey
 	failures Failures
 	now      func() time.Time
+	issuer   string
 	host     string
 	limits   *limits.Limits  // of failures here alone: those of clients hold nobody back
 	backoff  *limits.Backoff // nil: failures are not limited
 	seen     *lastSeen
 	keys     *webauthn.WebAuthn // nil: no passkeys here
 
-	administered atomic.Bool // somebody does; that stays so
+	upstreams    *upstream.Clients // nil: none
+	administered atomic.Bool       // somebody does; that stays so
 }
 
 // New makes People for an issuer.
@@ -75,7 +80,7 @@ func New(c Config) (*People, error) {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	p := &People{
-		store: c.Store, master: c.Master, failures: c.Failures, now: c.Now, host: u.Hostname(), limits: limits.New(c.Limits, c.Now), seen: newLastSeen(),
+		store: c.Store, master: c.Master, failures: c.Failures, now: c.Now, issuer: c.Issuer, host: u.Hostname(), upstreams: c.Upstreams, limits: limits.New(c.Limits, c.Now), seen: newLastSeen(),
 	}
 	if c.Limits.FailureBurst > 0 {
 		p.backoff = limits.NewBackoff(c.Now)

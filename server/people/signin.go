@@ -31,7 +31,7 @@ func (p *People) SignIn(ctx context.Context, call grants.Call, b Browser, userna
 	}
 	factor, err := p.store.TOTP(ctx, user.ID)
 	if err == nil && factor.ConfirmedAt != 0 {
-		return p.halfway(ctx, call, user.ID)
+		return p.halfway(ctx, call, user.ID, models.LinkSecondFactor)
 	}
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return nil, err
@@ -82,9 +82,10 @@ func (p *People) unfit(user *models.User, known *models.Password, right bool) st
 	return ""
 }
 
-// halfway keeps for a while that the password was right.
-func (p *People) halfway(ctx context.Context, call grants.Call, userID string) (*SignedIn, error) {
-	link := &models.Link{Purpose: models.LinkSecondFactor, UserID: &userID, ExpiresAt: p.now().Add(SecondStep).Unix()}
+// halfway keeps for a while that the password was right, or that a provider vouched
+// for somebody.
+func (p *People) halfway(ctx context.Context, call grants.Call, userID, purpose string) (*SignedIn, error) {
+	link := &models.Link{Purpose: purpose, UserID: &userID, ExpiresAt: p.now().Add(SecondStep).Unix()}
 	token, err := p.store.CreateLink(ctx, By(call, userID), link)
 	if err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func (p *People) linked(ctx context.Context, call grants.Call, action, token str
 
 // SecondFactor completes a sign-in that SignIn began, with a code.
 func (p *People) SecondFactor(ctx context.Context, call grants.Call, b Browser, pending, code string) (*SignedIn, error) {
-	_, user, err := p.linked(ctx, call, "login.otp", pending, models.LinkSecondFactor)
+	link, user, err := p.linked(ctx, call, "login.otp", pending, models.LinkSecondFactor, models.LinkUpstreamFactor)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (p *People) SecondFactor(ctx context.Context, call grants.Call, b Browser, 
 	if !right {
 		return nil, a.failed(ctx, "wrong_code", wrong)
 	}
-	in := models.SignIn{Link: pending, Step: step, Session: models.Session{UserID: user.ID, ACR: TwoFactors, AMR: []string{"pwd", "otp", "mfa"}}}
+	in := models.SignIn{Link: pending, Step: step, Session: models.Session{UserID: user.ID, ACR: TwoFactors, AMR: amrAfter(link.Purpose)}}
 	done, err := p.begin(ctx, call, b, in)
 	if errors.Is(err, models.ErrUsed) || errors.Is(err, models.ErrNotFound) {
 		return nil, a.failed(ctx, "used_code", wrong)

@@ -30,6 +30,7 @@ import (
 	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/server/upstream"
 )
 
 // Dialects are the databases every test of behaviour runs on.
@@ -151,7 +152,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	}
 	s.Limits = limits.New(*o.Limits, s.Clock.Now)
 	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes, Caller: outbound.New(true)})
-	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now})
+	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now, Upstreams: upstream.New(s.Clock.Now, true)})
 	require.NoError(tb, err)
 	srv, err := server.New(server.Config{
 		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, People: s.People, Keys: s.Keys, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
