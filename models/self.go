@@ -42,6 +42,8 @@ func SelfScopes() []Scope {
 		scope("roles:write", RiskHigh, "Create, edit and delete roles"),
 		scope("tokens:read", RiskMedium, "See grants and tokens"),
 		scope("tokens:revoke", RiskHigh, "Revoke grants and tokens"),
+		scope("upstreams:read", RiskLow, "See the OpenID providers people may sign in with"),
+		scope("upstreams:write", RiskHigh, "Add, change and remove OpenID providers people may sign in with"),
 		scope("users:read", RiskLow, "See users"),
 		scope("users:suspend", RiskHigh, "Suspend and restore users"),
 		scope("users:write", RiskMedium, "Create, edit and remove users"),

@@ -63,10 +63,13 @@ func checkIssuer(issuer string) error {
 	return invalid("issuer", "must be an https address")
 }
 
-// CreateUpstream stores a new provider. seal makes the sealed secret, which hangs
+// CreateUpstream stores a new provider, active unless told. seal makes the sealed secret, which hangs
 // from the id; nil if there is none. ErrConflict: the issuer is known already.
 func (s *Store) CreateUpstream(ctx context.Context, by By, u *Upstream, seal func(id string) []byte) error {
-	u.Meta, u.Status = newMeta(PrefixUpstream), StatusActive
+	u.Meta = newMeta(PrefixUpstream)
+	if u.Status == "" {
+		u.Status = StatusActive
+	}
 	if seal != nil {
 		u.Sealed = seal(u.ID)
 	}

@@ -56,6 +56,7 @@ type Config struct {
 	Store    *models.Store
 	Keys     Rotator
 	Policy   func() PolicyStatus
+	Seal     func(id, secret string) []byte // seals the client secret of an upstream provider
 	Call     func(*gin.Context) grants.Call
 	Gate     *limits.Gate // how many calls are worked on at once; any number if nil
 	Log      *slog.Logger

@@ -76,6 +76,7 @@ func newClientOn(t testing.TB, store *models.Store, admitter func(*tokens.Keyrin
 	}
 	engine := gin.New()
 	require.NoError(t, Register(engine, Config{
+		Seal:   func(id, secret string) []byte { return []byte(id + " " + secret) },
 		Issuer: issuer, Endpoint: a, Explain: explainerOn(t, store, c.keys), Store: store, Keys: c.keys, Log: log,
 		Policy: func() PolicyStatus { return c.policy },
 		Call: func(g *gin.Context) grants.Call {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
 )
 
@@ -51,6 +52,14 @@ func kinds(c *client) []kind {
 			create: object{"name": "reader", "description": "Reads", "scopes": []any{ref("read")}},
 			patch:  object{"scopes": []any{ref("read"), ref("write")}},
 			became: object{"scopes": []any{ref("read"), ref("write")}},
+		},
+		{
+			path: "/upstreams",
+			create: object{
+				"name": "Workforce", "issuer": "https://login.example/t1", "client_id": "deputy", "scopes": []any{"openid", "profile"}, "acr_values": []any{"gold"}, "status": "active",
+			},
+			patch:  object{"name": "Work", "status": "suspended"},
+			became: object{"name": "Work", "status": "suspended"},
 		},
 		{
 			path: "/resource-servers",
@@ -275,4 +284,44 @@ func TestDeputysOwnAPIStays(t *testing.T) {
 	c.do(http.MethodDelete, "/resource-servers/rsv_deputy/scopes/users:read", nil).problem(http.StatusUnprocessableEntity, "invalid_value", "resource_server_id")
 	c.do(http.MethodPatch, "/resource-servers/rsv_deputy", object{"status": "suspended"}).problem(http.StatusUnprocessableEntity, "invalid_value", "status")
 	c.do(http.MethodDelete, "/roles/rol_admin", nil).problem(http.StatusUnprocessableEntity, "invalid_value", "id")
+}
+
+// A provider's client secret goes in and never comes out.
+func TestUpstreamSecretsAreSealed(t *testing.T) {
+	c := newClient(t)
+	made := c.do(http.MethodPost, "/upstreams", object{"name": "W", "issuer": "https://login.example", "client_id": "deputy", "client_secret": "hush hush"})
+	body := made.is(http.StatusCreated)
+	require.NotContains(t, made.Body, "hush")
+	require.Equal(t, true, body["has_secret"])
+	id := body["id"].(string)
+	require.Equal(t, []any{"openid"}, body["scopes"])
+	require.Contains(t, body["redirect_uri"], "/login/upstream/"+id+"/callback")
+	row, err := c.store.Upstream(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, id+" hush hush", string(row.Sealed))
+	require.Equal(t, true, c.do(http.MethodPatch, "/upstreams/"+id, object{"name": "X"}).is(http.StatusOK)["has_secret"], "it stays unless it is named")
+	c.do(http.MethodPatch, "/upstreams/"+id, object{"client_secret": "another"}).is(http.StatusOK)
+	row, err = c.store.Upstream(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, id+" another", string(row.Sealed))
+	c.do(http.MethodPatch, "/upstreams/"+id, `{"client_secret": null}`).is(http.StatusOK)
+	row, err = c.store.Upstream(t.Context(), id)
+	require.NoError(t, err)
+	require.Empty(t, row.Sealed)
+	c.do(http.MethodPatch, "/upstreams/"+id, object{"issuer": "https://evil.example"}).problem(http.StatusBadRequest, "invalid_request", "issuer")
+	c.do(http.MethodPost, "/upstreams", object{"name": "W", "issuer": "http://login.example", "client_id": "deputy"}).problem(http.StatusUnprocessableEntity, "invalid_value", "issuer")
+}
+
+func TestIdentitiesAreListedAndUnlinked(t *testing.T) {
+	c := newClient(t)
+	alice, bob := modelstest.User(t, c.store, "alice").ID, modelstest.User(t, c.store, "bob").ID
+	row := &models.Identity{UserID: alice, Issuer: "https://login.example", Subject: "a-1"}
+	require.NoError(t, c.store.LinkIdentity(t.Context(), models.By{System: "test"}, row))
+	items := c.do(http.MethodGet, "/users/"+alice+"/identities", nil).is(http.StatusOK)["items"].([]any)
+	require.Len(t, items, 1)
+	subset(t, object{"id": row.ID, "issuer": "https://login.example", "subject": "a-1"}, items[0].(map[string]any))
+	c.do(http.MethodDelete, "/users/"+bob+"/identities/"+row.ID, nil).problem(http.StatusNotFound, "not_found", "")
+	c.do(http.MethodDelete, "/users/"+alice+"/identities/"+row.ID, nil).is(http.StatusNoContent)
+	require.Empty(t, c.do(http.MethodGet, "/users/"+alice+"/identities", nil).is(http.StatusOK)["items"])
+	c.do(http.MethodGet, "/users/usr_nobody/identities", nil).problem(http.StatusNotFound, "not_found", "")
 }

@@ -125,6 +125,18 @@ const (
 	RiskMedium Risk = "medium"
 )
 
+// Defines values for UpstreamStatus.
+const (
+	UpstreamStatusActive    UpstreamStatus = "active"
+	UpstreamStatusSuspended UpstreamStatus = "suspended"
+)
+
+// Defines values for UpstreamInputStatus.
+const (
+	UpstreamInputStatusActive    UpstreamInputStatus = "active"
+	UpstreamInputStatusSuspended UpstreamInputStatus = "suspended"
+)
+
 // Defines values for ListAuditEntriesParamsOrder.
 const (
 	ListAuditEntriesParamsOrderAsc  ListAuditEntriesParamsOrder = "asc"
@@ -261,11 +273,10 @@ type ChangerKind string
 
 // Client defines model for Client.
 type Client struct {
-	BackchannelLogoutURI string     `json:"backchannel_logout_uri,omitempty,omitzero"`
-	CreatedAt            Time       `json:"created_at"`
-	DefaultScopes        []ScopeRef `json:"default_scopes"`
-	ExpiresAt            Time       `json:"expires_at,omitempty,omitzero"`
-	GrantTypes           []string   `json:"grant_types"`
+	CreatedAt     Time       `json:"created_at"`
+	DefaultScopes []ScopeRef `json:"default_scopes"`
+	ExpiresAt     Time       `json:"expires_at,omitempty,omitzero"`
+	GrantTypes    []string   `json:"grant_types"`
 
 	// ID The OAuth client_id
 	ID   string     `json:"id"`
@@ -277,10 +288,9 @@ type Client struct {
 	Name   string `json:"name"`
 
 	// OwnerID The user who answers for it
-	OwnerID                string   `json:"owner_id,omitempty,omitzero"`
-	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris"`
-	Purpose                string   `json:"purpose"`
-	RedirectURIs           []string `json:"redirect_uris"`
+	OwnerID      string   `json:"owner_id,omitempty,omitzero"`
+	Purpose      string   `json:"purpose"`
+	RedirectURIs []string `json:"redirect_uris"`
 
 	// SelfGrantID The grant its own tokens hang from
 	SelfGrantID string          `json:"self_grant_id"`
@@ -295,9 +305,6 @@ type Client struct {
 
 // ClientInput defines model for ClientInput.
 type ClientInput struct {
-	// BackchannelLogoutURI Is called, with a logout token, when a session ends in which somebody signed in to this client. https, on a public address
-	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty,omitzero"`
-
 	// DefaultScopes What it gets when it asks for no scope in particular; it must hold them
 	DefaultScopes []ScopeRef `json:"default_scopes,omitempty,omitzero"`
 
@@ -319,9 +326,6 @@ type ClientInput struct {
 
 	// OwnerID The user who answers for it. An agent needs one
 	OwnerID string `json:"owner_id,omitempty,omitzero"`
-
-	// PostLogoutRedirectURIs Where people are sent back to after they signed out at /oauth2/logout. Like redirect_uris; compared exactly
-	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty,omitzero"`
 
 	// Purpose What it is for, for the people who will wonder; at most 1000 characters
 	Purpose string `json:"purpose,omitempty,omitzero"`
@@ -634,6 +638,21 @@ type GroupMemberList struct {
 
 // GroupPatch defines model for GroupPatch.
 type GroupPatch = patch[GroupInput]
+
+// Identity defines model for Identity.
+type Identity struct {
+	CreatedAt  Time   `json:"created_at"`
+	ID         string `json:"id"`
+	Issuer     string `json:"issuer"`
+	LastUsedAt Time   `json:"last_used_at,omitempty,omitzero"`
+	Subject    string `json:"subject"`
+	UserID     string `json:"user_id"`
+}
+
+// IdentityList defines model for IdentityList.
+type IdentityList struct {
+	Items []Identity `json:"items"`
+}
 
 // JWK A public key (RFC 7517): EC P-256 or P-384, Ed25519, or RSA of at least 2048 bits. `alg` is one of ES256, ES384, EdDSA, RS256 and
 // PS256 and must fit the key; for RSA it must be given. A private key is refused.
@@ -989,6 +1008,63 @@ type TokenList struct {
 	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Upstream defines model for Upstream.
+type Upstream struct {
+	AcrValues []string `json:"acr_values"`
+	ClientID  string   `json:"client_id"`
+	CreatedAt Time     `json:"created_at"`
+
+	// HasSecret Deputy authenticates there with a client secret
+	HasSecret bool   `json:"has_secret,omitempty,omitzero"`
+	ID        string `json:"id"`
+	Issuer    string `json:"issuer"`
+	Name      string `json:"name"`
+
+	// RedirectURI What Deputy is to be registered with at the provider
+	RedirectURI string         `json:"redirect_uri"`
+	Scopes      []string       `json:"scopes"`
+	Status      UpstreamStatus `json:"status"`
+	UpdatedAt   Time           `json:"updated_at"`
+	Version     int64          `json:"version"`
+}
+
+// UpstreamStatus defines model for Upstream.Status.
+type UpstreamStatus string
+
+// UpstreamInput defines model for UpstreamInput.
+type UpstreamInput struct {
+	// AcrValues Asked for where a client wants more than a password
+	AcrValues []string `json:"acr_values,omitempty,omitzero"`
+	ClientID  string   `json:"client_id"`
+
+	// ClientSecret Kept under the master key and never shown
+	ClientSecret string `json:"client_secret,omitempty,omitzero"`
+
+	// Issuer As the provider writes it. It cannot be changed.
+	Issuer string `json:"issuer"`
+
+	// Name On the button, at most 60 characters
+	Name string `json:"name"`
+
+	// Scopes openid unless told
+	Scopes []string            `json:"scopes,omitempty,omitzero"`
+	Status UpstreamInputStatus `json:"status,omitempty,omitzero"`
+}
+
+// UpstreamInputStatus defines model for UpstreamInput.Status.
+type UpstreamInputStatus string
+
+// UpstreamList defines model for UpstreamList.
+type UpstreamList struct {
+	Items []Upstream `json:"items"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
+// UpstreamPatch defines model for UpstreamPatch.
+type UpstreamPatch = patch[UpstreamInput]
+
 // User defines model for User.
 type User struct {
 	CreatedAt Time   `json:"created_at"`
@@ -1054,6 +1130,9 @@ type CredentialID = string
 // ID defines model for ID.
 type ID = string
 
+// IdentityID defines model for IdentityID.
+type IdentityID = string
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -1078,6 +1157,9 @@ type NewResourceServer = ResourceServer
 // NewRole defines model for NewRole.
 type NewRole = Role
 
+// NewUpstream defines model for NewUpstream.
+type NewUpstream = Upstream
+
 // NewUser defines model for NewUser.
 type NewUser = User
 
@@ -1092,6 +1174,9 @@ type OneResourceServer = ResourceServer
 
 // OneRole defines model for OneRole.
 type OneRole = Role
+
+// OneUpstream defines model for OneUpstream.
+type OneUpstream = Upstream
 
 // OneUser defines model for OneUser.
 type OneUser = User
@@ -1361,6 +1446,27 @@ type ListTokensParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListUpstreamsParams defines parameters for ListUpstreams.
+type ListUpstreamsParams struct {
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// DeleteUpstreamParams defines parameters for DeleteUpstream.
+type DeleteUpstreamParams struct {
+	// IfMatch The ETag the change is based on. Without it, or with `*`, the last one wins.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// UpdateUpstreamParams defines parameters for UpdateUpstream.
+type UpdateUpstreamParams struct {
+	// IfMatch The ETag the change is based on. Without it, or with `*`, the last one wins.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	Status   PrincipalStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
@@ -1451,6 +1557,15 @@ type UpdateRoleJSONRequestBody = RolePatch
 
 // UpdateRoleApplicationMergePatchPlusJSONRequestBody defines body for UpdateRole for application/merge-patch+json ContentType.
 type UpdateRoleApplicationMergePatchPlusJSONRequestBody = RolePatch
+
+// CreateUpstreamJSONRequestBody defines body for CreateUpstream for application/json ContentType.
+type CreateUpstreamJSONRequestBody = UpstreamInput
+
+// UpdateUpstreamJSONRequestBody defines body for UpdateUpstream for application/json ContentType.
+type UpdateUpstreamJSONRequestBody = UpstreamPatch
+
+// UpdateUpstreamApplicationMergePatchPlusJSONRequestBody defines body for UpdateUpstream for application/merge-patch+json ContentType.
+type UpdateUpstreamApplicationMergePatchPlusJSONRequestBody = UpstreamPatch
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = UserInput
@@ -1628,6 +1743,21 @@ type ServerInterface interface {
 	// RevokeToken End a token and everything exchanged from it
 	// (POST /tokens/{id}/revoke)
 	RevokeToken(c *gin.Context, id ID)
+	// ListUpstreams List the OpenID providers that people may sign in with
+	// (GET /upstreams)
+	ListUpstreams(c *gin.Context, params ListUpstreamsParams)
+	// CreateUpstream Add an OpenID provider
+	// (POST /upstreams)
+	CreateUpstream(c *gin.Context)
+	// DeleteUpstream Remove an OpenID provider
+	// (DELETE /upstreams/{id})
+	DeleteUpstream(c *gin.Context, id ID, params DeleteUpstreamParams)
+	// GetUpstream Read an OpenID provider
+	// (GET /upstreams/{id})
+	GetUpstream(c *gin.Context, id ID)
+	// UpdateUpstream Change an OpenID provider
+	// (PATCH /upstreams/{id})
+	UpdateUpstream(c *gin.Context, id ID, params UpdateUpstreamParams)
 	// ListUsers List users
 	// (GET /users)
 	ListUsers(c *gin.Context, params ListUsersParams)
@@ -1643,6 +1773,12 @@ type ServerInterface interface {
 	// UpdateUser Change a user
 	// (PATCH /users/{id})
 	UpdateUser(c *gin.Context, id ID, params UpdateUserParams)
+	// ListIdentities List who a user is at OpenID providers
+	// (GET /users/{id}/identities)
+	ListIdentities(c *gin.Context, id ID)
+	// UnlinkIdentity Keep a user from signing in with an OpenID provider
+	// (DELETE /users/{id}/identities/{identityId})
+	UnlinkIdentity(c *gin.Context, id ID, identityID IdentityID)
 	// CreateUserLink Make a one-time link with which a user chooses a password
 	// (POST /users/{id}/links)
 	CreateUserLink(c *gin.Context, id ID)
@@ -3646,6 +3782,177 @@ func (siw *ServerInterfaceWrapper) RevokeToken(c *gin.Context) {
 	siw.Handler.RevokeToken(c, id)
 }
 
+// ListUpstreams operation middleware
+func (siw *ServerInterfaceWrapper) ListUpstreams(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUpstreamsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListUpstreams(c, params)
+}
+
+// CreateUpstream operation middleware
+func (siw *ServerInterfaceWrapper) CreateUpstream(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateUpstream(c)
+}
+
+// DeleteUpstream operation middleware
+func (siw *ServerInterfaceWrapper) DeleteUpstream(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteUpstreamParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteUpstream(c, id, params)
+}
+
+// GetUpstream operation middleware
+func (siw *ServerInterfaceWrapper) GetUpstream(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetUpstream(c, id)
+}
+
+// UpdateUpstream operation middleware
+func (siw *ServerInterfaceWrapper) UpdateUpstream(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateUpstreamParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UpdateUpstream(c, id, params)
+}
+
 // ListUsers operation middleware
 func (siw *ServerInterfaceWrapper) ListUsers(c *gin.Context) {
 
@@ -3839,6 +4146,65 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 	}
 
 	siw.Handler.UpdateUser(c, id, params)
+}
+
+// ListIdentities operation middleware
+func (siw *ServerInterfaceWrapper) ListIdentities(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListIdentities(c, id)
+}
+
+// UnlinkIdentity operation middleware
+func (siw *ServerInterfaceWrapper) UnlinkIdentity(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identityId" -------------
+	var identityID IdentityID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identityId", c.Param("identityId"), &identityID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identityId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UnlinkIdentity(c, id, identityID)
 }
 
 // CreateUserLink operation middleware
@@ -4042,6 +4408,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/users/:id/restore", wrapper.RestoreUser)
 	router.GET(options.BaseURL+"/users/:id/sessions", wrapper.ListSessions)
 	router.DELETE(options.BaseURL+"/users/:id/sessions/:sessionId", wrapper.RevokeSession)
+	router.GET(options.BaseURL+"/users/:id/identities", wrapper.ListIdentities)
+	router.DELETE(options.BaseURL+"/users/:id/identities/:identityId", wrapper.UnlinkIdentity)
 	router.POST(options.BaseURL+"/users/:id/links", wrapper.CreateUserLink)
 	router.GET(options.BaseURL+"/consents", wrapper.ListConsents)
 	router.POST(options.BaseURL+"/consents", wrapper.PreapproveConsent)
@@ -4055,6 +4423,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/groups/:id/members", wrapper.ListGroupMembers)
 	router.DELETE(options.BaseURL+"/groups/:id/members/:memberId", wrapper.RemoveGroupMember)
 	router.PUT(options.BaseURL+"/groups/:id/members/:memberId", wrapper.AddGroupMember)
+	router.GET(options.BaseURL+"/upstreams", wrapper.ListUpstreams)
+	router.POST(options.BaseURL+"/upstreams", wrapper.CreateUpstream)
+	router.DELETE(options.BaseURL+"/upstreams/:id", wrapper.DeleteUpstream)
+	router.GET(options.BaseURL+"/upstreams/:id", wrapper.GetUpstream)
+	router.PATCH(options.BaseURL+"/upstreams/:id", wrapper.UpdateUpstream)
 	router.GET(options.BaseURL+"/roles", wrapper.ListRoles)
 	router.POST(options.BaseURL+"/roles", wrapper.CreateRole)
 	router.DELETE(options.BaseURL+"/roles/:id", wrapper.DeleteRole)
@@ -4139,6 +4512,16 @@ type NewRoleJSONResponse struct {
 	Headers NewRoleResponseHeaders
 }
 
+type NewUpstreamResponseHeaders struct {
+	ETag     string
+	Location string
+}
+type NewUpstreamJSONResponse struct {
+	Body Upstream
+
+	Headers NewUpstreamResponseHeaders
+}
+
 type NewUserResponseHeaders struct {
 	ETag     string
 	Location string
@@ -4183,6 +4566,15 @@ type OneRoleJSONResponse struct {
 	Body Role
 
 	Headers OneRoleResponseHeaders
+}
+
+type OneUpstreamResponseHeaders struct {
+	ETag string
+}
+type OneUpstreamJSONResponse struct {
+	Body Upstream
+
+	Headers OneUpstreamResponseHeaders
 }
 
 type OneUserResponseHeaders struct {
@@ -6303,6 +6695,202 @@ func (response RevokeTokendefaultApplicationProblemPlusJSONResponse) VisitRevoke
 	return err
 }
 
+type ListUpstreamsRequestObject struct {
+	Params ListUpstreamsParams
+}
+
+type ListUpstreamsResponseObject interface {
+	VisitListUpstreamsResponse(w http.ResponseWriter) error
+}
+
+type ListUpstreams200JSONResponse UpstreamList
+
+func (response ListUpstreams200JSONResponse) VisitListUpstreamsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUpstreamsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUpstreamsdefaultApplicationProblemPlusJSONResponse) VisitListUpstreamsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUpstreamRequestObject struct {
+	Body *CreateUpstreamJSONRequestBody
+}
+
+type CreateUpstreamResponseObject interface {
+	VisitCreateUpstreamResponse(w http.ResponseWriter) error
+}
+
+type CreateUpstream201JSONResponse struct{ NewUpstreamJSONResponse }
+
+func (response CreateUpstream201JSONResponse) VisitCreateUpstreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUpstreamdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateUpstreamdefaultApplicationProblemPlusJSONResponse) VisitCreateUpstreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUpstreamRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteUpstreamParams
+}
+
+type DeleteUpstreamResponseObject interface {
+	VisitDeleteUpstreamResponse(w http.ResponseWriter) error
+}
+
+type DeleteUpstream204Response = DoneResponse
+
+func (response DeleteUpstream204Response) VisitDeleteUpstreamResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteUpstreamdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteUpstreamdefaultApplicationProblemPlusJSONResponse) VisitDeleteUpstreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUpstreamRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetUpstreamResponseObject interface {
+	VisitGetUpstreamResponse(w http.ResponseWriter) error
+}
+
+type GetUpstream200JSONResponse struct{ OneUpstreamJSONResponse }
+
+func (response GetUpstream200JSONResponse) VisitGetUpstreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUpstreamdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetUpstreamdefaultApplicationProblemPlusJSONResponse) VisitGetUpstreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUpstreamRequestObject struct {
+	ID                                ID `json:"id"`
+	Params                            UpdateUpstreamParams
+	JSONBody                          *UpdateUpstreamJSONRequestBody
+	ApplicationMergePatchPlusJSONBody *UpdateUpstreamApplicationMergePatchPlusJSONRequestBody
+}
+
+type UpdateUpstreamResponseObject interface {
+	VisitUpdateUpstreamResponse(w http.ResponseWriter) error
+}
+
+type UpdateUpstream200JSONResponse struct{ OneUpstreamJSONResponse }
+
+func (response UpdateUpstream200JSONResponse) VisitUpdateUpstreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUpstreamdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateUpstreamdefaultApplicationProblemPlusJSONResponse) VisitUpdateUpstreamResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUsersRequestObject struct {
 	Params ListUsersParams
 }
@@ -6488,6 +7076,78 @@ type UpdateUserdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateUserdefaultApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIdentitiesRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ListIdentitiesResponseObject interface {
+	VisitListIdentitiesResponse(w http.ResponseWriter) error
+}
+
+type ListIdentities200JSONResponse IdentityList
+
+func (response ListIdentities200JSONResponse) VisitListIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIdentitiesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListIdentitiesdefaultApplicationProblemPlusJSONResponse) VisitListIdentitiesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlinkIdentityRequestObject struct {
+	ID         ID         `json:"id"`
+	IdentityID IdentityID `json:"identityId"`
+}
+
+type UnlinkIdentityResponseObject interface {
+	VisitUnlinkIdentityResponse(w http.ResponseWriter) error
+}
+
+type UnlinkIdentity204Response = DoneResponse
+
+func (response UnlinkIdentity204Response) VisitUnlinkIdentityResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type UnlinkIdentitydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UnlinkIdentitydefaultApplicationProblemPlusJSONResponse) VisitUnlinkIdentityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6856,6 +7516,21 @@ type StrictServerInterface interface {
 	// RevokeToken End a token and everything exchanged from it
 	// (POST /tokens/{id}/revoke)
 	RevokeToken(ctx context.Context, request RevokeTokenRequestObject) (RevokeTokenResponseObject, error)
+	// ListUpstreams List the OpenID providers that people may sign in with
+	// (GET /upstreams)
+	ListUpstreams(ctx context.Context, request ListUpstreamsRequestObject) (ListUpstreamsResponseObject, error)
+	// CreateUpstream Add an OpenID provider
+	// (POST /upstreams)
+	CreateUpstream(ctx context.Context, request CreateUpstreamRequestObject) (CreateUpstreamResponseObject, error)
+	// DeleteUpstream Remove an OpenID provider
+	// (DELETE /upstreams/{id})
+	DeleteUpstream(ctx context.Context, request DeleteUpstreamRequestObject) (DeleteUpstreamResponseObject, error)
+	// GetUpstream Read an OpenID provider
+	// (GET /upstreams/{id})
+	GetUpstream(ctx context.Context, request GetUpstreamRequestObject) (GetUpstreamResponseObject, error)
+	// UpdateUpstream Change an OpenID provider
+	// (PATCH /upstreams/{id})
+	UpdateUpstream(ctx context.Context, request UpdateUpstreamRequestObject) (UpdateUpstreamResponseObject, error)
 	// ListUsers List users
 	// (GET /users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
@@ -6871,6 +7546,12 @@ type StrictServerInterface interface {
 	// UpdateUser Change a user
 	// (PATCH /users/{id})
 	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// ListIdentities List who a user is at OpenID providers
+	// (GET /users/{id}/identities)
+	ListIdentities(ctx context.Context, request ListIdentitiesRequestObject) (ListIdentitiesResponseObject, error)
+	// UnlinkIdentity Keep a user from signing in with an OpenID provider
+	// (DELETE /users/{id}/identities/{identityId})
+	UnlinkIdentity(ctx context.Context, request UnlinkIdentityRequestObject) (UnlinkIdentityResponseObject, error)
 	// CreateUserLink Make a one-time link with which a user chooses a password
 	// (POST /users/{id}/links)
 	CreateUserLink(ctx context.Context, request CreateUserLinkRequestObject) (CreateUserLinkResponseObject, error)
@@ -8715,6 +9396,196 @@ func (sh *strictHandler) RevokeToken(ctx *gin.Context, id ID) {
 	}
 }
 
+// ListUpstreams operation middleware
+func (sh *strictHandler) ListUpstreams(ctx *gin.Context, params ListUpstreamsParams) {
+	var request ListUpstreamsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUpstreams(ctx, request.(ListUpstreamsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUpstreams")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListUpstreamsResponseObject); ok {
+		if err := validResponse.VisitListUpstreamsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateUpstream operation middleware
+func (sh *strictHandler) CreateUpstream(ctx *gin.Context) {
+	var request CreateUpstreamRequestObject
+
+	var body CreateUpstreamJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUpstream(ctx, request.(CreateUpstreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUpstream")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateUpstreamResponseObject); ok {
+		if err := validResponse.VisitCreateUpstreamResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteUpstream operation middleware
+func (sh *strictHandler) DeleteUpstream(ctx *gin.Context, id ID, params DeleteUpstreamParams) {
+	var request DeleteUpstreamRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUpstream(ctx, request.(DeleteUpstreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUpstream")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteUpstreamResponseObject); ok {
+		if err := validResponse.VisitDeleteUpstreamResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUpstream operation middleware
+func (sh *strictHandler) GetUpstream(ctx *gin.Context, id ID) {
+	var request GetUpstreamRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUpstream(ctx, request.(GetUpstreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUpstream")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetUpstreamResponseObject); ok {
+		if err := validResponse.VisitGetUpstreamResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateUpstream operation middleware
+func (sh *strictHandler) UpdateUpstream(ctx *gin.Context, id ID, params UpdateUpstreamParams) {
+	var request UpdateUpstreamRequestObject
+
+	request.ID = id
+	request.Params = params
+	if strings.HasPrefix(ctx.GetHeader("Content-Type"), "application/json") {
+
+		var body UpdateUpstreamJSONRequestBody
+		var err error
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = ctx.ShouldBindJSON(&body)
+		} else if binding.Validator != nil {
+			// ShouldBindJSON runs the struct validator after decoding; keep that.
+			err = binding.Validator.ValidateStruct(&body)
+		}
+		if err != nil {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+		request.JSONBody = &body
+
+	}
+	if strings.HasPrefix(ctx.GetHeader("Content-Type"), "application/merge-patch+json") {
+
+		var body UpdateUpstreamApplicationMergePatchPlusJSONRequestBody
+		var err error
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = ctx.ShouldBindJSON(&body)
+		} else if binding.Validator != nil {
+			// ShouldBindJSON runs the struct validator after decoding; keep that.
+			err = binding.Validator.ValidateStruct(&body)
+		}
+		if err != nil {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+		request.ApplicationMergePatchPlusJSONBody = &body
+
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUpstream(ctx, request.(UpdateUpstreamRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUpstream")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UpdateUpstreamResponseObject); ok {
+		if err := validResponse.VisitUpdateUpstreamResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListUsers operation middleware
 func (sh *strictHandler) ListUsers(ctx *gin.Context, params ListUsersParams) {
 	var request ListUsersRequestObject
@@ -8905,6 +9776,59 @@ func (sh *strictHandler) UpdateUser(ctx *gin.Context, id ID, params UpdateUserPa
 	}
 }
 
+// ListIdentities operation middleware
+func (sh *strictHandler) ListIdentities(ctx *gin.Context, id ID) {
+	var request ListIdentitiesRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListIdentities(ctx, request.(ListIdentitiesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListIdentities")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListIdentitiesResponseObject); ok {
+		if err := validResponse.VisitListIdentitiesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnlinkIdentity operation middleware
+func (sh *strictHandler) UnlinkIdentity(ctx *gin.Context, id ID, identityID IdentityID) {
+	var request UnlinkIdentityRequestObject
+
+	request.ID = id
+	request.IdentityID = identityID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnlinkIdentity(ctx, request.(UnlinkIdentityRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnlinkIdentity")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UnlinkIdentityResponseObject); ok {
+		if err := validResponse.VisitUnlinkIdentityResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CreateUserLink operation middleware
 func (sh *strictHandler) CreateUserLink(ctx *gin.Context, id ID) {
 	var request CreateUserLinkRequestObject
@@ -9060,222 +9984,232 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchs31ij6Kjj8vlOJMy1K8i0x9ecojjOjsZO4LKdSdSIfEepeJBE1gU4DLZqT8an9NPvB9pPswlpA",
-	"X9jo5kWUZE/tX5ZkNC4LC+t++WsQq3mmJEijB6O/BjPgCeT446v3fGr/TUDHuciMUHIwGryfAVNXf0Bs",
-	"vtLsBnItlBwOokEOfxYih2QwMnkB0UDHM5hz+71ZZjAYDbTJhZwOPn2KBm9UzGm61dl/m0EOzMyASVi4",
-	"dZjQ2y3wKRpkPOdzMO4kL3NIQBrB07Mf7O/CLpVxMxtEA8nn9uO4GpJseZqXRa5V3j7LWMJHcxnj/46Z",
-	"muCxMj4FdgUTlYM9FO7kzwLyZW0rNF990f/OYTIYDf7rsLqsQ/pffeiWtzvpPJ3Y9kxnk5+4iWfh67eI",
-	"gYeJZ1xOgQnNrriGhCk5ZL8JM1OFYcJETOVsIcyMjb8ZR/hByrVhSgJbCKnL8xPOVbs9mxzQ6vU9ZtwY",
-	"yO3w/+/ri4tv/n0x+P344MWH348OXnz46yg6/vbTxeDRfw+iELqJuTDto/xDLdicyyXjhs2VNifs2REr",
-	"ZApaM6PSpOt+Upyuvrc5/yjmxXwwenx0FA3mQtJvx+VmhDQwBbqkc9D2zXTelXb/n2yL8znoTEkNiPI/",
-	"KAntI9u/DgefosHPsHiZCpAIllhJ437kWZYKepyHf2h6oRuiIU2HO2mjjH3NMY6wUA0QmdDUbtghjlkh",
-	"G33jy3G4GXvU8nHv77jVlH1HLkcN2dmECUvLGGca4hyMfRJC27/Yp6FkumRGzMGN0jO1kEP2M9xAzmIe",
-	"zyBZAd3O4Ph7ropsb5Cg2XqAMLUDHuLa34FWRR7DOeQ3kO/twCvT9pw8dyOZxqEPAgOVwv5ObifrO69K",
-	"4SEO+ave4/XiZD2HLPQD3OQvEu6VXt+SVrst3yOhuR2Rcft9UIKxL2Lhz3JfD/9Wj95t9t4e8K0er53y",
-	"ba6uUpj3bDajEX/bbtN+3sC+f5txwxYgDVvkSk6H7OnR0QhlBisegjYs5lIqw66AFdLu1yiV2GHHEXt6",
-	"9GTEpGJGXYNEidyK38ZOOedLZj9LFAoi9oOnOFYX8czpXsML+fToxcjJJAa1M57mwJPlkD09foz/Q2pA",
-	"wrSQMYovC66ZHWOHPInY0+NntN8rlSxxHqVYyvMp4H4mjEtlp2ZWqB2yp48fj9h4IiBNxmzGNeMX8oan",
-	"hdt2dVhtVA7JkD2zZzT5kvEpF5LxiYGccTZXc0vDLiSK3Q7Q9h5OtRZTOXd3l+Uqg9wIkpvjHLiB5JKb",
-	"dTf2XszBEnSRBOTxaJDlQsYi4+klDWje6SliYuTorAUDErC2+hIN7Pu6DC7yqa4g/O6UPDd6ZQNR/WAf",
-	"ylXoku0qFUzOZFYQUieJsNvl6dsaiCY81RCtQG31sHVljU/Nv3mW/bvQ+b+nefbo0qps/OBfH/7232uO",
-	"W5slV2nvdyug6IBC/8HfCB1ACGFg3vyhDylqqPWpXIznOV/a32sGgS20+sYd4yY6zlHMMy9ZNM+wOTIT",
-	"Pl7ywswu52BmKozclV4Txu4rbbFakMnD4bh9yVKxVNxATS+iNz0RRq+91C7MLRJhfgDDRdqNtaQ+h+iq",
-	"pS/6GpKIcakXkEPCuEzYYrY8QfvFTJX0bTHjJmKTXM3dj0IahT8OB10beyVNvgzcSOxvqgXbrS+rgwAl",
-	"JUh6EbYGvU/RYJrz7hk7/nwtZLLRMq/twE/RQBUmVnPY6Jtf3Fiy6fUcN1OpiJdtXHwHN0ILJb0BbqYK",
-	"DcyNDtEfJ4Z1raPhz/YiZ0azLOWW+0kydEEytfQdkeUIrWCqMGzKM4vnE5XP7TUPhDTPnw7aZqJooAvE",
-	"o65dIDvv/M+Pcj23sOeIiGdwM3C3GHnErC6pRKQPvSi+F+JZPZj7Jp648o1IQMbQPgb4R7z57ic8JoN6",
-	"mB4F3+uqsIpzEIEc0yWMmeRz0OxqyRIxBW0ixjWDjzw27J/nv/zMDHw0J0wYzc7/cXrw+Nlzb16i4SEy",
-	"leVKTTY63FscuQpVAo4/sZ+vE8r/AJ60IWy5JqylIuc4CmewCJLDZjTkvR24um38unOXrx1NW7HoJxAj",
-	"MRmPHAUpmcaQjYlNjEdMK8s6hZwid3HcY8jGEy7SIrcjhGHSGfbmwIxinKEk73wpIIu53aNfzopvOAuC",
-	"GSepbb1CoQbFRLyleZCqAxmUJ4XGnxIleyZ565GieU0zrmf0UxMw33MNz586ckf0j0/suVBLUcoiXkkC",
-	"2vRq5aXbj8OeB8J0i+T0LOz09iJZrOZzi/VGhWj6HjDF7SryIOjEnPdurSbgEAYdYAvtWIt/4SxrOcUq",
-	"VbffRbRcaIsvEY3yAKXu5+0r78ApnpCPRzURL7J0yetybsiQjdVClgOt1oMyFb0bzSYqd36x3Czt4Axy",
-	"blRzYrpsomQXctVQwsaOWdbXQMywTJLpDPg1LjRkYyvY4uRq0pAEhmw8U9rOsJgpfJl5ITX7AbLCLIcX",
-	"csyTuZBCG785PyzmeS5As3EupjMztiewxx+PLGGur+Aot5nB3Kqk1SMvYWmZrgWV/ddBYVAKApY1494t",
-	"Ciqk5I0t2Y/swsEnTZ6lwPXipsNPTccqAxKahGanb8/cJRhm+DWsl9YRc4IoWNoxmxh4xeNrS+UkpJep",
-	"mqrCXBa5aG87Gnw8mKoD5y37vvrqDX7067szp6FsqccnMOFFai7x4JsLLed2+DuYhAgZfMxEDnqLTZD8",
-	"bedp7mAtzQypYfYafzktzIxVmkK0m/xOl+YF+JRfQboWMm9o1KdoMOcfL41JNyJoPdiKr+Oy66RB0iJM",
-	"6MSZ0sbjWA6JyK2kXeRiG5g30fCt0obw752b79d3Z3j2rMgzpTue317WXl1RQzq5rCtyIWs5t/q50Uwt",
-	"JNFJzSxrQA4eZEiZkk7ybv+f4abQ6y2czhJzTsNLLQZkkinRtjr0vhf75Sv3oUXxn+izT9GgyJItX76L",
-	"YtmF3+KL8t+XShReTHX1FfRKWJVvqPnkW1Soejur2NKHxb2QXUWQBq1sgK+beu9iI+ym7yu6tGYxT1NI",
-	"Igoe4YxGexP2YgYSfegYJsFAJtpq3YuZiGcoeqOVmRQKVMfJvO1dWmxmTKYjpuwkWXGVipjxJMlBO2i/",
-	"ATk1M4zlOIp24j1tThIwPAnDpmA0HUcYxjUJKWiAR94rJEpFIi5Snluljs0LbdhMpQmKEXWZej8cqhWL",
-	"hTvTRmWaLVR+LeR0yE4l41MrlOH2XxyxhC91PW7mhMkiTa24hjpO3d5hUevACHwdtJXfK9DaryzOIYjd",
-	"RsmGP6j98UBfi+xAZYR1B4jfVqA1eQFtBtqO+BHk+JiCQyg9ZL9Wex95VllZKDXaA0mWhI+kh0VM5RHe",
-	"VolDXgQmKU38C51Bl7FKAL/PYZKDnl3iPPWb82Jge137GHM5EmAmI4xn0yNlZx/hGREYI5zuwG+rFBLr",
-	"y5PWV1v8QwdWr5Ux7lVQaN7cGyWnoA1LxQSFUtL1kG0JyTTESib6hD15ftQI4QrZ2spgre+eP10XrlUJ",
-	"I83t/CrFnwVYjpmkMGLHlsgcP/4OfVkH/2JHBy/YkF2y/4f9jR1E7AqmQkq0BziCBsZAzlTOEjENiyg7",
-	"yTq1xykBEs2sjh/V/SiFzkN+lNYrXCckhaI2M1BZCoznVjOThlmCj7YN9MeZGZRU2VJzbtghovPjQ1pk",
-	"yN6Ia2CNpU6sYp/xHBJS/dNl/emsIdaET2c0+vHR7eW3MBUXCP2o0mQJDPZ2FiJN2ULJBPITH2XIjo+O",
-	"jlg84zmPMT412kAu3ALcFYPL8SfL6I4ffzs8Gh4NjyP2+2h0/MH+X6pinlpN0nJUhWpqTqTxhufLEyJu",
-	"ktU824ynWlnOa59t+QqtAOnQOlHGvkaLhy/v59paom8lpa6CTLHM8il6KBYA6PVxv1e383jt5dyB0BpS",
-	"nR3p6ZbBvInSMxB895YDVDcWNAbQ1/uw1/sQovu11dOqb3148l4k0DsS++5UPLuNkNVjafgM5JGQSXgL",
-	"QYJQY43ZYTcpoJdN3wGbfTBWt4Wp4n7I+T2R4Sa1aQrGmcWr32sK8AckR0rqcCRRr3d+e/vk9sbEjqVV",
-	"BpKenu5JinDStQ+5wuAyDQmTasEWqkgTllqpYeHcMEumjdVzkJ9ipPvCCik53KhrsCqhMiiRWwEhFdps",
-	"6AbPcuBZlqsbSC6vlmFhuGEHJ6l4moNT/p2w/JXzz/d6/Mmf0HVj7ihbwD/ACNYSujV+/22NWyFzVd0Y",
-	"XFsuCIjyEFtaiehR7GImajybGm15/hSJtP/1OHCR27+Q8NXX4870zZp4tcAl13Z9/Pi7tduuk0fiRO7X",
-	"43XosQ14VjBhRySogbjn3vciXDq6et/SZSNV6Auh6BsZZsqDVcYZbS4tTd9iA52CEFnBLv9YXK+b6p+/",
-	"vd6RnGLWVJgHZCm31B4+mogyqRztJ/uIj3dOIOgQWkckm1b9NYG0tVzTHajf1vbYExdI0mH0unuD6264",
-	"FzarvVfMgNVqDEWSoEdbN0wna5TzLdFwY5918wDtgAjCzXFpPqbfL6+4FjHaf5t/t0L/kI3dbq9hOR6x",
-	"LBc33ID97fKPhanHATnML493Dcuwal9ucy8UuJbi+FBE+J0yZbbUPp+RzzAnyH5mT0rdQJ7yrL31c7Jz",
-	"U75omlS7Jztjfq17Dd6Pn70gDa1Udo/WOjj9XoLX1JH4/kvG/yxgOOj3Mzjc+RQNXk0mEBtxA2gKCQRP",
-	"NUWScPitQIyZCLSF7CzjC72WcLyzY1yiwpZWnnPcQ1Ds9ydfk9cQEs5WweNnc8fxOw3dYBPy+yAaK3d5",
-	"z4Tj1UcUBDbjvKsZOeTic+FYEaPHX8agfaVrWQv6BB2AVNzA6peXIhlHaC+v27vKILhB1I7/V7mzf7Xf",
-	"z4TxFYfjqBbQJoyGdIIGfoGIz74eG3V9+b/+x/8cP2r6sI+fP/luvd4UopKnlItuFIuVC1ElUWqi8hNm",
-	"6eOSQlwh1VgBwnC7N66dS0SqRT/RDBMFRys7M1FWrJN1NlsJbTUmSxlAdb5qiXRX6GtDwG87EMjswfFN",
-	"BTKc1mU2rUmasWLsanKMMH7Rwszs32JuANHuBBFiInJtqhSaFZZV22OcJ2t21x0w9MvEx03WzbhjFGvG",
-	"DVMuxkW6sFx0UbrA4yGzFNp+hVhLqYv4XYnS7pyFtnzZSvElShnFroBlOVh1EBKHYvOCLrc64lSajY5I",
-	"f15j6N7AbL29NfzDGldfAOsaBMZC15fHIQ8wwuyKHIAnVWan0CyHqdAG05maSNEw1z79rodX6jCOvvvx",
-	"Jfvu26Nv7d3TwHGnd+/pNtaP4+cdfDGwkZ/tWcUKfXYOmPpuavjx+//1XwcXF79fXHw4+P8//HUcHT/+",
-	"7lMQTVbsMV0mmM+EeDvk2PjZNuOw5/Uo65K+oUu48QJn/AbYH4U2VWDVRoEFm5ifas+yh6dD8oPPhmhn",
-	"05HU1r6IDn7syNSMZxlIjQRnyMZSIUdrRp5jkJNw1MsqokqiFdlTD/eRFbrEVF4iWGJnugq9d14kwicZ",
-	"tTnEjAvZYeS2AoOmKkpxkeeYNSwdB9gquyJOuZjr7VIlT5MEEna17Mieqy5LTSYurX6LywAez1zMmydf",
-	"pXN+0yC3X+zCoeM6os2vUghJOU0+RC8AJR6U7erWoiulUuCS5pyrG0pX6krv2vw++pJSXRRGQhKV8fzU",
-	"ooEqpjPHSbUF2chDULEcuFYSMVaHLmlDZag/fFH7zZxg1BPDzCKeRvS0pKKMDpbyGLXSvXlAguFhdcW4",
-	"fpNWntrM0VRIsz5ZNuhTqRwk+Hor7OgkZpJ3pGlrXczXZ8HVMr0bUqXeSKbUPhHWByxS4KwwLA5Lmpu+",
-	"wH5zUVIj3r36Y4vaf4oGkKlQLbpXVgvxReiKrIz0xQJzXLNUKfuG0GG1AQpAnoesGVUWBQ6oEs8chxCl",
-	"aNV2SNkPLhvTtSiQRD/lQuVJ0KA5F1rbH8OvEH2u2hu7F3wZlSqBkFNNv5wwmGdm6UOxvHvWy45VcuBG",
-	"1/yGx9dBtZ7P4TYJr79MSKvE6G0rfmDlD6QiFFSG2WX1DJZaCmuZ+92bgICjfD44EcJY5cn6F/fOjavj",
-	"JMLv8gouPfzCkqBfgvkHgEI8ZshRoZQAg1khMK2VKqzwYC9BEKI5f7effYHerK60FfuBBd4VTLn0JGof",
-	"7vo+xhPyETm/UKcrdY2nCO9lHzY3uuB7NrWVtb1uWz9nhTxuWnWi0xP5kPk/zkVYP9J2gRMI1V0ch/1M",
-	"ZvPQ4w3i3dcqd52Bq3i6/WA8loJ7AIz/CeZXofxpLN/URUzn+NHtCkGtbLNcrz77ml3vDfIOCA8B/13i",
-	"ftdRmA5SslE4YPVgMRrwn7+93lKz9vlD17BkX7/78SX79tnxt49G7NVL9hYLeKicvT148t3TiL1KHj97",
-	"dvwCjUfvzk9R7zIsBY5x60+/Y1fC6CEb83Q6Zk4OVhP26vzxs+cRe3XuJvnh/DRi7+wfrWp5Id/6Hym/",
-	"bCJIvL0GlwVgl/LJZ1ZeFDcgh+zUO6xx52hxxNISlNzeB7g/tJLDd3zxE2jNp0iBX0NHjaQb2IKO83T6",
-	"wLJMW2S5Dudcbx0uU4vN9aYnF8IZDajYUId52Wx5kBvIyYvaOs6PznRPy32l7cVHXvewjNMi21SlXE6H",
-	"Kp8efjycq+RQF/Pk6lAqA5sF3lRJs/Y6V7hnhRIhAvEa9lKGyCJji7RtTKVew3LHoIXUVcYJmzbQQIHh",
-	"P2IqdcS0Ik1UQ34jYtBkokWxeKLISbBkcwCD6S1PtsiLe3709Ls1UQIbxDLgEds09FM0eFPG8u+oKv6Y",
-	"A1KdA6oKmXHhMuAa9TYwGlmkVtAZMi8BPX96Yr9EIwhm7T1/UhOIIoYzakdZKSHo2fNgdbd6rsHao4QC",
-	"/1cSHHE6uyMNxmXQkiEJ6fhwDU2tUihRP2+9gIlKU7UIGWZlurS4dAUxt8CrV+N0dr5UaNI624ZQsu61",
-	"4zEk42jSiKiWKNdknIwYpb9HzEA+jxhmT0Q141Tkk7ztryaFOVqoMshR4VUyREpTvoRwxpcGlhepK6g+",
-	"YleFSA0TkozovsTKV5Qq54xiZBH1b8hhkrdH18z+k1S5UiwFJfhT6EWIBM8dmwtGTfLcBKLavWnOaZMR",
-	"Wf8j5hwLEXOl8BywUC2O2IpZN6LncOkOoXKWYDWbIDuy++isrIf/2V1DBq3N7UO8VAl4sNIYLFZWcRC0",
-	"8ISzX3OYQ7LsMHo5I73rPRH+vghZ+38UKSVjp0JCxK4gVQu6YwH6sEQBBOIJQe+wLM9fogu7KqwWNGTn",
-	"cAM5T5mYkAcj5pKI8BWgo69rY/0Gwe+X6G4iVwmy159evT/94fT9aWf0eQhOwrtUImfvEz4buDUH0rwu",
-	"WHNLWQs0UmoDPIlKHzQ3bAZpFtQiFzMVDqEgG3NCvGtjy7IrWrWOKdNr8lSpxExPIqqnWCIY7TQqyWOI",
-	"oZNnqUVRewyzSwfvaQ7L2xtWtwxd60aRYN2WkFOMsmcw7sKSwROf/2NEjLk8KqfuFPiWVGHsy8ntE6gR",
-	"yMpWiS5BIEcvwuNDtEuU20pMG+29soSGbu5taRZeYYZIvHsrhaITi6p/MT0TYSwn4r+24miNdDhaXApu",
-	"oMMcTZvLDm+ExS7OJCwgL/0cVVG/9lSKJ7unC61yuWq2bnCX9vVusHcDcp0GjgXYm2WE6hnQqB2gFVZn",
-	"IBOqcwhYGxDFhyDyNWq6rxoOyGbfHa9FjAxLYPrr9h/RLbu7wYTzZC6MgYScRzxNQxdWVe0NUGMKWMAZ",
-	"LFsSc4hcsWJPWXu5IpZU78if4LmpmDVVlbcEIOXzIM+oSj61/WgouXUUleNzVBXJ1cNcqfyyyhzO1ZkN",
-	"3JIyfcQvcehrYanRxE86YuMilyOSeUb+jxfF0dGTOFYJ4E8YulRqQkUu1uqofot4xlo5p54iuS3v0d1U",
-	"g15B1v5j1AfXiv52vOx2X4wHMvrXgryDdlb+8TKBzMzCiNmdxe0odGckxEYFzkoordQ327zy3UO6Lhrx",
-	"80E/Ronr1bHqIN/O0dFEqYf0eDRxqlXIXqWFAfbru7OyiPck51OrmJK59rtvj759RCFjPrYL6RmlT/u6",
-	"PC+paUVZFqEfdZub+MkehOK/vLUNQ00o7obCXXwZk6ftaE9X5mA/9pwdHUStJ9bVcahW6VVob9uqjF2C",
-	"ctF9YGUV74MxwTnEIEim2jQ8O2SYabza/jJUjVtuVKLacyGq1ttdfazr39g+TKOrnYzu1wHUXP0uPEGN",
-	"V7jh29mCsdwGK++GB22Jg+v9Yc07+tC4tk0E9pB8/s6ptv6zFHNL5pCIYm61EzGdhb9zLbA+twiFPRYI",
-	"+uyCHXYqF2Ev6osLetjjPW4aP2HhtBcyju3c7pl4qxTu0Xm/39vZgO55FEaS15HIuu4siVpIbXLg870Q",
-	"hx6T/Z6zYTcx4AXJhbPm1Q4ewh085N4JhC/gyNH2W3qyMRSXcZZBrpWskhEo6867BZ+tJSrNywwsnSgh",
-	"p74erQSMVKaSB6VTd8h8WiqmI5BQjGH+9psrKCXhxJWfJM/5rTFn95u3f+y8wn3QrgfJKy5htR367au8",
-	"0NZFhTY3qHee1uWqt2kYpiuGdbhcpUAPxmWJuQ4wPlIec9/CGTUqZDI8M5rJDgtkd1vEaHAjeHsyjNTS",
-	"riNNe59Y5LkR1S9kxOi06ZLSVnNMuqGqJFvktHQ2J8RTRx6ktO/ghVCt85DhMA+XcNMmV3KaLqtkPyqi",
-	"hqZiDA3heRCsfJ4HfZLoECGDx/G3zx9tldGzt8hwkQX/jP4SDSC3qvy1dXg4osql2GYVTM6kwqzBUGXd",
-	"xXxDkrcfHeG101UhTBrrrGx0BTo92LUX4uwQ9b7Jc9UX7Ba9LzFGrYX7WwW03bpxE6f6BCZMmHGn9cm3",
-	"L6vw3mctryjF6zNPVWEgR9lnl5zT/k6V27jZ0BDo3Msdjq5d++709r1sb+sPI4IGZa2LrShLo7Fle5mq",
-	"RAL2+isFvo5OLV9SOUvXqTLQ+pCy2PDkPl/RpVduQClrvU3sCruXvHRLNr1l1f2urYfYVWq2dWYulyN2",
-	"RWwWi0+12+SWookrhaFPSB8QmpgzxZzUbM5DJpWEUbtFBWV8un68tTVcovEMUpSI3r5++aoW0cHlsrN2",
-	"SlcHCTz/PhgLka17Ziu+K/1t7Ycwdy79PRCqjoe0baONbqvJrr2ctrdEWqGlcx/7M1OWy5QmCLqPUC+m",
-	"bYyWFjt2KvG4ITZ0VK3jcawK+bmVrNsV/8Im2/VNGOq4c7+tWVaQrdxIF4q8ETIQj723h99Xs73I0w1V",
-	"iyrpwn6zlq35c+2C/qmYgBGhmzv3vlPOEr7cPV3hedBHF0igEfJGGIoGjVUwfDvM11bDTt3M3ZC6Pf9D",
-	"VvQA7G8Xi/1uBO6W7Sx2ahDRnUPczZo28gaUvOEDfqAhLnJhlufYOYd6kQDPSbqgn370x/3nb+8HrSRB",
-	"ack+vYZSInbxEVSSz1eCoca4YwpzQ0E1p0C3Q56Jw5vj8RDlW7uNwchvojzRzJhs8MnuWMiJ6ii4QWX/",
-	"uFypu68mPl425pJpoEh7XwALbRM6qrcT0pFrYRTVmgjM+ZIlqv4XbCOAOYfRhfRGOqcQWpqeptSJaHgh",
-	"L+Q335xW5UuEksNvvnG7+oo6FZ2+PUPDH1tpIsxScW13vCTr3ohpkAkesg53apRUhvkIfSF7QM24ZuPT",
-	"esmjEfseIT4eslc8nrnIYKFk1RzY9/7zHby+NvnSwlsVxgdmavdfmvIPHp1cyKpyhnNi0H6rfoECG27h",
-	"/4h5mZYR8zQdMldGhdP7s7qOK/ZUS6Qqy1i4+ekCHMwti9LffIOtqN79+JI9efLkxZChj4PEEldoi3pS",
-	"cSplVMayLoGq/fErqmIny1KT9K1KE83G9qGP3XqWoNr1sE4Tdkmcgh4xCuJn4xpNHFdpc+UK2CStkNfS",
-	"4sOfBcah8pzPwfJ9O0pSoZcq6oizudA6g9RcSMooc+fCRha1Yphuf5SvoC3yjd+evn/5jzHhHHbon0M+",
-	"BYZkwuX7Pnnx/JGrSObKPFlsSJg2fKkpwJeOT52X7Qa9HEb5aowv+HLIfkF6pC+kE2XGTgYeY5PqJTWZ",
-	"ZONX7/l0fEIILlzbMPv3s8nBT3ZX48oU7oKJNZVOp7rqEyYV1Wjhmk24ttD4+unxY3o4C6HhkQPDKwtF",
-	"jxc+1DdRcWFlS02Hf/H02bePhmxc07DHtcdwu/jq4YV8+vgFHufZ0ROmOT6P8Tsw+fLgdGIgH7OZ73ei",
-	"fQkpxRZcmFEZWuc8bbiKVkxNjOs/asdTzVdqH4ojJ1yk5bCIEqy1oiXsnjRCw4rtdtPSV5QbslOGUCV0",
-	"Lwues5/E9xGToA25B/GvTx6zBCCjTOtUxCBJrqlHMg5OMx7P4ODx8MgrPo2/VXHaA0e2kZxbAlnTnkaD",
-	"Y98xhmdiMBo8GR7jhBk3M+Rjh+RDwSvFOghUob+kbGfJYDSw7+S0Ng5NXvTi9GD0+18DYZfCt1httnKT",
-	"EPcO8uLNyymElsi8GrvBOiGxojrF4RsxF1ZqWjvQi2Ef0PiUKalJIHh8dITWBSWNcxfUeOXhHy7Frtri",
-	"mgphDtYoeyJHb5Ud4FPK9qzuZVjrYta1RLnnQ581URdw8DK9aEOeLj3KgSeDD/bAupjPeb4cjAZ2X2WV",
-	"J7JHOWeY4VNdflt2yOqzjCKXIxJHaQUdretLz9+M62HZZN/jKKn+FeQGke/M/72iVMQ9Xw0pT5+a8rhT",
-	"p1cw4/gOlg9hBZr7yxEWRjPgiSvo+EbFZVZ7aAk39LAc5xbYNzrRBlcR6u/iBqxYZ+/XKMa7y6qs4Nen",
-	"qEHDDv8SySfCthTIH9TEE/r7Cp40buvp+sP+oCQM7hE67/l1CR0rLITfWZMmr6FjZz8MPn1A4BWJMIeW",
-	"RftSOJ0swI585QZuxANcha0NcdtOTw1G2oxhpa6mylmiJFT56WOU4Eck7lNi9ci1mHMel7H9aOwiVakL",
-	"3LiDr5T5NL0cJfSlKoyVarc78y/uo8CxVyPrfR57aO2Gk2RzlvsjNV2bd8zacLdsw8mN5wtNTa1jmdKR",
-	"s+06NQ8b+nWiWqlxlfsGdh2rEoZsuyQpXDOVWR6lpHNtYX1Dy6NE4nvr1rxgXRv4uBOa1RxkW+zbJ7C5",
-	"7Ix8Jc+1UX3DKHXdJXX56sHbYUOZ84jdi7npRAUtqERzNf12/vJ1FU1a0TG+4IrbX8e2qMLs/W1rzHU8",
-	"jpzKhGwG1WyVJuB9+MOOrVpVP29stXQC6thZp4Jp3F+YmOz50XK9mOz4295FZOSeQRH5HHgez2pqcI1p",
-	"41deeKnz31J8mYY6pf1GQaTAJjw2uqlNW95I5d4VJfZzq7Pj03ayM2nhQjdtQK4fA1WiHbL3isUziK+p",
-	"FTpO4PLmLqTJC22EnNaNlyNG6bH/4Hr29TgFPhk/cn1VZlzPQI/R+KfZ2OQAw1wpM2ZfdwTlmFRNIzRB",
-	"PX/x/PGjyJ3DBflZAfVC3qginoEujaY4LWrSTYFlCpW8shzcORbeWOU9hi6pHGF/j8j3DniC3rCa/cVV",
-	"RNcM/GbbCLkfKRKx+BCatbLDGE1VkJVK2BWYBTgnqU9hx4gGo31VIQywQJmiSLtS5y26D5mFOU4hlKsX",
-	"RE/GmcYupDNRciT8SpcmVYLYidvFHBIBuj2qXQeCSbWwy/qADt/no2kZs/r6hXSl1lkKPNEh3AUqon0/",
-	"+Fsvad6FvdWQe8RhV0o8VIR5/5g7c8GHQSx9DZDVqZBmWs2BLhlSDSf2mskIZydjWINvObYIIClw1zVi",
-	"dt0majXe5q4CyCIXxoAcdtIxjI68azKGi3QggT34fVOwRrlCS+lLimAFyKqbyYyAE2KvpBX1K7Yv3Zj9",
-	"67Q0c6XUBuVdH8ay2ZSt2J2Qsox+rqk7VFBE9I3vd9A+XBjOFuK/A7DTOwLR+z5Ov0s73MWWXC3KvX0R",
-	"10dXc8dC/v+qZeodiE4P/l9+8K+jgxcfqh+Hl4cHH/46ip4//hRsm9MhwwlNvp8T5wwc48rjvm1dUqGv",
-	"/yA7N93QeuHdveG9Ux83b7eFm54QiaE1z3eN1Hjy0m3oPqOaB4kqqX/p06QWCSsRnGTm6zJwE8juyLhN",
-	"k29r2O6/hp9h4fZ8R5dnOSe0uQe1T0P33tSZkGuACd5gjV0EzMjt1KZaUxZXxNEJmFRVAiMQvHsQ06tQ",
-	"jPF+YV+xs6aKkeNUGCdIUoigMCTpEp3wp3Z2TGaUaqMKbbpElS0Fo8lPFF/z4XOxjPfe9A+1+mD2MZGx",
-	"1GqHU6WSjpcalASmYGqvq03y+s/xi4S7xfMeNS/22w5Spe3F4ojCoELdbhjwPBWoU3qURFVJTGdYcczj",
-	"pTDs6xVcfXRiNVJuqPIdBpP4UrWukGy3+6+0gqN/vY3xFOu7F4y/K7LqotY+RY2ZMJzkAMH9t9vMugGx",
-	"/hyQOPiEKd6mH49XafPhSt+sbtm+0Rd0O8T4vISlZnP4foGpzpl83SszA5G7nuMPIUsFGzFHlCmjcisd",
-	"1W++dm27U7GgQHbq+677wCjnt3GRhJbXUnlUtJNiRJmmcp3p8sQHSV4DZNRYcsb1rCpQ/vjIBxzhuUr+",
-	"/9tMuVA632G53sNNq9Wovw3jIfqpohMZq8Zud0TfygX2Lzo2mtLtFV8rBAtTJReR4CDsOVVcB2YYWftI",
-	"1eFf1S9n/RLmqsQ4ZO/gRl2j/X0hMHyVSUWxju2rJ7/nytV/FsLcOrjjKWFFLyr7tu6PPmxA1aur8sbC",
-	"De/1MFe+NvM9bKwvxEqliSd3C5Vfk99krG4gT3k2ZnOVQ1X0zlIUCQvmmjN3UkFSZ/ZNrQhm90ityj4f",
-	"/xkE6yd+TdqkLjAKhoL6ubv+zckVTCaAhd0OqozhoFkctQ/PPPkcqMcy3TakqS+XXbG3hWIxFdJMhObT",
-	"HKDuMmkgyVdkJ9ToPcTSmLW2i5bDFhouJBrQeaoVS8CqGJopbNHt+lRYXo4F7zH9Gh1AFv21msOVSpaR",
-	"HV1lKli0DHljrBT5ysPk3OcWf8GSZPMw66VJQgN0v62mXaBhgs/h/sXJOrHhDcriHYPL/SnErTeSgzYq",
-	"35HAf9hvTOwaqko7/ZwtG84+0PL/yaSuNNAovanx7tDPut8rOnMt5aXyTmmLbHRHZaEHSgKwlKbR37es",
-	"+lt1W8MqEEwqy3OH7GfKzIBUA7UlLuIZJO07bQQxflF3ei5STL0qX2w9v8ehatJ9v9Q/Z43C7wdt5M3b",
-	"OGjydrGRvSGPzdoVG/u3ziYMOxJSYo+HjYsTza0kJ5BhUtZmwuTacEjXbr21h1pn4y/MZkJA2cBg4qC3",
-	"dz5GvoC+HApuMNZdM+77ttTw3/UI7E+jwPpgGkBjNEwiEiJKMZcYEeazxFxKH8o6mgv0rs81pDegScNk",
-	"3jaBEht3NUwIMmW8FQl6XilOWhIBZsrFSk5SEZshI3mpwbh8I0rL3gSUEiQetU3rshx4hjEU7jLvSi2g",
-	"2R8kq8OfrCPywl3B/mUsh/RhdQLbCDGMv7EI9pVmWcpjzM5YUFalwwLK+fUIMg9hb514r4Y4tp0wtXu+",
-	"W7pw3wDvIQbek1OePUQBdhRc64A/JA6wZ6noVU3+cWmd2jhljKVKQ1XjiIL9LLI4o45V0FQtVViYnSxd",
-	"JeBWjrXaLhEqUdpqlS7/HBXJZsWKIMN3Tay6ufRn4zQtcQ2vOyxa+3aEinpR1QDjdajmVXY9bReviEjV",
-	"yaV8OKa9zaxAZ6ELo/zDMgTXWpBwCFzJLdcr0A63e1KyHsqpy5hNbpUlNXfpwxQIeoJ+jws5dmUXx2X3",
-	"Ql5P6V9ZKiLMJJbq8xtxfy5WSaCYTtu8kM6DEFn09DGrKMi6eMWrwuU9oMMTlWUXA+KCkmSZmqyoIgH+",
-	"MmTvA1UDqO4BOlopv+RCqoU8IYeFsJ/j6chMp2dqQcfNOFb2iOzjowT00mGL2dK5C7SbW/gsANOuuyJS",
-	"39Fe7ogFu4DPLVjwf0wULL2EkX9IUdP+UdW5K/9QZyVU7yTMV95DmpamM14iKb2rK/CFGAk5sTgAFpir",
-	"2058b1R86hTm0quA/Z2GfE7q15eksyD41mssdBH3rq9M/eUGGQH971oJD484uGsYdr1j3OQDyHZTd+r9",
-	"SXY1cN+NXHfqZXyqnKMWkk7B0NZuBX+ur5FlSli4uLcTNMCr1LI0lzuRAE92Eeo68OTzlagIOKsWQeq1",
-	"y+VUk7mvW5DCJPd11BWHbERdtw/ULouskyTSzsB3+WNr4rXnML/ayKL1ZRFmVWSbEGYLwr3TF5q2jzA7",
-	"vPCI5f5QNx2FokP+7uoq3IVAh3PvPSaEdnw34A1bQhIsJQbzzCxbdShKMFfvd6PgYXoiGrXjuhMShXFq",
-	"VCBMV2ivv7QvPbK3D+o/4EmRqHZAPOoRMDxS7+AYuUv86hUPOo95uxDeUKTsPhDojujFvuNkG5PuLUz2",
-	"3olQGSS7KQE6dBRmvTTxkxv4RQc11E6ynkc70GBIg0junVe7S/xKOznK72dvr78DFQ7/oh/O+ksk5TBX",
-	"N1AD6JdUI4lOiJYzjH7aK1lt+2ATWoVkZV6Tln3AKK5XFurIOHZabojJZ8lglSqtsTC7qs1t1dZqYQ4A",
-	"GKVgUN0lVEPY+eYBGHDl8iEDWRwEYbQKDtn3gH3OJOOpxehlQ3PbLhIQAyGswIObaUs3PEm+NLR7W5iu",
-	"amVMSCxl1kuxr2HZT6Jf2wF3SDhfQ3f5lMo5gu31lAQkoXsnmBYI3eQS3c5iimXe7chaiIMyPryhy2Bp",
-	"P6iH43ZF9aBX4ioVegZl2p4zrU+lZnxiIGfjFHgyrgJmhdEsyyEBF2/ZmIRCW0oHhasJ5ZIDZ9gLBnfe",
-	"FQn7GpZ3pJe9hmU99vUuXdv2EB12OEusrmH52ZUpRGTsj7CV8NHV9TqoIWYXCrqCWT0G0be+pNadvXK3",
-	"QsdV0A7vyqvR45ewvMh5AamOShcMvQPkgP7aTzKbTaz3aCwLfdfo5b69D2O74g+r/cE76xDWGpf/B5ng",
-	"Ah3xe+X8leCkO6iQ2/TLhbjX6h7qtTtXkbq3ioBr+ETR2GwJ5oT86DOYI2e+Wtp/urLAVlr/3w1jaS6y",
-	"d8vfyhnu7C7XlBTw7X2dHBLHkJWMvf92Q5RsrbWwHlwzUbkLlk2AO68t5UmgHRFTHxA/uiyHLTT40k2I",
-	"a26ttCKGMhcqcK17lF2MO/CqdjAm3Rde91gf21Va+4nUPosK+KIBGAUDzfh6l81BWqMvmZKDj58n/bNi",
-	"wT6/iGKAakU2SOq2X6YqvqaiQwJ7SbgKBI5hUgcJ+lvGc1MWeQOq7eGrCeuaMO+ValKk68piuDwHmWD3",
-	"+hLvmpTv2ygbnn1v1tkHZRSlpXarN9XJGg5bWXhtgfc/IStt+2S0O0k820CiK9v8aDL+3T3tXIcch39Z",
-	"WPRKEe9QSrAkDMP6HUF0UkOXtHDu4l2/LFbvo3T3fAst4+/PvGrFhGvW2hVmuZCGX6XATs9fnp3V2iGW",
-	"9Th0xmOI2J+FMmRpuuLxtU6xnMRbyGOQ5gAk5tRS6x8yv5nZhdQwnWOzJc7wA8u1xv/34x/HFLsZMDU7",
-	"7XY/ZmbdTuoQRkM68ez3yr6FAFZlhalQav88C+d+kPBROlWHdYXs4AsKP87BxQEvmOZLCrVBIrZPq9sG",
-	"20HD/+Lz6xGy7o1PhCzfeEQV/ikvpUww4MtNtDBsm9FrRMIRezMdfVFmFpVuwImdD+d+ew6RsrtwhdBF",
-	"HtDfHqTx0DvqfnQnkrhKYf+mFLvfO7m67hCqrhZR5XtcawrxVZSE7wVTVZBtZhlN+Q10mkBoF1+84aMb",
-	"2pXRo6snV6c9w6PxLkrXnaFUn93Cvsuysn0fMdirxcIyiEob8TzINT0kHcH1K0KWv0vBHGLQTMigfO5s",
-	"CLdH5buhV3u3F9Tm3J+V4H5pYGUX6CaDzojcVXHn/Qw0OPtXrPJEV8loPpksh6tCpIYizTGAI1jQ5r23",
-	"Vn/eNRJ2a3T03hXgdba6xAODEvG62hrxfJf2WXXr/CbtoPbbCGq/NSScUeD/VJCote+3IFkvCxPk7j0b",
-	"i1qeNZpcd+Zm0S9rc7Peu25ldwvRLt3UFYG459wsU5VaRIOe79i2v0ytGvDvJlNr++Sqjov+fJOriMaW",
-	"yVWUR71C47tTqzBFtlfh/1VvHCuyj5YdwR5zGvJd41Bgzlf6033hVgh7H+spL97r3ilGd0I10t1CNwM5",
-	"6Pd1qVb2QHdkI7BT791GgPu9E8D22AgK3fCgeMiWT3itjeB06spgwZISVsFYWoiVTp2AQ5GZvgxkVRVh",
-	"ztQN5Ldp1kChslW7BjruBs0aHG586UaJnut9h1kFvrZGoEFD9Yi6ZJPyAe2g7N0dMvdYJzqQ+aGaMiCK",
-	"f93AydWmDD0tGFyF1A5TxB4Q+G7I4r5NEfU592aKuGdSW5oiNqK2h6mQ1/oOap3aeXsLTXeW2/9VY06K",
-	"K0RgXBG8rzTLuNYLlSeRC9LHYkEqj/A/MHkAY/oB+8XoIXtjj+baAFBTvkahu6zIM6WBHpZatOr4X0Gs",
-	"5lDt4Bal/JEs9hbyJ4FIXt+hDGGnf5ASeOXZOhRDiypD9jPCPuZUFvVBCmxzSyex2TOhL9qeKf7LsbZ4",
-	"ptAXwUtkXP/CPqd6wn2I6Pb5eTLi3jrCjj4Eqwh3XIqnEv2hV37Qlx18RafYIPzKHfe+2sqsr5+KERWE",
-	"tAKLLi+4rqq17Uv66kCNw7/cT1s283Bl5hYzkcKQvZKJY2cbW2/chX0Z9ptzMfVlRH1iLtYbBNe1rdXd",
-	"4zZXtf5BOdgF73VPRcOD9bq/KKp5blRWJTbLpIy5mDsOQm0VvZodoqadK9NSPpHr978GRZ4ORoNDnonD",
-	"m2MEpJusQ7lfbcg5ZKe+zyMKkOz0zP2Ku+aSOsxhRUcSL7VLpTjBDpHVVPT9klEE+C+nhZm5tN7hqkNM",
-	"D0Kdd7nxPRqp83O9yrLdzJCdW/jxNNQnyomPvhiMc+l5C6enuPY4hcE83GpLtZ4e7W29BZWl9eF0R531",
-	"nyz3J9tFVJ7GwryW0q5PXCxOPQjD5Tqj80hURW6+GtY9epj83F76lHz5V4VM7LTOs45pGs1FAvvyNZca",
-	"DYNDi5xT5o6up+6sJBqU4Y14BQkGnA3ZaRU2x9MFBe4By7jIgzHArpMrRSi3vHVlLFoHAlkORq6dalOu",
-	"v6ioVxKrTe1s3QFf6AwsfoNMDtDH56xXauKesW+pXqtaRvhWm5z6abfnJuXsK412tlK58smklbXcReF/",
-	"+PS/AwAA//8=",
+	"7L37dtw28if+Kvj1d34nl6Faku04sfTPahxnRuMk9rGck3M28qqhZnU3IjbAEKDaPRnv2afZB9sn2YMq",
+	"gJcmyL6ILVlz9i9LMgniUqjrp6r+HIzVPFUSpNGDkz8HM+AxZPjjq/d8av+NQY8zkRqh5OBk8H4GTF3/",
+	"DmPzhWa3kGmh5HAQDTL4IxcZxIMTk+UQDfR4BnNu3zfLFAYnA20yIaeDT5+iwY9qzGm41dF/nUEGzMyA",
+	"SVi47zCht/vAp2iQ8ozPwbiVvMwgBmkET86/t78L+6mUm9kgGkg+ty+Py0fiLVfzMs+0ypprGUn4aK7G",
+	"+L8jpia4rJRPgV3DRGVgF4Uz+SOHbFmZCo1X/ehfMpgMTgb/dVge1iH9rz50n7czaV2d2HZN57gZZtkx",
+	"ontg65EnP3EznoUJy5IcbtN4xuUUmNDsmmuImZJD9qswM5UbJkzEVMYWwszY6OtRhC8kXBumJLCFkLrY",
+	"WaLmctbnkwP6enWOKTcGMvv4//jy8vLrf18Ofjs+ePHht6ODFx/+PIqOv/10OfjqL4MoRMhiLkxzKf9Q",
+	"Czbncsm4YXOlzSn75ojlMgGtmVFJ3HbyCQ5XnducfxTzfD44eXJ0FA3mQtJvx8VkhDQwBTr+C9D2Nrae",
+	"mXb/H297mzLQqZIa8DJ9ryQ0l2z/Ohx8igY/w+JlIkDitoyVNO5HnqaJoGt/+Lumu78hgdNwOJMmyVg+",
+	"McYn7K4G2FdoaPfYIT6zwpC6ni+ew8nYpRZso7/llkN2Lbl4asjOJ0xYLsk40zDOwNgrIbT9i70aSiZL",
+	"ZsQc3FN6phZyyH6GW8jYmI9nEK9s3c7b8fdM5WlvO0GjdWzC1D7wEMf+DrTKszFcQHYLWW8LXhm2Y+WZ",
+	"e5JpfPRB9kAl0N/K7WBd61UJPMQif0m1yYDPe1toMWDHYtNM3Yr4YU71F90jPeNgHQvN9QMs8o2EexVQ",
+	"dxRObsr3yFnvxlXdfB+UQ/bFHf1a7ovT3YnLucneO8e6M7fyE78vznMnrmOHfJup6wS6djilJ/663aT9",
+	"uIF5/zrjhi1AGrbIlJwO2bOjoxPU7qwiD9qwMZdSGXYNLJd2vkap2D52HLFnR09PmFTMqBuQaDtZQ8nY",
+	"Ied8yexrsUKV0b7wDJ/V+Xjm7O/hpXx29OLEaY8GLXSeZMDj5ZA9O36C/0MGW8y0kGNUNBdcM/uMfeRp",
+	"xJ4df0PzvVbxEsdRiiU8mwLOZ8K4VHZoZs2PIXv25MkJG00EJPGIzbhm/FLe8iR30y4Xq43KIB6yb+wa",
+	"TbZkfMqFZHxiIGOczdXcMt9LiQaS22h7Dmdai6mcu7NLM5VCZgRZOOMMuIH4ipt1J/ZezMFKIhEHLKdo",
+	"kGZCjkXKkyt6oH6mZ0iJkRMQdhuQ8zYNzWhgGcNV8COfqqbcb87Qd0+vTCCqLuxD8RU6ZPuVck/OZZoT",
+	"UcexsNPlydvKFk14oiFa2bXVxVbNaj41/+Zp+u9cZ/+eZulXV9a45gf/+vDXv6xZbmWUTCWd761sRcsu",
+	"dC/8R6EDBCEMzOs/dBFFhbQ+FR/jWcaX9veKU2gLz07tjHESLevI56lXiepr2JyYiR6veG5mV3MwMxUm",
+	"7tICDVP3tbZULcjt5Wjc3mSpWCJuoWLB0p2eCKPXHmob5eaxMN+D4SJpp1pydIT4quUv+gbiiHGpF5BB",
+	"zLiM2WK2PEVP00wV/G0x4yZik0zN3Y9CGoU/DgdtE3slTbYMnMjYn1Rjb7c+rBYGFBdb0kmwld37FA2m",
+	"GW8fseXPN0LGG33mtX3wUzRQuRmrOWz0zhv3LPl1O5abqkSMl01afAe3QgslvRN2pnINzD0d4j9Of2z7",
+	"joY/mh85N5qlCbfST5JLEuKp5e9ILEfor1S5YVOeWjqfqGxuj3kgpHn+bNB06EUDnSMdtc0CxXnrf36U",
+	"66WFXUdEMoObgTvFyBNmeUgFIX3oJPFemGd5Ye6beeKXrSorx9BcBvhLvPnsJ3xMQZUwPwre11VlFccg",
+	"BjmiQxgxyeeg2fWSxWIK2kSMawYf+diwf168+ZkZ+GhOmTCaXfzj7ODJN8+9I5AeD7GpNFNqstHi3uKT",
+	"q7tKm+NX7Mdr3eV/AI+bO2ylJqzlIhf4FI5gCSSDzXjIe/vg6rTx7dZZvnY8bSWqE8MYmcnoxHGQQmgM",
+	"2YjExOiEaWVFp5BTlC5OegzZaMJFkmf2CWGYdC7YOTCjGGeoybt4Gsh8bufoP2fVNxwFtxkHqUy9JKEa",
+	"x0S6pXGQqwO5/ie5xp9iJTsGeeuJon5MM65n9FN9Y/7GNTx/5tgd8T8+setCK0UpS3gFC2jyq5Wbbl8O",
+	"x4iI0i2R07Www9uDZGM1n1uqNyrE03ugFDeryG9BK+W8d9+qbxzuQcu2hWasxb9wlLWSYpWr2/ci+lxo",
+	"ii+RjLIAp+6W7Sv3wBmekI1OKipeZPmSt+XcI0M2UgtZPGitHtSp6N5oNlGZi41mZmkfTiHjRtUHpsMm",
+	"TnYpVz08bOSEZfUbSBlWSDKdAr/BDw3ZyCq2OLia1DSBIRvNlLYjLGYKb2aWS82+hzQ3y+GlHPF4LqTQ",
+	"xk/OPzbmWSZAs1EmpjMzsiuwyx+dWMZc/YLj3GYGc2uSlpe82EsrdO1W2X/dLgwKRcCKZpy7JUGFnLw2",
+	"JfuS/XDwSlMMMHC8OOnwVdNjlQIpTUKzs7fn7hAMM/wG1mvrSDlBEiwcsHe1vGOY8DwxVzjVzdWMC/v4",
+	"O5iEWA98TEUGeotJkMZsx6nPYC2XCxlOduPfnOVmxkrdPtpN46Zt9ip3wq8hWbszP9JTn6LBnH+8MibZ",
+	"iAV10BfS81XbSoPMQJjQitM8S5VuIWKIRWZ15TwT25xBNPh4MFUHLkD+zo3yy7tzTXp+MrmqmkMhZzm3",
+	"Vq7RTC0kcRvNLINFORhk66mSTn9t/p/hJtfr/YTOn3FBjxe2AMg4VaJpu3fSsH3zlXvRkt1P9NqnaJCn",
+	"8Za30eGBdpFaSOX+/cIUwYMpj77cvWKvCrquX8MGZyjpeZVaOndvlQhqTrTaFrXzuV28aU2+FnBcCMOm",
+	"YDRbzEDaX7gmIYcOXOTdQqJUFeM84Zk1Ctg814bNVBKjGKrqZP3wywaeC2emjUo1W6jsRsjpkJ1JxqdW",
+	"qOP0XxyxmC91FSFzymSeJFbco45ctZfthh8YgXRBU/nN36BoYN+yJ4G32k2UfMCDyh8P9I1ID1RKZ3GA",
+	"p24VIpPl0GTnTWyPIMf5FIy78UP2Szn3E8+4Sw+XRn8S6SLwkfT4iKkswtPiLM2vEzEuVCiS8uJfGEy4",
+	"GqsY8P0MJhno2RWOUz05r0Y0v2tJNJMnAszkBDFx+kTZ0U9wjbgZJzjcgZ9WoWRUP09WQ+XjDQ2jvuXt",
+	"Eu9exVb95H5U0tq/LBETVGrIVkCGLSTTMFYy1qfs6fOjGlgr5KspYFnfPX+2DphVisb6dH6R4o8crKyI",
+	"Ezhhx9ZUOn7yHcZCDv7Fjg5esCG7Yv+N/ZUdROwapkJKtCeFmTHOEjAGMqYya9aHBeZOkrdyOSVArJm1",
+	"EaOqHz7XWcgP37iFdZEdZl8CPxuVJgCoNAGc1kIkCVsoGUN26oF07Pjo6Mha0xkfI7gz2kAVCCFM3Xd4",
+	"Zi0Iadg1H98wo4ZsZkyqMUZmf2JKsuMn3w6PhkfD44j9dnJy/MH+X6LGPLEqeGSnivp9RjzhlmfLU7rV",
+	"klVCgown2pr4SK8F+VmdwZ1nrIwlQ3sAL9U85RnEZOomy+pVn/OPP4KcmhlCAo8C65/zj+f09JOj7bSd",
+	"UjFZ3TLFUsugiULsBqC73P1ens6TtYezBz0lZHO4O9cukr1vx3NOJHjL+soTC1pR9HYfjk4PGrlfJyd9",
+	"9a1H4N5JIdmr4nAX8d9hkX0GkjLk7NpCxNHZrTHPdpNPnQLkzgJgC5vtfpjcPTGn+h2s60mpPczfKlbC",
+	"B7ykSuqwe6Qz2Le982R7T0fLp1UKkuhdd6DhnbLlERyIVdEQM6kWbKHyJGaJlaUL59VdMm2s2otSBiHO",
+	"Cyu6M7hVN2AtBGVQQbNiMxHabBhVSzPgaZqpW4ivrpdh3ajmViMlaZoBxD60Z3WnL1y4rzOASO7JthNz",
+	"S9li/wPcdy13WRNG3NbKD9ntVU9V5XPBjSgWsaUpTZdiF1u6dm0qvOX5M+SM/tfjwEFuf0PCR1+Fsejb",
+	"NfCXwCFXZn385Lu1066yR2L/7tfjdeSxzfasUMKORFDZ4o5z70Xlcnz1vnWuWo7II+HoG9npxcJKW12b",
+	"K8vTt5hAq/ZBTpGr3xc364b656+vd2SnmC4TlgFpwi23h48mohQax/vJXPbwyRiC3up1TLLu3lyDy6uk",
+	"L+7A/bZ2z526uHSLD2T//rfdaC/sZXmvmAFrShgKTGOATNccCmtM1i3JcOMQWH0Bzfgq0eao8CbS71fX",
+	"XIsxugPrf08VBlrdbG9gOTphaSZuuQH729XvC1OFFTjKL5Z3A8uwwVtMsxcOXMlteygm/E6ZImukz2vk",
+	"k5ZpZz+zK6VuIUt42pz6Bbk9KVEwicvZk/ctu9Gd/s8n37wgC62wMI/WRnr8XILH1JJL/Sblf+QwHHS7",
+	"nR3tfIoGryYTGBtxC+h/CGAx6ipJGM1HOc4TgQ6InXV8odcyjnf2GYd73tK1coFzCKr9fuVrYNIh5Wx1",
+	"e/xobjl+pqETrO98H0xj5SzvmXG8+oiKwGaSdxXgTxEfh+6IGF3+AtLyha6AoPUpxoMoq93al1ciHkXo",
+	"Ra46mQpMzSBqwolV5pxOzfszYXwl/nRSwccIoyGZoNtbIOGzL0dG3Vz9n//1v0df0X0vzIDnT79bbzeF",
+	"uOQZJSEbxcbKId5IlZqo7JRZ/rgkxBwkGlP/Dbdz49oFCqRadDPNMFNwvLIV2L7iEqyK2VJpqwhZSiio",
+	"ylXLpNuQdDUFv+lWJ7cHxzsVSJhYlyixBoNv1dhVrL0w/qO5mdm/jbkBJLtTJIiJyLQpEfkrIqsyx3EW",
+	"r5ldO3LizcTDsKq+0xGqNaOa/xRhVg7lhxErh2McMsuh7VtItZQJhe8VJO3WmWsrl60WX5CUUewaWJqB",
+	"NQchdiQ2z+lwyyVOpdloifTnNd7lDXzF27ugP6wJgAWorsZg7O76iisUEMQ9u6aw2GmZKCY0y2AqtMHs",
+	"iDpR1Ny1z77rkJU6TKPvfnjJvvv26Ft79vTgqDXm9Wwb78fx8xa5GJjIz3atYoU/u6hHdTYV+vjt//uv",
+	"g8vL3y4vPxz8zw9/HkfHT777FCSTFX9MmwvmM2Hejjg2vrZ1WOe8Ctos+BsGSms3cMZvgf2ea8MI+M2E",
+	"3CjOvIn7qXItO2Q6xN97cHUzOYe0tuZBtMhjx6ZmPE1BamQ4QzaSCiVaHciKmBfhuJc1RJVEL7LnHu4l",
+	"q3SJqbzCbRk711XovvM8Fj5noSkhZlzIFie3VRg0lc8Z51mGSYjSSYCtwNrjhIu53i7z6iyOIWbXy5Zk",
+	"nPKw1GTisnS3OAzg45mDQHn2VYSsN8U8vbEfDi3XMW1+nUBIy6nLIboBqPGgblf1Fl0rlQCXNOZc3VL2",
+	"Q1u2yObn0ZXj5rAJMWlUxstTSwYqn86cJNV2y078DiqWAddKIsXq0CFtaAx1o9m0n8wpgmAYJirwJKKr",
+	"JRUBxFnCx2iV9hYBCaKFqoZx9SStPrVZoCmXZn3uXTCmUgZI8PaW1NHKzCRvyfrUOp+vT6qpJI7WtEq9",
+	"kU6pfV6dx68tZmI8w6zwsKa56Q3sdhfFFebdaT82uP2naACpChUhe2WtEF99LE8pfUVoqizGNUuUsncI",
+	"A1YbkABkWcibUUK88YEyj8VJCFGoVs2AlH3hqjZcgwNJjFMuVBYHHZpzobX9MXwLMeaqvbN7wZdRYRII",
+	"OdX0yymDeWqWHqDkw7NedyxzjTY65h/5+CZo1vM53CV/7s2ErEosOWDVDywkgFyEoFaYrFKF11cy4opU",
+	"0k4kNj7l00uJEY5VFq+/ce/cc1WaxP27uoYrv39hTdB/gvkLgEo8JtxQ3YWAgFlhMI0vlVTht73YghDP",
+	"+bt97RFGs9rw+/YFu3nXMOXSs6g+wvVdgicUI3JxodZQ6ppIEZ5LHz43OuB7drUVNY7unhRUY4+bJrG3",
+	"RiIfMhHChQirS9oOOIG7ulsKQpeQ2RyQuwH8ea1x1wrnxNX1Q/FYEusBKP4nmF+H0jGxGkwbM53jS3er",
+	"K7MyzeJ71dHXzLq3nXeb8BD7vxsatpvDtLCSjeCA5YVFNKAvxbvHOkVC6xzCmMhdEB0+XTXISnWbdRhi",
+	"g/7pYorVXNg1stDvWx8kWpxBgz43JrV//vp6SweJzwq6gSX78t0PL9m33xx/+9UJe/WSvcWyDipjbw+e",
+	"fvcsYq/iJ998c/wCfYDvLs7QfDYsAY6g/GffsWth9JCNeDIdMWfOqAl7dfHkm+cRe3XhBvn+4ixi7+wf",
+	"GZfxpXzrf6SssYkgK+UGXIqD/ZRPKbNqv7gFOWRnHneAM0fHMRYcoJTnLvr/XSs5fMcXP4HWfIq09Bpa",
+	"KufcwhYUyZPpA6ukTc3zJpzXuzXqqQKx9h5Eh8SNBlSCpiVKYLZcyC1kFAxvLOcHF4Ghz32h7cFH3oS0",
+	"+o8ltqlKuJwOVTY9/Hg4V/Ghzufx9aFUBjbDT5VJoPY4V5SgkiRCl+819MIGLDHuzgFew3JH7Eni6qWE",
+	"PVToZ0IUl5hKHTGtyKGgIbsVY9DkaUfrZqIo1rNkcwCDuTtPt8h2e3707Ls1YI8NICm4xKYo/BQNfizy",
+	"IHa0+H/IALnOAdUKTLlweW21KgwIKheJ1VeHzCuyz5+d2jfRl4W5eM+fVvTaiOGI2nFWynb65nmw5lc1",
+	"T2PtUkJJEytpizicnZEG4/JiyR+IfHy4hqeWiZHoZmncgIlKErUI+ddlsrS0dA1jbjevWqPRuWsTocl5",
+	"0PRnk5O2CauRjKNnKqIKk1yTjzlilM4dMQPZPGKYeRJVfIyRr16JgjiBOToaU8jQb6FkiJUmfAnhdDYN",
+	"LMsTVxD9hF3nIjFMSIqF+MIbX1AeoPNtkmPb3yFHST6sUIneTBLlCnTklLBOCJoQC547MRcEv/LMBJIT",
+	"vIfVaUERBXEi5uJDEXMF0txmoXcjYive+Yiuw5VbhMpYjDVOguLIzqO13hr+Z3tlEQwaNBfxUsXgt5We",
+	"wRJWpQRBR104pzWDOcTLFt+li7W43hHh9/NQ0OYHkVCKdSIkROwaErWgMxagDwsSwE08pd07LMrrF+TC",
+	"rnNrzA7ZBdxCxhMmJhSIGnNJTPgaMF7bNrFuv+7flhg1pIgXitefXr0/+/7s/VlrEkFon4SPjEXObSt8",
+	"jm9jDOR5bXvNLWfN0desDfA4KqAE3LAZJGnQGbCYqTAShkIFMcmujQMErpTROqFMt8lzpYIyPYsor2JB",
+	"YDTTqGCPIYFOAcIGR+3wry/dfk8zWN7dP74lArGdRIJ1SEKxTUqCQviMZYOnPo3LiDGmZKmMukvgXVK5",
+	"sTcns1egwiBLlzNGdoHi9bgfH6JdwIor0ESae+nQDp3c28K7vyIMkXl31o/EWCTVhGJ6JsJUTsx/bR3K",
+	"CutwvLhQ3ECHJZo2Vy1BJUtdnElYQFaEq8pSb82hFI93z/palXLlaO3bXYRJ2re9fSPXOVKwLHe9LE41",
+	"vRutA/Qe6BRkTNXvACvGofoQJL5ape9V/w+FXtphdyTIsDCiP27/Ep2yOxvMpo/nwhiIKQbIkyR0YGUt",
+	"1wA3JtwJjmDFkphD5ErYes7aKRWx0HZLGgzPTCmsqda4ZQAJnwdlRlnCqBkORc2tpdQYn6OpSBE75gqo",
+	"F7XHcKzWTOqGlumB2yShb4TlRhM/6Akb5Zk8IZ3nxP/xMj86ejoeqxjwJ0SgFZZQnom1NqqfIq6xUp6o",
+	"o3RqIwi4nxrBK8TavYzqw5VSsC03u9nm4YFiNxWsftBdzj9exZCaWZgw2zPgHYduBbRsVLCr2KWVel2b",
+	"V1d7yAhULQ0iGI4qaL1cVnXLt4tX1UnqIQNXdZpqlDdXSW6A/fLuvCjtPMn41Bqm5K797tujb78i5J+H",
+	"6CE/oyx4X23nJbUyKEpKdJNufRI/2YUQjM972xAxRPApQi35Gi3PmqBdVyKiH3/OjnG+xhVra6BTqf8p",
+	"tPdtlc4uQSUFPD62hG0htDuDMQjSqTZF2YccM7Vb211cqnbKtfpSPZeXatzd1cu6/o714Rpdbcxzv3G8",
+	"+tf3EdCr3cIN784WguUuVLkfGbQlDa4Pa9bP6EPt2DZR2EP6+Ttn2vrXEkwRmkMs8rm1TsR0Fn7PdXT6",
+	"3IAmPRZX+uwwKztV/bAH9eiwKz2e46YwGLtPvbBx7E52z8xbJXCPGIx+T2cDvudJGFleSz7yurXEaiHL",
+	"vm53Zg4dLvuek5o3ceAF2YXz5lUWHqIdXGTvDMJXp+To+y0i2YioZpylkGkly5wSSp70YcFv1jKV+mEG",
+	"Ph0rIae+yqwEBJxT5YoiqDtkPrsYs0pIKcZsDfvONRSacOxqa1Lk/M6Us/vJ2z+2HmEfvOtB0sOLvdqO",
+	"/PqqErV1bajNHeqtq3UlB5o8DLNOwzZcphKgC+OS/VxfEJ/wgCmM4cQoFXIZnhvNZIsHsr1ZXjS4Fbw5",
+	"GALutOtT0pwnlm6uJWcIGTFabbKk7OMMc6eouMwWqUmtLetw1ZHfUpp38ECopXvIcZiFK/Fpkyk5TZZl",
+	"zibVwkNXMUJDeBbcVj7PgjFJDIiQw+P42+dfbZWY1RvAX6Tt6EUNILcq4LY1yh9J5Ups8xVENlLV2T5h",
+	"kvbY6ahwT2rfWZnoyu50UFcvzNkR6n2z57Jb1B06IiJGrUH7WwHa7tzOh1OZCRNmzDjT6uDbV8d475PP",
+	"V4zi9QnEKjeQoe6zS+pwd//CbcJs6Ah04eWWQNeuvV06uyE2p/W7EUGHstb5Vpyl1u6w+Zmy0gV2gCsU",
+	"vpbOI4+pKqnrXxhoiEfJiLhyn3bqsmQ34JSVPh72C7tXLnWfrEfLyvNdW9ayrWJwY81cLk/YNYlZrCHW",
+	"bJ5aqCauook+JXtAaBLOhDmp+JyHTCoJJ83GE5S467q0Vr7h8sVnkKBG9Pb1y1cVRAeXy9YSOG19IXD9",
+	"fQgWYlv3LFaqTdYbetcVQUW3uw59p07OuL5qq27p0CvVtGzf19s1I3D0VBQJbKrl22eSdPgcOuvVVPA2",
+	"mBdtjdtKKRqaMSUm+Fb0G7rk1vOoXf3Sn4HztUiYqXE4z78qZFoJ39ZOYjtHrb8Ru/hi6ndmxVdb1Kwg",
+	"dGFBmwsujWZzArRziXndWi9UFveof9SqfzUn9xpSQ+32kfzm3NIkZr1YhkklHxEP16oMhCLLukbLbJEJ",
+	"ez+FGbLzaud731N0c7f1G3JjXefGIOTWI9/X+avaqnaoFKRYLQa199sVcokHyb2LTPuQPIUQeCDhs4vP",
+	"fE/iqfuaYMoCdoxEp+qCLzvjmdv47fdIZOs9+zWeh979X3Q/ICiYO6hfDwZMy5lt21ar/VR27Vm4vZDM",
+	"NWSt8+hPghafKYQpnUeo5+BWMlLvhmfalBpaihLz8Vjl8nOrSLwr/YVDues7T1Vp534bsa0QWzGRNhL5",
+	"UchAnlZvF7+rJU+eJRu6HMtkTPvOWnPXr2sX8k/EBIwIndyFx1RxFvPl7mmMz4PYnUBirZC3wlCWyFgF",
+	"07rC9u5qOoobuX2netBO9P3DsOw3d9FKdmNwd2wRtlPTrfYSMe2iaTNdwsuGD/iChnGeCbO8wHaBOMtr",
+	"4BlpF/TTD365//z1/aBRPEBatk+3ofCUOdwkVVz2hf6ojfqI4O+kRRMA/pCn4vD2eDREu9FOY3DiJ1Gs",
+	"aGZMOvhkZyzkRLXUU6OqztZGq7VVUhNv14+5ZBooA8/XN8WYhY6qPRR15Po2RpUeUXO+ZLGq/gW7RGEt",
+	"guhS+uCdcxRbnp4k1H5xeCkv5ddfn5VuEKHk8Ouv3ay+oPaMZ2/PMSDIVlrOs0Tc2BkvKep3wjTIGBdZ",
+	"3XfqDlnAf4W+lB1bzbhmo7NqRcsT9jfc8dGQveLjmcsYEkqWreR9p1/fr/NLky3tfqvc+IQN7f5LU17i",
+	"V6eXsiyM5sANNN+yO7DV1MmrglW7vauVJ8mQuSp5nO5fDGPhanlWEqyLKmVufDoAt+dWROmvv8b+m+9+",
+	"eMmePn36YsjQ1UNqiaujSo04OVWqLHJclkDFnPk1FSmWRSVxelclsWYje9FH7nuWodrvYRlO7Ik8BX3C",
+	"KLmPjSo8cVSm0xdfwJaoubyRlh7+yDE/hWd8Dlbu26ck1fEr0ciczYXWKSTmUlKmuVsX9imr1Dp386M8",
+	"Rm2Jb/T27P3Lf4yI5v558eZnNodsCgzZhKsD8vTF869cwVlXxdNSQ8y04UtNiT+0fGd1ccm8HkZ57GiE",
+	"Ddkb5Ef6UjpVZuR04BEb8yxbUktpNnr1nk9Hp0TgwvVKtX8/nxz8ZGc1KkPkLslIU2ccapszYVJRCT6u",
+	"2YR8JF8+O35CF2chNHzltuGV3UVPFz4FKFbj3OqWmhb/4tk33341ZKOK531UuQx3y7saXspnT17gcr45",
+	"eso0x+sxegcmWx6cTQxkIzbz7ey0rxCq2IILc1JA7h0CB7+iFVMTA5Jx9zyV9I/jzDIJ++SEi6R4LKLC",
+	"K1rRJ+ycNO6GVdvtpKUvGDxkZwx3lci96GfDfhJ/i5gEbQg2hH99+oTFAClVYEnEGCTpNdUMh8FZyscz",
+	"OHgyPPKGT+1vZf5W4UC27NwyyIr1dDI49g0BeSoGJ4Onw2McMOVmhnLskLAVeKRY5opcBgVnO48HJwN7",
+	"T84qz2EojG6cHpz89udA2E/hXSwnW8InSHoHZfHm1bJCn0i9GbvBd0JqRbmKwx/FXFitae2DXg37gEGp",
+	"VElNCsGToyP0LihpHIygIisPf3ep9+UU1xSAdXuNuidK9EY5Ij6lKhDluQwpSEs10ls+Ucz50GdTVhUc",
+	"PEyv2hACRp9kwOPBB7tgnc/nPFsOTgZ2XkURT4pTOZCM4VNdvEtdR5U2XRFTlHLE4ijdkESoV5KsyC9K",
+	"siIiaMa1VYPqNEqmf7lzA1KTQZu/KSpR0PPRkPH0qa6PO3N6hTKO9/D5EFUgDKB4wu7RDHjs6nX/qMZF",
+	"tZvQJ9yjh8Vz7gN9kxNNcJWg/i5uwap19nyNYry9at4KfX2Kajzs8E8RfyJqS4BwInU6ob+v0EnttJ6t",
+	"X+z3SsLgHnfnPb8pdsd7bJv3rM6T1/Cx8+8Hnz7g5uWxMIdWRPtKh60iwD75yj24kQxwBVQ3pG07PPWP",
+	"awqGlbLpKmOxklDWrRmhBn9C6j4VXDlxHYQdEmNkXxo5NzM1+R21yJUiz7ZTooTeVLmxWu12a37jXgos",
+	"ezXjzte3CX27HlrcWOT+QD115y2j1mAY20hy4+VC3VJr+UwB8Nj2OxXkDeI9okonGZX5/sQtXyUK2faT",
+	"ZHDNVGpllJIO8oLlq62MEjFZtLqKjmmbwMedyKwCnNli3j6x3WVtZiv1L2pVuYxSN21al28OsR01FLUQ",
+	"7LEk3LSSghbUgaMcfjsc3bpKZw3UrC/E5ubXMi1qIHB/0xpxPR5FzmRCMYNmtkpi8Ni+YctUramf1aZa",
+	"hNv02HmngmG2R6Yme3m0XK8mO/nWu4qM0jOoIl8Az8azihlcEdr4lldeqvK3UF+modDtr5RcAmzCx0bX",
+	"rWkrG6mbj6KCP9za7Hi1ne5MVrjQdR+Qa7dFjQaG7L1i4xmMbzzqQU18Pv2lNFmujZDTqvPyhFHZjH9w",
+	"PftylACfjL5ybfNmXM9Aj9D5p9nIZADDTCkzYl+2gHVNoqYRuqCev3j+5KvIrcOB/62CeilvVT6egS6c",
+	"pjgsWtJ1hWUKpb6yHOydCm+t8T6GNq0c9/4eie8d8BijYRX/i2t4oxn4yTYJsh8tEqn4EOqtUMIUTU0u",
+	"lIrZNZgFuCCpL22DSEejfbVBBF6iTpEnbSV1LLkPmd1zHEIoV0eQroxzjV1K56LkyPiVLlyqtGOnbhZz",
+	"iAXo5lPN+lBMqoX9rAd6+jZudc+YtdcvpeukwxLgsQ7RLlCPlPuh32rHmjbqLR+5Rxp2nWJCPTb6p9yZ",
+	"S0qYhpFlkFa5kGZazYEOGRINp/aYHYozFoZhbd7lyBKApIQeTbTimolVar/OXWWwRSaMATls5WOYNbFv",
+	"NoYfaSECu/D75mC1MsaW0xccwSqQZbO6GW1OSLySVdRt2L50z/Rv09LIpVEb1Hc9jGWzIRvYnZCxjHGu",
+	"qVtUUEVcyBJGv6X14WA4W6j/boOd3RHI6vP5e23W4S6+5PKj3PsX8fsYam75kP+/8jPVBpNnB/+dH/zr",
+	"6ODFh/LH4dXhwYc/j6LnTz4FuyK26HBCU+zn1AUDR/jlUde0CCr4n+TnphNar7y7O9w793Hjtnu46QqR",
+	"GlqJfFdYjWcv7Y5uggmzWBXcv4hpUgeslcwOcvO1Obhpy/bk3KbBt3Vsdx/Dz7Bwc97T4SEiuyk9KCUB",
+	"w3tT50KubEzwBCviIuBGbqY8V3ruueLOTsGkalOIQPDhQUy7RjXGx4V9Je+KKUaBU2GcIkkQQWEiB2C3",
+	"fMKv2vkxmVGqSSo06YJUtlSMJj8RvubD5+IZ7zzp7yt1Q8t8BGsdTpWKW25qUBOYgqncribL617HGwn7",
+	"pfMOM2/spx3kSturxRHBoELNDBnwLBFoU3qSRFNJTGdYidTTpTDsyxVa/erUWqTcUEVcBJP4EvauwHx7",
+	"+K/wgmN8vUnxhPXtheL3xVYdau1TVBsJ4SQHuN1/vcuoGzDrz4GIg1eY8DbddLzKmw9X2qK26/a1tu/b",
+	"EcbnpSwVC9lAYapKJl8P08xAZC6L8CF0qbKPe216mEGrMqsdVU++cmy7c7GgQnbm9qAARrm4jUMSWllL",
+	"ZdPRT4qIMk1lvJPlqQdJ3gCk1Dd8xvWsbFzy5MgDjnBdhfz/daYclE47NFu1Ra9Wq6i/DfEQ3VzRqYxl",
+	"39498bfiA/2rjrWew73Sa0lgYa7kEAluh72kGlc3M0ysXazq8M/yl/NuDXNVYxyyd3CrbtD/vhAIX2VS",
+	"EdaxefQU91w5+s9CmVu377hKWLGLirb8/fGHDbh6eVTeWbjhuR5myvdsuIeJdUGsVBJ7drdQ2Q3FTUbq",
+	"FrKEpyPK2C2K4VqOImGBMW1rf7RxQTJn+uZWtGf3yK2K/l//GQzrJ35D1qTOEQVDoH5eqRuwGbuCyQQw",
+	"K/OgTPEMusXR+vDCk8+BjVXsOs4YSBLfRqMUbwvlM6Zjofk0A6iGTGpE8gX5CTVGD7FkdqWrtpWwuYZL",
+	"iQ50nmjFYrAmhmZKolAmn6qV5dgIB8uyYADIkr9Wc7hW8TKyT5eZCpYsQ9EYq0W+8nty4XP2H7EmWV/M",
+	"em2SyADDb6tpF+iY4HO4f3Wyymx4jbP4wOCyP4O4cUcy0EZlOzL4D/1iYtdwVZrp5+zZcP6BRvxPxlWj",
+	"gZ7SmzrvDv2o/R7RuWFTMKh5uaC0JTY6o6IAFCUBWE6DqIpGN4CyCytWh2JSWZk7ZD9TZgYkGqi6Sj6e",
+	"UU2J+pnWQIyP6kwvRIKpV8WNreb3OFKN28+X+uqtMfj9QxtF8zYGTd4NG9kJeazXtNo4vnU+YdipmBJ7",
+	"/N44nGhmNTmBApOyNmMm18IhE1eKYXUORaWhRxdgok3ZwGHidq93OUaxgK4cCm4Q664Z9/3cKvTvegd3",
+	"p1Fg3VANoBENE4uYmNKYS0SE+Swxl9KHuo7mAqPrcw3JLWiyMJn3TaDGxl1tM9qZAm9Fip43iuOGRoCZ",
+	"cmMlJ4kYmyEjfakmuHyDaiveBBQaJC61yevSDHiKGAp3mPsyC2j0B8nq8CtrQV64I+hfx3JEHzYnsL0g",
+	"Q/yNJbAvNEsTPsbsjAVlVToqoJxfTyDzEPVWmfcqxLEZhKmc8375wn1veAcz8JGcYu0hDrCj4lrd+EOS",
+	"AD1rRa8q+o9L69TGGWMsURrK2ocE9rPE4pw61kBTlVRhYXbydBUbt7Ks1aJbUKrS1qp0+edoSK6UzgoJ",
+	"fNfcsl1KfzZB04LW8LjDqrVvU6yoR2VlY7wNVT/Ktqvt8IpIVK1SysMx7WmmOQYLHYzydysQXMthoiFw",
+	"pThdD2H7uJ2TklUopy4wm9waS2ru0ocJCHqKcY9LOXLlmEdFV2NeTelf+VRElEki1ec34vwcVkmgmk7T",
+	"vJQughBZ8vSYVVRkHV7xOnd5DxjwRGPZYUAcKEkWqcmKKhLgL0P2PlA1gOoeYKCV8ksupVrIUwpYCPs6",
+	"ro7cdHqmFq50HcfKHpG9fJSAXgRsMVs6c0C7ud2fBWDadRsi9R3NZU8i2AE+txDB/zEoWLoJJ/4iRXX/",
+	"R1n/tvhDVZRQvZOwXHkPSVK4znhBpHSvrsEXaCbixOIAWHi26jvxPdPxqhPMpdMA+zs98jmZX4/JZsHt",
+	"W2+x0EHcu70y9YcbFAT0v2s1PFziYN972HaPcZIPoNtN3ar70+wq270fve6sqO9K2Q8LSatg6Gu3ij/X",
+	"NygyJSwc7u0UHfAqsSLN5U7EwONdlLoWOvl8NSranFWPIPXg53Kqyd3Xrkhhkvs67oqPbMRdtwdqF81X",
+	"SBNpZuC7/LE1eO05zK838mg9Lsas8nQTxmy3sHf+QsN2MWZHF56w3B+qrqMQOuTvrq7CPhQ6HLt3TAjN",
+	"eD/bG/aExFhKDOapWTbqUBTbXN7fjcDDdEU0WsfVICQq49TASJg2aK8/tMeO7O3a9e9xpchUW3Y86lAw",
+	"PFHvEBjZJ311qgety7wbhDeElO2DgPbEL/rGydYG7Q0me+9MqADJbsqADh2HWa9N/OQefNSghspK1sto",
+	"tzUIaRDxvctqd4hfaKdH+fn0dvtbSOHwT/rhvLtEUgZzdQuVDX1MNZJoheg5Q/RTr2y1GYON6SukK/OK",
+	"tuwBo/i9olBHys1sVU0+jwerXGmNh9lVbW6attYKcxuAKAWD5i6RGu6dbyqEgCuXDxnI4qAdRq/gkP0N",
+	"sP+pZDyxFL2sWW7bIQERCGEVHpxMU7vhcfzYyO5tbtqqlTEhsZRZJ8e+gWU3i35tH9gj43wN7eVTyuAI",
+	"tt1VEpCF9s4w7Sa0s0sMO4splnm3T1YgDsp4eEObw9K+UIXjtqF6MCpxnQg9gyJtz7nWp1IzPjGQsVEC",
+	"PB6VgFlhNEsziMHhLWuDELSlCFC4mlAuOXCGPeJw5m1I2New3JNd9hqWVezrPkPbdhEtfjjLrG5g+dmV",
+	"KURi7EbYSvjo6nodVAizjQRdwawOh+hbX1Jrb7fcfaHlKGiG+4pqdMQlrCxyUUCqo9K2hz4AckB/7WaZ",
+	"79zDF+7Z3pxlofcqVXt3iWFsV/yhWFml9kOwvAPuifpPc8HVD3a9nr8CTtpDhdx6XC4kvVbnUK3duUrU",
+	"nVUEXCNIQmOzJZhTiqPPYI6S+Xpp/2nLAqtv3Z4ES/0jvXv+Vtawt7NcU1LAt/13esh4DGkh2LtPN8TJ",
+	"1noLq+CaicocWDYG7qK2lCeBfkRMfUD6aPMcNsjgsbsQ15xa4UUMZS6U27XuUrYJ7sCt2sGZdF903eF9",
+	"bFZp7WZSfRYVYEXvN+RjNXy9y+Ygq9GXTMnA4+fJ/ixFsM8vIgxQpcgGad32zUSNb6jokMBeEq4CgROY",
+	"1EGC/pbyzBRF3oBqe/hqwrqizHujmgzpqrEYLs9BLtheb+K+WXnfTtnw6L15Zx9UUBSe2q3uVKtoOGxk",
+	"4TUV3v+ErLTtk9H2kni2gUZXtPnR5PzbP+9cRxyHf9q96NQi3qGWYFkYwvodQ3RaQ5u2cOHwro9L1HuU",
+	"bs+n0HD+/szLVkz4zUq7wjQT0vDrBNjZxcvz80o7xKIeh075GCL2R64MeZqu+fhGJ1hO4i1kY5DmACTm",
+	"1FLrH3K/mdml1DCdY7MlzvAFK7VG//+TH0aE3Qy4mp1124+bWTeTOoTRkEwqDZE1BKgqzU1JUv3LLBz7",
+	"QeCjtKoW7wr5wRfct3UnHPCCab4kqA0ysT69bhtMBx3/i8+vR8i6Oz4RsrjjEVX4p7yUIsGALzexwrBt",
+	"RqcTCZ/ozXX0qNwsKtlAErsYzv32HCJjd+EKoYssYL89SOOhd9T9aC+auEqgf1eKne9ejq4dQtXWIqq4",
+	"j2tdIb6KkvC9YMoKsvUsoym/hVYXCM3i0Ts+2ne7dHq09eRq9Wd4Mt7F6NobSXX5Ley9LCrbdzGDXj0W",
+	"VkCU1oiXQa7pIdkIrl8RivxdCuaQgGZCBvVz50O4Oynvh1/17i+ojNmfl+B+eWDpF2hng86J3FZx5/0M",
+	"NDj/11hlsS6T0XwyWQbXuUgMIc0RwBEsaPPee6s/7xoJuzU6eu8K8DpfXew3gxLx2toa8WyX9llV7/wm",
+	"7aD6bQTVbw0J5xT4fxUkKu377Zas14Vp5+49G4tantWaXLfmZtEva3Oz3rtuZfvd0Tbb1BWBuOfcLFOW",
+	"WkSHnu/Y1l+mVmXz95OptX1yVctBf77JVcRji+QqyqNe4fHtqVV5qk0GfN5t9P9SPPWofel+GesZV5qp",
+	"WxEjFvp+6gQX59DtX3+Tgjz/vpweCaUUVJoAJh5ieE1InHXlzMtj7sJSaDbKgLDXV3kmRkUBQlfdF4tv",
+	"kTZFQX+IC5+D1eZdoS6rclXngZV2itY+Szbjt9YckDfU1FxkllOrXJo2L4I/tz15EvzwvXsTinnvjVi6",
+	"ErNWaKWFGmpMYK2nwZ0wgT8rx8vlEoumDtkFaGqmOVVMuTpw7nipnpI/eT3DZHuBJRx0DhkbqzlQSaYW",
+	"F0WFDh67m2LNEb7DXIPNT7HddVG7OztYg/un4XY3xuar79ONcV5SJNb/Oi2QD+6vVSyEm9iQXXiwBlYU",
+	"oQsi6bYI2eao6Img98cS+3ZYrI7bm9PigVitd15sxW31OqDuL3pjeG4fXdKCbX01ZLtCf2HOV1oCP/LA",
+	"jz2P9Tojnmv/imFrDRtUCnNdx87S7+uy2+2C9qVM6T0gXHG+e9nYjrBMruvXWJdhUvx5rbJ0NnWVR2FJ",
+	"NULAWPMTi8s7nxIlw/jK22UhqjlTt5DdpT8WZSeVHbJouRv0x3K08egVrPbj9coVlTML9MQqL1GrVqV3",
+	"h7Xuj5g7AkItxPxQfbCQxL+s0eRqH6yOrleuKH2bUqU/Q9yonVTvypTeA0b0nlltEf3ZiNseEqTZiDUg",
+	"lfPysT2qBe4rm+SJnnqMUwZsAov71hIWM+XZnTVeTMOP1BdraD0u+zvt1pr+PoX/AD1b1zDlpZcBXQqn",
+	"rGAg16BFbEXfxJVvJpeCVKHIsEyEvPFHNngEYgrba3shlal5kezr/S7dVoe+E6Rz3VP+MAOHbvdZ76EF",
+	"hB23s/9OaxeyXzRum6vPZlxt8C80S7nWC5XFkctdxhqqKovwPzCnGlOdHUkO2Y92aa47Gjk0a/W/0zxL",
+	"lQYSfmrRaG92DWM1h3IGd+hwhlTR2d+MjBZ5s0c93w7/IJXBi7W1xMssqQzZz7j3Y07dIh6k7xC3usyB",
+	"EXNHvnhvKS3G3ezxTCFEixfEuF4Kfk5tVroI0c3z81SWO9urOP4QbK7SciieS3RnpPiHHndOCq1ig6wU",
+	"t9z7iqKtbyuBSlihCakMwWhFEes9qUF+Gw7/dD9t2ePQVd9ezEQCQ/ZKxk6cbRzUdgf2OMLaF2Lquyv4",
+	"ekVYhh1cM+tG08P9qjpu74Ln2lMvpWAbo0fFNS+MSst6T7IMC8+dBKFu894VFuKmrV+mT/n6Fr/9Ociz",
+	"ZHAyOOSpOLw9xo10g7U44DAEWTI7PWRnvv09KpDs7Nz96tVqbLxNVhOql9plmJ9i4/xyKHp/ySgY9OYs",
+	"NzNX7Wi4ihPUgUwpbDzj/ht1eKg2n7GTGbILu388CbXPdeqjr5HpkI4e+OE5rl1ObrA8UTmlSqvD5rTe",
+	"IpxgWA8GhB50ZXGt9Cf/YlSsxu55pdKXPnUpClVsuisBhUaxKGt/fjGsAh2xJlTz01sBIapLKYIxzTHP",
+	"CDZ9ncvYTtWBmDEjvj7xwFp9edsSgojw1eZHLqhIgq5WSVjJ6S4yyfBYY8ztGbKzMkOJJwvKkQKWcpEF",
+	"0y2J6l0yaAMYWaT9tBCllYqEoisnRWW1KdvcF22uDO1gRQHY6QzsnQEZHyCc0nmt1cSxhhjGgjh7USCa",
+	"aLgyOM9jp/7UxyaD7wuN/vXCYPN1e8oomUt4/vDp/wYAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
