@@ -22,6 +22,7 @@ type commands struct {
 	User        userCmd        `cmd:"" help:"Let people in, and out, directly in the database."`
 	Agent       agentCmd       `cmd:"" help:"Manage agents and applications through the admin API."`
 	Consent     consentCmd     `cmd:"" help:"See what people agreed to, and take it back, through the admin API."`
+	Upstream    upstreamCmd    `cmd:"" help:"Manage the OpenID providers that people may sign in with, through the admin API."`
 	Token       tokenCmd       `cmd:"" help:"Get, exchange and look at tokens."`
 	Audit       auditCmd       `cmd:"" help:"Read and verify the ledger, directly in the database."`
 	Explain     explainCmd     `cmd:"" help:"Tell whether a token request would be granted, and if not, who lacks what and who could change it."`

@@ -16,6 +16,8 @@ import (
 type userCmd struct {
 	Link     userLinkCmd     `cmd:"" help:"Make a one-time link with which a user chooses a password, and print it once."`
 	Sessions userSessionsCmd `cmd:"" help:"Show where a user is signed in, or end all of it."`
+
+	Identities userIdentitiesCmd `cmd:"" help:"Show who a user is at OpenID providers, or unlink it."`
 }
 
 // account is a user as commands name one.
