@@ -43,7 +43,7 @@ var livesIn = map[string][]string{
 	"go.opentelemetry.io":              {"server/signals"},
 	"github.com/prometheus":            {"server/signals"},
 	"github.com/coreos/go-oidc":        {"server/upstream"},
-	"golang.org/x/oauth2":              {"server/upstream"},
+	"golang.org/x/oauth2":              {"server/upstream", "cmd/deputy"}, // the tour is a client as others are
 	"github.com/go-webauthn":           {"server/people"},
 	"github.com/alexedwards/argon2id":  {"server/people"},
 	"github.com/pquerna/otp":           {"server/people"},
