@@ -127,6 +127,7 @@ func oneWrong() map[string]func(*parties) {
 		"nothing":           func(*parties) {},
 		"client nameless":   func(p *parties) { p.client.ID = "" },
 		"grant types":       func(p *parties) { p.client.GrantTypes = nil },
+		"not to go on":      func(p *parties) { p.client.GrantTypes = []string{"client_credentials", exchange, "authorization_code"} },
 		"client's maximum":  func(p *parties) { p.client.MaxTTL = 0 },
 		"no credential":     func(p *parties) { p.in.Credential.ID = "" },
 		"no method":         func(p *parties) { p.in.Credential.Method = "none" },

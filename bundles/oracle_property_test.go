@@ -26,7 +26,7 @@ func silent() fstest.MapFS {
 func answer(d policies.Decision) verdict {
 	v := verdict{
 		Scopes: d.Scopes, Resource: d.Resource, Audience: d.Audience,
-		TTL: d.TTL, Ends: d.Ends, Subject: d.Subject, Chain: d.Chain,
+		TTL: d.TTL, Ends: d.Ends, Subject: d.Subject, Chain: d.Chain, Again: d.Refreshable,
 	}
 	for _, r := range d.Reasons {
 		if !slices.Contains(v.Codes, r.Code) {
@@ -71,7 +71,7 @@ func differ(got, want verdict) bool {
 	if len(want.Codes) > 0 {
 		return false
 	}
-	return !slices.Equal(got.Chain, want.Chain) || !slices.Equal(got.Identity, want.Identity) ||
+	return !slices.Equal(got.Chain, want.Chain) || got.Again != want.Again || !slices.Equal(got.Identity, want.Identity) ||
 		got.Resource != want.Resource || got.Audience != want.Audience || got.TTL != want.TTL || got.Ends != want.Ends || got.Subject != want.Subject
 }
 

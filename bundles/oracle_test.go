@@ -34,6 +34,7 @@ type verdict struct {
 	Subject  string
 	Chain    []string
 	Removed  []string // scope and code, of what was narrowed away
+	Again    bool     // a refresh token goes with it
 
 	Identity []string // names of claims that are released, and how long an ID token with them lives
 
@@ -115,6 +116,7 @@ func (o *oracle) issue() verdict {
 	v.Scopes, v.Removed = o.scopes(audience)
 	v.TTL, v.Ends = o.lifetime(audience)
 	v.Subject, v.Chain = o.delegation(audience)
+	v.Again = o.person && o.client != nil && slices.Contains(o.client.GrantTypes, "refresh_token")
 	if audience != nil {
 		v.Resource, v.Audience = audience.ID, audience.Identifier
 	}
