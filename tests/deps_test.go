@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"server/tokens":     {"models", "policies", "server/oauth"},
 	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
-	"server/upstream":   {},
+	"server/upstream":   {"server/outbound"},
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens", "server/upstream"},
 	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people", "server/upstream"},
 	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "web"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -29,18 +30,19 @@ type serveCmd struct {
 	database
 	bounds
 	signalFlags
-	Listen         string   `env:"DEPUTY_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
-	Issuer         string   `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
-	MasterKey      Secret   `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
-	PolicyDir      string   `env:"DEPUTY_POLICY_DIR" help:"Folder of your house policy; it is reloaded when it changes." placeholder:"DIR"`
-	DecisionReuse  string   `env:"DEPUTY_DECISION_REUSE" default:"on" enum:"on,off" help:"on: a question that was answered before, on the same facts, gets the same answer while policy says it holds. off: every question is evaluated."`
-	TrustedProxies []string `env:"DEPUTY_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
-	Migrate        bool     `env:"DEPUTY_MIGRATE" help:"Bring the schema up to date first. Always so with SQLite."`
-	ChangeIssuer   bool     `help:"Let this start move the database to another issuer. Administrators' tokens for the old one are dead."`
-	Dev            bool     `help:"For trying out, on this machine only: makes its own key, an administrator and a sample world."`
-	NoTour         bool     `help:"With --dev: do not play the tour on first start."`
-	CPUProfile     string   `name:"cpuprofile" hidden:"" help:"Write a CPU profile of the whole run to this file."`
-	floor          fs.FS    // nil: the floor in this binary; tests sabotage it
+	Listen         string         `env:"DEPUTY_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
+	Issuer         string         `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
+	MasterKey      Secret         `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
+	PolicyDir      string         `env:"DEPUTY_POLICY_DIR" help:"Folder of your house policy; it is reloaded when it changes." placeholder:"DIR"`
+	DecisionReuse  string         `env:"DEPUTY_DECISION_REUSE" default:"on" enum:"on,off" help:"on: a question that was answered before, on the same facts, gets the same answer while policy says it holds. off: every question is evaluated."`
+	OutboundAllow  []netip.Prefix `env:"DEPUTY_OUTBOUND_ALLOW" help:"Networks of your own that Deputy may call (OpenID providers, back-channel logout), beside the public internet." placeholder:"10.1.0.0/16"`
+	TrustedProxies []string       `env:"DEPUTY_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
+	Migrate        bool           `env:"DEPUTY_MIGRATE" help:"Bring the schema up to date first. Always so with SQLite."`
+	ChangeIssuer   bool           `help:"Let this start move the database to another issuer. Administrators' tokens for the old one are dead."`
+	Dev            bool           `help:"For trying out, on this machine only: makes its own key, an administrator and a sample world."`
+	NoTour         bool           `help:"With --dev: do not play the tour on first start."`
+	CPUProfile     string         `name:"cpuprofile" hidden:"" help:"Write a CPU profile of the whole run to this file."`
+	floor          fs.FS          // nil: the floor in this binary; tests sabotage it
 
 	Drain          time.Duration `env:"DEPUTY_DRAIN" default:"0s" help:"How long to go on serving after SIGTERM, while /readyz answers 503: as long as your load balancer takes to notice."`
 	RefreshGrace   time.Duration `env:"DEPUTY_REFRESH_GRACE" default:"30s" help:"How long after its use a refresh token that comes again gets the same successor; then it counts as stolen. At most 5m."`
@@ -100,6 +102,11 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 			go c.welcome(ctx, store, io, log)
 		}
 	})
+}
+
+// reach is what this server may call.
+func (c *serveCmd) reach() outbound.Reach {
+	return outbound.Reach{Loopback: server.OnLoopback(c.Issuer), Networks: c.OutboundAllow}
 }
 
 // ensureSelf makes sure that the database is this server's.
@@ -206,12 +213,12 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 	}
 	bounded := limits.New(c.config(), time.Now)
 	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics,
-		Refreshes: new(c.refreshes()), Caller: outbound.New(server.OnLoopback(c.Issuer))})
+		Refreshes: new(c.refreshes()), Caller: outbound.New(c.reach())})
 	guesses := c.config()
 	if guesses.FailureBurst == 0 { // people choose passwords: guessing is never unlimited
 		guesses.FailureBurst = limits.Defaults().FailureBurst
 	}
-	persons, err := people.New(people.Config{Issuer: c.Issuer, Store: store, Master: master, Failures: endpoint, Limits: guesses, Now: time.Now, Upstreams: upstream.New(time.Now, c.Dev)})
+	persons, err := people.New(people.Config{Issuer: c.Issuer, Store: store, Master: master, Failures: endpoint, Limits: guesses, Now: time.Now, Upstreams: upstream.New(time.Now, c.reach())})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,6 @@
 // Package outbound is the one way in which Deputy calls addresses that others chose:
-// no redirects, no proxy, little time, little room, and no address that only this
-// machine or its network can reach. It knows nothing of what is sent.
+// no proxy, little time, little room, and no address that only this machine or its
+// network can reach. It knows nothing of what is sent.
 package outbound
 
 import (
@@ -20,33 +20,82 @@ import (
 // Bounds of one call.
 const (
 	timeout = 5 * time.Second
-	maxBody = 64 << 10 // of what is read of an answer
+	// MaxAnswer is how much of an answer's body is read, in bytes; the rest is cut off.
+	MaxAnswer = 1 << 20
+	maxHeader = 64 << 10
 )
 
 // ErrPrivate: the address is none of the public network's.
 var ErrPrivate = errors.New("the address is not a public one")
 
-// Client makes calls.
+// Reach is what may be called beside the public internet.
+type Reach struct {
+	Loopback bool           // this machine, and there without TLS: for trying out
+	Networks []netip.Prefix // the operator's own
+}
+
+// HTTP makes the client that stays within reach. It follows so many redirects, and
+// none to another origin; with 0 a redirect is the answer.
+func (r Reach) HTTP(redirects int) *http.Client {
+	// The check is of the address that is about to be dialled, after the name was
+	// resolved, so that no second answer of a resolver can replace it.
+	dialer := &net.Dialer{Timeout: timeout, Control: func(_, address string, _ syscall.RawConn) error { return r.dial(address) }}
+	return &http.Client{
+		Timeout: timeout,
+		Transport: bounded{r, &http.Transport{
+			DialContext: dialer.DialContext, TLSHandshakeTimeout: timeout, ResponseHeaderTimeout: timeout,
+			MaxResponseHeaderBytes: maxHeader, MaxConnsPerHost: 4, DisableKeepAlives: true,
+		}},
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			first := via[0].URL
+			switch {
+			case redirects == 0:
+				return http.ErrUseLastResponse
+			case len(via) > redirects || req.URL.Host != first.Host || req.URL.Scheme != first.Scheme:
+				return errors.New("redirected elsewhere")
+			}
+			return nil
+		},
+	}
+}
+
+// Allows tells whether an address may be called at all: https, or plain on this
+// machine where that is in reach.
+func (r Reach) Allows(u *url.URL) bool {
+	if u.Scheme == "https" && u.Host != "" && u.User == nil {
+		return true
+	}
+	local := u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
+	return r.Loopback && u.Scheme == "http" && local
+}
+
+// bounded refuses what is not allowed, and cuts long answers off.
+type bounded struct {
+	reach Reach
+	next  http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !b.reach.Allows(r.URL) {
+		return nil, fmt.Errorf("%w, or not https: %s", ErrPrivate, r.URL.Redacted())
+	}
+	resp, err := b.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, MaxAnswer), resp.Body}
+	return resp, nil
+}
+
+// Client sends what nobody waits for an answer to.
 type Client struct{ http *http.Client }
 
-// New makes a Client. local also lets it reach private addresses: for a server that
-// itself is on a loopback address.
-func New(local bool) *Client {
-	dialer := &net.Dialer{Timeout: timeout}
-	if !local {
-		// The check is of the address that is about to be dialled, after the name was
-		// resolved, so that no second answer of a resolver can replace it.
-		dialer.Control = func(_, address string, _ syscall.RawConn) error { return public(address) }
-	}
-	return &Client{&http.Client{
-		Timeout:       timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: timeout, ResponseHeaderTimeout: timeout,
-			MaxResponseHeaderBytes: maxBody, MaxConnsPerHost: 4, DisableKeepAlives: true,
-		},
-	}}
-}
+// New makes a Client. It follows no redirects.
+func New(r Reach) *Client { return &Client{r.HTTP(0)} }
 
 // PostForm sends a form and wants 200 or 204 for an answer.
 func (c *Client) PostForm(ctx context.Context, to string, form url.Values) error {
@@ -60,7 +109,7 @@ func (c *Client) PostForm(ctx context.Context, to string, form url.Values) error
 		return fmt.Errorf("call: %w", err)
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody)); err != nil {
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return fmt.Errorf("call: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
@@ -83,20 +132,28 @@ func prefixes(list ...string) (out []netip.Prefix) {
 	return out
 }
 
-// public tells whether an address, with its port, is one of the public network's.
-func public(address string) error {
+// dial tells whether an address, with its port, may be connected to.
+func (r Reach) dial(address string) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("%w: %s", ErrPrivate, address)
 	}
 	ip := at.Addr().WithZone("").Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
-		return fmt.Errorf("%w: %s", ErrPrivate, ip)
+	if r.Loopback && ip.IsLoopback() || public(ip) {
+		return nil
 	}
-	for _, p := range special {
+	for _, p := range r.Networks {
 		if p.Contains(ip) {
-			return fmt.Errorf("%w: %s", ErrPrivate, ip)
+			return nil
 		}
 	}
-	return nil
+	return fmt.Errorf("%w: %s", ErrPrivate, ip)
+}
+
+func public(ip netip.Addr) bool {
+	open := ip.IsGlobalUnicast() && !ip.IsPrivate()
+	for _, p := range special {
+		open = open && !p.Contains(ip)
+	}
+	return open
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"github.com/deputyauth/deputy/server/outbound"
 )
 
 // Provider is one as an administrator configured it.
@@ -62,14 +63,17 @@ const (
 // ErrUnreachable: the provider does not answer, or not as a provider does.
 var ErrUnreachable = errors.New("upstream provider is unreachable")
 
+// longest bounds everything that one sign-in fetches.
+const longest = 12 * time.Second
+
 // keepDocument is how long what a provider says of itself is believed.
 const keepDocument = time.Hour
 
 // Clients talk to providers. They are safe for concurrent use.
 type Clients struct {
-	http     *http.Client
-	loopback bool
-	now      func() time.Time
+	with  func(context.Context) context.Context // what fetches stays within reach
+	reach outbound.Reach
+	now   func() time.Time
 
 	mu    sync.Mutex
 	known map[string]*document // by issuer
@@ -86,9 +90,11 @@ type document struct {
 	}
 }
 
-// New makes Clients. With loopback, providers may be on this machine.
-func New(now func() time.Time, loopback bool) *Clients {
-	return &Clients{http: guarded(loopback), loopback: loopback, now: now, known: map[string]*document{}}
+// New makes Clients of providers that are within reach.
+func New(now func() time.Time, reach outbound.Reach) *Clients {
+	client := reach.HTTP(3)
+	with := func(ctx context.Context) context.Context { return oidc.ClientContext(ctx, client) }
+	return &Clients{with: with, reach: reach, now: now, known: map[string]*document{}}
 }
 
 // discover reads the provider's document, or remembers it. While somebody reads
@@ -109,7 +115,7 @@ func (c *Clients) discover(ctx context.Context, issuer string) (*document, error
 	if age := c.now().Sub(d.read); d.provider != nil && age >= 0 && age < keepDocument {
 		return d, nil
 	}
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, c.http), issuer)
+	provider, err := oidc.NewProvider(c.with(ctx), issuer)
 	if err == nil {
 		err = provider.Claims(&d.more)
 	}
@@ -133,7 +139,7 @@ func (d *document) config(p Provider) oauth2.Config {
 
 // Address is where somebody is sent to sign in.
 func (c *Clients) Address(ctx context.Context, p Provider, v Visit) (string, error) {
-	ctx, cancel := within(ctx)
+	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	d, err := c.discover(ctx, p.Issuer)
 	if err != nil {
@@ -141,7 +147,7 @@ func (c *Clients) Address(ctx context.Context, p Provider, v Visit) (string, err
 	}
 	conf := d.config(p)
 	at, err := url.Parse(conf.Endpoint.AuthURL)
-	if err != nil || !secure(at, c.loopback) {
+	if err != nil || !c.reach.Allows(at) {
 		return "", fmt.Errorf("%w: its authorization endpoint is not https", ErrUnreachable)
 	}
 	more := []oauth2.AuthCodeOption{
@@ -168,7 +174,7 @@ type Answer struct{ State, Code, Issuer, Error string }
 
 // Finish reads who came back. A Problem says what is wrong with that.
 func (c *Clients) Finish(ctx context.Context, p Provider, v Visit, a Answer) (*Identity, error) {
-	ctx, cancel := within(ctx)
+	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	if subtle.ConstantTimeCompare([]byte(a.State), []byte(v.State)) != 1 {
 		return nil, WrongState
@@ -193,7 +199,7 @@ func (c *Clients) Finish(ctx context.Context, p Provider, v Visit, a Answer) (*I
 // redeem exchanges the code for an id_token.
 func (c *Clients) redeem(ctx context.Context, d *document, p Provider, v Visit, code string) (string, error) {
 	conf := d.config(p)
-	token, err := conf.Exchange(context.WithValue(ctx, oauth2.HTTPClient, c.http), code, oauth2.VerifierOption(v.Verifier))
+	token, err := conf.Exchange(c.with(ctx), code, oauth2.VerifierOption(v.Verifier))
 	var refused *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &refused) && refused.Response.StatusCode < 500:

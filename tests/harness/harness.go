@@ -151,8 +151,8 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		o.Limits = unlimited()
 	}
 	s.Limits = limits.New(*o.Limits, s.Clock.Now)
-	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes, Caller: outbound.New(true)})
-	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now, Upstreams: upstream.New(s.Clock.Now, true)})
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes, Caller: outbound.New(outbound.Reach{Loopback: true})})
+	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now, Upstreams: upstream.New(s.Clock.Now, outbound.Reach{Loopback: true})})
 	require.NoError(tb, err)
 	srv, err := server.New(server.Config{
 		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, People: s.People, Keys: s.Keys, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
