@@ -147,7 +147,7 @@ func (l *loader) insertClients(tx *gorm.DB, from, to int) error {
 			Meta: l.meta(id), Kind: models.KindAgent, Name: fmt.Sprintf("agent-%07d", from+i), Purpose: "Is measured", OwnerID: &l.owner,
 			Status: models.StatusActive, ExpiresAt: l.now + models.DefaultExpiry, Labels: models.Labels{"team": "blue"},
 			GrantTypes:    []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"},
-			DefaultScopes: []models.ScopeRef{}, RedirectURIs: []string{}, AuthMethod: models.AuthAny, MaxTTL: life, SelfGrantID: grants[i].ID,
+			DefaultScopes: []models.ScopeRef{}, RedirectURIs: []string{}, PostLogoutURIs: []string{}, AuthMethod: models.AuthAny, MaxTTL: life, SelfGrantID: grants[i].ID,
 		}
 		creds[i] = models.Credential{
 			ID: models.NewID(models.PrefixCredential), ClientID: id, Kind: models.CredentialSecret,
