@@ -4,6 +4,10 @@ package modelstest
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/deputyauth/deputy/models"
@@ -41,19 +45,46 @@ func Database(tb testing.TB, dialect string) models.Options {
 	if dialect == "postgres" {
 		return models.Options{URL: Postgres(tb)}
 	}
-	o := models.Options{Dir: tb.TempDir()}
-	s, err := models.Open(o)
+	return models.Options{Dir: SQLite(tb)}
+}
+
+// SQLite makes a folder with a fresh, migrated database.
+func SQLite(tb testing.TB) string {
+	tb.Helper()
+	files, err := migrated()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := s.Migrate(context.Background()); err != nil {
-		tb.Fatal(err)
+	dir := tb.TempDir()
+	for name, body := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), body, 0o600); err != nil {
+			tb.Fatal(err)
+		}
 	}
-	if err := s.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	return o
+	return dir
 }
+
+// migrated is a fresh, migrated SQLite database, file by file.
+var migrated = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	s, err := models.Open(models.Options{Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(s.Migrate(context.Background()), s.Close()); err != nil {
+		return nil, err
+	}
+	found, err := os.ReadDir(dir)
+	files := map[string][]byte{}
+	for i := 0; err == nil && i < len(found); i++ {
+		files[found[i].Name()], err = os.ReadFile(filepath.Join(dir, found[i].Name()))
+	}
+	return files, err
+})
 
 // Open opens a database that is there, and closes it when tb is done.
 func Open(tb testing.TB, o models.Options) *models.Store {

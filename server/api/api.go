@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -76,11 +77,7 @@ var _ StrictServerInterface = (*server)(nil)
 // one way to an operation, and admission stands in front of every one. Only the
 // description of the API, openapi.json, is open to everybody.
 func Register(r gin.IRouter, c Config) error {
-	doc, err := GetSpec()
-	if err != nil {
-		return fmt.Errorf("admin API: read openapi.yaml: %w", err)
-	}
-	description, err := published()
+	spec, err := contract()
 	if err != nil {
 		return fmt.Errorf("admin API: read openapi.yaml: %w", err)
 	}
@@ -88,10 +85,10 @@ func Register(r gin.IRouter, c Config) error {
 	if err != nil {
 		return fmt.Errorf("admin API: %w", err)
 	}
-	s := &server{Config: c, base: issuer.Path, operations: operations(doc)}
+	s := &server{Config: c, base: issuer.Path, operations: spec.operations}
 	s.metadata = strings.TrimSuffix(c.Issuer, s.base) + "/.well-known/oauth-protected-resource" + s.base + Prefix
 	engine := s.engine()
-	engine.GET(Prefix+"/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", description) })
+	engine.GET(Prefix+"/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", spec.published) })
 	inner := http.StripPrefix(s.base, engine)
 	r.Any(Prefix+"/*path", func(outer *gin.Context) {
 		if !s.Gate.Enter() {
@@ -105,6 +102,22 @@ func Register(r gin.IRouter, c Config) error {
 	})
 	return nil
 }
+
+// spec is what openapi.yaml says.
+type spec struct {
+	operations map[string]*operation
+	published  []byte
+}
+
+// contract reads it once: it is part of the program.
+var contract = sync.OnceValues(func() (*spec, error) {
+	doc, err := GetSpec()
+	if err != nil {
+		return nil, err
+	}
+	description, err := published()
+	return &spec{operations(doc), description}, err
+})
 
 // published is openapi.yaml in JSON, without what only our code generator reads.
 func published() ([]byte, error) {

@@ -120,14 +120,13 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	if dialect == "postgres" {
 		opts.URL = modelstest.Postgres(tb)
 	} else {
-		opts.Dir = tb.TempDir()
+		opts.Dir = modelstest.SQLite(tb)
 	}
 	var err error
 	s.Database = opts
 	s.Store, err = models.Open(opts)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = s.Store.Close() })
-	require.NoError(tb, s.Store.Migrate(ctx))
 	tb.Cleanup(s.everyTokenIsAccountedFor)
 
 	web := httptest.NewUnstartedServer(nil)
