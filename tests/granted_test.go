@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -115,13 +114,7 @@ func (s *sitting) mustToken(id string) *models.Token {
 // together sends n requests at once.
 func (s *sitting) together(n int, form url.Values) []harness.Answer {
 	s.TB.Helper()
-	out := make([]harness.Answer, n)
-	var group sync.WaitGroup
-	for i := range out {
-		group.Go(func() { out[i] = s.token(form) })
-	}
-	group.Wait()
-	return out
+	return harness.Parallel(n, func(int) harness.Answer { return s.token(form) })
 }
 
 func TestACodeIsRedeemedOnce(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -99,16 +98,9 @@ func (k *Keyring) VerifyID(ctx context.Context, raw string) (*IDClaims, error) {
 		return nil, Malformed
 	}
 	var claims idClaims
-	parser := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding())
-	_, err := parser.ParseWithClaims(raw, &claims, func(t *jwt.Token) (any, error) { return k.keyFor(ctx, t, typID) })
-	var problem Problem
-	switch {
-	case errors.As(err, &problem):
-		return nil, problem
-	case errors.Is(err, jwt.ErrTokenMalformed):
-		return nil, Malformed
+	switch err := k.signed(ctx, raw, typID, &claims); {
 	case err != nil:
-		return nil, BadSignature
+		return nil, err
 	case claims.IDClaims.Issuer != k.issuer:
 		return nil, Foreign
 	case claims.IDClaims.Subject == "" || claims.IDClaims.Audience == "":

@@ -51,18 +51,27 @@ func (k *Keyring) Verify(ctx context.Context, raw string) (*Claims, error) {
 	return claims, err
 }
 
-func (k *Keyring) verify(ctx context.Context, raw string) (*Claims, error) {
-	var claims Claims
+// signed reads what this server signed as a type of token. A Problem if it did not.
+func (k *Keyring) signed(ctx context.Context, raw, typ string, claims jwt.Claims) error {
 	parser := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding())
-	_, err := parser.ParseWithClaims(raw, &claims, func(t *jwt.Token) (any, error) { return k.keyFor(ctx, t, typAccess) })
+	_, err := parser.ParseWithClaims(raw, claims, func(t *jwt.Token) (any, error) { return k.keyFor(ctx, t, typ) })
 	var problem Problem
 	switch {
 	case errors.As(err, &problem):
-		return nil, problem
+		return problem
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return nil, Malformed
+		return Malformed
 	case err != nil:
-		return nil, BadSignature
+		return BadSignature
+	}
+	return nil
+}
+
+func (k *Keyring) verify(ctx context.Context, raw string) (*Claims, error) {
+	var claims Claims
+	switch err := k.signed(ctx, raw, typAccess, &claims); {
+	case err != nil:
+		return nil, err
 	case claims.Issuer != k.issuer:
 		return nil, Foreign
 	case !claims.complete():
