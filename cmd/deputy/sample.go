@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"html/template"
 	"log/slog"
@@ -60,18 +59,26 @@ var samplePage = template.Must(template.New("").Parse(`<!doctype html>
 <link rel="stylesheet" href="{{.Issuer}}/pages.css"></head>
 <body><main id="main"><div class="card"><header><h1>assistant</h1><p class="quiet">A sample application, which is no part of Deputy. It holds nothing of yours until you let it.</p></header>
 {{with .Problem}}<div class="notice warn"><h2>It got nothing</h2><p>{{.}}</p></div>{{end}}
-{{with .Claims}}<div class="stack"><h2>It was given a token that says</h2><pre>{{.}}</pre></div>{{end}}
+{{with .Claims}}<div class="stack"><h2>It was given a token that says</h2><dl class="facts small">
+<dt>for whom (sub)</dt><dd><code>{{.Subject}}</code></dd><dt>through whom (act)</dt><dd><code>{{.Act.Subject}}</code></dd>
+<dt>at (aud)</dt><dd><code>{{.Audience}}</code></dd><dt>may (scope)</dt><dd><code>{{.Scope}}</code></dd><dt>seconds (exp - iat)</dt><dd>{{.Life}}</dd></dl></div>{{end}}
 <div class="stack"><a class="button full" href="/begin">Let it look up sales for you</a><a class="button plain full" href="{{.Issuer}}/account">What may it do? Your account</a></div>
 </div></main></body></html>
 `))
 
-func (s *sample) show(w http.ResponseWriter, problem, claims string) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src "+s.remote.issuer+"; frame-ancestors 'none'")
-	_ = samplePage.Execute(w, map[string]string{"Issuer": s.remote.issuer, "Problem": problem, "Claims": claims}) // nobody is left to tell
+// given is what a token says, and for how long, in seconds.
+type given struct {
+	*tokens.Claims
+	Life int64
 }
 
-func (s *sample) home(w http.ResponseWriter, _ *http.Request) { s.show(w, "", "") }
+func (s *sample) show(w http.ResponseWriter, problem string, claims *given) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src "+s.remote.issuer+"; frame-ancestors 'none'")
+	_ = samplePage.Execute(w, map[string]any{"Issuer": s.remote.issuer, "Problem": problem, "Claims": claims}) // nobody is left to tell
+}
+
+func (s *sample) home(w http.ResponseWriter, _ *http.Request) { s.show(w, "", nil) }
 
 func (s *sample) begin(w http.ResponseWriter, r *http.Request) {
 	state, verifier := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
@@ -93,10 +100,10 @@ func (s *sample) callback(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	switch {
 	case verifier == "" || q.Get("iss") != s.remote.issuer:
-		s.show(w, "This answer belongs to nothing that was asked.", "")
+		s.show(w, "This answer belongs to nothing that was asked.", nil)
 		return
 	case q.Get("error") != "":
-		s.show(w, q.Get("error")+": "+q.Get("error_description"), "")
+		s.show(w, q.Get("error")+": "+q.Get("error_description"), nil)
 		return
 	}
 	got, err := s.remote.redeem(r.Context(), s.remote.self, q.Get("code"), verifier, s.redirect)
@@ -105,9 +112,8 @@ func (s *sample) callback(w http.ResponseWriter, r *http.Request) {
 		claims, err = readClaims(got.Access)
 	}
 	if err != nil {
-		s.show(w, err.Error(), "")
+		s.show(w, err.Error(), nil)
 		return
 	}
-	told, _ := json.MarshalIndent(claims, "", "  ") // they were JSON a moment ago
-	s.show(w, "", string(told))
+	s.show(w, "", &given{claims, claims.Expires - claims.IssuedAt})
 }
