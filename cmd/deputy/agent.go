@@ -18,7 +18,7 @@ type agentCmd struct {
 
 // apiClient is a client as the admin API tells it.
 type apiClient struct {
-	ID        string `json:"id"`
+	apiMeta
 	Kind      string `json:"kind"`
 	Name      string `json:"name"`
 	Status    string `json:"status"`
@@ -57,7 +57,7 @@ func (c *agentCreateCmd) Run(ctx context.Context, io streams) error {
 	}
 	body := map[string]any{"kind": c.Kind, "name": c.Name, "purpose": c.Purpose}
 	if c.Owner != "" {
-		if body["owner_id"], err = r.find(ctx, "/users?username=", c.Owner, "user"); err != nil {
+		if body["owner_id"], err = r.user(ctx, c.Owner); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func (c *agentCreateCmd) Run(ctx context.Context, io streams) error {
 	}
 	var roles []string
 	for _, name := range c.Roles {
-		id, err := r.find(ctx, "/roles?name=", name, "role")
+		id, err := r.role(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (r *remote) newSecret(ctx context.Context, clientID string) (string, error)
 	return made.Secret, err
 }
 
-// find turns a name into an id; an id stands for itself.
+// find turns a name into an id.
 func (r *remote) find(ctx context.Context, query, name, what string) (string, error) {
 	var found list[struct {
 		ID string `json:"id"`
@@ -138,22 +138,12 @@ func (c *agentListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{"limit": {"200"}}
+	q := url.Values{}
 	setIf(q, "kind", c.Kind)
 	setIf(q, "status", c.Status)
-	for {
-		var page list[apiClient]
-		if err := r.call(ctx, http.MethodGet, "/clients?"+q.Encode(), nil, &page); err != nil {
-			return err
-		}
-		for _, a := range page.Items {
-			fmt.Fprintf(io.out, "%-32s %-12s %-14s %-24s %s\n", a.ID, a.Kind, a.Status, a.Name, a.ExpiresAt)
-		}
-		if page.Next == "" {
-			return nil
-		}
-		q.Set("cursor", page.Next)
-	}
+	return pages(ctx, r, "/clients", q, func(a apiClient) {
+		fmt.Fprintf(io.out, "%-32s %-12s %-14s %-24s %s\n", a.ID, a.Kind, a.Status, a.Name, a.ExpiresAt)
+	})
 }
 
 type agentRotateCmd struct {

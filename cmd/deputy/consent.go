@@ -30,14 +30,6 @@ type apiConsent struct {
 	OpenTokens int64    `json:"open_tokens"`
 }
 
-// user is the id of a user who is named by it, or by their username.
-func (r *remote) user(ctx context.Context, name string) (string, error) {
-	if strings.HasPrefix(name, "usr_") {
-		return name, nil
-	}
-	return r.find(ctx, "/users?username=", name, "user")
-}
-
 type consentListCmd struct {
 	connection
 	User  string `help:"Username or id of who agreed."`
@@ -52,7 +44,7 @@ func (c *consentListCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	r.scopes = consentScopes
-	q := url.Values{"limit": {"200"}}
+	q := url.Values{}
 	if !c.Ended {
 		q.Set("live", "true")
 	}
@@ -70,23 +62,13 @@ func (c *consentListCmd) Run(ctx context.Context, io streams) error {
 		}
 		q.Set("client_id", client.ID)
 	}
-	for {
-		var page list[apiConsent]
-		if err := r.call(ctx, http.MethodGet, "/consents?"+q.Encode(), nil, &page); err != nil {
-			return err
+	return pages(ctx, r, "/consents", q, func(one apiConsent) {
+		until := one.ExpiresAt
+		if one.RevokedAt != "" {
+			until = "revoked " + one.RevokedAt
 		}
-		for _, one := range page.Items {
-			until := one.ExpiresAt
-			if one.RevokedAt != "" {
-				until = "revoked " + one.RevokedAt
-			}
-			fmt.Fprintf(io.out, "%-32s %-32s %-32s %-32s %-20s %s\n", one.ID, one.SubjectID, one.ClientID, one.ResourceID, until, strings.Join(one.Scopes, " "))
-		}
-		if page.Next == "" {
-			return nil
-		}
-		q.Set("cursor", page.Next)
-	}
+		fmt.Fprintf(io.out, "%-32s %-32s %-32s %-32s %-20s %s\n", one.ID, one.SubjectID, one.ClientID, one.ResourceID, until, strings.Join(one.Scopes, " "))
+	})
 }
 
 type consentPreapproveCmd struct {
@@ -113,11 +95,9 @@ func (c *consentPreapproveCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	resource := c.Resource
-	if !strings.HasPrefix(resource, "rsv_") {
-		if resource, err = r.find(ctx, "/resource-servers?identifier=", resource, "resource server"); err != nil {
-			return err
-		}
+	resource, err := r.resource(ctx, c.Resource)
+	if err != nil {
+		return err
 	}
 	body := map[string]any{
 		"client_id": client.ID, "subject_id": user, "resource_server_id": resource, "scopes": strings.Fields(c.Scope),

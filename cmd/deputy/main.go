@@ -19,7 +19,9 @@ type commands struct {
 	Serve       serveCmd       `cmd:"" help:"Run the server."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database schema up to date."`
 	Admin       adminCmd       `cmd:"" help:"Set up administrators, directly in the database."`
-	User        userCmd        `cmd:"" help:"Let people in, and out, directly in the database."`
+	User        userCmd        `cmd:"" help:"Manage people. What has to do with signing in (link, sessions, identities) works directly in the database, without a server; all else goes through the admin API."`
+	Group       groupCmd       `cmd:"" help:"Manage groups of people, agents and applications through the admin API."`
+	Role        roleCmd        `cmd:"" help:"See roles, give them and take them away through the admin API."`
 	Agent       agentCmd       `cmd:"" help:"Manage agents and applications through the admin API."`
 	Consent     consentCmd     `cmd:"" help:"See what people agreed to, and take it back, through the admin API."`
 	Upstream    upstreamCmd    `cmd:"" help:"Manage the OpenID providers that people may sign in with, through the admin API."`

@@ -72,6 +72,7 @@ type refused struct {
 	Title       string `json:"title"`
 	Detail      string `json:"detail"`
 	Field       string `json:"field"`
+	Needs       string `json:"-"` // scopes of the admin API that a token would have to carry
 }
 
 func (r *refused) Error() string {
@@ -147,40 +148,94 @@ func setIf(form url.Values, name, value string) {
 	}
 }
 
-// call uses the admin API. A token is fetched when there is none or it ended.
+// request is one call of the admin API.
+type request struct {
+	method, path string
+	body         any
+	version      int64 // of what is changed, as it was read; 0: any
+}
+
+// call uses the admin API and reads the answer into out.
 func (r *remote) call(ctx context.Context, method, path string, body, out any) error {
-	err := r.try(ctx, method, path, body, out)
-	var no *refused
-	if errors.As(err, &no) && no.Status == http.StatusUnauthorized && r.self.ID != "" {
-		t, err := r.clientCredentials(ctx, r.self, r.issuer+"/api/v1", r.scopes)
-		if err != nil {
+	return r.ask(ctx, request{method: method, path: path, body: body}, out)
+}
+
+// ask makes the request. A token is fetched first if there is none, anew when it
+// ended, and another when the change hands on more than this one carries: nobody
+// gives what they do not hold, so the server names the scopes that it takes.
+func (r *remote) ask(ctx context.Context, q request, out any) error {
+	if r.self.ID == "" {
+		return r.try(ctx, q, out)
+	}
+	if r.bearer == "" { // to come without one would count as a failure of this address
+		if err := r.carry(ctx, r.scopes); err != nil {
 			return err
 		}
-		r.bearer = t.Access
-		return r.try(ctx, method, path, body, out)
+	}
+	err := r.try(ctx, q, out)
+	for _, lacking := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		var no *refused
+		if !errors.As(err, &no) || no.Status != lacking || lacking == http.StatusForbidden && no.Needs == "" {
+			continue
+		}
+		if err := r.carry(ctx, r.scopes+" "+no.Needs); err != nil {
+			return err
+		}
+		err = r.try(ctx, q, out)
 	}
 	return err
+}
+
+// carry gets a token of the admin API with the scopes, for this and what follows.
+func (r *remote) carry(ctx context.Context, scopes string) error {
+	all := strings.Fields(scopes)
+	slices.Sort(all)
+	r.scopes = strings.Join(slices.Compact(all), " ")
+	t, err := r.clientCredentials(ctx, r.self, r.issuer+"/api/v1", r.scopes)
+	r.bearer = t.Access
+	return err
+}
+
+// pages shows every item of a list.
+func pages[T any](ctx context.Context, r *remote, path string, filter url.Values, show func(T)) error {
+	filter.Set("limit", "200")
+	for {
+		var page list[T]
+		if err := r.call(ctx, http.MethodGet, path+"?"+filter.Encode(), nil, &page); err != nil {
+			return err
+		}
+		for _, one := range page.Items {
+			show(one)
+		}
+		if page.Next == "" {
+			return nil
+		}
+		filter.Set("cursor", page.Next)
+	}
 }
 
 // adminScopes is what the commands ask for: all they may need, and no more.
 const adminScopes = "clients:read clients:write clients:suspend credentials:write users:read users:write users:suspend " +
 	"roles:read roles:write roles:assign resources:read resources:write tokens:read audit:read"
 
-func (r *remote) try(ctx context.Context, method, path string, body, out any) error {
+func (r *remote) try(ctx context.Context, q request, out any) error {
 	var reader io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
+	if q.body != nil {
+		encoded, err := json.Marshal(q.body)
 		if err != nil {
 			return err
 		}
 		reader = bytes.NewReader(encoded)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, r.issuer+"/api/v1"+path, reader)
+	req, err := http.NewRequestWithContext(ctx, q.method, r.issuer+"/api/v1"+q.path, reader)
 	if err != nil {
 		return err
 	}
-	if body != nil {
+	if q.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if q.version > 0 {
+		req.Header.Set("If-Match", fmt.Sprintf("%q", fmt.Sprint(q.version)))
 	}
 	if r.bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+r.bearer)
@@ -200,6 +255,9 @@ func (r *remote) send(req *http.Request, out any) error {
 	}
 	if resp.StatusCode >= 300 {
 		no := &refused{Status: resp.StatusCode}
+		if _, after, found := strings.Cut(resp.Header.Get("WWW-Authenticate"), ` scope="`); found {
+			no.Needs, _, _ = strings.Cut(after, `"`)
+		}
 		if json.Unmarshal(body, no) != nil {
 			no.Detail = http.StatusText(resp.StatusCode)
 		}

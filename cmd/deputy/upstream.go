@@ -81,20 +81,9 @@ func (c *upstreamListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{"limit": {"200"}}
-	for {
-		var page list[apiUpstream]
-		if err := r.call(ctx, http.MethodGet, "/upstreams?"+q.Encode(), nil, &page); err != nil {
-			return err
-		}
-		for _, one := range page.Items {
-			fmt.Fprintf(io.out, "%-32s %-10s %-24q %s %s\n", one.ID, one.Status, one.Name, one.Issuer, one.RedirectURI)
-		}
-		if page.Next == "" {
-			return nil
-		}
-		q.Set("cursor", page.Next)
-	}
+	return pages(ctx, r, "/upstreams", url.Values{}, func(one apiUpstream) {
+		fmt.Fprintf(io.out, "%-32s %-10s %-24q %s %s\n", one.ID, one.Status, one.Name, one.Issuer, one.RedirectURI)
+	})
 }
 
 type upstreamSetCmd struct {
