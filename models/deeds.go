@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+
+	"gorm.io/gorm"
 )
 
 // Changes that deeds tell of.
@@ -61,6 +63,11 @@ func (s *Store) LastUses(ctx context.Context, subjectID string) ([]Use, error) {
 // OpenTokens counts the tokens of a user that can still be used and hang from what
 // they gave to a client; those that rest on one consent only, if it is named.
 func (s *Store) OpenTokens(ctx context.Context, subjectID, clientID, consentID string) (int64, error) {
+	var n int64
+	return n, wrap("count tokens", s.openTokens(ctx, subjectID, clientID, consentID).Count(&n).Error)
+}
+
+func (s *Store) openTokens(ctx context.Context, subjectID, clientID, consentID string) *gorm.DB {
 	q := s.read.WithContext(ctx).Table("tokens t").Joins("join grants g on g.id = t.grant_id").
 		Where("t.subject_id = ? and substr(t.subject_id, 1, 4) = 'usr_' and t.revoked_at = 0 and t.expires_at > ?", subjectID, s.Now()).
 		Where("g.client_id = ? and g.subject_id = ? and g.revoked_at = 0", clientID, subjectID)
@@ -68,8 +75,7 @@ func (s *Store) OpenTokens(ctx context.Context, subjectID, clientID, consentID s
 		q = q.Where(`exists (select 1 from grant_consents gc join tokens first on first.id = t.txn
 			where gc.grant_id = t.grant_id and gc.consent_id = ? and gc.resource_id = first.resource_id)`, consentID)
 	}
-	var n int64
-	return n, wrap("count tokens", q.Count(&n).Error)
+	return q
 }
 
 // deedRounds bounds how far back one look into the ledger goes: so many times

@@ -252,6 +252,24 @@ type AuditTree struct {
 	Size int64  `json:"size"`
 }
 
+// BlastRadius What would fall. Tokens that are silent for another reason as well, such as the suspension of somebody else in them, are counted.
+type BlastRadius struct {
+	// Grants Grants that have not ended, among them the one that each client's own tokens hang from
+	Grants int64 `json:"grants"`
+
+	// Holders Who holds the tokens, most of them first; no more than 200 are told
+	Holders []TokenHolder `json:"holders"`
+
+	// OwnedClients Of a user: active agents and applications they answer for, which stop with them
+	OwnedClients int64 `json:"owned_clients"`
+
+	// RefreshTokens Refresh tokens that can still be used
+	RefreshTokens int64 `json:"refresh_tokens"`
+
+	// Tokens Access tokens that are neither expired nor revoked
+	Tokens int64 `json:"tokens"`
+}
+
 // Changer defines model for Changer.
 type Changer struct {
 	ID string `json:"id,omitempty,omitzero"`
@@ -1008,6 +1026,12 @@ type Token struct {
 // TokenEndpointAuthMethod any: by whatever live credential the client presents; this is what it is unless told. none: a public client, which has no credential and is held to PKCE
 type TokenEndpointAuthMethod = string
 
+// TokenHolder defines model for TokenHolder.
+type TokenHolder struct {
+	ClientID string `json:"client_id"`
+	Tokens   int64  `json:"tokens"`
+}
+
 // TokenList defines model for TokenList.
 type TokenList struct {
 	Items []Token `json:"items"`
@@ -1625,6 +1649,9 @@ type ServerInterface interface {
 	// UpdateClient Change a client
 	// (PATCH /clients/{id})
 	UpdateClient(c *gin.Context, id ID, params UpdateClientParams)
+	// GetClientBlastRadius Tell what would fall if a client were stopped
+	// (GET /clients/{id}/blast-radius)
+	GetClientBlastRadius(c *gin.Context, id ID)
 	// ListCredentials List a client's credentials, live or not
 	// (GET /clients/{id}/credentials)
 	ListCredentials(c *gin.Context, id ID, params ListCredentialsParams)
@@ -1655,6 +1682,9 @@ type ServerInterface interface {
 	// GetConsent Read a consent
 	// (GET /consents/{id})
 	GetConsent(c *gin.Context, id ID)
+	// GetConsentBlastRadius Tell what would fall if a consent were taken back
+	// (GET /consents/{id}/blast-radius)
+	GetConsentBlastRadius(c *gin.Context, id ID)
 	// RevokeConsent End a consent, or one scope of it, and what rests on it
 	// (POST /consents/{id}/revoke)
 	RevokeConsent(c *gin.Context, id ID, params RevokeConsentParams)
@@ -1781,6 +1811,9 @@ type ServerInterface interface {
 	// UpdateUser Change a user
 	// (PATCH /users/{id})
 	UpdateUser(c *gin.Context, id ID, params UpdateUserParams)
+	// GetUserBlastRadius Tell what would fall if a user were stopped
+	// (GET /users/{id}/blast-radius)
+	GetUserBlastRadius(c *gin.Context, id ID)
 	// ListIdentities List who a user is at OpenID providers
 	// (GET /users/{id}/identities)
 	ListIdentities(c *gin.Context, id ID)
@@ -2331,6 +2364,31 @@ func (siw *ServerInterfaceWrapper) UpdateClient(c *gin.Context) {
 	siw.Handler.UpdateClient(c, id, params)
 }
 
+// GetClientBlastRadius operation middleware
+func (siw *ServerInterfaceWrapper) GetClientBlastRadius(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetClientBlastRadius(c, id)
+}
+
 // ListCredentials operation middleware
 func (siw *ServerInterfaceWrapper) ListCredentials(c *gin.Context) {
 
@@ -2665,6 +2723,31 @@ func (siw *ServerInterfaceWrapper) GetConsent(c *gin.Context) {
 	}
 
 	siw.Handler.GetConsent(c, id)
+}
+
+// GetConsentBlastRadius operation middleware
+func (siw *ServerInterfaceWrapper) GetConsentBlastRadius(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetConsentBlastRadius(c, id)
 }
 
 // RevokeConsent operation middleware
@@ -4156,6 +4239,31 @@ func (siw *ServerInterfaceWrapper) UpdateUser(c *gin.Context) {
 	siw.Handler.UpdateUser(c, id, params)
 }
 
+// GetUserBlastRadius operation middleware
+func (siw *ServerInterfaceWrapper) GetUserBlastRadius(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetUserBlastRadius(c, id)
+}
+
 // ListIdentities operation middleware
 func (siw *ServerInterfaceWrapper) ListIdentities(c *gin.Context) {
 
@@ -4401,6 +4509,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/clients/:id", wrapper.GetClient)
 	router.PATCH(options.BaseURL+"/clients/:id", wrapper.UpdateClient)
 	router.POST(options.BaseURL+"/clients/:id/suspend", wrapper.SuspendClient)
+	router.GET(options.BaseURL+"/clients/:id/blast-radius", wrapper.GetClientBlastRadius)
 	router.POST(options.BaseURL+"/clients/:id/restore", wrapper.RestoreClient)
 	router.GET(options.BaseURL+"/clients/:id/effective-scopes", wrapper.ListEffectiveScopes)
 	router.GET(options.BaseURL+"/clients/:id/credentials", wrapper.ListCredentials)
@@ -4413,6 +4522,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/users/:id", wrapper.GetUser)
 	router.PATCH(options.BaseURL+"/users/:id", wrapper.UpdateUser)
 	router.POST(options.BaseURL+"/users/:id/suspend", wrapper.SuspendUser)
+	router.GET(options.BaseURL+"/users/:id/blast-radius", wrapper.GetUserBlastRadius)
 	router.POST(options.BaseURL+"/users/:id/restore", wrapper.RestoreUser)
 	router.GET(options.BaseURL+"/users/:id/sessions", wrapper.ListSessions)
 	router.DELETE(options.BaseURL+"/users/:id/sessions/:sessionId", wrapper.RevokeSession)
@@ -4422,6 +4532,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/consents", wrapper.ListConsents)
 	router.POST(options.BaseURL+"/consents", wrapper.PreapproveConsent)
 	router.GET(options.BaseURL+"/consents/:id", wrapper.GetConsent)
+	router.GET(options.BaseURL+"/consents/:id/blast-radius", wrapper.GetConsentBlastRadius)
 	router.POST(options.BaseURL+"/consents/:id/revoke", wrapper.RevokeConsent)
 	router.GET(options.BaseURL+"/groups", wrapper.ListGroups)
 	router.POST(options.BaseURL+"/groups", wrapper.CreateGroup)
@@ -4467,6 +4578,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/policy", wrapper.GetPolicy)
 	router.POST(options.BaseURL+"/explain", wrapper.ExplainRequest)
 }
+
+type BlastRadiusJSONResponse BlastRadius
 
 type DoneResponse struct {
 }
@@ -5065,6 +5178,45 @@ func (response UpdateClientdefaultApplicationProblemPlusJSONResponse) VisitUpdat
 	return err
 }
 
+type GetClientBlastRadiusRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetClientBlastRadiusResponseObject interface {
+	VisitGetClientBlastRadiusResponse(w http.ResponseWriter) error
+}
+
+type GetClientBlastRadius200JSONResponse struct{ BlastRadiusJSONResponse }
+
+func (response GetClientBlastRadius200JSONResponse) VisitGetClientBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetClientBlastRadiusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetClientBlastRadiusdefaultApplicationProblemPlusJSONResponse) VisitGetClientBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListCredentialsRequestObject struct {
 	ID     ID `json:"id"`
 	Params ListCredentialsParams
@@ -5447,6 +5599,45 @@ type GetConsentdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetConsentdefaultApplicationProblemPlusJSONResponse) VisitGetConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsentBlastRadiusRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetConsentBlastRadiusResponseObject interface {
+	VisitGetConsentBlastRadiusResponse(w http.ResponseWriter) error
+}
+
+type GetConsentBlastRadius200JSONResponse struct{ BlastRadiusJSONResponse }
+
+func (response GetConsentBlastRadius200JSONResponse) VisitGetConsentBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConsentBlastRadiusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetConsentBlastRadiusdefaultApplicationProblemPlusJSONResponse) VisitGetConsentBlastRadiusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7095,6 +7286,45 @@ func (response UpdateUserdefaultApplicationProblemPlusJSONResponse) VisitUpdateU
 	return err
 }
 
+type GetUserBlastRadiusRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetUserBlastRadiusResponseObject interface {
+	VisitGetUserBlastRadiusResponse(w http.ResponseWriter) error
+}
+
+type GetUserBlastRadius200JSONResponse struct{ BlastRadiusJSONResponse }
+
+func (response GetUserBlastRadius200JSONResponse) VisitGetUserBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserBlastRadiusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetUserBlastRadiusdefaultApplicationProblemPlusJSONResponse) VisitGetUserBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListIdentitiesRequestObject struct {
 	ID ID `json:"id"`
 }
@@ -7398,6 +7628,9 @@ type StrictServerInterface interface {
 	// UpdateClient Change a client
 	// (PATCH /clients/{id})
 	UpdateClient(ctx context.Context, request UpdateClientRequestObject) (UpdateClientResponseObject, error)
+	// GetClientBlastRadius Tell what would fall if a client were stopped
+	// (GET /clients/{id}/blast-radius)
+	GetClientBlastRadius(ctx context.Context, request GetClientBlastRadiusRequestObject) (GetClientBlastRadiusResponseObject, error)
 	// ListCredentials List a client's credentials, live or not
 	// (GET /clients/{id}/credentials)
 	ListCredentials(ctx context.Context, request ListCredentialsRequestObject) (ListCredentialsResponseObject, error)
@@ -7428,6 +7661,9 @@ type StrictServerInterface interface {
 	// GetConsent Read a consent
 	// (GET /consents/{id})
 	GetConsent(ctx context.Context, request GetConsentRequestObject) (GetConsentResponseObject, error)
+	// GetConsentBlastRadius Tell what would fall if a consent were taken back
+	// (GET /consents/{id}/blast-radius)
+	GetConsentBlastRadius(ctx context.Context, request GetConsentBlastRadiusRequestObject) (GetConsentBlastRadiusResponseObject, error)
 	// RevokeConsent End a consent, or one scope of it, and what rests on it
 	// (POST /consents/{id}/revoke)
 	RevokeConsent(ctx context.Context, request RevokeConsentRequestObject) (RevokeConsentResponseObject, error)
@@ -7554,6 +7790,9 @@ type StrictServerInterface interface {
 	// UpdateUser Change a user
 	// (PATCH /users/{id})
 	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// GetUserBlastRadius Tell what would fall if a user were stopped
+	// (GET /users/{id}/blast-radius)
+	GetUserBlastRadius(ctx context.Context, request GetUserBlastRadiusRequestObject) (GetUserBlastRadiusResponseObject, error)
 	// ListIdentities List who a user is at OpenID providers
 	// (GET /users/{id}/identities)
 	ListIdentities(ctx context.Context, request ListIdentitiesRequestObject) (ListIdentitiesResponseObject, error)
@@ -8020,6 +8259,32 @@ func (sh *strictHandler) UpdateClient(ctx *gin.Context, id ID, params UpdateClie
 	}
 }
 
+// GetClientBlastRadius operation middleware
+func (sh *strictHandler) GetClientBlastRadius(ctx *gin.Context, id ID) {
+	var request GetClientBlastRadiusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetClientBlastRadius(ctx, request.(GetClientBlastRadiusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetClientBlastRadius")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetClientBlastRadiusResponseObject); ok {
+		if err := validResponse.VisitGetClientBlastRadiusResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListCredentials operation middleware
 func (sh *strictHandler) ListCredentials(ctx *gin.Context, id ID, params ListCredentialsParams) {
 	var request ListCredentialsRequestObject
@@ -8329,6 +8594,32 @@ func (sh *strictHandler) GetConsent(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetConsentResponseObject); ok {
 		if err := validResponse.VisitGetConsentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetConsentBlastRadius operation middleware
+func (sh *strictHandler) GetConsentBlastRadius(ctx *gin.Context, id ID) {
+	var request GetConsentBlastRadiusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConsentBlastRadius(ctx, request.(GetConsentBlastRadiusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConsentBlastRadius")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetConsentBlastRadiusResponseObject); ok {
+		if err := validResponse.VisitGetConsentBlastRadiusResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -9784,6 +10075,32 @@ func (sh *strictHandler) UpdateUser(ctx *gin.Context, id ID, params UpdateUserPa
 	}
 }
 
+// GetUserBlastRadius operation middleware
+func (sh *strictHandler) GetUserBlastRadius(ctx *gin.Context, id ID) {
+	var request GetUserBlastRadiusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUserBlastRadius(ctx, request.(GetUserBlastRadiusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUserBlastRadius")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetUserBlastRadiusResponseObject); ok {
+		if err := validResponse.VisitGetUserBlastRadiusResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListIdentities operation middleware
 func (sh *strictHandler) ListIdentities(ctx *gin.Context, id ID) {
 	var request ListIdentitiesRequestObject
@@ -9992,235 +10309,242 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchs31ij6Kjj8vlO5TIuSfEss/TmK48xo7MQuy6lUnchHhLpBElET6ABo0ZyMT+2n2Q+2n2QX1gL6",
-	"wkZ3k3RTsqb2L0syGpeFhXW//DWK5SKTggmjRyd/jeaMJkzBjy/f05n9N2E6VjwzXIrRyej9nBF5/QeL",
-	"zVea3DKluRTjUTRS7M+cK5aMTozKWTTS8ZwtqP3erDI2Ohlpo7iYjT59ikavZUxxuvXZf5szxYiZMyLY",
-	"0q1DuN5ugU/RKKOKLphxJ3mhWMKE4TQ9/9H+zu1SGTXzUTQSdGE/jsshyZaneZErLVXzLBPBPpqrGP53",
-	"QuQUjpXRGSPXbCoVs4eCnfyZM7WqbAXnqy7634pNRyej/zosL+sQ/1cfuuXtTlpPx7c90zkAw6w6ZnQD",
-	"tp55+jM18TyMWBblAEzxnIoZI1yTa6pZQqQYk9+4mcvcEG4iIhVZcjMnk28nEXyQUm2IFIwsudAFZBGb",
-	"y12fTw9w9eoeM2oMU3b4//f15eW3/74c/X588PzD70cHzz/8dRQdf/fpcvTNf4+iECLzBTfNo/xDLsmC",
-	"ihWhhiykNqfk6RHJRcq0JkamSdvNpzBddW8L+pEv8sXo5NHRUTRacIG/HReb4cKwGcPrv2DavsbWO9Pu",
-	"/5NtX5NiOpNCM3hMP0rBmke2fx2PPkWjX9jyRcqZALDEUhj3I82ylOOzP/xD49vfEMFxOthJE2UsnYhh",
-	"hIVqgHyFpnbDDmHMGkHqGl+Mg83YoxZkY7jjllN2HbkYNSbnU8ItlSSUaBYrZuyT4Nr+xT4NKdIVMXzB",
-	"3Cg9l0sxJr+wW6ZITOM5S9ZAtzM4/q5kng0GCZytAwgzO+A+rv0d0zJXMbtg6papwQ68Nm3HyZUbSTQM",
-	"vRcYyJQNd3I7Wdd5Zcru45C/ZtooRheDHbSYsOOwmZK3PLmfW/1VD4jPMFnHQXN9D4d8I9idMqjPZE5u",
-	"y3dIWT+Pqrr93iuFHIo6+rPcFaX7LCrnNnvnFOuzqZXf+F1Rns+iOnbKt0pep6wLwhmO+Nt2m/bzBvb9",
-	"25wasmTCkKWSYjYmT46OTkC6s4I804bEVAhpyDUjubD7NVImdthxRJ4cPT4hQhIjb5gA3ckqSsZOuaAr",
-	"Yj9LJIiM9oMnMFbn8dzp3+NL8eTo+YmTHg1o6DRVjCarMXly/Aj+BxW2hGguYhA0l1QTO8YOeRyRJ8dP",
-	"cb/XMlnBPFKSlKoZg/1MCRXSTk2s+jEmTx49OiGTKWdpMiFzqgm9FLc0zd22y8NqIxVLxuSpPaNRK0Jn",
-	"lAtCp4YpQslCLizxvRSgIDlA23s405rPxMLdXaZkxpThqOHEilHDkitq+m7sPV8wy4l4EtCcolGmuIh5",
-	"RtMrHFC/0zPAxMgxCAsGoLxNRTMaWcJwFVzkU1WV+90p+m702gai6sE+FKvgJdtVSpiciyxHpE4SbrdL",
-	"07cVEE1pqlm0BrX1w1bVajoz/6ZZ9u9cq3/PVPbNlVWu6cG/Pvztv3uOW5lFybTzuzVQtECh++CvuQ4g",
-	"BDdsUf+hCykqqPWpWIwqRVf294pRaAvLTu2OYRMt58gXmReJ6mfYHJkRH69obuZXC2bmMozcpQYaxu5r",
-	"bbGao9nL4bh9yUKSlN+yigaLb3rKje691DbMzRNufmSG8rQda9HQEaKrlr7oG5ZEhAq9ZIolhIqELOer",
-	"U7A0zWVB35ZzaiIyVXLhfuTCSPhxPGrb2Eth1CpwI7G/qQZst76sFgKUFCDpRNgK9D5Fo5mi7TO2/PmG",
-	"i2SjZV7ZgZ+ikcxNLBdso2/euLFo1+04biZTHq+auPiO3XLNpfBG2LnMNSNudIj+OPmxbR3N/mwucm40",
-	"yVJquZ9AkyRLZpa+A7Icgb1S5obMaGbxfCrVwl7ziAvz7MmoadCLRjoHPGrbBbDz1v/8KPq5hT1HhDyD",
-	"mpG7xcgjZnlJBSJ96ETxQYhn+WDumnjCylaUFTFrHoP5R7z57qc0RqdKmB4F3+u6sApzIIGc4CVMiKAL",
-	"psn1iiR8xrSJCNWEfaSxIf+8ePMLMeyjOSXcaHLxj7ODR0+feUMgDg+RqUxJOd3ocG9h5DpUETj+xH6+",
-	"Vij/g9GkCWHLNVkvFbmAUTCDRRDFNqMh7+3A9W3D1627fOVo2ppXJ2ExEJPJiaMgBdMYkwmyickJ0dKy",
-	"Ti5mwF0c9xiTyZTyNFd2BDdEOBPsghEjCSUgyTt/GhP5wu7RL2fFN5gFwAyTVLZeolCNYgLe4jxA1Rma",
-	"/qe5hp8SKTomeeuRon5Nc6rn+FMdMD9QzZ49ceQO6R+d2nOBliKlRbyCBDTp1dpLtx+HfUSI6RbJ8VnY",
-	"6e1FklguFhbrjQzR9AEwxe0q8iBoxZz3bq064AAGLWAL7Vjzf8EsvZxinarb7yJcLrTFF4BGKkCpu3n7",
-	"2jtwiidTk5OKiBdZuuR1OTdkTCZyKYqBVusBmQrfjSZTqZxvVJmVHZwxRY2sT4yXjZTsUqxbeMjEMcvq",
-	"GoAZlkkSnTF6AwuNycQKtjC5nNYkgTGZzKW2MyznEl6myoUmP7IsN6vxpZjQZMEF18Zvzg+LqVKcaTJR",
-	"fDY3E3sCe/zJiSXM1RUc5TZztrAqafnIC1hapmtBZf91UBgVgoBlzbB3i4ISKHltS/Yju3DwSaMPMHC9",
-	"sOnwU9OxzBgKTVyTs7fn7hIMMfSG9UvrgDlBFCwMsHUMvKbxjaVygqVXqZzJ3Fzlije3HY0+HszkgfNr",
-	"/lB+9Ro++vXdudNQttTjEzaleWqu4OCbCy0Xdvg7Ng0RMvYx44rpLTaB8redp76DXpoZUsPsNb45y82c",
-	"lJpCtJv8jpfmBfiUXrO0FzKvcdSnaLSgH6+MSTciaB3YCq/jqu2kQdLCTejEmdTG45hiCVdW0s4V3wbm",
-	"dTR8K7VB/Hvn5vv13TmcPctVJnXL8xtk7fUVNUunV1VFLmTmp1Y/N5rIpUA6qYllDcDBgwwpk8JJ3s3/",
-	"M9Tkut/C6SwxFzi80GKYSDLJm1aHzvdiv3zpPrQo/jN+9ika5Vmy5ct3kUy78Ft4Uf77QomCiymvvoRe",
-	"AaviDdWffIMKlW9nHVu6sLgTsusIUqOVNfC1U+9dbITt9H1Nl9YkpmnKkgjDfCjB0d6EvZwzAdEOENBC",
-	"mEi01bqXcx7PQfQGKzMqFKCOo3nb++LI3JhMR0TaSbL8OuUxoUmimHbQfs3EzMwh6uYo2on3NDlJwPDE",
-	"DZkxo/E43BCqUUgBAzzwXi5AKuJxnlJllTqyyLUhc5kmIEZUZephOFQjHg92po3MNFlKdcPFbEzOBKEz",
-	"K5TB9p8fkYSudDXC6ZSIPE2tuAY6TtXeYVHrwHB4HbiV30vQ2q8szgGI3UbRhj+q/PFA3/DsQGaIdQeA",
-	"31agNSpnTQbajM3i6PiYMYdQekx+Lfd+4lllaaHUYA9EWZJ9RD0sIlJFcFsFDnkRGKU0/i9wBl3FMmHw",
-	"vWJTxfT8Cuap3pwXA5vr2seoxAlnZnoCMY36RNrZT+CMAIwTmO7Ab6sQEqvLo9ZXWfxDC1b3yhh3KijU",
-	"b+61FDOmDUn5FIRS1PWAbXFBNIulSPQpefzsqBZsF7K1FWF13z970hdYVwoj9e38KvifObMcM0nZCTm2",
-	"ROb40ffgyzr4Fzk6eE7G5Ir8P+Rv5CAi12zGhQB7gCNozBimiFQk4bOwiLKTrFN5nIKxRBOr40dVP0qu",
-	"VciP0niFfUJSKHI3YzJLGaHKambCEEvwwbYB/jgzZwVVttScGnII6PzoEBcZk9f8hpHaUqdWsc+oYgmq",
-	"/umq+nR6iDXi0zmOfnT0+fJbmIpzgH5UarIIBns7S56mZClFwtSpjwclx0dHRySeU0VjiFGONpALtwB3",
-	"yeAU/GQZ3fGj78ZH46PxcUR+Pzk5/mD/L5UxTa0maTmqBDVVIWm8pWp1isRNkIpnm9BUS8t57bMtXqEV",
-	"IB1aJ9LY12jx8MXdXFtD9C2l1HWQSZJZPoUPxQIAvD7u9/J2HvVezh6E1pDq7EhPuwzmTZSegcC7txyg",
-	"vLGgMQC/HsJe72Of7tZWj6u+9YHkg0igexL79iqefY6Q1WFp+ALkkZBJeAtBAlGjx+ywmxTQyab3wGbv",
-	"jdVtYaq4G3J+R2S4Tm3qgnFm8er3igL8AciRFDocSdTpnd/ePrm9MbFlaZkxgU9Pd6SvOOnah1xBcJlm",
-	"CRFySZYyTxOSWqlh6dwwK6KN1XOAn0JOwtIKKYrdyhtmVUJpQCK3AkLKtdnQDZ4pRrNMyVuWXF2vwsJw",
-	"zQ6OUvFMMaf8O2H5K+ef7/T4oz+h7cbcUbaAf4AR9BK6Hr//tsatkLmqagyuLBcERHGILa1E+Ch2MRPV",
-	"nk2Ftjx7AkTa/3ocuMjtX0j46qtxZ/q2J14tcMmVXR8/+r5321XyiJzI/Xrchx7bgGcNE3ZEggqIO+59",
-	"EOHS0dW7li5rSV0PhKJvZJgpDlYaZ7S5sjR9iw20CkJoBbv6Y3nTN9U/f3u1IzmF/LYwD8hSaqk9+2gi",
-	"zHlztB/tIz7eOWFBh1Afkaxb9XsCaSv5xjtQv63tsacukKTF6LV/g+tuuBc2q72XxDCr1RiMJAGPtq6Z",
-	"TnqU8y3RcGOfdf0AzYAIxM1JYT7G36+uqeYx2H/rf7dC/5hM3G5v2GpyQjLFb6lh9rerP5amGgfkML84",
-	"3g1bhVX7YpuDUOBKMup9EeF30hRpXkM+I19lACH7hT0pectUSrPm1i/Qzo2ZvWlS7h7tjOpGdxq8Hz19",
-	"jhpaoewe9To4/V6C19RS/OBNRv/M2XjU7WdwuPMpGr2cTlls+C0DU0ggeKoukoTDb7EowZSDLWRnGZ/r",
-	"XsLxzo5xiQpbWnkuYA9Bsd+fvCevISScrYPHz+aO43causE65IcgGmt3eceE4+VHEAQ247zrGTno4nPh",
-	"WBHBx1/EoH2lK1kL+hQcgFiGwuqXVzyZRGAvr9q7iiC4UdSM/5fK2b+a72dK6JrD8aQS0MaNZukUDPwc",
-	"EJ98PTHy5up//Y//Ofmm7sM+fvb4+369KUQlz7BqgJEkli5EFUWpqVSnxNLHFYa4slRDrQ5D7d6odi4R",
-	"IZfdRDNMFBytbM1EWbNOVtlsKbRVmCxmAFX5qiXSbaGvNQG/6UBAsweFNxXIcOrLbOpJmrFi7HpyDDd+",
-	"0dzM7d9iahig3SkgxJQrbcoUmjWWVdljrJKe3bUHDL2Z+rjJqhl3AmLNpGbKhbhIF5YLLkoXeDwmlkLb",
-	"rwBrMXURvitQ2p0z15YvWym+QCkjyTUjmWJWHWSJQ7FFjpdbHnEmzEZHxD/3GLo3MFtvbw3/0OPqC2Bd",
-	"jcBY6PoSSegBBphdowPwtMzs5JooNuPaQDpTHSlq5ton33fwSh3G0Xc/vSDff3f0nb17HDhp9e492cb6",
-	"cfyshS8GNvKLPStfo8/OAVPdTQU/fv+//uvg8vL3y8sPB///h7+Oo+NH338KosmaPabNBPOFEG+HHBs/",
-	"23oc9qIaZV3QN3AJ117gnN4y8keuTRlYtVFgwSbmp8qz7ODpLPnRZ0M0s+lQamteRAs/dmRqTrOMCQ0E",
-	"Z0wmQgJHq0eeQ5ATd9TLKqJSgBXZUw/3kRW6+ExcAVhiZ7oKvXeaJ9wnGTU5xJxy0WLktgKDxnpXca4U",
-	"ZA0LxwG2yq6IU8oXertUybMkYQm5XrVkz5WXJadTl1a/xWUwGs9dzJsnX4VzftMgtzd24dBxHdGm1ykL",
-	"STl1PoQvACQekO2q1qJrKVNGBc65kLeYrtSW3rX5fXQlpboojAQlKuP5qUUDmc/mjpNqC7ITD0FJFKNa",
-	"CsBYHbqkDZWh7vBF7TdzClFPBDKLaBrh0xISMzpISmPQSgfzgATDw6qKcfUmrTy1maMpF6Y/WTboUykd",
-	"JPB6S+xoJWaCtqRpa50v+rPgKpneNalSbyRTap8I6wMWMXCWGxKHJc1NX2C3uSipEO9O/bFB7T9FI5bJ",
-	"UNXAl1YL8eUC86yI9IVSgFSTVEr7hsBhtQEKMKVC1owyiwIGlIlnjkPwQrRqOqTsB1e16RoUSICfcilV",
-	"EjRoLrjW9sfwKwSfq/bG7iVdRYVKwMVM4y+nhC0ys/KhWN4962XHMjlwo2t+TeOboFpPF+xzEl7fTFGr",
-	"hOhtK35A5Q+gIhhUBtll1QyWSgprkfvdmYAAo3w+OBLCWKqk/8W9c+OqOAnwu7pmVx5+YUnQL0H8AwAh",
-	"HjLksFBKgMGsEZjGSiVWeLAXIAjRnL/bzx6gN6stbcV+YIF3zWZUeBI1hLu+i/GEfETOL9TqSu3xFMG9",
-	"DGFzwwu+Y1NbUZTsc+vnrJHHTatOtHoi7zP/x7kIq0faLnACoLqL47CbyWweerxBvHuvctcauAqnGwbj",
-	"oYbdPWD8z2xxHcqfhvJNbcR0AR99XiGotW0W61Vn79n1YJB3QLgP+O8S99tHYVpIyUbhgOWDhWhAXzt7",
-	"j4XFuNY5C8dE7hLR4fPLg6RUt2mHITLoRxdbrCav9/BCD7chULS4gwZ+boxq//zt1ZYGEp8GdsNW5Ot3",
-	"P70g3z09/u6bE/LyBXkLdVikIm8PHn//JCIvk0dPnx4/Bxvgu4szUJ8NSRmF9IMn35NrbvSYTGg6mxCn",
-	"zsgpeXnx6OmziLy8cJP8eHEWkXf2j4SK5FK89T9imuCUo5Zyw1wyh13K5xBasZ/fMjEmZz7uAHYOhmOo",
-	"EII1Crrw/w8txfgdXf7MtKYzwKVXrKXU1S3bAiNpOrtnkbQped6EU+e3jnqqhFh7C6KLxI1GWDOqxUtg",
-	"tjzILVPoDG8c5yfngcHlvtL24iOvQlr5xyLbTKZUzMZSzQ4/Hi5kcqjzRXJ9KKRhm8VPlbnP9jrXhKAS",
-	"JUKP7xUbhAxYZNydArxiqx1jT1JX4ChsoQI7E0Rx8ZnQEdESDQqaqVseM42WdtBuphJ9PSuyYMxAltLj",
-	"LdIbnx09+b4n2GODkBQ4YpMVfopGr4uUjB01/p8UA6pzgMU9M8pdImOtbAoElfPUyqtj4gXZZ09O7Zdg",
-	"y4Lky2ePK3JtRGBG7Sgr5nU9fRYs0ldNGek9Sih/Yy1PFaazO9LMuERotAcCHR/30NQyExbMLI0XMJVp",
-	"Kpch+7pIVxaXrllMLfCqRVWduTblGo0HTXs2GmmbYTWCULBMRVgSlmq0MUcEqxhExDC1iAgkwUQVG2Pk",
-	"c/WBEadsAYbGjCmwW0gRIqUpXbFw4p5mROWp62BwQq5znhrCBfpCfKWcrzDj0dk20bDt35DDJO9WqHhv",
-	"pql0FXVyrNOAETQhErxwbC4Y/EqVCSQneAurk4IidOJExPmHIuIqGjpggXUjImvW+Qifw5U7hFQkgaJE",
-	"QXZk99FaIBH+s70UEDgNmod4IRPmwYpjoOZcyUHAUBdOYlZswZJVi+3S+Vpcs5fw93nIafMTTzGnPuWC",
-	"ReSapXKJd8yZPixQAIB4itA7LPphFOhCrnOrzI7JBbtliqaET9ERFVOBRPiagb+2bWPddt0fVuA1RI8X",
-	"sNefX74/+/Hs/VlrEkEITtx7xiJntuU+qbsxB9C8NlhTS1lzsDVrw2gSFaEE1JA5S7OgMWA5l+FIGHQV",
-	"JMi7NnYQuNpjfUwZX5OnSgVmehJRPsUCwXCnUUEeQwwdHYQNitphX185eM8UW32+fXzLCMR2FAmW3wn5",
-	"NjEJCsJnLBk89WlchseQkiUVtoOBtyRzY1+Osk+gQiBLkzN4dhn66wEeH6JdghXXQhNx76VBO3Rzbwvr",
-	"/hozBOLdWfAVfJFYxI3oOQ9jORL/3sKxFdLhaHEhuDEd5mjaXLU4lSx2USLYkqnCXVXWZmxOJWmye9bX",
-	"OpcrZ2sHd+EmaQd7OyD7DClQR79eDaqayA7aAVgPdMZEguUqGZR4BPEhiHy10vzr9h90vbSH3SEjg0qm",
-	"/rr9R3jL7m6gbkCy4MawBH2ANE1DF1YWXw5QY4w7gRksW+ILFrma056ydnJFqIzfkgZDlSmZNTYHsAQg",
-	"pYsgzygrdzXdoSC5tdQGpAtQFdFjR1zHg6JYIMzVmtTdkDJ94DZy6BtuqdHUT3pCJrkSJyjznPg/XuZH",
-	"R4/jWCYMfoIItEITyhXv1VH9FuGMlapcHbWOG07A/RT1XkPW7mNUB1dqN7e87GZflnvy3VRi9YPmcvrx",
-	"KmGZmYcRsz0Z31Ho1oCWjerUFVBaK1O3eQHD+/RA1dIggu6oAtfLY1VBvp2/qo5S9+m4quNUox+BTHPD",
-	"yK/vzota7FNFZ1YxRXPt998dffcNRv75ED2gZ5gF78srvcDeI0V1i27UrW/iZ3sQDOPz1jaIGMLwKYxa",
-	"8tVonjSDdl21imHsOTv6+RpPrK3jVaVgL9fetlUauziWFPDxsWXYFoR2KxYzjjLVplH2IcNM7dV2VxOr",
-	"3XKtoNjA9cQab3f9sfa/sSFMo+udtO7Wj1dffR8Ovdor3PDtbMFYPgcr98ODtsTBfrdm/Y4+1K5tE4E9",
-	"JJ+/c6qt/yyFFKEFS3i+sNoJn83D37kWbF9aoMmAdZ6+uJiVnap+2It6cLErA97jpmEwFk6DkHFoJ3jH",
-	"xFum7A5jMIa9nQ3onkdhIHkt+ch9Z0nkUpSNGD+bOHSY7AdOat7EgBckF86aVzl4CHfgkIMTCF+Hk4Lt",
-	"t/BkQ0Q1oSRjSktR5pRg8qR3Cz7tJSr1ywwsnUguZr6ssGAQcI6VKwqn7pj47GLIKkGhGLI17DfXrJCE",
-	"E1dFFD3nn405u9+8/WPrFQ5Bu+4lPbyA1XboN1SVqK1rQ21uUG89rSs50KRhkHUa1uGUTBk+GJfs5xr5",
-	"+IQHSGEMJ0bJkMnw3GgiWiyQ7d0to9Etp83JIOBOu8ZCzX1Cre5acgYXEcHTpivMPlaQO4XFZbZITWrt",
-	"MQmnjjxIcd/BC8GS9SHDoQpX4tNGSTFLV2XOJtbCA1MxhIZQFQQrXaigTxIcImjwOP7u2TdbJWYNFuDP",
-	"s/boRc2Y2KqA29ZR/oAqV3ybVSCyEevrDhkmaa8drwpgUltnbaNr0OnArkGIs0PUuybPZXu3z2hhCjFq",
-	"DdzfKqDts/tvUSwzYcKEGXZanXz76hjvffL5mlLcn0Asc8MUyD67pA53Nxzdxs0GhkDnXm5xdO3aPqmz",
-	"fWlzW38YHjQoa51vRVlq/Umby5SVLqBlYyHwtTTceUhVSV3D0UAHS0xGhJP7tFOXJbsBpay0qLEr7F65",
-	"1C1Z95aV99tb1rKtYnDjzFSsTsg1slmoIdbsdlyIJq6iiT5FfYBrZM4Yc1KxOY+JkIKdNDuNYOKua6tc",
-	"WcPli89ZChLR21cvXlYiOqhYtZbAaWsEAucfgrEg2bpjtvJrVupvDbnrCkNFt3sOQ6dOzqm+aqtu6aJX",
-	"qmnZvhG/a7vg8KkoEtgUy7fPJOmwOXTWq6nE20BetFVuK6VocMeYmGAlWZ6Ey7XtRKN2tUt/AcbXImGm",
-	"RuE8/aqgacV9W7uJ7Qy1/kXsYoupv5k1W21RswKjCwvcXFJhNFlgQDuFzltU66VUyYDyR636V3Nzr1hm",
-	"SC4S1xx0QS1OQtaLJZhY8hHi4VqFgZBnWddwmSwVt++TmzE5ByenkJBt45sAb262foNmrOvcGAi59ZHv",
-	"ffaqtqodMmOCrxeD2vvrCpnEg+jehaZDcJ6CCdwT89nFZr4n9tT9TCBlAVq8glF1SVed/sxt7PZ7RLJ+",
-	"y36N5oF1/1c9TBAUW7hQvwEUmJY727aPWvut7Nqqc3smmWumWvcxHActlimYKd5HqNXmVjxS7xbPtCk2",
-	"tBQlpnEsc/GlVSTeFf/Crtz+HltV3LnbzntryFZspA1FXnMRyNMa7OF3teTJVbqhybFMxrTf9Kq7/ly7",
-	"oH/Kp8zw0M1d+JgqShK62j2N8VkwdieQWMvFLTeYJRLLYFpXWN9dT0dxM7dDagDpRN99GJZdcxepZDcC",
-	"95ndynbq/9VeIqadNW0mS3je8AE+0CzOFTerC2iMiK3mGFUoXeBPP/nj/vO396NG8QBhyT6+hsJS5uIm",
-	"seKyL/QHRi4ywfB3lKIxAP6QZvzw9ngyBr3RbmN04jdRnGhuTDb6ZHfMxVS21FPDqs5WR6u1VZJTr9fH",
-	"VBDNMAPP1zcFn4WOqt0ideQ6VEaVHlELuiKJrP4FukRBLYLoUnjnnTMUW5qepthocnwpLsW3356VZhAu",
-	"xfjbb92uvsJGlGdvz8EhWMLKwTDlN3bHK/T6nRDNRAKHrMId+2AW4b9cX4oOUBOqyeSsWtHyhPwAEJ+M",
-	"yUsaz13GEJcCvJ+oKbrWzr5B69dGrSy8ZW58woZ2/6UxL/Gb00tRFkZzwQ2437IdNDfeqgJVu72plabp",
-	"mLgqeRTfX8Ji7mp5VhKsiyplbn68AAdzy6L0t99Cp9F3P70gjx8/fj4mYOpBscTVUcWWoxQrVRY5LiuG",
-	"xZzpNRYpFkUlcfxWpokmE/vQJ249S1DtelCGE5pgz5g+IZjcRyYVmjgp0+mLFaAHbi5uhMWHP3PIT6GK",
-	"Lpjl+3aUwDp+ZTQyJQuudcZScykw09ydC/qUVWqdu/1hHqO2yDd5e/b+xT8miHP/vHjzC1kwNWMEyISr",
-	"A/L4+bNvXMFZV8XTYkNCtKErjYk/eHyndVFBvByGeeyghI3JG6BH+lI4UWbiZOAJialSK+whTiYv39PZ",
-	"5BQRnLuusPbv59ODn+2uJqWL3CUZaeyMg21zpkRILMFHNZmijeTrJ8eP8OEsuWbfODC8tFD0eOFTgBIZ",
-	"51a21Hj450+efvfNmEwqlvdJ5TF8Xt7V+FI8efQcjvP06DHRFJ7H5B0zanVwNjVMTcjct7PTvkKoJEvK",
-	"zUkRcu8icGAVLYmcGtde3o7Hkv7YHR5GTilPi2ERFl7REpewe9IADSu2200LXzB4TM4IQBXRvehnQ37m",
-	"P0REMG0wbAj++vgRSRjLsAJLymMmUK6pZjiMzjIaz9nBo/GRV3xqfyvztwoDsiXnlkBWtKeT0bFvCEgz",
-	"PjoZPR4fw4QZNXPgY4cYWwFXCmWu0GRQULbzZHQysu/krDIOXGH44vTo5Pe/RtwuBW+x3GwZPoHcO8iL",
-	"N6+WFVoi82rsBuuExIryFIev+YJbqal3oBfDPoBTKpNCo0Dw6OgIrAtSGBdGUOGVh3+41Ptyiz0FYB2s",
-	"QfYEjt4oR0RnWAWivJdxpUlt2xLFng99NmVVwIHL9KINRsDoE8VoMvpgD6zzxYKq1ehkZPdVFPFEP5UL",
-	"kjF0potviwaoXR5T4HJI4jDdEFmoF5Isyy9KskJE0JxqKwbVcRRV/xJyIxSTmTY/SCxRMPDVoPL0qS6P",
-	"O3V6DTOO97B8CCsgDKAYYWE0ZzRx9bpfy7iodhNawg09LMa5BYZGJ9zgOkL9nd8yK9bZ+zWS0PaqeWv4",
-	"9Smq0bDDv3jyCbEtZRgnUscT/PsantRu60n/YX+Ugo3uEDrv6U0BHW+xbb6zOk3uoWPnP44+fQDg5Qk3",
-	"h5ZF+0qHrSzAjnzpBm7EA1wB1Q1x206P/eOajGGtbLpUJJGClXVrJiDBn6C4jwVXTlwHYReJMbEfTZyZ",
-	"GZv8Tlr4SpFn28lRQl/K3Fipdrszv3EfBY69nnHn69uE1q67FjdmuT9hT91Fy6y1MIxtOLnxfKGuqbUs",
-	"UwR4bLtOJfIG4j2iSicZqXx/4pZVEUO2XRIVrrnMLI+SwoW8QPlqy6N4ghqtrkbHtG3g405oVgmc2WLf",
-	"PrHdZW2qtfoXtapcRsqbNqnLN4fYDhuKWgj2WlJqWlFBc+zAUU6/XRxdX6WzRtSsL8Tm9teyLWwgcHfb",
-	"mlAdTyKnMgGbATVbpgnzsX3jlq1aVV/Vtlq423TsrFNBN9sDE5M9P1r1i8mOvw0uIgP3DIrIF4yqeF5R",
-	"gytMG77ywkuV/xbiyyzkuv0Nk0sYmdLY6Lo2bXkjdvORWPCHWp0dnraTnVEL57puA3LttrDRwJi8lySe",
-	"s/jGRz3Iqc+nvxRG5dpwMasaL08Ils34B9Xzrycpo9PJN65t3pzqOdMTMP5pMjGKsbGS0kzI1y3BuiaV",
-	"swhMUM+eP3v0TeTO4YL/rYB6KW5lHs+ZLoymMC1o0nWBZcZKeWU12jsW3lrlPWZtUjnA/g6R7x2jCXjD",
-	"KvYX1/BGE+Y320TIYaRIwOJDVm+FEsZobHIhZUKumVky5yT1pW0g0tFoX20QAi9BpsjTtpI6Ft3HxMIc",
-	"puDS1RHEJ+NMY5fCmSgpEH6pC5MqQuzU7WLBEs50c1SzPhQRcmmX9YGevo1b3TJm9fVL4TrpkJTRRIdw",
-	"l2GPlLvB32rHmjbsLYfcIQ67TjGhHhvDY+7cJSXMwpFlLKtSIU20XDC8ZJZqdmqv2UVxJtwQqM27mlgE",
-	"EJjQoxFXXDOxSu3XhasMtlTcGCbGrXQMsib2TcZgkRYksAe/awpWK2NsKX1BEawAWTarmyNwQuwVtaJu",
-	"xfaFGzO8Toszl0ptUN71YSybTdmI3Qkpy+DnmrlDBUXEpSjD6LfUPlwYzhbivwOw0zsCWX0+f69NO9zF",
-	"llwuSr19EdYHV3PLQv7/ymWqDSbPDv5fevCvo4PnH8ofx1eHBx/+OoqePfoU7IrYIsNxjb6fU+cMnMDK",
-	"k65tYajgf5KdG2+oX3h3b3hw6uPmbbdw4xNCMbTi+a6QGk9e2g3dGCZMEllQ/8KniR2w1jI70MzXZuBG",
-	"kO3JuI2Tb2vY7r6GX9jS7XlPlwcR2U3ugSkJ4N6bORNyBTDBG6ywi4AZuZnyXOm554o7OwETq01BBIJ3",
-	"D0LaNYgx3i/sK3lXVDF0nHLjBEkMEeQmcgHslk74Uzs7JjFSNlEFN12gypaC0fRnjK/58KVYxjtv+sdK",
-	"3dAyH8FqhzMpk5aXGpQEZsxUXleT5HWf441g+8XzDjUv9tsOUqXtxeIIw6BCzQwJoyrloFN6lARVic/m",
-	"UInU4yU35Os1XP3m1Gqk1GBFXAgm8SXsXYH5dvdfYQUH/3oT4zHWdxCM3xdZdVFrn6LaTBBOcgDg/tvn",
-	"zLoBsf4SkDj4hDHephuP12nz4Vpb1HbZvtb2fTvE+LKEpeIgGwhMVc7k62GaOePKZRHehyxV9nGvbQ8y",
-	"aKWy0lH15ivXtjsVCwpkZw4GRWCU89u4SELLa7FsOthJIaJMYxnvdHXqgyRvGMuwb/ic6nnZuOTRkQ84",
-	"gnMV/P+3uXShdNpFs1Vb9Gq5HvW3YTxEN1V0ImPZt3dP9K1YYHjRsdZzeFB8LREsTJVcRIKDsOdUcRWY",
-	"YWTtIlWHf5W/nHdLmOsS45i8Y7fyBuzvSw7hq0RIjHVsXj36Pdeu/osQ5vrgDqdka3pR0ZZ/OPqwAVUv",
-	"r8obCze810Mlfc+GO9hYV4iVTBNP7pZS3aDfZCJvmUppNsGM3aIYrqUogi3Bp231jzYqiOrM0NQKYXaH",
-	"1Kro//WfQbB+pjeoTeocomAwqJ9W6gZsRq7YdMogK/OgTPEMmsVB+/DMky4YiWXiOs4Ylqa+jUbJ3pbS",
-	"Z0wnXNOZYqzqMqkhyVdoJ9TgPYSS2ZWu2pbD5ppdCjCg01RLkjCrYmgiBTBltKlaXg6NcKAsCziALPpr",
-	"uWDXMllFdnSZqWDRMuSNsVLkSw+TC5+z/4Alyfph+qVJRANwv62nXYBhgi7Y3YuTVWJDa5TFOwZXwynE",
-	"jTeimDZS7UjgPwwbE9tDVXGnX7Jlw9kHGv4/kVSVBhylNzXeHfpZh72ic0NmzIDk5ZzSFtnwjooCUJgE",
-	"YCkNRFU0ugGUXVihOhQR0vLcMfkFMzNYqhlWV8njOdaUqN9pLYjxQd3pBU8h9ap4sdX8HoeqSfv9Yl+9",
-	"HoXfD9rIm7dx0OTnxUZ2hjzWa1pt7N86nxLoVIyJPR42Lk5UWUmOA8PErM2EiN5wyNSVYljfQ1Fp6ME5",
-	"mBAoGxhMHPQG52PoC+jKoaAGYt01ob6fWwX/Xe/g7jQKqBuqGdMQDZPwBIlSTAVEhPksMZfSB7KOphy8",
-	"6wvN0lumUcMk3jYBEht1tc0QMkW8FQp6XilOGhIBZMrFUkxTHpsxQXmpxrh8g2rL3jgrJEg4apPWZYrR",
-	"DGIo3GXuSy3A2e8lq8OfrCXywl3B8DKWQ/qwOgHtBQnE31gE+0qTLKUxZGcsMavSYQHm/HoEWYSwt0q8",
-	"10Mcm06Yyj3vly7cNcA7iIH35BRnD1GAHQXXKuAPkQMMLBW9rMg/Lq1TG6eMkVRqVtY+xGA/iyzOqGMV",
-	"NFlJFeZmJ0tXAbi1Y60X3WKlKG21Spd/DorkWumsEMN3zS3bufQX4zQtcA2uOyxa+zbFEntUVgDjdaj6",
-	"VbY9bRevCEjVyqV8OKa9zSwHZ6ELo/zDMgTXchhxiLlSnK6HsB1u9yRFNZRTFzGb1CpLcuHShzEQ9BT8",
-	"Hpdi4soxT4quxrSa0r+2VISYiSzV5zfC/lysEgcxHbd5KZwHIbLo6WNWQZB18YrXuct7AIcnKMsuBsQF",
-	"JYkiNVliRQL4ZUzeB6oGYN0DcLRifsmlkEtxig4Lbj+H06GZTs/l0pWuo1DZI7KPDxPQC4ctZEsrF2i3",
-	"sPBZMki7botIfYd72RMLdgGfW7Dg/5goWHwJJ/4hRXX7R1n/tvhDlZVgvZMwX3nP0rQwndECSfFdXTNf",
-	"oBmRE4oDQOHZqu3E90yHp45hLp0K2N9xyJekfj0knQXA16+x4EXcub4y85cbZAT4v70SHhxxtG8Ytr1j",
-	"2OQ9yHYzd+rhJLsKuPcj150V9V0x+2Ep8BQEbO1W8Kf6BlimYEsX93YKBniZWpbmcicSRpNdhLoWPPly",
-	"JSoEzrpFEHvwUzHTaO5rF6Qgyb2PusKQjajr9oHaRfMVlESaGfguf6wnXnvBFtcbWbQeFmGWebYJYbYg",
-	"HJy+4LRdhNnhhUcs94eq6SgUHfJ3V1dhHwIdzD14TAjueD/gDVtCEiglxhaZWTXqUBRgLt/vRsHD+EQ0",
-	"aMdVJyQI49jAiJu20F5/aQ89srcL6j/CSYGotkA86hAwPFLv4BjZJ351igetx/y8EN5QpOwQCLQnejF0",
-	"nGxt0sHCZO+cCBVBspsSoENHYfqliZ/dwAcd1FA5ST+PdqCBkAae3Dmvdpf4lXZylN/PYK+/BRUO/8If",
-	"zrtLJCm2kLesAtCHVCMJTwiWM4h+GpSsNn2wCa6CsjKtSMs+YBTWKwp1ZNTM18Xk82S0TpV6LMyuanNT",
-	"tbVamAMARCkYUHcR1QB2vqkQBFy5fMhAFgdCGKyCY/IDg/6ngtDUYvSqprltFwkIgRBW4IHNNKUbmiQP",
-	"De3e5qatWhnhAkqZdVLsG7bqJtGv7IA9Es5XrL18Sukcgba7UjAgoYMTTAuEdnIJbmc+gzLvdmQlxEEa",
-	"H97QZrC0H1TDcduiesArcZ1yPWdF2p4zrc+EJnRqmCKTlNFkUgbMcqNJpljCXLxlbRIMbSkcFK4mlEsO",
-	"nEOPONh5WyTsK7bak172iq2qsa/7dG3bQ7TY4SyxumGrL65MISBjd4StYB9dXa+DCmK2oaArmNVhEH3r",
-	"S2rt7ZW7FVquAne4L69Gh1/C8iLnBcQ6Km0w9A6QA/xrN8l85wZfuLGDGctC31Wq9u7iw9iu+ENxskrt",
-	"h2B5B4CJ/E8zwdUvtl/OXwtO2kOF3LpfLsS91vdQrd25jtSdVQRcI0iMxiYrZk7Rjz5nC+DM1yv7T1sW",
-	"WB10e2Is9UUGt/ytnWFvd9lTUsC3/XdySByzrGDs3bcbomS91sJqcM1UKhcsmzDqvLaYJwF2REh9APxo",
-	"sxw20OChmxB7bq2wIoYyF0pw9T3KNsYdeFU7GJPuCq87rI/NKq3dRGrIogKk6P0GdKwWX++yOVBr9CVT",
-	"FPPx86h/lizY5xdhDFClyAZK3fbLVMY3WHSIQy8JV4HAMUzsIIF/y6gyRZE3hrU9fDVhXRHmvVKNinRV",
-	"WQyX50AT7KAvcd+kfGijbHj2wayz98ooCkvtVm+qlTUcNrLwmgLvf0JW2vbJaHtJPNtAoiva/Gg0/u2f",
-	"dvYhx+FfFhadUsQ7kBIsCYOwfkcQndTQJi1cuHjXh8XqfZTuwLfQMP7+QstWTLBmpV1hprgw9Dpl5Ozi",
-	"xfl5pR1iUY9DZzRmEfkzlwYtTdc0vtEplJN4y1TMhDlgAnJqsfUPmt/M/FJoNltAsyVK4APLtSb/96Of",
-	"Jhi7GTA1O+12GDOzbiZ1cKNZOq00RNYsgFVZbkqUGp5nwdz3Ej6Kp2qxrqAdfEl9W3eMA14STVcYagNE",
-	"bEir2wbbAcP/8svrEdL3xqdcFG88wgr/mJdSJBjQ1SZaGLTN6DQiwYjBTEcPyswi0w04sfPh3G3PIVR2",
-	"l64QOlcB/e1eGg+9w+5He5HEZcqGN6XY/e7l6tpDqNpaRBXvsdcU4qsocd8LpqwgW88ymtFb1moCwV08",
-	"eMNHO7RLo0dbT65We4ZH412Urr2hVJfdwr7LorJ9FzEY1GJhGUSpjXge5Joeoo7g+hUBy9+lYA4yaMJF",
-	"UD53NoTPR+X90KvB7QWVOYezEtwtDSztAu1k0BmR2yruvJ8zzZz9K5Yq0WUymk8mU+w656nBSHMI4AgW",
-	"tHnvrdVfdo2E3RodvXcFeJ2tLvHAwES8trZGVO3SPqtqnd+kHdSwjaCGrSHhjAL/p4JEpX2/BUm/LIyQ",
-	"u/NsLGx5Vmty3Zqbhb/05ma9d93K9gvRNt3UFYG449wsU5ZaBIOe79g2XKZWBfj7ydTaPrmq5aK/3OQq",
-	"pLFFchXmUa/R+PbUqjzTRjG66Fb6fy1GPWhbuj9GP+HKlLzlCcRC302d4OIeuu3rbzImzn8st4dMKWMy",
-	"SxkkHoJ7jQvYdeXOy2vuiqXQZKIYxl5f5YpPigKErrovFN9CaQqd/iwpbA5WmneFuqzIVd0HVNopWvus",
-	"yJzeWnVA3GBTc64spZa5MG1WBH9ve7Ik+OkHtyYU+94bsnQlZq3hSgs21IhAr6XB3TAGf1aul4oVFE0d",
-	"kwumsZnmTBLp6sC568V6Sv7m9RyS7TmUcNA5UySWC4YlmVpMFBU8eOhmip4rfAe5BpvfYrvpovZ2dtAG",
-	"94/D7WaMzU8/pBnjvMRIqP91WkQ+uL9WYyHcxsbkwgdrQEURfCACXwsXbYaKgRB6fyRxaIPF+ryDGS3u",
-	"idR648VW1Fb3Ber+qjcOzx2iS1qwra9matfQX7agay2BH7jjx95Hv8wI9zq8YNhawwaEwlzXY2fx977s",
-	"dnugfQlTeg8RrrDfvQC2wy2T6/oz1qWbFH7uFZbOZq7yKFthjRBmrPoJxeWdTQmTYXzl7bIQ1YLIW6Y+",
-	"pz8WZieVHbLwuBv0x3K48eAFrPbr9cIVljML9MQqH1GrVKV3D2vdHzJ3OIRakPm++mABin9dw8n1Plgd",
-	"Xa9cUfo2oUp/gXGjdlODC1N6DzGid0xqC+/PRtT2EEOaDe8JUjkvh+1RLHCrbJIneupjnBQjU7a8aylh",
-	"OZee3FnlxTTsSEORhtbrsr8jtHr6+xT2A7BsXbMZLa0MYFI4JQUBuWaaJ5b1TV35ZjQpCBnyDIuUixt/",
-	"ZaMHwKagvbZnUkouimRfb3fp1jr0Z4V09o3ylxm4dAtnvYcWEHbezv47rV3IftUANlefzbja4F9pklGt",
-	"l1IlkctdhhqqUkXwH5BTDanODiXH5LU9muuOhgbNWv3vLFeZ1AyZn1w22ptds1guWLmDz+hwBljR2d8M",
-	"lRZxs0c5305/L5XBi7O1+MssqozJLwD7mGK3iHvpO0StLHNg+MKhL7xbTItxLzueSwjRogUy9nPBL6nN",
-	"Shciun1+mcJyZ3sVRx+CzVVaLsVTie6MFD/oYeek4Ck2yEpxx70rL1p/WwkQwgpJSCoIRiuKWO9JDPJg",
-	"OPzL/bRlj0NXfXs55ykbk5cicexsY6e2u7CH4da+4DPfXcHXK4Iy7Mw1s240PdyvqONgF7zXgXopBdsY",
-	"PSiqeWFkVtZ7EqVbeOE4CHab96awEDVtXRmX8vUtfv9rlKt0dDI6pBk/vD0GQLrJWgxw4IIsiZ0ekzPf",
-	"/h4ESHJ27n71YjU03katCcRL7TLMT6FxfjkVfr8i6Ax6c5abuat2NF6PE9SBTCloPOP+G2R4Vm0+Yzcz",
-	"JhcWfjQNtc914qOvkekiHX3gh6e49ji5gfJE5ZYqrQ6b23oL4QTjujMgNNCVxbXcH+2LUXEaC/NKpS99",
-	"6lIUqrHprgQUKMW8rP351bga6Ag1oZpLbxUIUT1K4YxpznmGYdPXuUjsVl0QM2TE1zceOKsvb1uGIEL4",
-	"anORCyySoKtVEtZyuotMMrjWBHJ7xuSszFCi6RJzpBjJKFfBdEvEepcM2giMLNJ+WpDSckWMois3hWW1",
-	"MdvcF22uTO3CigJhp3Nm3wwTyQGEUzqrtZw60pCwmCNlLwpEIw5XJqd54sSf+tyo8H2lwb5eKGy+bk/p",
-	"JXMJzx8+/e8AAAD//w==",
+	"7L37ctw29if+Kvj1d37lOEO1JN8SS/+s4jgzGjuxS3IqVRt51RCJ7kbEBhgCVLvH4619mn2wfZItnAPw",
+	"CpLdLbZkpfYvWxJJ3A7O/XzO51EoF4kUTGg1Ovo8mjMasRT++/oDnZl/I6bClCeaSzE6Gn2YMyKv/mCh",
+	"fqTIDUsVl2I8CkYp+zPjKYtGRzrNWDBS4ZwtqHlfrxI2OhopnXIxG335EozeypDi5+pf/23OUkb0nBHB",
+	"lnYcwtVmA3wJRglN6YJpu5JXKYuY0JzGpz+an7kZKqF6PgpGgi7My2HxSLThal5lqZJpcy0TwT7pyxD+",
+	"OiFyCstK6IyRKzaVKTOLgpn8mbF0VZoKfq886N9SNh0djf5rvzisffyr2rfDm5m0ro5vuqZT2Ay96vii",
+	"fWDjL09/pjqc+wnLkBxsUzinYsYIV+SKKhYRKcbkN67nMtOE64DIlCy5npPJt5MAXoip0kQKRpZcqHxn",
+	"kZqLWZ9O93D08hwTqjVLzeP/45uLi2//czH6/XDv5cffD/Zefvx8EBx+9+Vi9Phvo8BHyHzBdXMp/5RL",
+	"sqBiRagmC6n0MXl+QDIRM6WIlnHUdvIxfK48twX9xBfZYnT05OAgGC24wJ8O88lwodmM4fGfM2VuY+uZ",
+	"Kfv3aNPblDKVSKEYXKYfzFaf0Yhn8GMohWYCNoEmSczxZu//ofB6r0fD5W/CiHWuQDUxFKHINJULwjUR",
+	"cjkefQlGP0rBmgdgfgt//oUtX8Xczm+QqdrPeWb5wXKtEJ4wZ+xhpr5P28f24Zkae+x6Pn8OJmOWmjOx",
+	"4ZZbfLJryflTY3I6NefDFaFEsTBl2lxQrsxvzEWVIl4RzRfMPqXmcinG5Bd2w1IS0nDOotrWbb0d/0hl",
+	"lgy2E/i1jk2YmQfu49jPmJJZGrJzlt6wdLAF1z7bsfLUPkkUPHoveyBjNtzKzce61itjdh+L/DVROmV0",
+	"MdhC8w92LDZJ5Q2P7udUf1UD0jN8rGOhmbqHRb4T7E4F1C2Fk53yHXLW23FVO9975ZBDcUe3lrvidLfi",
+	"cnayd86xbs2t3MTvivPciuuYT75P5VXMunY4wSf+vtmk3Xfb9PElE5osUylmY/Ls4OAItDtjVjClSUiF",
+	"kJpcMZIJM18tZWQeOwzIs4OnR0RIouU1E2DJGbNNm08u6IqY1yIJKqN54Rk8q7Jwbr0B4wvx7ODlkdUe",
+	"NfgLaJwyGq3G5NnhE/gLmo8RUVyEoGguqSLmGfPI04A8O3yO872S0Qq+IyWJaTpjMJ8poUKaTxNjDI3J",
+	"sydPjshkylkcTcicKkIvxA2NMzvtYrFKy5RFY/LcrFGnK0JnlAtCp5qlhJKFXBjmeyHAXLMbbc7hRCk+",
+	"Ewt7dkkqE5ZqjvZWmDKqWXRJdd+JfeALZiQRjzx2XDBKUi5CntD4Eh+onukJUGJgBYTZBuC8TbM3GBnG",
+	"cOkd5EvZsPzduh3s07UJBOWFfcxHwUM2oxR7ciqSDIk6iriZLo3fl7ZoSmPFgtqu1RdbNvLpTP+HJsl/",
+	"MpX+Z5Ymjy+NqU/3/v3x73/rWW7pK6mMO9+rbUXLLnQv/C1XHoLgmi2q/+kiihJpfckHo2lKV+bnkotq",
+	"Az9T5YxhEi3ryBaJU4mqa1ifmJEeL2mm55cLpufST9yFBeqn7itlqJqjE87SuLnJQpKY37CSBYt3esq1",
+	"6j3UNsrNIq5/ZJryuJ1q0e3i46uGv6hrFgWECrVkKYsIFRFZzlfH4Peay5y/LedUB+gTwf9yoSX8dzxq",
+	"m9hrodOV50RCd1KNvd34sFoYUJRvSSfBlnbvSzCapbT9iy2/vuYiWmuYN+bBL8FIZjqUC7bWO+/ss+hl",
+	"7lhuImMerpq0eMZuuOJSOJfwXGaKEfu0j/9Y/bFtHMX+bA5yqhVJYmqkn0AHKYtmhr8DsRyA91Rmmsxo",
+	"Yuh8KtOFOeYRF/rFs1HTvRiMVAZ01DYLEOetf/wk+qWFWUeAMoPqkT3FwBFmcUg5IX3sJPFBmGdxYe6a",
+	"ecLIRpUVIWsug7lLvP7spzTEEI+fH3nva11ZhW8gg5zgIUyIoAumyNWKRHzGlA4IVYR9oqEm/zp/9wvR",
+	"7JM+Jlwrcv7Pk70nz184RyA+7mNTSSrldK3FvYcn67uKm+NW7L7Xusv/ZDRq7rCRmqyXi5zDU/AFQyAp",
+	"W4+HfDAP1qcNb7fO8o3labUYU8RCYCaTI8tBcqExJhMUE5MjoqQRnVzMQLpY6TEmkynlcZaaJ7gmwrpg",
+	"F4xoSSgBTd5G95jIFmaObjijvsFXYJvhI6WpFyRU4ZhAt/gd4OoMAxHTTMH/Iik6PvLeEUX1mOZUzfF/",
+	"1Y35gSr24plld8j/6NSsC6wUKQ3h5Sygya9qN9287I9YIaUbIsdrYT5vDpKEcrEwVK+lj6cPQCl2VoHb",
+	"glbK+WDHqm4c7EHLtvlmrPi/4Su9kqLO1c17AQ7nm2ItnORTiGQWR2RK43hMPhgpYzkQTRlRPDaa3FSm",
+	"ucmWMqqkMFxoyeI4QNuRIs9RmUqYcMLX3AowAFmsnJxcBPDdUGaGPsejul0BhOuZ6T/g9zixOb1hYMcy",
+	"EYEat5ACwpoLGwGxdiOj4dzqoo8UkUuBNrGCUBdQ7nqSeS5j5zqob58k5o+4ePx4ABFJq3ssyJSnSh8b",
+	"NXghIfJOBXlycACboGUcla9JpwZoPv5PmIiZ0oJ+OsXXIHBZv09yKVh0iUv3zPvdlFAwR4+Ikf43jNCZ",
+	"eRL04JJnA9blOJ4hgoAs5zycGzs8wQCxWeR6u5iyacrU/BK3yae2wd/dGTnLnyjN4xg8HcjG1hiqbYiT",
+	"MMQQcZXIBeNA2exTYm4VEdJQ+Y28Xm+8OvPAwRsLDhxt14+nIDDf/X0FYiD1aFrdunlNjlnHEUsnRyUT",
+	"LTB6RXGx4ZExmZj5uQcNmYBNhFSggBdgpkWqV+bhhKVUy+qHcXNRE7kQdQ8tmVhltzxGfoWIShi9hoHG",
+	"ZGIMU/i4nFY0+TGZzKUyX1jOJUjWNBOK/MiSTK/GF2JCowUXXGk3OfdYSNOUM0UmKZ/N9cSswCx/cmSY",
+	"WHkEq3kZCh9fiJKQzvfSHiX8a3dhlCvyRrWGucMBgyZWmZJ5yQzsFcmYUeA5Xpi0X1SqUCYMGQ9X5OT9",
+	"qT0ETTS9Zv3WNlCOlwTzAEqVAq9oeG20FMHiy1jOZKYvs5Q3px2MPu3N5J7NkviheOstvPTr2an1MGzo",
+	"h4vYlGaxvoSFr290nJvHz9jUp4ggC1AbTALtZ/Od6gx6dR6fG8Uc47uTTDuxhR6trexvPDRngMf0isW9",
+	"O/MWn0L5cql1vJZC0kGtcDsu21bqZS1c+1acSKUdjaUs4qmxlLOUb7LnVTJ8L5VG+juz3/v17BTWnmRp",
+	"IlXL9Rtk7PqIisXTy7Ijxhemo0KDmdeixzQVykQKazk3/6apzlR/hMJ6Us/x8dwLwUSUSN70GvYqMK/t",
+	"i4bEf8bXvgSjLIk2vPk2L3IbfRlulHs/d4LAwRRHX+xevlf5Hape+QYXKu5OnVq6qLhzZ+sEUuGVle1r",
+	"597b+Pjb+XvNF6ZISOPYqOKgE1KCT7sQ1HLOBGQrQXqc0dqVsQasKumMBHQIgJmA4SkXSydzrRMVEGN0",
+	"kCS7inlIaBSlTNndfsvETM9BFT4ItpI9TUnisZO4JjOmFS6Ha0IVKikQQAPZywVoRTzMYpoem2cWmdJg",
+	"IjhFeWAJ1cjuhZkZ9VyRpUyvuZiNyYlA/R6n//KARHSlyvmSx0RkcWzUNfBRlJVeQ1p7msPtwKn8Xmyt",
+	"ecvQHGyxnSjG4EalX+6pa57syQSpbg/o2yi0Os1YU4A2Mz05Bi5nzBKUGpNfi7kfOVFZRBjQjkFdkn1C",
+	"P0pAjPUCdqyjIacCo5bG/w0mz2UoIwbvV9T38sk5NbA5rrmMqTjiTE+PIENaHUnz9SNYI2zGEXxuz00r",
+	"VxLLw9dth6aGWN3ydh3jThWF6sm9lWLGlCYxn4JSir4aEFtcEMVCKSJ1TJ6+OKik7voMrjxJ9/sXz/rS",
+	"dAtlpDqdXwX/M2NGYkYxOyKHhskcPvkeYtF7/yYHey/JmFyS/0b+TvYCcsVmXAjw51mGxrRmKZEpifjM",
+	"r6JspeuULqdgLFJECpBDRRw0U6kvDtq4hX1Kkq8OIGEyiRk6eswUDMMH3yTE08H2t1zZcHOqyT6Q85N9",
+	"HGRM3vJrRipDHRNDLtSY0eC6i1flq9PDrGuOjdvrb34uzhX6MnJLFrfBnM6SxzFZShGx9Nhll5PDg4MD",
+	"Es5pSkOoeAjW0As32O5CwKXwPyPoDp98Nz4YH4wPA/L70dHhR/O3WIY0NpakkagSzNQUWeMNTVfH1klX",
+	"9t8QGitpJK+5tvktNAqkJetIanMbDR2+uptja6i+hZba9K0lRk7hRTEbAFFb+3NxOk96D2cHSqvPdLas",
+	"p10HcyEGJ0Dg3hsJUJyY1xmAbw8Rb3O5i3cba8NR37uylEE00B2pfTtVz26jZHV4Gr4CfcQX0tlAkUDS",
+	"6HE7bKcFdIrpHYjZexN1G7gq7oad3xEbrnKbqmKcGLr6vWQAfwR2JIXyZwJ2Ztds7p/c3JnYMrRMmGiN",
+	"m+TFcPXAiQ2ZECGXNsYXG61hacOoK6K0sXNAnkJN0dIoKTbwcQwBNqORGwUh5kqvmcaSpIwmSSpvWHR5",
+	"tfIrwxU/OGrFs5RZ498qy49sfk1nxg7GE9pOzC5lg/33CIJeRteTt7Opc8vnrio7g0vDeTciX8SGXiK8",
+	"FNu4iSrXpsRbXjwDJu1+PPQc5OY3xH/05bxRddOTb+o55NKsD5983zvtWvR1wYX98bCPPDbZnholbEkE",
+	"pS3uOPdBlEvLV+9au6wUZT4Qjr6WYyZfWOGcUfrS8PQNJtCqCKEX7PKP5XXfp/7125st2SnUp/plQBJT",
+	"w+3ZJx1gzarl/TbZwNYrRMwbEOpjklWvfk8ifAm9YAvut7E/9tgmgrU4vXbvcN2O9vxutQ+SaGasGo2Z",
+	"YBDRVhXXSY9xviEZrh2zri6gmRCBtDnJ3cf48+UVVTwE/2/190bpH5OJne01W02OSJLyG6qZ+enyj6Uu",
+	"5/FZys+Xd81WftM+n+YgHLhUTH5fTPhM6rxMc8hr5DBLcGe/sislb1ga06Q59XP0c2NeWhwVs0c/Y3qt",
+	"Oh3eT56/RAstN3YPegOcbi7eY2qBUnmX0D8zNh51xxks7XwJRq+nUwaJY+AK8SQ/VlUSf/o8QpxMOfhC",
+	"ttbxueplHGfmGVtotKGX5xzm4FX73cp76pJ8yll9e9zX7HLcTH0nWN35IZhG7SzvmHG8/gSKwHqSt15R",
+	"hyE+m44VELz8eQ7aI1WqOlLHEABEUBtjX17yaBKAv7zs78qT4BqJqTTUMrX+L39CZTXgeFRKaONasXgK",
+	"Dn4OhE++mWh5ffl//tf/njyuxrAPXzz9vt9u8nHJE0T90JKE0qaY53mbx8TwxxWmqGM2roKsMMjjxZCI",
+	"kMtupulnCpZXtlaS1byTZTFbKG0lIYsVfGW5aph0W+p6RcFvBhDQ7UHhTnkqFPsqE3uK3owaWy9u4y6f",
+	"2myD+V1INQOyOwaCgHzgogSuJrJKcwzTqGd27QlD76Yub7Lsxp2AWjOpuHIhL9Km1UOI0hYOjInh0OYt",
+	"oFosPS7l5xbrzJSRy0aLz0lKS3LFSJIyYw6yyJLYIsPDLZY4E3qtJeKvexzda7itN/eGf+wJ9XmorsJg",
+	"zO46wDWMAMOeXWEA8LhIVeeKpGzGlYZyxCpRVNy1z77vkJXKT6NnP70i33938J05e3xw0hrde7aJ9+Pw",
+	"RYtc9EzkF7NWXuPPNgBTnk2JPn7///5r7+Li94uLj3v/8+Pnw+DwyfdfvGTSkw3vvCVfCfO2xLH2ta3m",
+	"YS/KWdY5f4OQcOUGQpHEH5nSRWLVWokF67ifSteyQ6az6EdXzdSshkWtrXkQLfLYsqk5TRImFDCcMZkI",
+	"CRKtmnkOSU7cci9jiEoBXmTHPexLRuniM3EJ2xJa15XvvtMs4q5IsCkh5pSLFie3URgUoueFWZpC1b+w",
+	"EmCj6qgwpnyhNit1PokiFpGrVUv1a3FYcjr11rZ0HgZU1mDOm2NfeXB+3SS3d2Zg33It06ZXMfNpOVU5",
+	"hDcANB7Q7creoispY0YFfnMhb7DcsK08c/3z6Coqt1kYEWpU2slTQwYym82tJFVmy47cDkpXU2UoVvkO",
+	"aU1jqDt9UbnJHEPWE4HKQBoHeLWExIoOEtMQrNLBIiDe9LCyYVw+SaNPrRdoyoTuL3b3xlSKAAnc3oI6",
+	"WpmZoC0wC0pli/4q1hJSQ0WrVGvplMoVsruERUyc5ZqEfk1z3RvY7S6KSsy7035scPsvwYgl0odB+tpY",
+	"IQ58NEvyTF8AFqWKxFKaOwQBqzVIgKWpz5tRVFHAA0XhqJUQPFetmgEp88Jl5XMNDiQgTrmUaeR1aC64",
+	"Uua//lsIMVflnN1Lugpyk4AD/ibWC7JFolcuFcuFZ53uWBT3rnXMb2l47TXr6YLdpmD93RStSsjeNuoH",
+	"IPcAF8GkMqguK1ewlErQc+yGzgIEeMrhOSAjDGUa9d+4M/tcmSZh/y6v2KXbP78m6IYg7gKAEg8Vcgh0",
+	"5BEwNQbTGKmgCrft+Rb4eA4Uuz7AaFZb2Yp5wWzeFZtR4VjUEOH6LsHjixHZuFBrKLUnUgTnMoTPDQ/4",
+	"jl1tOajgbfGvauxxXdSY1kjkfdb/2BBheUmbJU7Arm4TOOwWMuunHq+R795r3LUmrsLqhqF4wKC8B4r/",
+	"mS2ufPXTAL/WxkwX8NLtgNxq08zHK3+9Z9aD7bzdhPvY/23yfvs4TAsrWSsdsLiwkA3okPh3CAzIlcqY",
+	"Pydym4wOV1/uZaWqzTr0sUH3dD7FcvF6jyx0+zYEieZn0KDPtUntX7+92dBB4srArtmKfHP20yvy3fPD",
+	"7x4fkdevyHvAUZIpeb/39PtnAXkdPXn+/PAl+ADPzk/AfNYkZhTKD559T664VmMyofFsQqw5I6fk9fmT",
+	"5y8C8vrcfuTH85OAnJlfEiqiC/He/RfLBKccrZRrZos5zFCuhtCo/fyGiTE5cXkHMHNwHAPCD2IUdNH/",
+	"H0qK8Rld/syUojOgpTesBaruhm1AkTSe3bNK2tQ8r/2l8xtnPZVSrJ0HMQf0QMy3liiB3nAhNyzFYHhj",
+	"OT/ZCAwO90iZgw+cCWn0H0NsMxlTMRvLdLb/aX8ho32VLaKrfSE1Wy9/qqh9NsdZU4IKkvBdvjdsEDZg",
+	"iHF7DvCGrbbMPYktQJnfQwV+Jsji4jOhAqIkOhQUS294yBR62sG6mSLED1uRBWMaqpSeblDe+OLg2fc9",
+	"yR5rpKTAEpui8EswepuXZGxp8f+UMuA6ewjOm1BuCxkrsCmQVM5jo6+OiVNkXzw7Nm+CLwuKL188Lem1",
+	"AYEvKstZsa7r+QsvyGa5ZKR3Kb76jVqdKnzOzEgxbQuh0R8IfHzcw1OLSlhwszRuwFTGsVz6/OsiXhla",
+	"umIhNZtXBkW27tqYK3QeNP3Z6KRtptUIQsEzVcBygbMzIIhiEBDN0kVAoAgmKPkYA1erD4I4ZgtwNCYs",
+	"Bb+FFD5WGtMV8xfuKUbSLLYdSI7IVcZjTbjAWIhDynmEFY/Wt4mObXeHLCW5sEIpejONpUXUyRCnATNo",
+	"fCx4YcWcN/mVptpTnOA8rFYLCjCIExAbHwqIRSS1mwXejYDUvPMBXodLuwiZkghAibziyMyjFeAU/tgO",
+	"BQRBg+YiXsmIuW3FZwKHz4YSBBx1/iLmlC1YtOoEinOto/zvZ76gzU88xpr6mAsWkCsWyyWeMWdqPycB",
+	"2MRj3L39vJ9NTi7kKjPG7JicsxuW0pjwqYV4owKZ8BWDeG3bxLr9uj+sIGqIES8Qrz+//nDy48mHk9Yi",
+	"At8+cRcZC6zblrui7sY3gOe17TU1nDUDX7PSjEZBnkpANZmzOPE6A5Zz6c+EwVBBhLJr7QCBxR7rE8p4",
+	"mxxXyinTsYjiKuYEhjMNcvboE+gYIGxw1A7/+sru9yxlq9v7xzfMQGwnES/8ji+2iUVQkD5j2OCxK+PS",
+	"PISSLJliOye4SzIDlMHUXIESgyxczhDZZRivh/34GGyTrFhLTcS5Fw5t38m9z737NWEIzLsTsBlikQji",
+	"RtSc+6kcmX8v8HOJdVhenCtuTPklmtKXLUElQ12UCLZkaR6uKrBVm5+SNNq+6qsu5YqvtW93HiZp3/b2",
+	"jexzpEAfjCoaVLmQHawD8B6oBEA5waUKEK2gPniJr9Jao+7/wdBLe9odCjJAInbH7V7CU7ZnA7gB0YJr",
+	"zSKMAdI49h1YAZ7u7Y2XJEzAF4xY4gsWWMx4x1k7pSJ0tmgpg6GpLoQ1NvcwDCCmC6/MKJC7PLCXRnNr",
+	"wQakCzAVMWJHbMeSHCwQvtVa1N3QMl3iNkroa2640dR99IhMslQcoc5z5H55kR0cPA1DGTH4H2Sg5ZZQ",
+	"lvJeG9VNEdZYQuXqwCpvBAF3A8pfI9buZZQfLmGvt9zsZl+le4rdlHL1ve5y+ukyYome+wmzvRjfcujW",
+	"hJa1cOryXarB1K0PYHifEahKGYQ3HJXTerGs8pZvFq+qktR9Bq6qNNXoJyLjTDPy69lp3kthmtKZMUzR",
+	"Xfv9dwffPcbMP5eiB/wMq+AdvNIr7B2Uo1t0k251Ej+bhWAan/O2QcYQpk9h1pJDo3nWTNq1aBXD+HO2",
+	"jPM1rlhbx7oSYC9XzrdVOLs4Qgq4/NgS3rX5U8pCxlGnWjfL3ueYqdzabjSxyilXAMUGxhNr3N36Ze2/",
+	"Y0O4Ruud8O42jlcdfRcBvcotXPPubCBYbkOVu5FBG9Jgf1izekYfK8e2jsLu08/PrGnrXouhRGjBIp4t",
+	"jHXCZ3P/e7aF4teWaDIgztNXl7OyFeqHOagHl7sy4DmumwZj9mkQNg7tQO+YecuY3WEOxrCnswbfcyQM",
+	"LK+lHrlvLZFciqKR6q2ZQ4fLfuCi5nUceF52Yb15pYX7aAcWOTiDcDicFHy/eSQbMqoJJQlLlRRFTQkW",
+	"T7qw4PNeplI9TM/QkeRi5mCFBYOEc0SuyIO6Y+Kqi22XE24jafDOFcs14ciiiGLk/NaUs/3Jm1+2HuEQ",
+	"vOteysPzvdqM/IZCidoYG2p9h3rrai3kQJOHQdWp34ZLZczwwthiP9uIyxU8QAmjvzBK+lyGp1oR0eKB",
+	"bO9OG4xuOPW1bpJZomxjsOY8Aau7UpzBRUBwtfEKq49TqJ1CcJkNSpNae8TCqgO3pThv74EgZL3PcZj6",
+	"kfiUTqWYxauiZhOx8MBVjN2UUu+20kXqjUlCQAQdHoffvXi8UWHWYAn+PGnPXlSMiY0A3DbO8gdSueSb",
+	"jAKZjYivO2SapDl2PCrYk8o4tYnWdqeDugZhzpZQ75o9F+0Zb9GCGHLUGrS/UULbrfvnUYSZ0H7GDDMt",
+	"f3xzdIwPrvi8ZhT3FxDLTLMUdJ9tSoe7GwZvEmYDR6ANL7cEurZtn9TZfrg5rT809zqUlco24iyV/sLN",
+	"YQqkC2i5mit8LQ13HhIqqW0Y7OlAi8WIsHJXdmqrZNfglKUWNWaE7ZFL7ZDVaFlxvr2wlm2IwY01U7E6",
+	"IlcoZgFDrNmtPFdNLKKJOkZ7gCsUzphzUvI5j4mQgh01O41g4a5ti14aw9aLz1kMGtH7N69elzI6qFi1",
+	"QuC0NQIpt4vcsI6wwBnelJVWepbhV1rPZgihhyz1jkXer0lhWzZ0wktMY93sqg5d1jmn6rINedNm1pRL",
+	"xkEzT5lrCWFpPQcwbJoMm1e5dPhDOrF0SrlAULNtDO8STA7OGIsmjJbNIz+U3Fb8c1uf+VfgGM6LeSrc",
+	"1/HWEpmWQsuVk9jMiexuxDZ+ouqdqfmRczwNzHzMaXMJrYCLfrqUJFSppUyjAXWjCjJZc3JvWKJJJiLb",
+	"uHRBDU1CRY5h5ghHCbl6rYqKL+qtKrRMlik395PrMTmFAKyQUAnkGoyv71J/hy62q0xrSAd2Wfl9vrQ2",
+	"RBGZMMHrQFU7v10+d72X3LvIdAjJkwuBexI+2/jzdySeuq8JlFNA+1lw+C7pqjPWuklMYYdE1h91qPA8",
+	"iDz8qoZJ0GILm4Y4gHHVcmab9nhrP5Vt24huLiQzxdLWeQwnQfNhcmGK5+FrA7qRjFTb5VqtSw0tgMk0",
+	"hEb7Xxla8rb05w8z9/f/KtPO3XYFrBFbPpE2EnnLhaeGbLCL39UuKEvjNd2hRaGoeafXFHfr2ob8Yz5l",
+	"mvtO7tzle1ES0dX2JZYvvHlFnqJfLm64xgqWUHpLzvy2eL1Uxn65facG0E7U3aeImTG30Uq2Y3C37KS2",
+	"VW+ydviadtG0ni7hZMNHeEGxMEu5Xp1D00Zsg8doitoF/u8nt9x//fZh1AA2EIbt423IvXg2pxPRoB0I",
+	"ITjgyART81GLxuT8fZrw/ZvDyRjsRjON0ZGbRL6iudbJ6IuZMRdT2YL1hojTxkartHySU2fXh1QQxbA6",
+	"0GGvQjxFBeVOliqw3TODUv+qBV2RSJZ/Ax2sACchuBAusGid2IanxzE2wRxfiAvx7bcnhRuESzH+9ls7",
+	"q0fYJPPk/SkEK4u9snsY82sz4xVGJI+IYiKCRZb3HXt05qnJXF2Ijq0mVJHJSRlt84j8ADs+GZPXNJzb",
+	"aiYuBURm0VK0badd89hvdLoy+y0z7YpJlP2TwprJx8cXogBts4kXON+iVTXXzqsCiOLODUzjeEwsgh/F",
+	"+xexkFuc0VLxd46gZr+PB2D33Igo9e230AX17KdX5OnTpy/HBFw9qJZYjFdsh0oRRTOvv1kxBJqmVwig",
+	"LHKUc3xXxpEiE3PRJ3Y8w1DNeAARCg26Z0wdESw8JJMST5wUpf75CNCfNxPXwtDDnxnUztCULpiR++Yp",
+	"gRiDRaY0JQuuVMJifSGwCt6uC3qolXDY7fywxlIZ4pu8P/nw6p8TpLl/nb/7hSxYOmME2ITFKHn68sVj",
+	"C4ZrEUYNNUREabpSWJSEy7dWFxXE6WFYYw9G2Ji8A36kLoRVZSZWB56QkKbpCvubk8nrD3Q2OUYC57Zj",
+	"rfn96XTvZzOrSRG+twVQCrv2YEufKRES4QGpIlP0kXzz7PAJXpwlV+yx3YbXZhcdXbjypEiGmdEtFS7+",
+	"5bPn3z0ek0kpKjApXYbb1YSNL8SzJy9hOc8PnhJF4XpMzphOV3snU83SCZm7VnvKoZdKsqRcH+XlADY7",
+	"CEZRksiptq3vzfPYbgA718OTU8rj/LEAQWGUxCHMnBTshlHbzaSFAzMekxMCu4rknvfaIT/zHwIimNKY",
+	"0gS/ffqERIwliA4T85AJ1GvK1Rejk4SGc7b3ZHzgDJ/K74rastyBbNi5YZAl6+lodOiaFdKEj45GT8eH",
+	"8MGE6jnIsX3M+4AjBQgudBnknO00Gh2NzD05KT0HYTq8cWp09PvnETdDwV0sJlukdqD09sri9ZG8fEMk",
+	"zoxdYxyfWlGsYv8tX3CjNfU+6NSwjxAwS6RQqBA8OTgA74IU2qY4lGTl/h8WFqCYYg84rd1r0D1Bojeg",
+	"kugMESqKcxmXGui2DZHPed9VepYVHDhMp9pgdo46ShmNRh/NglW2WNB0NToamXnlAKMYQ7MJPJrOVP5u",
+	"3py1K5oLUg5ZHJZCogh1SpIR+TlcLGQrzakyalCVRtH0L3ZuhGoyU/oHifAJAx8NGk9fqvq4NadrlHG4",
+	"g+F9VAEpCvkTZo/mjEYWS/ytDHMkHt8Q9tH9/Dk7wNDkhBOsE9Q/+A0zap05Xy0JbUf0q9HXl6DCw/Y/",
+	"8+gLUlvMMIelSif4+xqdVE7rWf9if5SCje5wdz7Q63x3nMe2ec+qPLmHj53+OPryETYvi7jeNyLaoTC2",
+	"igDz5Gv74FoywIK7rknb5vPY264pGGqQ7jIlkRSswNSZgAZ/hOo+gsEc2e7GNktkYl6aWDczNiCetMiV",
+	"vAa4U6L43pSZNlrtZmt+Z1/yLLteDeiwd3xjV0OLa4vcn7Df76Llq5UUkU0kuXZyoWqptQyTJ59sOk4p",
+	"KwhyUYJSlxuZut7JLaMihWw6JBpcc5kYGSWFTccBaG0jo3iEFq0qZ+60TeDTVmRWSurZYN6u6N5WlKY1",
+	"bI4KYpiW8rpN63KNKzajhhynwRxLTHUrKSiO3UGKz2+W49eHwtbI6HUgcXZ+LdPC5gZ3N60JVeEksCYT",
+	"iBkws2UcMZd3OG6ZqjH108pU83CbCq13yhtme2BqspNHq3412cq3wVVkkJ5eFfmc0TScl8zgktCGt5zy",
+	"Upa/ufoy84Vuf8PCF0amNNSqak0b2YidhiSCEVFjs8PVtrozWuFcVX1AthUYNkEYkw+ShHMWXrusBzl1",
+	"tf4XQqeZ0lzMys7LI4KQHv+kav7NJGZ0OnlsW/rNqZozNQHnnyITnTI2TqXUE/JNSyKxjuUsABfUi5cv",
+	"njwO7DpsYYJRUC/EjczCOVO50xQ+C5Z0VWGZsUJfWY12ToU3xngPWZtWDnt/h8R3xmgE0bCS/8U241GE",
+	"uck2CXIYLRKoeJ9V27T4KRobcEgZkSuml8wGSR3sDmRhauWQECEpFHSKLG6D+zHkPiZmz+ETXFqMQ7wy",
+	"1jV2IayLkgLjlyp3qeKOHdtZLFjEmWo+1cSuIkIuzbAuCdW1mKt6xoy9fiFslx8SMxopH+0y7N9yN/Rb",
+	"7qbTRr3FI3dIw7aLja//x/CUO7cFEzN/ZhlLylxIESUXDA+ZxYodm2O2WZwR1wRwg1cTQwACi40U0opt",
+	"dFbCpV1Y1LJlyrVmYtzKx6CiY9dsDAZpIQKz8LvmYBWIZcPpc45gFMiikd4cN8cnXtEq6jZsX9lnhrdp",
+	"8cuFUevVd10ay3qfbOTu+IxliHPN7KK8KuJSFCn+G1ofNg1nA/XfbrC1OzwVh662sM063MaXXAxKnX8R",
+	"xodQc8tA7m/FMOXmlyd7/53u/ftg7+XH4r/jy/29j58PghdPvng7NrbocFxh7OfYBgMnMPKka1qYKvhX",
+	"8nPjCfUr7/YOD8597HfbPdx4hVANLUW+S6zGsZd2RzemCZNI5tw/j2lid65a1Qm6+doc3LhlO3Ju48c3",
+	"dWx3H8MvbGnnvKPDg4zspvTAkgQI782sC7m0Md4TLIkLjxu5WY5d6gdogaetgolIWJCB4MKDUBIOaoyL",
+	"CzuU8ZIphoFTrq0iiSmCXAc2gd3wCbdq68ckWsomqeCkc1LZUDGa/oz5NR+/Fs9450n/WMI0LeoRjHU4",
+	"kzJqualeTWDGdOl2NVle9zreCbZbOu8w80I3bS9X2lwtDjANytdokTCaxhxsSkeSYCrx2RxQUh1dck2+",
+	"qdHq42NjkVKNaL2QTOLg9S34fXv4L/eCQ3y9SfGY6zsIxe+KrdqstS9B5UuQTrIH2/3323x1DWb9NRCx",
+	"9wpjvk03Hdd58/5VTJXeS2nEM9VquKGnPi8aBuJBbsrKf3GZYQglWXjDfMYY7s8PZvQzHHybjS6/P/BW",
+	"o/TxsosPLI4xUQn7BkwhZ2xaKuMyFq0ROwmLhmMnjbOrtdttt8tKz2068tel6OYLWUPZLWsVDmdVzxlP",
+	"bQXofejBlkAe1ZQeqMyWqdFsy+RSOrbtJZBXmT6xe5AntdmYm80CNTcb4fjBxw3ZgArh4ePVsUtwvWYs",
+	"wX70c6rmRUOcJwcuWQzWletuv82lTYNUNhOx3PpZyXrG5pq5LN0Szar7RT/oHcmmfIDh1f5KL+tB6bUg",
+	"ML9EsdkkdoedlhGWN9NPrF2sav9z8cNpt3VQ1/bH5IzdyGuInSw5pB4TITFPtXn0GLOuHf1XoYj37Tus",
+	"ktVsWrxGg/KHNbh6cVR9Iqh2rvupdL1A7mBiXelxMo4cu1vK9BpjXhN5w9KYJhOsts5Blg1HEWwJ+QjG",
+	"dmzjgmiKDs2tcM/ukFvlfeX+GgzrZ3qNngCVQQYTFmTQEubDeuyKTacMKmr3ivJcr2YMlqMTnnTBSCgj",
+	"28lIszh27VkK8baUrto94orOUsbK4a4KkTxCH6+CyC9AsZe6tRsJmyl2ISD4QWMlScSMeaiIFCCU0R9u",
+	"ZDk0WAKFHIJ3hvyVXLArGa0C83RRZWLI0hdJM1rka7cn5w5v4QFrktXF9GuTSAYQOq2XzIBTiS7Y3auT",
+	"ZWZDK5zFBXVXO7Q+Uqa0TLdk8B+HzWfu4ao406/ZK2V9O43YrYjKRgM+pdZ1vO67rw57RKeazJgGzcsm",
+	"FDQ8AfYooK0X+AAaXSaK7r6AOkaENDJ3TH7BqhoWK4bIOFk4RzyQ6plWElAf1Jme8xjK5vIbW67NsqQa",
+	"tZ8v9mvsMfjdQ2tFYtdOeL1dXmtnumoVK23t2OTplEAHbCzKcntjc3xTo8lxEJhYcRsR0ZvKGlsYjfoc",
+	"cpSoBxccxE1Zw2Fid298h540W/9CNdQpKEJdn8AS/Tu8tc4SGMCjVYwpyGSKeIRMKaQCsvlchZ8txwRd",
+	"R1EOmRELxeIbptDCJM43ARobtZh5uDN5rhwqes4ojhoaAVQ5hlJMYx7qMUF9qSK4XONzI944yzVIWGqT",
+	"1yUpownkv9jD3JVZgF+/l4oct7KWrBl7BMPrWJbo/eYEtK0kkDtlCOyRIklMQ6isWWJFrKUCrNd2BLLw",
+	"UW+ZedfTU5ve8dI575Yv3PWGdzADF4XL1+7jAFsqruWNXy/mcYKhaFdeqzQYVrmIgYxFbNZbu/5gygE4",
+	"jcV4YzScHxuuMpPQedsB7zML++2Pj+BAf7kAiWWlECHBPGvDl3d42CjuB1aBywGxKoFwTWKpWAGgilm5",
+	"hg6sB89Y47JU08/1Vm7N/JbUllVHx2OF3cT1sQOKAK9BDePOp93ZDrntKtlXk92QkyMct9+Ocr3OJTa6",
+	"LW2MM5irR9nGx21iMRBVq0ri8qbNaSYZRPVtvvMfRvrbvuVIQ8zi+dr7Yh43c5KinHOt8uRqaixjubB1",
+	"/pixfQxs5UJMLKb7JG+NTsvYG7WhAqRM1J9cITLMzyYVcrDJcJoXwoaLAkOeLrkcrBabWHyV2QIlyEwA",
+	"z4hN1rLZgyLHEJAIHQI/jMkHD7wHApRARgQWgl0IuRTHGJ3i5nVYHfpk1VwuLcYkBQiewFw+RIrIMysA",
+	"1iC1GbELsz9LBvgIbanjZziXHelbNjN7A33rL5OujjfhyF2koOrsKkC081+UpQ0CE3WKHvST0pxI8V5d",
+	"MYfyjsQJKB6AXl12lNkCS7zqmI/WaW3/Ax/5mmzth2Sgwvb1m6d4EHdunM7c4XoFAf61V52HJY52vYdt",
+	"9xgmeQ+K/MyuejjNrrTdu9HrTvIMHixTWgprBUBgxVh5VF2DyBRsaRNUjyHaImMj0myRU8RotI1S10In",
+	"X69GhZtTd/9qbCwvZgp9u+2KFKBR9HFXeGQt7rp5RUXewQk1kSZUhi307CmsWLDF1Vruy4fFmGWWrMOY",
+	"zRYOzl/ws12M2dKFIyz7i7Kf0JcK9A8LgLILhQ6+PXgCEM54N9vrd3tFgPnHFoleNQBj8m0u7u9aWf54",
+	"RRRYx+WIMyjj2AWN67YcfHdoDz0Fv2vXf4SVAlNt2fGgQ8FwRL1FFGyX9NWpHrQu83a59r6U9iEIaEf8",
+	"YuiE9spHB8tnv3MmlGezr8uA9i2H6dcmfrYPPugMltJK+mW03RrIX+HRnctqe4iPlNWj3HwGu/0tpLD/",
+	"Gf9z2o1llrKFvGGlDX1IYGa4QvCcQarboGy1GXCPcBTUlWlJW3bZwTBejqiTUD2vq8mn0ajOlXo8zBZe",
+	"vWnaGivMbgCkpGgwd5HUYO9cZzLIrrOFy55yK9xh8AqOyQ8MmigLQmND0auK5bZZ2idkvRiFBybT1G5o",
+	"FD00snuf6TZYQcIFYA52cuxrtupm0W/MAztknG9YO85RERyB3t1SMGChgzNMswnt7BJyDPgM+jGYJ0v5",
+	"LFK7XJY2h6V5oZx73ZbCBVGJq5irOcvra61rfSYUoVPNUjKJGY0mRXY014okKYuYTa6tfATzmPIAhQVv",
+	"s1W8c2g0CTNvS3t+w1Y7ssvesFU50XmXeQxmES1+OMOsrtnqq8MTBWLsTqcW7JMF4NsrEWYbCVpkuw6H",
+	"6HuHfbezW25HaDkKnOGuohodcQkji2wUEAGP2vbQBUD2bFJBJ8s8sw+f22cHc5b53ivBa28Tw9gMpSVf",
+	"WQmkxYvDAnsi/2ouuOrB9uv59VSU4aGsq3E5n/Sqz6EMslsn6k64D9tNFlPvyYrpY4yjz9kCJPPVyvzT",
+	"VvJX3bodCZbqIIN7/mpr2NlZ9mB/wEny0Na10DBkSS7Yu0/Xx8l6vYXl5JqpTG1mdMSojdpiUQz4EaHO",
+	"BeijzXPYIIOH7kLsObXci+grUym2q+9Stgluz63awpl0V3Td4X1swil3M6kh0T9I3qQR+FilmMKW7qDV",
+	"6LCNUuaKJdD+LESwKybDHKASGg5q3ebNWIbXiA7GoemLhQqxAhNbveDvEprqHI2RIQiPg/1WJWXeGdVo",
+	"SJeNRT+ODrpgB72Ju2blQztl/V8fzDt7r4Ii99RudKdaRcN+o+SyqfD+FUoQN6883EmV4RoaXd6PS6Hz",
+	"b/e8s4849j+bvejUIs5ASzAsDGo4LEO0WkObtnBu810flqh3WboDn0LD+fsLLXqmwZilvqJJyoWmVzEj",
+	"J+evTk9LfUtz8BWV0JAF5M9MavQ0XdHwWsWAHfKepSETeo8JKKDGHl3oftPzC6HYbAFd0SiBF4zUmvz/",
+	"T36aYO6mx9Vsrdth3MyqWcHDtWLxtNS5XDEPVSWZLkhqeJkF376X9FFcVYt3Bf3gS0w/TpnNA14SRVeY",
+	"agNMbEiv2xrTAcf/8utr5tN3x6dc5Hc8wFYcWISUFxjQ1TpWGPS36XQiwRODuY4elJtFxmtIYhvDudvm",
+	"YGjsuoohnnrst3vpEHaGbcp2oonLmA3vSjHz3cnRtadQtfVyy+9jryvEQWZx17SpgHquVhnN6A1rdYHg",
+	"LB6846N9twunR1vzvFZ/hiPjbYyunZFUl9/C3Mu8BUUXMxjUY2EERGGNOBlku5OijWAbi4HI3wYdCQU0",
+	"AeTIVh/C7Ul5N/xqcH9B6ZvDeQnulgcWfoF2NmidyG1FuB/mTDHr/wplGqmiGM0Vk6XsKuOxxkxzSODw",
+	"ohd9cN7qrxsQY7uOZB8sUrb11UVuM7AQr63/GE236XNX9s6v07dt2I5twwKGWKfA/4MLKRgPkFK/Low7",
+	"d+fVWNibsNKNvrU2C3/orc36YNsK7nZH22xTi/hxx7VZusDVBIeea604XKVWafN3U6m1eXFVy0F/vcVV",
+	"yGPz4iqso67x+PbSqixROmV00W30/5o/9aB96W4Z/YwrSeUNjyAX+m5AofNz6Pavv0uYOP2xmB4KpYTJ",
+	"JGZQeAjhNY7gIaUzL465K5dCkUnKMPf6Mkv5JEebtFDOgLSG2hQG/VmU+xyMNm9R2YzKVZ4HwCrlPbhW",
+	"ZE5vjDkgIN4Iu0pDQEJp8yK4c9uRJ8F9fnBvQj7vnRFLV2FWjVZaqKHCBHo9DfaEMfmzdLxUrAAhd0zO",
+	"mcKutzNJpAX9s8eL4Fnu5NUciu05QDiojKUklAuG+FstLooSHTx0N0XPEZ5BrcH6p9juuqjcnS2swd3T",
+	"cLsbY/3VD+nGOC0oEsDejvPMB/vbci6EndiYnLtkDUAUwQsi8LZw0eaoGIigd8cSh3ZY1L87mNPinlit",
+	"c15sxG1VX6Lur2rt9Nwh2hl6+28rlm6b+ssWtNa7+4EHfsx59OuMcK7DK4atGDagFGaqmjuLP/dVt5sF",
+	"7UqZUjvIcIX57mRjO8IymapeY1WESeH/vcrSyczCzLIVYoQwbcxP6CRgfUpYDONg1gsgqgWRNyy9TSM7",
+	"rE4qWtnhctdoZGdp48ErWO3H65QrhDPzNK8rLlGrVqW2T2vdHTF3BIRaiPm+GtYBiX9Tocl6w7qO9nS2",
+	"A0GbUqW+wrxRM6nBlSm1gxzRO2a1efRnLW67HiYrtrlPGLVNXApWuKxBDgEyoL/rLNKZhQ2c+vyFlg38",
+	"1bBXEePR35ruVmyjdpSYna55T77RafHYDjU8O8o6Jb/HLl0tZWTKlnet8C3n0h0SB3zhuktw58dlfsbd",
+	"6unLlbuCwEl5xWa0cBiBd+iY5LLgiikeGS1mamHX0TskpC/IL2Iurt2RjR6AxvGGsSTXNwzjceWxzoXW",
+	"bUCqW2Xn9j3lDtNz6Gaf1Q5at5jvdvbNau0e+KuCbbNQe9pi+j9SJKFKLWUaBbYMHeBwZRrAH6A8HqrW",
+	"LUmOyVuzNNvVEH3TFdz+JEsTqRjqMXLZaEt4xUK5YMUMbtGZEKiisy8h2p/ieocmm/n8vSD652trCX0a",
+	"UhmTX2DvQ4pdXu6lXxg1aume5gtLvnBvscLJ3uxwLiHbjubE2K/QfE3tkboI0c7z67R7OtsiWf7gbYrU",
+	"ciiOS3QXF7mHHnZ5Ea5ijQIju9y7Coj2t4MBJSzXhGQKeYU5HvmO1CC3Dfuf7f827E1qgdSXcx6zMXkt",
+	"IivO1s5PsAf2MDIUzvnMdUVx0FOAqI9r8DQr3a2qY/fOe64D9UDzth97UFzzXMukgO4SRYR/YSUIGMy5",
+	"V9PHTVtHxqEcVMnvn0dZGo+ORvs04fs3h7CR9mMtvtS6lT4mJ8JOCBRIcnJqf3RqtVwK27MA1UtlwQKO",
+	"zR9Ln8L3V9hshbw7yfTcAleN6ymfylP0Bj4H+2fQ4Vm5aZSZzJic204wnrbXVn10cKc2adXl8DiOa5aT",
+	"aUCaKqZUalHanNZ7yAwZV+M6vgctwrGR/ugqDvLVmD0vgbapY1ttUi4zsGheYBTzAsb10bicswrwXs2h",
+	"N8ppKS8lj6s1v3mCGfBXmYjMVG0+OoAbVCfuWatDKi6ySSETuTnIOeJdqDLgRa08Py8KhGONoExrTE6K",
+	"YjMaL7HcjZGE8tRbOYtUb+t6GzmueQVXC1EaqYgJkcWkECEdgQOcM6z0aZsh5skgnjNzZ5iI9iAz1gYg",
+	"5NSyhoiFHDl7jvWNNFz6OM0iq/5Uv40G3yMFoZLcYHMQTEXA09auf/zyfwMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

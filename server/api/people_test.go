@@ -153,3 +153,34 @@ func TestAConsentConfersNoMoreThanIsCarried(t *testing.T) {
 	g.bearer = g.token("consents:write", "keys:read")
 	g.do(http.MethodPost, "/consents", body).is(http.StatusCreated)
 }
+
+// What would fall is told of a client, a user and a consent.
+func TestBlastRadiusIsTold(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, store *models.Store) {
+		c := newClientOn(t, store, nil)
+		w := modelstest.NewWorld(t, store, "w")
+		joe := modelstest.User(t, store, "joe")
+		consent := &models.Consent{ClientID: w.Agent.ID, SubjectID: joe.ID, ResourceID: w.Service.ID, Scopes: []string{"read"}, ExpiresAt: store.Now() + 100}
+		require.NoError(t, store.GiveConsent(t.Context(), modelstest.By(), consent, consent.Scopes))
+		grant := &models.Grant{Kind: "authorization_code", ClientID: w.Agent.ID, SubjectID: joe.ID, ExpiresAt: store.Now() + 1000}
+		require.NoError(t, store.BeginGrant(t.Context(), modelstest.By(), grant, map[string]string{w.Service.ID: consent.ID}))
+		modelstest.Issue(t, store, w.Token(store))
+		token := w.Token(store)
+		token.GrantID, token.SubjectID = grant.ID, joe.ID
+		modelstest.Issue(t, store, token)
+
+		told := func(tokens, grants, owned float64) object {
+			holders := []any{object{"client_id": w.Agent.ID, "tokens": tokens}}
+			return object{"tokens": tokens, "refresh_tokens": 0.0, "grants": grants, "owned_clients": owned, "holders": holders}
+		}
+		for at, want := range map[string]object{
+			"/clients/" + w.Agent.ID: told(2, 2, 0), "/users/" + w.Owner.ID: told(2, 2, 1),
+			"/users/" + joe.ID: told(1, 1, 0), "/consents/" + consent.ID: told(1, 1, 0),
+		} {
+			require.Equal(t, want, c.do(http.MethodGet, at+"/blast-radius", nil).is(http.StatusOK), at)
+		}
+		for _, at := range []string{"/clients/agt_none", "/users/usr_none", "/consents/cns_none"} {
+			c.do(http.MethodGet, at+"/blast-radius", nil).problem(http.StatusNotFound, "not_found", "")
+		}
+	})
+}
