@@ -61,7 +61,7 @@ func TestACommandCarriesWhatItHandsOn(t *testing.T) {
 	store, err := database{DatabaseURL: Secret(d.db), DataDir: d.dir}.open()
 	require.NoError(t, err)
 	defer store.Close()
-	role := modelstest.Role(t, store, "wardens", models.SelfID, "users:read", "users:suspend", "tokens:read")
+	role := modelstest.Role(t, store, "wardens", models.SelfID, "users:read", "users:suspend", "tokens:read", "clients:read")
 	d.must("role", "give", role.ID, "warden")
 	d.must("user", "suspend", "olivia", "--client-id", found[1], "--client-secret", found[2])
 	d.wrong("does not hold", "user", "restore", "olivia", "--client-id", found[1], "--client-secret", found[2])
@@ -101,5 +101,68 @@ func TestGroupsAndRolesAreManaged(t *testing.T) {
 		d.wrong(`no role named "nothing"`, "role", "give", "nothing", "sales")
 		require.Contains(t, d.must("group", "remove", "sales"), "sales is removed.")
 		d.wrong(`no group named "sales"`, "group", "show", "sales")
+	})
+}
+
+func TestAgentsAreShownAndChanged(t *testing.T) {
+	eachDialect(t, func(t *testing.T, dialect string) {
+		d := startDev(t, dialect, nil)
+		made := d.must("agent", "create", "notes", "--owner", "olivia", "--public", "--redirect-uri", "https://notes.example/cb?a=1,2",
+			"--redirect-uri", "http://127.0.0.1/cb", "--grant", "authorization_code", "--grant", "refresh_token")
+		require.NotContains(t, made, "client_secret")
+		shown := d.must("agent", "show", "notes")
+		for _, line := range []string{`owner +olivia\n`, `auth +none\n`, `redirects +https://notes.example/cb\?a=1,2 http://127.0.0.1/cb\n`, `grants +authorization_code refresh_token\n`} {
+			require.Regexp(t, line, shown)
+		}
+		require.NotContains(t, shown, "credential")
+
+		d.must("agent", "create", "report", "--owner", "olivia", "--role", "chat-widget-role")
+		require.Contains(t, d.must("agent", "set", "report", "--grant", "client_credentials,token-exchange", "--purpose", "Writes reports",
+			"--default-scopes", "https://support-agent.example agent:chat", "--owner", "joe", "--name", "reporter"), "reporter is changed.")
+		shown = d.must("agent", "show", "reporter")
+		for _, line := range []string{
+			`owner +joe\n`, `auth +any\n`, `purpose +Writes reports\n`, `grants +client_credentials urn:ietf:params:oauth:grant-type:token-exchange\n`,
+			`default +agent:chat at https://support-agent.example\n`, `roles +chat-widget-role\n`, `credential +crd_\w+ secret "first"\n`,
+		} {
+			require.Regexp(t, line, shown)
+		}
+		d.must("agent", "set", "notes", "--redirect-uri", "https://notes.example/new", "--post-logout-uri", "https://notes.example/bye",
+			"--backchannel-logout-uri", "https://notes.example/out")
+		shown = d.must("agent", "show", "notes")
+		require.Regexp(t, `redirects +https://notes.example/new\n`, shown)
+		require.Regexp(t, `post-logout +https://notes.example/bye\nbackchannel +https://notes.example/out\n`, shown)
+		d.must("agent", "set", "notes", "--post-logout-uri", "", "--no-public", "--backchannel-logout-uri", "")
+		shown = d.must("agent", "show", "notes")
+		require.NotContains(t, shown, "post-logout")
+		require.NotContains(t, shown, "backchannel")
+		require.Regexp(t, `auth +any\n`, shown)
+		require.Contains(t, shown, "https://notes.example/new")
+
+		d.wrong("nothing was named", "agent", "set", "notes")
+		d.wrong("422", "agent", "set", "notes", "--redirect-uri", "http://notes.example/plain")
+		d.wrong("names no scope", "agent", "set", "notes", "--default-scopes", "https://support-agent.example")
+		d.wrong("422", "agent", "set", "notes", "--redirect-uri", "")
+	})
+}
+
+// What would fall is told before anything is stopped, and nothing is if only that was asked.
+func TestWhatWouldFallIsTold(t *testing.T) {
+	eachDialect(t, func(t *testing.T, dialect string) {
+		d := startDev(t, dialect, nil)
+		made := d.must("agent", "create", "reporter", "--owner", "joe", "--role", "chat-widget-role")
+		found := regexp.MustCompile(`client_id=(\S+)\nclient_secret=(\S+)`).FindStringSubmatch(made)
+		require.Contains(t, d.must("agent", "suspend", "reporter", "--dry-run"), "Nothing live hangs from it.")
+		d.must("token", "get", "--client-id", found[1], "--client-secret", found[2], "--scope", "agent:chat")
+		falls := "What hangs from it: 1 live tokens, 0 refresh tokens, 1 grants.\n    reporter holds 1\n"
+		require.Equal(t, falls, d.must("agent", "suspend", "reporter", "--dry-run"))
+		told := d.must("user", "suspend", "joe", "--dry-run")
+		require.Contains(t, told, "Agents and applications that stop with them: 1.")
+		require.Contains(t, told, "    reporter holds 1\n")
+		require.Regexp(t, `active +reporter`, d.must("agent", "list"))
+		require.Regexp(t, `active +joe`, d.must("user", "list"))
+		require.Equal(t, falls+"reporter is suspended.\n", d.must("agent", "suspend", "reporter"))
+		out, err := d.deputy("user", "remove", "joe")
+		require.ErrorContains(t, err, "give --yes")
+		require.Contains(t, out, "reporter holds 1")
 	})
 }

@@ -11,6 +11,8 @@ import (
 type agentCmd struct {
 	Create  agentCreateCmd  `cmd:"" help:"Register an agent (or application) and print its first secret, once."`
 	List    agentListCmd    `cmd:"" help:"List agents and applications."`
+	Show    agentShowCmd    `cmd:"" help:"Show one, with its groups, roles and live credentials."`
+	Set     agentSetCmd     `cmd:"" help:"Change what is named; everything else stays."`
 	Rotate  agentRotateCmd  `cmd:"" help:"Give it a new secret; the old ones live on for the overlap."`
 	Suspend agentSuspendCmd `cmd:"" help:"Silence it and every token it has a part in, now."`
 	Restore agentRestoreCmd `cmd:"" help:"End a suspension."`
@@ -47,6 +49,7 @@ type agentCreateCmd struct {
 	Purpose  string   `help:"What it is for."`
 	Roles    []string `name:"role" help:"Names of roles to give it."`
 	Lifetime int      `help:"Days until it expires (default: 90 for agents)."`
+	agentSettings
 }
 
 // Run registers the agent.
@@ -55,22 +58,9 @@ func (c *agentCreateCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"kind": c.Kind, "name": c.Name, "purpose": c.Purpose}
-	if c.Owner != "" {
-		if body["owner_id"], err = r.user(ctx, c.Owner); err != nil {
-			return err
-		}
-	}
-	if c.Lifetime > 0 {
-		body["expires_at"] = time.Now().AddDate(0, 0, c.Lifetime).UTC().Format(time.RFC3339)
-	}
-	var roles []string
-	for _, name := range c.Roles {
-		id, err := r.role(ctx, name)
-		if err != nil {
-			return err
-		}
-		roles = append(roles, id)
+	body, roles, err := c.body(ctx, r)
+	if err != nil {
+		return err
 	}
 	var client apiClient
 	if err := r.call(ctx, http.MethodPost, "/clients", body, &client); err != nil {
@@ -81,6 +71,11 @@ func (c *agentCreateCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 	}
+	if c.Public != nil && *c.Public {
+		fmt.Fprintf(io.err, "%s %s is registered. It is public and has no secret.\n", client.Kind, client.Name)
+		fmt.Fprintf(io.out, "client_id=%s\n", client.ID)
+		return nil
+	}
 	secret, err := r.newSecret(ctx, client.ID)
 	if err != nil {
 		return err
@@ -88,6 +83,27 @@ func (c *agentCreateCmd) Run(ctx context.Context, io streams) error {
 	fmt.Fprintf(io.err, "%s %s is registered. The secret is shown once.\n", client.Kind, client.Name)
 	fmt.Fprintf(io.out, "client_id=%s\nclient_secret=%s\n", client.ID, secret)
 	return nil
+}
+
+// body is what to register, and the ids of the roles to give it.
+func (c *agentCreateCmd) body(ctx context.Context, r *remote) (body map[string]any, roles []string, err error) {
+	body = map[string]any{"kind": c.Kind, "name": c.Name, "purpose": c.Purpose}
+	if c.Owner != "" {
+		if body["owner_id"], err = r.user(ctx, c.Owner); err != nil {
+			return nil, nil, err
+		}
+	}
+	if c.Lifetime > 0 {
+		body["expires_at"] = endIn(c.Lifetime)
+	}
+	for _, name := range c.Roles {
+		id, err := r.role(ctx, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		roles = append(roles, id)
+	}
+	return body, roles, c.into(ctx, r, body)
 }
 
 func (r *remote) newSecret(ctx context.Context, clientID string) (string, error) {
@@ -191,12 +207,20 @@ func past(at string) bool {
 
 type agentSuspendCmd struct {
 	connection
-	Agent string `arg:"" help:"Name or id."`
+	Agent  string `arg:"" help:"Name or id."`
+	DryRun bool   `help:"Only tell what would fall."`
 }
 
-// Run suspends the agent.
+// Run tells what falls, and suspends the agent.
 func (c *agentSuspendCmd) Run(ctx context.Context, io streams) error {
-	return c.switchTo(ctx, io, c.Agent, "suspend")
+	r, client, err := c.agent(ctx, c.Agent)
+	if err != nil {
+		return err
+	}
+	if err := r.falls(ctx, io, "/clients/"+client.ID); err != nil || c.DryRun {
+		return err
+	}
+	return r.switchClient(ctx, io, client, "suspend")
 }
 
 type agentRestoreCmd struct {
@@ -206,18 +230,24 @@ type agentRestoreCmd struct {
 
 // Run restores the agent.
 func (c *agentRestoreCmd) Run(ctx context.Context, io streams) error {
-	return c.switchTo(ctx, io, c.Agent, "restore")
+	r, client, err := c.agent(ctx, c.Agent)
+	if err != nil {
+		return err
+	}
+	return r.switchClient(ctx, io, client, "restore")
 }
 
-func (c connection) switchTo(ctx context.Context, io streams, agent, action string) error {
+// agent is a client by name or id, and the remote as an administrator.
+func (c connection) agent(ctx context.Context, nameOrID string) (*remote, *apiClient, error) {
 	r, err := c.admin()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	client, err := r.client(ctx, agent)
-	if err != nil {
-		return err
-	}
+	client, err := r.client(ctx, nameOrID)
+	return r, client, err
+}
+
+func (r *remote) switchClient(ctx context.Context, io streams, client *apiClient, action string) error {
 	if err := r.call(ctx, http.MethodPost, "/clients/"+client.ID+"/"+action, nil, client); err != nil {
 		return err
 	}

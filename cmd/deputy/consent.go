@@ -27,7 +27,6 @@ type apiConsent struct {
 	Scopes     []string `json:"scopes"`
 	ExpiresAt  string   `json:"expires_at"`
 	RevokedAt  string   `json:"revoked_at"`
-	OpenTokens int64    `json:"open_tokens"`
 }
 
 type consentListCmd struct {
@@ -134,9 +133,10 @@ func (c *consentRevokeCmd) Run(ctx context.Context, io streams) error {
 	if c.Scope != "" {
 		what = c.Scope
 	}
-	fmt.Fprintf(io.out, "%s of %s to %s at %s; %d open tokens rest on the consent.\n", what, one.SubjectID, one.ClientID, one.ResourceID, one.OpenTokens)
-	if c.DryRun {
-		return nil
+	named := r.names()
+	fmt.Fprintf(io.out, "%s: %s of %s to %s at %s.\n", one.ID, what, named.of(ctx, one.SubjectID), named.of(ctx, one.ClientID), one.ResourceID)
+	if err := r.falls(ctx, io, path); err != nil || c.DryRun {
+		return err
 	}
 	q := url.Values{}
 	setIf(q, "scope", c.Scope)

@@ -139,6 +139,6 @@ func (r *remote) holdings(ctx context.Context, io streams, id string) error {
 // told prints a line of what a show command tells; what is empty is not told.
 func told(io streams, label, value string) {
 	if value != "" {
-		fmt.Fprintf(io.out, "%-10s %s\n", label, value)
+		fmt.Fprintf(io.out, "%-12s %s\n", label, value)
 	}
 }

@@ -190,9 +190,11 @@ func (r *remote) ask(ctx context.Context, q request, out any) error {
 func (r *remote) carry(ctx context.Context, scopes string) error {
 	all := strings.Fields(scopes)
 	slices.Sort(all)
-	r.scopes = strings.Join(slices.Compact(all), " ")
-	t, err := r.clientCredentials(ctx, r.self, r.issuer+"/api/v1", r.scopes)
-	r.bearer = t.Access
+	asked := strings.Join(slices.Compact(all), " ")
+	t, err := r.clientCredentials(ctx, r.self, r.issuer+"/api/v1", asked)
+	if err == nil {
+		r.scopes, r.bearer = asked, t.Access
+	}
 	return err
 }
 

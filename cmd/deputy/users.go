@@ -122,25 +122,35 @@ func (c *userShowCmd) Run(ctx context.Context, io streams) error {
 	})
 }
 
-type userSuspendCmd struct{ someUser }
+type userSuspendCmd struct {
+	someUser
+	DryRun bool `help:"Only tell what would fall."`
+}
 
-// Run suspends the user.
+// Run tells what falls, and suspends the user.
 func (c *userSuspendCmd) Run(ctx context.Context, io streams) error {
-	return c.switchTo(ctx, io, "suspend")
+	r, u, err := c.find(ctx, "users:read users:suspend tokens:read clients:read")
+	if err != nil {
+		return err
+	}
+	if err := r.falls(ctx, io, "/users/"+u.ID); err != nil || c.DryRun {
+		return err
+	}
+	return r.switchUser(ctx, io, u, "suspend")
 }
 
 type userRestoreCmd struct{ someUser }
 
 // Run restores the user.
 func (c *userRestoreCmd) Run(ctx context.Context, io streams) error {
-	return c.switchTo(ctx, io, "restore")
-}
-
-func (c *someUser) switchTo(ctx context.Context, io streams, action string) error {
 	r, u, err := c.find(ctx, "users:read users:suspend")
 	if err != nil {
 		return err
 	}
+	return r.switchUser(ctx, io, u, "restore")
+}
+
+func (r *remote) switchUser(ctx context.Context, io streams, u *apiUser, action string) error {
 	if err := r.call(ctx, http.MethodPost, "/users/"+u.ID+"/"+action, nil, u); err != nil {
 		return err
 	}
@@ -153,10 +163,13 @@ type userRemoveCmd struct {
 	Yes bool `help:"Do it: nobody comes back from this."`
 }
 
-// Run removes the user for good, if it is meant.
+// Run tells what falls, and removes the user for good if that is meant.
 func (c *userRemoveCmd) Run(ctx context.Context, io streams) error {
-	r, u, err := c.find(ctx, "users:read users:write users:suspend")
+	r, u, err := c.find(ctx, "users:read users:write users:suspend tokens:read clients:read")
 	if err != nil {
+		return err
+	}
+	if err := r.falls(ctx, io, "/users/"+u.ID); err != nil {
 		return err
 	}
 	if !c.Yes {
