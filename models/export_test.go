@@ -13,6 +13,9 @@ var (
 	Closure  = closure
 )
 
+// Hanging is the query of FallOf.
+const Hanging = hanging
+
 const (
 	MaxQueue = maxQueue
 	MaxBatch = maxBatch

@@ -59,51 +59,66 @@ func (s *Store) fallOfGrants(ctx context.Context, f *Fall, roots string, bound m
 }
 
 // longestLife is more than an access token can live, with room for clocks.
-const longestLife = 48 * time.Hour
+const longestLife = 25 * time.Hour
 
 // hanging is what hangs from a client, or from a user and the clients they answer
-// for. All tokens of their grants are theirs; of other grants, those that they got
-// by exchange and what others exchanged from them. There is no index of tokens by
-// client, for which every one of them would pay: the ledger's entries are found by
-// client, and name them.
+// for: the tokens they hold, those that speak for the user, and all that anybody
+// exchanged from them. Nothing indexes tokens by client or grant, for which every
+// token would pay: the ledger's entries name them, which are found by client in
+// each stretch that is young enough. (SQLite does a cross join in the order written,
+// and looks into the index of an expression only for what has no type, hence +.)
 const hanging = `with recursive mine(id) as (
 	select id from clients where id = @client or owner_id = @user
 ), roots(id) as (
 	select g.id from grants g where g.client_id in (select id from mine) and g.revoked_at = 0 and g.expires_at > @now
 	union
 	select g.id from grants g where g.subject_id = @user and g.subject_id <> g.client_id and g.revoked_at = 0 and g.expires_at > @now
+), stretches(n) as (
+	select cast(@first as bigint) union all select n + 1 from stretches where n < @last
 ), fallen(id) as (
-	select t.id from roots join tokens t on t.grant_id = roots.id and t.id >= @since
-	where t.revoked_at = 0 and t.expires_at > @now
+	select t.id from stretches cross join mine cross join ledger l cross join tokens t
+	where (l.seq / 256) = +stretches.n and l.client_id = mine.id and l.kind = 'decision' and l.outcome = 'granted'
+		and t.id = l.token_id and t.client_id = mine.id and t.revoked_at = 0 and t.expires_at > @now
 	union
-	select t.id from ledger l join tokens t on t.id = l.token_id
-	where l.client_id in (select id from mine) and l.seq >= @entry and l.parent_id <> '' and t.client_id = l.client_id
-		and t.revoked_at = 0 and t.expires_at > @now
+	select t.id from tokens t
+	where t.subject_id = @user and substr(t.subject_id, 1, 4) = 'usr_' and t.revoked_at = 0 and t.expires_at > @now
 	union
-	select t.id from fallen join tokens t on t.parent_id = fallen.id and t.parent_id <> ''
-	where t.revoked_at = 0 and t.expires_at > @now
+	select t.id from fallen cross join tokens t
+	where t.parent_id = fallen.id and t.parent_id <> '' and t.revoked_at = 0 and t.expires_at > @now
 )`
 
 // FallOf tells what hangs from a client, or from a user with all that they own.
 func (s *Store) FallOf(ctx context.Context, id string) (*Fall, error) {
-	f, db := &Fall{}, s.read.WithContext(ctx)
-	bound := map[string]any{"now": s.Now(), "user": "", "client": id, "since": idsSince(PrefixToken, time.Now().Add(-longestLife)), "entry": int64(0)}
-	if HasPrefix(id, PrefixUser) {
-		bound["user"], bound["client"] = id, ""
-		if err := db.Model(&Client{}).Where("owner_id = ? and status = ?", id, StatusActive).Count(&f.Owned).Error; err != nil {
-			return nil, wrap("fall", err)
-		}
-	}
-	var entry int64 // that was written when everything before it had expired
-	err := db.Raw("select size from ledger_heads where at < ? order by size desc limit 1", s.now().Add(-longestLife).UnixMilli()).Scan(&entry).Error
+	f := &Fall{}
+	bound, err := s.hangingFrom(ctx, id)
 	if err != nil {
 		return nil, wrap("fall", err)
 	}
-	bound["entry"] = entry
+	db := s.read.WithContext(ctx)
+	if err := db.Model(&Client{}).Where("owner_id = ? and status = ?", bound["user"], StatusActive).Count(&f.Owned).Error; err != nil {
+		return nil, wrap("fall", err)
+	}
 	err = db.Raw(hanging+` select t.client_id, count(*) as tokens from fallen join tokens t on t.id = fallen.id join grants g on g.id = t.grant_id
 		where g.revoked_at = 0 and g.expires_at > @now group by t.client_id order by tokens desc, t.client_id`, bound).Scan(&f.Holders).Error
 	if err != nil {
 		return nil, wrap("fall", err)
 	}
 	return f.count(), wrap("fall", s.fallOfGrants(ctx, f, hanging, bound))
+}
+
+// hangingFrom is what hanging is asked with: of whom, and how far back it looks.
+// What a head had counted that was signed so long ago has expired.
+func (s *Store) hangingFrom(ctx context.Context, id string) (map[string]any, error) {
+	bound := map[string]any{"now": s.Now(), "user": "", "client": id}
+	if HasPrefix(id, PrefixUser) {
+		bound["user"], bound["client"] = id, ""
+	}
+	var old, size int64
+	db, before := s.read.WithContext(ctx), s.now().Add(-longestLife).UnixMilli()
+	if err := db.Raw("select size from ledger_heads where at < ? order by size desc limit 1", before).Scan(&old).Error; err != nil {
+		return nil, err
+	}
+	err := db.Model(&Head{}).Select("size").Scan(&size).Error
+	bound["first"], bound["last"] = old/stretch, size/stretch
+	return bound, err
 }

@@ -1,7 +1,9 @@
 package models_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -87,4 +89,47 @@ func TestFallOfAConsentIsItsOwn(t *testing.T) {
 			require.Equal(t, []int64{tokens, 1}, []int64{f.Tokens, f.Grants})
 		}
 	})
+}
+
+// What is newer than the heads of yesterday is found, however old the ledger is.
+func TestFallLooksNoFurtherBackThanItMust(t *testing.T) {
+	t.Parallel()
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		ahead := time.Duration(0)
+		o.Now = func() time.Time { return time.Now().Add(ahead) }
+		s := modelstest.Open(t, o)
+		signer, _ := noteKey(t)
+		w := modelstest.NewWorld(t, s, "w")
+		second, _ := modelstest.Agent(t, s, "second", w.Owner.ID)
+		for range 3 {
+			token := modelstest.Issue(t, s, w.Token(s))
+			modelstest.Issue(t, s, modelstest.Exchange(token, second.ID))
+			require.NoError(t, s.SignHead(t.Context(), signer))
+			f, err := s.FallOf(t.Context(), second.ID)
+			require.NoError(t, err)
+			require.Equal(t, int64(1), f.Tokens, "those before have expired")
+			ahead += 5 * 24 * time.Hour
+		}
+	})
+}
+
+// Nobody reads all tokens, or all of the ledger, to count a few.
+func TestFallIsFoundByIndexes(t *testing.T) {
+	t.Parallel()
+	s := modelstest.New(t, "sqlite")
+	bound := map[string]any{"now": s.Now(), "user": "usr_1", "client": "agt_1", "first": 0, "last": 1}
+	var steps []struct{ Detail string }
+	require.NoError(t, s.Reader().Raw("explain query plan "+models.Hanging+" select count(*) from fallen union all select count(*) from roots", bound).Scan(&steps).Error)
+	var plan strings.Builder
+	for _, step := range steps {
+		require.NotRegexp(t, `^SCAN (t|g|l|clients|tokens|grants|ledger)\b`, step.Detail)
+		require.NotRegexp(t, `\((id|seq)>|AUTOMATIC`, step.Detail, "a time's tokens, or entries, of everybody")
+		plan.WriteString(step.Detail + "\n")
+	}
+	for _, index := range []string{
+		"grants_client_idx (client_id=?)", "grants_subject_idx (subject_id=?)", "ledger_client_idx (<expr>=? AND client_id=?)",
+		"tokens_subject_idx (subject_id=?)", "tokens_parent_idx (parent_id=?)",
+	} {
+		require.Contains(t, plan.String(), index)
+	}
 }

@@ -2,9 +2,7 @@ package models
 
 import (
 	"encoding/base32"
-	"encoding/binary"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -42,14 +40,6 @@ var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadd
 // that inserts stay at the end of an index.
 func NewID(prefix string) string {
 	u := uuid.Must(uuid.NewV7()) // fails only if the system has no randomness left
-	return prefix + "_" + idEncoding.EncodeToString(u[:])
-}
-
-// idsSince is below every id that was made at a moment or later. They are made by
-// the machine's clock.
-func idsSince(prefix string, moment time.Time) string {
-	var u uuid.UUID
-	binary.BigEndian.PutUint64(u[:8], uint64(moment.UnixMilli())<<16)
 	return prefix + "_" + idEncoding.EncodeToString(u[:])
 }
 
