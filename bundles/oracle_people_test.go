@@ -81,6 +81,11 @@ func (o *oracle) signIn(visit *policies.Visit) (why []string) {
 	if !anew && (slices.Contains(visit.Prompt, "login") || slices.Contains(visit.Prompt, "select_account")) {
 		why = append(why, "prompt")
 	}
+	other := visit.Subject != "" && (o.subject == nil || o.subject.ID != visit.Subject)
+	o.refuse("login_required", other && anew)
+	if other && !anew {
+		why = append(why, "subject")
+	}
 	return why
 }
 

@@ -44,6 +44,9 @@ func visitTerm(v *policies.Visit) *ast.Term {
 	if v.MaxAge != nil {
 		pairs = append(pairs, pair("max_age", numberTerm(*v.MaxAge)))
 	}
+	if v.Subject != "" {
+		pairs = append(pairs, pair("subject", ast.StringTerm(v.Subject)))
+	}
 	return ast.ObjectTerm(pairs...)
 }
 

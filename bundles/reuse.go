@@ -232,7 +232,7 @@ func (w *writer) consent(c *policies.Consent) {
 }
 
 func (w *writer) visit(v *policies.Visit) {
-	w.text(v.PKCE)
+	w.text(v.PKCE, v.Subject)
 	w.present(v.RedirectOK)
 	w.texts(v.Prompt)
 	w.texts(v.ACRValues)

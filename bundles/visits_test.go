@@ -102,6 +102,9 @@ func visitsWrong() map[string]func(*parties) {
 		"max_age 0":      func(v *policies.Visit) { v.MaxAge = new(int64(0)) },
 		"max_age 100":    func(v *policies.Visit) { v.MaxAge = new(int64(100)) },
 		"max_age 99":     func(v *policies.Visit) { v.MaxAge = new(int64(99)) },
+		"hint":           func(v *policies.Visit) { v.Subject = "usr_1" },
+		"other hint":     func(v *policies.Visit) { v.Subject = "usr_2" },
+		"hint, silent":   func(v *policies.Visit) { v.Subject, v.Prompt = "usr_2", []string{"none"} },
 	} {
 		out["visit: "+name] = func(p *parties) { spoil(p.in.Request.Visit) }
 		out["just signed in, visit: "+name] = func(p *parties) { spoil(p.in.Request.Visit); p.in.Session.AuthTime = worldNow - 10 }

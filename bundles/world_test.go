@@ -219,6 +219,9 @@ func (w *world) visit() *policies.Visit {
 		Prompt:    either(w, "prompt", [][]string{nil, {}, {"login"}}, [][]string{{"none"}, {"consent"}, {"select_account", "consent"}}),
 		ACRValues: either(w, "acr values", [][]string{nil, {}, {"1"}}, [][]string{{"3", "4"}}),
 	}
+	if w.coin("hint") {
+		v.Subject = either(w, "hinted", []string{"usr_1"}, []string{"usr_2"})
+	}
 	if w.coin("max age") {
 		v.MaxAge = new(either(w, "max age", []int64{100, 3600}, []int64{0, 50}))
 	}

@@ -48,6 +48,7 @@ type VisitRequest struct {
 	ACRValues   []string `json:"acr_values"`
 	LoginHint   string   `json:"login_hint,omitempty"`
 	UILocales   []string `json:"ui_locales"`
+	Subject     string   `json:"subject,omitempty"` // the user who is meant, "" if anybody
 }
 
 // PushVisit keeps a request until its user is sent with the token that is

@@ -26,7 +26,7 @@ type Decision struct {
 
 	// Of a decision about a client that asks for a user only.
 	Ask    string   `json:"ask,omitempty"`     // AskNothing | AskSignIn | AskConsent: what is to happen next
-	SignIn []string `json:"sign_in,omitempty"` // why: nobody | prompt | max_age | acr
+	SignIn []string `json:"sign_in,omitempty"` // why: nobody | prompt | max_age | acr | subject
 	Offers []Offer  `json:"offers,omitempty"`
 	Grants []Grants `json:"grants,omitempty"` // what the client gets, once nothing is asked any more
 	Until  int64    `json:"until,omitempty"`  // the end of a consent: the last there may be, or the one that was chosen

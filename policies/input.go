@@ -64,6 +64,8 @@ type Visit struct {
 	MaxAge     *int64   `json:"max_age,omitempty"` // seconds since the user signed in
 	ACRValues  []string `json:"acr_values"`
 	Began      int64    `json:"began"` // when the client asked
+	// Subject is the user whom the client means, "" if it names nobody.
+	Subject string `json:"subject,omitempty"`
 }
 
 // Answer is what a user ticked, and until when.

@@ -35,7 +35,7 @@ func full(t *testing.T) Input {
 		Request: Request{
 			GrantType: "urn:ietf:params:oauth:grant-type:token-exchange", Resources: []string{"https://one"}, Scopes: []string{"read"},
 			RequestedTTL: 60, TokenProblem: "none",
-			Visit:      &Visit{RedirectOK: true, PKCE: "ok", Prompt: []string{"login"}, MaxAge: new(int64), ACRValues: []string{"1"}, Began: 900},
+			Visit:      &Visit{RedirectOK: true, PKCE: "ok", Prompt: []string{"login"}, MaxAge: new(int64), ACRValues: []string{"1"}, Began: 900, Subject: "usr_1"},
 			Answer:     &Answer{Scopes: []Grants{{Resource: "rsv_1", Scope: "read"}}, Until: 2000},
 			ActorToken: &ActorToken{Subject: "agt_1", Client: "agt_1", Chain: []string{}, Expires: 2000, Problem: "none", Audience: "https://one"},
 		},

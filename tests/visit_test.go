@@ -277,6 +277,10 @@ func TestVisit_ErrorsForTheClient(t *testing.T) {
 			{url.Values{"prompt": {"none"}}, "consent_required"},
 			{url.Values{"prompt": {"none login"}}, "invalid_request"},
 			{url.Values{"request": {"e30."}}, "request_not_supported"},
+			{url.Values{"request": {"e30."}, "request_uri": {"x"}}, "request_not_supported"},
+			{url.Values{"request_uri": {"x"}}, "request_uri_not_supported"},
+			{url.Values{"request_uri": {"https://client.example/request.jwt"}}, "request_uri_not_supported"},
+			{url.Values{"registration": {`{"client_name":"x"}`}}, "registration_not_supported"},
 			{url.Values{"response_mode": {"fragment"}}, "invalid_request"},
 			{url.Values{"max_age": {"-1"}}, "invalid_request"},
 		} {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/oauth"
-	"github.com/deputyauth/deputy/server/tokens"
 )
 
 // Leaving is what is known of a request to sign out.
@@ -24,15 +23,9 @@ type Leaving struct {
 func (e *Endpoint) Leave(ctx context.Context, req oauth.LogoutRequest, who *Person) (*Leaving, error) {
 	out := &Leaving{ClientID: req.ClientID}
 	if req.Hint != "" {
-		claims, err := e.keys.VerifyID(ctx, req.Hint) // which may have expired (section 4)
-		var problem tokens.Problem
-		switch {
-		case errors.As(err, &problem):
-			return nil, oauth.Errorf(oauth.InvalidRequest, "id_token_hint is no ID token of this server (%s).", string(problem)).Named("hint_unusable")
-		case err != nil:
-			return nil, unavailable(err)
-		case req.ClientID != "" && req.ClientID != claims.Audience:
-			return nil, oauth.Errorf(oauth.InvalidRequest, "client_id is not the one that id_token_hint was issued to.").Named("client_mismatch")
+		claims, err := e.hinted(ctx, req.Hint, req.ClientID) // which may have expired (section 4)
+		if err != nil {
+			return nil, err
 		}
 		out.ClientID = claims.Audience
 		out.Sure = who != nil && claims.Subject == who.UserID && claims.SessionID == who.SessionID

@@ -24,6 +24,9 @@ func (e *Endpoint) Push(ctx context.Context, call Call, req oauth.AuthorizationR
 		if v, err = e.visitor(ctx, req); err != nil {
 			return nil, err
 		}
+		if err = e.means(ctx, req, v); err != nil {
+			return nil, claimedBy(who.clientID, err)
+		}
 		in := policies.Input{Action: policies.Authorize, Now: f.now, Credential: who.credential}
 		if err := e.visit(ctx, f, v, nil, &in); err != nil {
 			return nil, claimedBy(who.clientID, err)

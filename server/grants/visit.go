@@ -47,6 +47,9 @@ func (e *Endpoint) Arrive(ctx context.Context, call Call, req oauth.Authorizatio
 	case problem != nil:
 		return e.turnedAway(ctx, v, e.Refuse(ctx, call, policies.Authorize, req.ClientID, problem))
 	}
+	if err := e.means(ctx, req, v); err != nil {
+		return e.turnedAway(ctx, v, e.Refuse(ctx, call, policies.Authorize, req.ClientID, err))
+	}
 	if v.ID == "" && v.ReturnTo != "" {
 		if err := e.store.BeginVisit(ctx, v); err != nil {
 			return nil, unavailable(err)
@@ -239,6 +242,7 @@ func (e *Endpoint) visit(ctx context.Context, f *facts, v *models.Visit, who *Pe
 	}
 	in.Request = policies.Request{Scopes: v.Request.Scopes, Resources: []string{}, Visit: &policies.Visit{
 		RedirectOK: v.ReturnTo != "", PKCE: v.Request.PKCE, Prompt: v.Request.Prompt, MaxAge: v.Request.MaxAge, ACRValues: v.Request.ACRValues, Began: v.BeganAt,
+		Subject: v.Request.Subject,
 	}}
 	if err = f.target(ctx, oauth.TokenRequest{Resources: v.Request.Resources}, in); err != nil {
 		return err

@@ -28,6 +28,7 @@ type AuthorizationRequest struct {
 	MaxAge       *int64 // seconds, nil if left out
 	ACRValues    []string
 	LoginHint    string
+	Hint         string // id_token_hint
 	UILocales    []string
 	RequestURI   string // of a request that was pushed (RFC 9126)
 	ResponseMode string
@@ -47,6 +48,9 @@ const RequestURIPrefix = "urn:ietf:params:oauth:request_uri:"
 // maxParameter bounds state, nonce and hints, which are kept until the user is done.
 const maxParameter = 2048
 
+// maxHint bounds an ID token that comes back as a hint, which is read and not kept.
+const maxHint = 8 << 10
+
 // prompts of OpenID Connect Core section 3.1.2.1. Others are refused: whoever sends
 // one believes that the user will be asked something.
 var prompts = []string{"none", "login", "consent", "select_account"}
@@ -60,17 +64,23 @@ func ParseAuthorizationQuery(query string) (AuthorizationRequest, *Error) {
 		return AuthorizationRequest{}, problem
 	}
 	req := identified(f)
-	req.RequestURI = f.Get("request_uri")
-	if f.Get("request") != "" {
-		return req, Errorf(RequestNotSupported, "Request objects are not supported; push the request instead (RFC 9126).").Named("request_not_supported")
+	uri := f.Get("request_uri")
+	switch {
+	case f.Get("request") != "":
+		return req, noRequestObjects()
+	case uri == "":
+		return req, req.read(f)
+	case !strings.HasPrefix(uri, RequestURIPrefix):
+		return req, Errorf(RequestURINotSupported, "request_uri must be one of this server's; nothing is fetched.").Named("request_uri_not_supported")
+	case req.ClientID == "" || len(uri) > 200:
+		return req, Errorf(InvalidRequest, "request_uri must be one of this server's, with the client_id that pushed it.").Named("request_uri")
 	}
-	if req.RequestURI != "" {
-		if req.ClientID == "" || !strings.HasPrefix(req.RequestURI, RequestURIPrefix) || len(req.RequestURI) > 200 {
-			return req, Errorf(InvalidRequest, "request_uri must be one of this server's, with the client_id that pushed it.").Named("request_uri")
-		}
-		return req, nil // nothing else counts (RFC 9126 section 4)
-	}
-	return req, req.read(f)
+	req.RequestURI = uri
+	return req, nil // nothing else counts (RFC 9126 section 4)
+}
+
+func noRequestObjects() *Error {
+	return Errorf(RequestNotSupported, "Request objects are not supported; push the request instead (RFC 9126).").Named("request_not_supported")
 }
 
 // Pushed answers a pushed authorization request (RFC 9126 section 2.2).
@@ -89,10 +99,11 @@ func ParsePushed(r *http.Request) (AuthorizationRequest, *Error) {
 	if req.ClientInForm, problem = ReadClient(r, f); problem != nil {
 		return req, problem
 	}
-	for _, name := range []string{"request_uri", "request"} {
-		if f.Get(name) != "" {
-			return req, Errorf(InvalidRequest, "%s has no place in a pushed request.", name).Named("misplaced_parameter")
-		}
+	switch {
+	case f.Get("request_uri") != "":
+		return req, Errorf(InvalidRequest, "request_uri has no place in a pushed request.").Named("misplaced_parameter")
+	case f.Get("request") != "":
+		return req, noRequestObjects()
 	}
 	req.ClientID = orElse(req.ClientID, req.ClientInForm.ID)
 	return req, req.read(f)
@@ -120,6 +131,8 @@ func (req *AuthorizationRequest) read(f Form) *Error {
 		}
 	}
 	switch {
+	case f.Get("registration") != "":
+		return Errorf(RegistrationNotSupported, "Clients are registered beforehand.").Named("registration_not_supported")
 	case req.ClientID == "":
 		return Errorf(InvalidRequest, "client_id is missing.").Named("client_id_missing")
 	case req.ResponseType == "":
@@ -128,6 +141,9 @@ func (req *AuthorizationRequest) read(f Form) *Error {
 		return Errorf(UnsupportedResponseType, "response_type must be code.").Named("response_type")
 	case req.ResponseMode != "" && req.ResponseMode != "query":
 		return Errorf(InvalidRequest, "response_mode must be query.").Named("response_mode")
+	}
+	if req.Hint = f.Get("id_token_hint"); len(req.Hint) > maxHint {
+		return Errorf(InvalidRequest, "id_token_hint is longer than %d bytes.", maxHint).Named("too_large")
 	}
 	req.Nonce, req.LoginHint, req.UILocales = f.Get("nonce"), f.Get("login_hint"), strings.Fields(f.Get("ui_locales"))
 	req.Resources, req.ACRValues = f.All("resource"), strings.Fields(f.Get("acr_values"))

@@ -18,7 +18,8 @@ func asked(edit func(url.Values)) string {
 	q := url.Values{
 		"client_id": {"agt_1"}, "redirect_uri": {"https://app.example/cb"}, "response_type": {"code"}, "state": {"s"}, "scope": {"a b a"},
 		"code_challenge": {challenge}, "code_challenge_method": {"S256"}, "resource": {"https://one", "https://two"},
-		"prompt": {"login consent"}, "max_age": {"60"}, "acr_values": {"1 2"}, "nonce": {"n"}, "ui_locales": {"de en"}, "login_hint": {"joe"}, "unknown": {"x"},
+		"prompt": {"login consent"}, "max_age": {"60"}, "acr_values": {"1 2"}, "nonce": {"n"}, "ui_locales": {"de en"}, "login_hint": {"joe"}, "id_token_hint": {"e.f.g"},
+		"unknown": {"x"}, "display": {"popup"}, "claims": {`{"userinfo":{"name":{"essential":true}}}`}, "claims_locales": {"de"}, // ignored
 	}
 	edit(q)
 	return q.Encode()
@@ -31,7 +32,7 @@ func TestAuthorizationRequestIsRead(t *testing.T) {
 	require.Equal(t, AuthorizationRequest{
 		ClientID: "agt_1", RedirectURI: "https://app.example/cb", ResponseType: "code", State: "s", Nonce: "n", Scopes: []string{"a", "b"},
 		Resources: []string{"https://one", "https://two"}, Challenge: challenge, PKCE: PKCEFound, Prompt: []string{"login", "consent"}, MaxAge: &age,
-		ACRValues: []string{"1", "2"}, LoginHint: "joe", UILocales: []string{"de", "en"},
+		ACRValues: []string{"1", "2"}, LoginHint: "joe", Hint: "e.f.g", UILocales: []string{"de", "en"},
 	}, req)
 }
 
@@ -58,8 +59,10 @@ func TestAuthorizationRequestsThatCannotBeRead(t *testing.T) {
 		"short challenge":        {set("code_challenge", "abc"), InvalidRequest, "code_challenge"},
 		"padded challenge":       {set("code_challenge", challenge+"="), InvalidRequest, "code_challenge"},
 		"request object":         {set("request", "ey.."), RequestNotSupported, "request_not_supported"},
-		"foreign request_uri":    {set("request_uri", "https://evil.example/r"), InvalidRequest, "request_uri"},
+		"foreign request_uri":    {set("request_uri", "https://evil.example/r"), RequestURINotSupported, "request_uri_not_supported"},
 		"long state":             {set("state", strings.Repeat("s", 3000)), InvalidRequest, "too_large"},
+		"long hint":              {set("id_token_hint", strings.Repeat("h", 9000)), InvalidRequest, "too_large"},
+		"registration":           {set("registration", "{}"), RegistrationNotSupported, "registration_not_supported"},
 		"many resources":         {set("resource", strings.Split(strings.Repeat("https://x ", 17), " ")...), InvalidRequest, "too_large"},
 	} {
 		_, problem := ParseAuthorizationQuery(asked(c.edit))
@@ -106,11 +109,16 @@ func TestPushedRequestsAreRead(t *testing.T) {
 	require.Nil(t, problem)
 	require.Equal(t, "agt_1", req.ClientID)
 	require.Equal(t, SecretBasic, req.ClientInForm.Method)
-	for name, value := range map[string]string{"request_uri": RequestURIPrefix + "x", "request": "ey..", "client_id": "agt_2"} {
-		_, problem := push(func(q url.Values) { q.Set(name, value) })
-		require.NotNil(t, problem, name)
-		require.Equal(t, InvalidRequest, problem.Code)
+	for code, sent := range map[string][2]string{
+		InvalidRequest: {"request_uri", RequestURIPrefix + "x"}, RequestNotSupported: {"request", "ey.."}, RegistrationNotSupported: {"registration", "{}"},
+	} {
+		_, problem := push(func(q url.Values) { q.Set(sent[0], sent[1]) })
+		require.NotNil(t, problem, sent)
+		require.Equal(t, code, problem.Code)
 	}
+	_, problem = push(func(q url.Values) { q.Set("client_id", "agt_2") })
+	require.NotNil(t, problem)
+	require.Equal(t, InvalidRequest, problem.Code)
 }
 
 func TestVerifierIsOfItsChallenge(t *testing.T) {

@@ -29,10 +29,12 @@ const (
 	UnsupportedGrantType = "unsupported_grant_type"
 	UnsupportedTokenType = "unsupported_token_type"
 
-	UnsupportedResponseType = "unsupported_response_type"
-	AccessDenied            = "access_denied"
-	ServerError             = "server_error"
-	TemporarilyUnavailable  = "temporarily_unavailable"
+	UnsupportedResponseType  = "unsupported_response_type"
+	RequestURINotSupported   = "request_uri_not_supported"
+	RegistrationNotSupported = "registration_not_supported"
+	AccessDenied             = "access_denied"
+	ServerError              = "server_error"
+	TemporarilyUnavailable   = "temporarily_unavailable"
 )
 
 // Error is an OAuth error response. Its cause stays inside: it is for the log.

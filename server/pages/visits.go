@@ -47,7 +47,7 @@ func (h *handler) signInView(c *gin.Context, id string) (SignIn, bool) {
 	view.Strong = slices.Contains(visit.SignIn, "acr")
 	hint := hinted(visit.Request.LoginHint)
 	ok := slices.Contains(visit.SignIn, "nobody") || h.again(c, &view)
-	if hint != "" || slices.Contains(visit.Request.Prompt, "select_account") {
+	if hint != "" || slices.Contains(visit.Request.Prompt, "select_account") || slices.Contains(visit.SignIn, "subject") {
 		view.Username = hint
 	}
 	return view, ok

@@ -144,6 +144,8 @@ func TestSignInSaysWhatWaits(t *testing.T) {
 			"hint over session":   {why: []string{"max_age"}, hint: "bob", signedIn: true, want: pages.SignIn{Again: true, Username: "bob"}},
 			"anew":                {why: []string{"prompt"}, prompt: []string{"login"}, signedIn: true, want: pages.SignIn{Again: true, Username: "alice"}},
 			"somebody else":       {why: []string{"prompt"}, prompt: []string{"select_account"}, signedIn: true, want: pages.SignIn{Again: true}},
+			"another is meant":    {why: []string{"subject"}, signedIn: true, want: pages.SignIn{Again: true}},
+			"bob is meant":        {why: []string{"subject"}, hint: "bob", signedIn: true, want: pages.SignIn{Again: true, Username: "bob"}},
 			"step up":             {why: []string{"acr"}, signedIn: true, want: pages.SignIn{Again: true, Strong: true, Username: "alice"}},
 			"strong, with nobody": {why: []string{"acr", "nobody"}, want: pages.SignIn{Strong: true}},
 		} {

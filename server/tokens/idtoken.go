@@ -92,7 +92,8 @@ func (k *Keyring) signAs(typ string, body []byte) (string, error) {
 
 // VerifyID reads an ID token of ours that comes back as a hint: type, key,
 // signature and issuer. It may have expired (RP-Initiated Logout section 4): it
-// proves no more than that it was issued, to whom and about whom.
+// proves no more than that it was issued, to whom and about whom. Of what it says of
+// them, About has preferred_username, if that is in it.
 func (k *Keyring) VerifyID(ctx context.Context, raw string) (*IDClaims, error) {
 	if len(raw) > maxToken || strings.Count(raw, ".") != 2 || strings.ContainsAny(raw, "\r\n") {
 		return nil, Malformed
@@ -106,11 +107,17 @@ func (k *Keyring) VerifyID(ctx context.Context, raw string) (*IDClaims, error) {
 	case claims.IDClaims.Subject == "" || claims.IDClaims.Audience == "":
 		return nil, Malformed
 	}
+	if claims.Name != "" {
+		claims.About = map[string]any{"preferred_username": claims.Name}
+	}
 	return &claims.IDClaims, nil
 }
 
 // idClaims are what the parser asks for. Nothing of it is validated there.
-type idClaims struct{ IDClaims }
+type idClaims struct {
+	IDClaims
+	Name string `json:"preferred_username"`
+}
 
 func (idClaims) GetExpirationTime() (*jwt.NumericDate, error) { return nil, nil }
 func (idClaims) GetIssuedAt() (*jwt.NumericDate, error)       { return nil, nil }

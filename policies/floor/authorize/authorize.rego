@@ -64,6 +64,11 @@ sign_in contains "acr" if {
 	not _anew
 }
 
+sign_in contains "subject" if {
+	_another
+	not _anew
+}
+
 # METADATA
 # scope: document
 # description: What the client gets, as pairs of resource server and scope.
@@ -122,6 +127,14 @@ reasons contains {"code": "nothing_to_offer", "party": "subject", "id": standing
 reasons contains {"code": "login_required", "party": "subject"} if {
 	_silent
 	ask == "sign_in"
+}
+
+# METADATA
+# description: Whoever signed in for this is not whom the client means.
+# custom: {lacks: session, who: [subject], remedy: Let the user sign in whom the client means.}
+reasons contains {"code": "login_required", "party": "subject"} if {
+	_another
+	_anew
 }
 
 # METADATA
@@ -191,6 +204,12 @@ _anew if input.session.auth_time >= input.request.visit.began
 _acr_missing if {
 	some _ in input.request.visit.acr_values
 	not input.session.acr in input.request.visit.acr_values
+}
+
+# A client that names somebody is answered for nobody else (OpenID Connect Core section 3.1.2.1).
+_another if {
+	hinted := input.request.visit.subject
+	not input.subject.id == hinted
 }
 
 default _answers := false

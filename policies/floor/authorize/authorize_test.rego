@@ -55,6 +55,18 @@ test_sign_in_may_be_too_weak if {
 	_codes(_anew(strong)) == {"acr_unmet"}
 }
 
+test_client_may_mean_somebody if {
+	meant := fixtures.plus(fixtures.visit, "request/visit/subject", fixtures.visit.subject.id)
+	other := fixtures.plus(fixtures.visit, "request/visit/subject", "usr_other")
+	_sign_in(meant) == set()
+	_sign_in(other) == {"subject"}
+	_sign_in(fixtures.without(meant, "subject")) == {"nobody", "subject"}
+	_codes(_prompt(other, ["none"])) == {"login_required"}
+	_codes(_anew(other)) == {"login_required"}
+	_sign_in(_anew(other)) == set()
+	_codes(fixtures.plus(fixtures.reply, "request/visit/subject", "usr_other")) == {"login_required"}
+}
+
 test_nobody_is_asked_in_silence if {
 	silent := _prompt(fixtures.visit, ["none"])
 	_codes(silent) == {"consent_required"}
