@@ -15,13 +15,21 @@ func released(scope string) []string {
 }
 
 // asked are the scopes of the request. Beside others, offline_access is none where a
-// user is asked.
+// user is asked; and beside openid, what no server defines.
 func (o *oracle) asked() []string {
 	scopes := o.in.Request.Scopes
 	if !o.visit || len(scopes) < 2 {
 		return scopes
 	}
-	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == "offline_access" })
+	connect := slices.Contains(scopes, "openid")
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
+		return s == "offline_access" || connect && s != "openid" && !o.anywhere(s)
+	})
+}
+
+// anywhere tells whether some server that is known defines a scope.
+func (o *oracle) anywhere(s string) bool {
+	return slices.ContainsFunc(o.in.Resources, func(f *policies.Fact[policies.Resource]) bool { return value(f) != nil && defines(value(f), s) })
 }
 
 // who is the userinfo endpoint, nil if it is not known.

@@ -144,27 +144,8 @@ func TestTrap_NoLinterIsSwitchedOff(t *testing.T) {
 // Every lesson of docs/traps.md names the test that shows it, or what it waits
 // for; the tests are there, with the rows that are named.
 func TestTrap_EveryLessonHasItsTest(t *testing.T) {
-	body, err := os.ReadFile("../docs/traps.md")
-	require.NoError(t, err)
 	tests := testFiles(t)
-	lessons, shown, named := 0, 0, map[string]bool{}
-	for i, line := range strings.Split(string(body), "\n") {
-		cells := strings.Split(strings.Trim(line, "| "), " | ")
-		if !strings.HasPrefix(line, "| ") || len(cells) != 3 || cells[2] == "our test" || strings.HasPrefix(cells[0], "---") {
-			require.False(t, strings.HasPrefix(line, "| ") && len(cells) != 3, "line %d has %d cells", i+1, len(cells))
-			continue
-		}
-		lessons++
-		refs := reference.FindAllStringSubmatch(cells[2], -1)
-		require.True(t, len(refs) > 0 || strings.Contains(cells[2], "waits for "), "line %d names no test and waits for nothing: %s", i+1, cells[0])
-		if len(refs) > 0 {
-			shown++
-		}
-		for _, ref := range refs {
-			require.NoError(t, exists(tests, ref[1], ref[2]), "line %d", i+1)
-			named[ref[1]] = true
-		}
-	}
+	lessons, shown, named := tabled(t, tests, "../docs/traps.md", "waits for ")
 	require.Greater(t, lessons, 100)
 	require.Greater(t, shown, 70)
 	for name := range tests {
@@ -172,11 +153,40 @@ func TestTrap_EveryLessonHasItsTest(t *testing.T) {
 			require.True(t, named[name] || name == "TestTrap_EveryLessonHasItsTest", "%s is in no row of docs/traps.md", name)
 		}
 	}
+	modules, shown, _ := tabled(t, tests, "../docs/openid.md", "not: ")
+	require.Equal(t, []int{39, 38}, []int{modules, shown}, "modules of the OpenID Foundation")
 	require.Error(t, exists(tests, "TestNoSuch", ""), "the search itself")
 	require.Error(t, exists(tests, "TestEveryGrantRefuses", "no such "+"row"))
 }
 
-// reference is a test as docs/traps.md names it: `TestX`, or `TestX/the row`.
+// tabled reads the tables of a document: how many rows there are, how many of them
+// name tests, and which. Whoever names none has an excuse.
+func tabled(t *testing.T, tests map[string]string, path, excuse string) (rows, shown int, named map[string]bool) {
+	t.Helper()
+	body, err := os.ReadFile(path)
+	require.NoError(t, err)
+	named = map[string]bool{}
+	for i, line := range strings.Split(string(body), "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if !strings.HasPrefix(line, "| ") || len(cells) != 3 || cells[2] == "our test" || strings.HasPrefix(cells[0], "---") {
+			require.False(t, strings.HasPrefix(line, "| ") && len(cells) != 3, "%s:%d has %d cells", path, i+1, len(cells))
+			continue
+		}
+		rows++
+		refs := reference.FindAllStringSubmatch(cells[2], -1)
+		require.True(t, len(refs) > 0 || strings.Contains(cells[2], excuse), "%s:%d names no test and has no excuse: %s", path, i+1, cells[0])
+		if len(refs) > 0 {
+			shown++
+		}
+		for _, ref := range refs {
+			require.NoError(t, exists(tests, ref[1], ref[2]), "%s:%d", path, i+1)
+			named[ref[1]] = true
+		}
+	}
+	return rows, shown, named
+}
+
+// reference is a test as these documents name it: `TestX`, or `TestX/the row`.
 var reference = regexp.MustCompile("`((?:Test|Fuzz|test_)[A-Za-z0-9_]+)(?:/([^`]+))?`")
 
 // testFiles gives, for each test, the text of the test files of its package;

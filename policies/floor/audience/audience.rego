@@ -69,7 +69,7 @@ fitting contains i if {
 # description: Whether a client asks a person who they are (OpenID Connect Core section 3.1.2.1).
 connect if {
 	standing.visiting
-	"openid" in asked
+	"openid" in input.request.scopes
 }
 
 # METADATA
@@ -139,6 +139,19 @@ asked := [s | some s in input.request.scopes; not _ignored(s)] if is_array(input
 _ignored("offline_access") if {
 	standing.visiting
 	count(input.request.scopes) > 1
+}
+
+# Who asks who somebody is may ask for what is not understood (OpenID Connect Core section 3.1.2.1).
+_ignored(s) if {
+	connect
+	s != "openid"
+	not _understood[s]
+}
+
+_understood contains s if {
+	some r in input.resources
+	some s, scope in r.scopes
+	scope.risk in risks
 }
 
 # Scopes that tell which server is meant.

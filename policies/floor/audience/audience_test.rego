@@ -77,11 +77,24 @@ test_resources_that_cannot_be_read_name_none if {
 
 test_what_else_is_asked_for_decides if {
 	audience.id == "rsv_sales" with input as fixtures.but(fixtures.meeting, "request/scopes", ["openid", "sales:read"])
-	unheard := fixtures.but(fixtures.meeting, "request/scopes", ["openid", "unheard:of"])
-	audience.id == "rsv_sales" with input as unheard
 	third := fixtures.plus(fixtures.meeting, "resources/2", _wiki)
 	audience.id == "rsv_sales" with input as fixtures.but(third, "request/scopes", ["email", "openid", "sales:read"])
-	_codes(fixtures.but(third, "request/scopes", ["openid", "unheard:of"])) == {"resource_required"}
+	both := fixtures.plus(third, "resources/2/scopes/wiki:read", {"risk": "low"})
+	_codes(fixtures.but(both, "request/scopes", ["openid", "sales:read", "wiki:read"])) == {"resource_required"}
+}
+
+test_what_is_not_understood_is_not_looked_at_beside_openid if {
+	unheard := fixtures.but(fixtures.meeting, "request/scopes", ["unheard:of", "openid", "email"])
+	audience.asked == ["openid", "email"] with input as unheard
+	audience.id == "rsv_openid" with input as unheard
+	riskless := fixtures.but(fixtures.meeting, "resources/0/scopes/email/risk", "unheard of")
+	audience.asked == ["openid", "sales:read"] with input as riskless
+	unknown := fixtures.but(fixtures.meeting, "resources", [_sales])
+	audience.asked == ["openid", "sales:read"] with input as unknown
+	work := fixtures.but(fixtures.meeting, "request/scopes", ["unheard:of", "sales:read"])
+	audience.asked == ["unheard:of", "sales:read"] with input as work
+	machine := object.union(unheard, {"action": {"name": "issue:access_token:client_credentials"}})
+	count(audience.asked) == 3 with input as machine
 }
 
 test_who_somebody_is_may_be_asked_alone if {

@@ -92,6 +92,12 @@ test_who_somebody_is_is_asked_besides if {
 	}
 }
 
+test_beside_openid_what_is_not_understood_is_not_offered if {
+	question := fixtures.but(fixtures.meeting, "request/scopes", ["openid", "unheard:of"])
+	_codes(question) == set()
+	_states(question) == {"openid": "offered"}
+}
+
 test_without_openid_it_is_not if {
 	question := fixtures.but(fixtures.meeting, "request/resources", ["https://sales"])
 	asked := fixtures.but(question, "request/scopes", ["sales:read", "email"])
