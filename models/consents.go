@@ -61,6 +61,10 @@ func (c *change) giveConsent(given *Consent, asked []string) error {
 		return err
 	}
 	kept := slices.DeleteFunc(slices.Clone(before.Scopes), func(scope string) bool { return slices.Contains(asked, scope) })
+	if len(given.Scopes) == 0 && len(kept) == len(before.Scopes) { // what was asked was new, and is not wanted
+		*given = before
+		return nil
+	}
 	after := before
 	after.Scopes, after.ExpiresAt, after.PreapprovedBy = append(kept, given.Scopes...), given.ExpiresAt, given.PreapprovedBy
 	if len(kept) > 0 { // nobody was asked whether that may last longer

@@ -103,6 +103,11 @@ func TestConsentNotAskedAboutLastsNoLonger(t *testing.T) {
 		require.Equal(t, c.ExpiresAt, longer.ExpiresAt)
 		require.Equal(t, []string{"sales:list", "sales:read"}, longer.Scopes)
 
+		// Something else was asked about and is not wanted: nothing changes.
+		other := &models.Consent{ClientID: s.client.ID, SubjectID: s.user.ID, ResourceID: s.sales.ID, ExpiresAt: s.Now() + 10}
+		require.NoError(t, s.GiveConsent(t.Context(), modelstest.By(), other, []string{"sales:more"}))
+		require.Equal(t, longer, other)
+
 		// All of it was asked about, nothing is allowed: it is taken back.
 		none := &models.Consent{ClientID: s.client.ID, SubjectID: s.user.ID, ResourceID: s.sales.ID, ExpiresAt: s.Now() + 100}
 		require.NoError(t, s.GiveConsent(t.Context(), modelstest.By(), none, []string{"sales:list", "sales:read"}))

@@ -19,7 +19,7 @@ func (d *devServer) wrong(says string, args ...string) {
 
 func TestUsersAreAddedShownStoppedAndRemoved(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		added := d.must("user", "add", "grace", "--name", "Grace H.", "--email", "grace@example.com", "--invite")
 		id := regexp.MustCompile(`user_id=(usr_\w+)`).FindStringSubmatch(added)[1]
 		link := regexp.MustCompile(`invitation=(\S+)`).FindStringSubmatch(added)[1]
@@ -52,7 +52,7 @@ func TestUsersAreAddedShownStoppedAndRemoved(t *testing.T) {
 // Who is restored may hold authority over Deputy, which the command then carries
 // too; who does not hold it cannot.
 func TestACommandCarriesWhatItHandsOn(t *testing.T) {
-	d := startDev(t, "sqlite", nil)
+	d := startDev(t, "sqlite")
 	d.must("user", "suspend", "olivia")
 	require.Contains(t, d.must("user", "restore", "olivia"), "olivia is active.")
 
@@ -70,7 +70,7 @@ func TestACommandCarriesWhatItHandsOn(t *testing.T) {
 
 func TestGroupsAndRolesAreManaged(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		id := regexp.MustCompile(`group_id=(grp_\w+)`).FindStringSubmatch(d.must("group", "add", "sales", "--description", "Who sells"))[1]
 		d.must("group", "add", "everybody")
 		require.Contains(t, d.must("group", "list"), "Who sells")
@@ -106,7 +106,7 @@ func TestGroupsAndRolesAreManaged(t *testing.T) {
 
 func TestAgentsAreShownAndChanged(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		made := d.must("agent", "create", "notes", "--owner", "olivia", "--public", "--redirect-uri", "https://notes.example/cb?a=1,2",
 			"--redirect-uri", "http://127.0.0.1/cb", "--grant", "authorization_code", "--grant", "refresh_token")
 		require.NotContains(t, made, "client_secret")
@@ -148,7 +148,7 @@ func TestAgentsAreShownAndChanged(t *testing.T) {
 // What would fall is told before anything is stopped, and nothing is if only that was asked.
 func TestWhatWouldFallIsTold(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		made := d.must("agent", "create", "reporter", "--owner", "joe", "--role", "chat-widget-role")
 		found := regexp.MustCompile(`client_id=(\S+)\nclient_secret=(\S+)`).FindStringSubmatch(made)
 		require.Contains(t, d.must("agent", "suspend", "reporter", "--dry-run"), "Nothing live hangs from it.")

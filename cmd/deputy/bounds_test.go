@@ -53,7 +53,7 @@ func TestTimesOfRefreshTokens(t *testing.T) {
 // Failures that were counted are in the ledger once the server has stopped.
 func TestCountedFailuresAreWrittenAtTheEnd(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		for range 5 {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.url+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
 			require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 
 func TestConsentsAreListedAndTakenBack(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		store, err := database{DatabaseURL: Secret(d.db), DataDir: d.dir}.open()
 		require.NoError(t, err)
 		defer store.Close()

@@ -11,7 +11,7 @@ import (
 
 func TestExplainTellsPeople(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		chat := []string{"explain", "--client", "chat-widget", "--resource", "https://support-agent.example", "--scope"}
 		out := d.must(append(chat, "agent:chat")...)
 		require.Regexp(t, `(?m)^granted +yes$`, out)
@@ -41,7 +41,7 @@ func TestExplainTellsPeople(t *testing.T) {
 
 func TestExplainTellsWhatAUserWouldSee(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		out, err := d.deputy("explain", "--client", "admin-tool", "--user", "joe", "--resource", "https://support-agent.example", "--scope", "agent:chat")
 		require.Error(t, err, "it was not made for people")
 		for _, line := range []string{
@@ -61,7 +61,7 @@ func TestExplainTellsWhatAUserWouldSee(t *testing.T) {
 
 func TestExplainTellsOfADecision(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		_, err := d.deputy("token", "get", "--as", "chat-widget", "--scope", "agent:analytics", "--resource", "https://support-agent.example")
 		require.Error(t, err)
 		decision := regexp.MustCompile(`dec_\w+`).FindString(d.must("audit", "tail", "-n", "1"))

@@ -12,7 +12,7 @@ import (
 // Whoever opens the sample is asked, and it shows what it was given, or that it got
 // nothing.
 func TestSampleAsksWhoeverOpensIt(t *testing.T) {
-	d := startDev(t, "sqlite", nil)
+	d := startDev(t, "sqlite")
 	at := regexp.MustCompile(`Open (http://127\.0\.0\.1:\d+)`).FindStringSubmatch(d.welcome)
 	require.NotNil(t, at, d.welcome)
 	password := regexp.MustCompile(`joe ([a-z2-7]{26})`).FindStringSubmatch(d.welcome)

@@ -24,7 +24,7 @@ func TestFuzzSeedsAreRealTraffic(t *testing.T) {
 	r := &recorder{next: http.DefaultTransport, seeds: map[string][]string{}}
 	http.DefaultTransport = r
 	t.Cleanup(func() { http.DefaultTransport = r.next })
-	d := startDev(t, "sqlite", nil)
+	d := startDev(t, "sqlite")
 	d.must("tour")
 	d.must("agent", "create", "reporter", "--owner", "olivia", "--role", "chat-widget-role", "--lifetime", "30")
 	d.must("agent", "rotate", "reporter")

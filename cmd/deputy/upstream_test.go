@@ -11,7 +11,7 @@ import (
 
 func TestUpstreamsAreAddedChangedAndRemoved(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
-		d := startDev(t, dialect, nil)
+		d := startDev(t, dialect)
 		at := d.must("upstream", "add", "https://login.example/t1", "--name", "Workforce", "--upstream-client", "deputy", "--upstream-secret", "hush hush", "--acr", "gold")
 		require.Contains(t, at, "/login/upstream/ups_")
 		store, err := database{DatabaseURL: Secret(d.db), DataDir: d.dir}.open()

@@ -37,7 +37,7 @@ func page(t *testing.T, address string, form url.Values) (status int, body strin
 func TestPeopleOfTheSampleWorld(t *testing.T) {
 	for _, dialect := range []string{"sqlite", "postgres"} {
 		t.Run(dialect, func(t *testing.T) {
-			d := startDev(t, dialect, nil)
+			d := startDev(t, dialect)
 			found := regexp.MustCompile(`alice ([a-z2-7]{26})   joe ([a-z2-7]{26})   olivia ([a-z2-7]{26})`).FindStringSubmatch(d.welcome)
 			require.NotNil(t, found, d.welcome)
 			require.NotContains(t, d.welcome, "/setup/", "olivia administers")

@@ -129,7 +129,8 @@ func makeWorld(ctx context.Context, r *remote, suffix string) (*world, error) {
 	return w, nil
 }
 
-// gather registers the people, who choose a password each by the link they get.
+// gather registers the people, who choose a password each by the link they get, and
+// leave.
 func (w *world) gather(ctx context.Context, r *remote) error {
 	for _, p := range crowd {
 		var made struct {
@@ -150,7 +151,7 @@ func (w *world) gather(ctx context.Context, r *remote) error {
 			return err
 		}
 	}
-	return nil
+	return w.leave(ctx, r.issuer)
 }
 
 func (w *world) invited(ctx context.Context, who, link string) error {
