@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -381,5 +382,54 @@ func TestVisit_SpeaksTheLanguageThatIsAskedFor(t *testing.T) {
 	eachVisit(t, func(t *testing.T, v *visit) {
 		q := v.asks(url.Values{"ui_locales": {"de-CH fr"}})
 		require.Contains(t, q.Body, `<html lang="de">`)
+	})
+}
+
+// Whoever has not signed in writes rows, so that there is a bound, at every door. It
+// holds back nobody else: not who has signed in, nor the client that is named.
+func TestVisit_StrangersAreBounded(t *testing.T) {
+	config := limits.Defaults()
+	s := &sitting{Server: harness.New(t, "sqlite", harness.Options{Limits: &config})}
+	s.Clock.Stop()
+	s.user = s.Person("alice")
+	s.agent = s.ForPeople(s.Agent("assistant", s.User("owner")))
+	s.service = s.Service("service", s.agent, workScopes...)
+	s.Allow(s.agent.ID, s.service, workScopes...)
+	s.Allow(s.user.ID, s.service, workScopes...)
+	v := &visit{s, s.Browser()}
+	public := s.Public("public")
+	s.Allow(public.ID, s.service, workScopes...)
+
+	home := s.Browser()
+	require.Equal(t, http.StatusSeeOther, home.SignIn("alice", harness.Password).Status)
+	first := v.b.Authorize(v.query(nil))
+	id := strings.TrimPrefix(first.Header.Get("Location"), "/login?return=")
+	require.Regexp(t, `^atz_`, id)
+	doors := []func() int{
+		func() int { return v.b.Authorize(v.query(nil)).Status },
+		func() int { return v.b.Get("/oauth2/authorize/" + id).Status },
+		func() int { return v.b.Post("/consent", url.Values{"authorization": {id}, "answer": {"deny"}}).Status },
+		func() int {
+			return s.Form("/oauth2/par", nil, s.Query(public, s.service, "work:do", nil)).Status
+		},
+	}
+	for i := range 99 {
+		require.Contains(t, []int{http.StatusSeeOther, http.StatusCreated}, doors[i%len(doors)]())
+	}
+	before := s.LastEntry().Seq
+	for _, door := range doors {
+		require.Equal(t, http.StatusTooManyRequests, door())
+	}
+	require.LessOrEqual(t, s.LastEntry().Seq, before+2, "one row a kind, not one each")
+	require.Equal(t, http.StatusSeeOther, home.Authorize(v.query(nil)).Status, "who is known is let in")
+	require.Equal(t, http.StatusCreated, s.Form("/oauth2/par", s.agent, v.query(nil)).Status)
+}
+
+// What somebody would have people read is not shown as the name of a client.
+func TestVisit_ShowsNoNameThatIsNone(t *testing.T) {
+	eachVisit(t, func(t *testing.T, v *visit) {
+		a := v.b.Authorize(v.query(url.Values{"client_id": {"call 0800-123456 now"}, "response_type": {"token"}}))
+		require.Equal(t, http.StatusBadRequest, a.Status)
+		require.NotContains(t, a.Body, "<code>call") // the link to the other language holds the whole address
 	})
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
@@ -21,6 +22,13 @@ func (e *Endpoint) Push(ctx context.Context, call Call, req oauth.AuthorizationR
 		if who.clientID != req.ClientID {
 			return nil, oauth.Errorf(oauth.InvalidRequest, "client_id is another client's than the one that authenticates.").Named("client_mismatch")
 		}
+		payer, open := who.clientID, who.credential.Method == oauth.None
+		if open { // anybody can name it, and must not use up what it may ask
+			payer = ""
+			if wait := e.limits.Guest(limits.SourceOf(call.IP)); wait > 0 {
+				return nil, oauth.TooMany(wait).Named("rate_limited")
+			}
+		}
 		if v, err = e.visitor(ctx, req); err != nil {
 			return nil, err
 		}
@@ -33,7 +41,7 @@ func (e *Endpoint) Push(ctx context.Context, call Call, req oauth.AuthorizationR
 		}
 		in.Request.Visit.Prompt = []string{} // nobody is there who could be prompted
 		return &matter{
-			in: in, once: who.once, credential: who.credential.ID, payer: who.clientID, stranger: who.credential.Method == oauth.None,
+			in: in, once: who.once, credential: who.credential.ID, payer: payer, stranger: open,
 			carryOut: func(policies.Decision, *models.Record) error { return nil },
 		}, nil
 	})

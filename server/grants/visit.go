@@ -31,11 +31,8 @@ type Outcome struct {
 // somebody who has signed in or by nobody yet (nil). problem is what was wrong with
 // its syntax, nil if nothing was.
 func (e *Endpoint) Arrive(ctx context.Context, call Call, req oauth.AuthorizationRequest, problem *oauth.Error, who *Person) (*Outcome, error) {
-	if who == nil {
-		if wait := e.limits.Guest(limits.SourceOf(call.IP)); wait > 0 {
-			tooMany := oauth.TooMany(wait).Named("rate_limited")
-			return &Outcome{Visit: &models.Visit{}, Refusal: e.Refuse(ctx, call, policies.Authorize, "", tooMany)}, nil
-		}
+	if crowd := e.crowd(ctx, call, who); crowd != nil {
+		return crowd, nil
 	}
 	v, err := e.visitor(ctx, req)
 	switch {
@@ -56,6 +53,19 @@ func (e *Endpoint) Arrive(ctx context.Context, call Call, req oauth.Authorizatio
 		}
 	}
 	return e.proceed(ctx, call, v, who, nil, nil)
+}
+
+// crowd is the outcome where more come from one source than may who have not signed
+// in; nil where there is room. Whatever they ask is a row somewhere.
+func (e *Endpoint) crowd(ctx context.Context, call Call, who *Person) *Outcome {
+	if who != nil {
+		return nil
+	}
+	wait := e.limits.Guest(limits.SourceOf(call.IP))
+	if wait == 0 {
+		return nil
+	}
+	return &Outcome{Visit: &models.Visit{}, Refusal: e.Refuse(ctx, call, policies.Authorize, "", oauth.TooMany(wait).Named("rate_limited"))}
 }
 
 // visitor is the visit that a request makes, or the one that was pushed for it.
@@ -93,6 +103,9 @@ func (e *Endpoint) wayBack(ctx context.Context, v *models.Visit) error {
 // Proceed goes on with a visit: after a sign-in, or to show again what was asked.
 // models.ErrNotFound if it is over, or never was.
 func (e *Endpoint) Proceed(ctx context.Context, call Call, id string, who *Person) (*Outcome, error) {
+	if crowd := e.crowd(ctx, call, who); crowd != nil {
+		return crowd, nil
+	}
 	v, err := e.store.Visit(ctx, id)
 	if err != nil {
 		return nil, err
@@ -103,6 +116,9 @@ func (e *Endpoint) Proceed(ctx context.Context, call Call, id string, who *Perso
 // Answer is what a person answers to a visit: the scopes they ticked, and until when;
 // nil if they deny it.
 func (e *Endpoint) Answer(ctx context.Context, call Call, id string, who *Person, answer *policies.Answer) (*Outcome, error) {
+	if crowd := e.crowd(ctx, call, who); crowd != nil {
+		return crowd, nil
+	}
 	v, err := e.store.Visit(ctx, id)
 	if err != nil {
 		return nil, err

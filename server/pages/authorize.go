@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +83,7 @@ func (h *handler) answered(c *gin.Context) (id string, answer *policies.Answer, 
 	answer = &policies.Answer{Scopes: []policies.Grants{}}
 	for _, pair := range c.Request.PostForm["scope"] {
 		resource, scope, found := strings.Cut(pair, " ")
-		if !found || len(answer.Scopes) == maxTicks {
+		if !found || len(pair) > maxTick || len(answer.Scopes) == maxTicks {
 			return "", nil, false
 		}
 		answer.Scopes = append(answer.Scopes, policies.Grants{Resource: resource, Scope: scope})
@@ -92,8 +93,11 @@ func (h *handler) answered(c *gin.Context) (id string, answer *policies.Answer, 
 	return id, answer, id != "" && err == nil
 }
 
-// maxTicks bounds what one form can tick.
-const maxTicks = 1000
+// What one form can tick, and how long the name of one is, in bytes.
+const (
+	maxTicks = 1000
+	maxTick  = 512
+)
 
 // outcome shows what became of an authorization request; away is how to leave for
 // the client.
@@ -160,10 +164,13 @@ func (h *handler) bridge(c *gin.Context, out *grants.Outcome) {
 	h.Render.Page(c, http.StatusOK, "continue", page)
 }
 
+// clientID is what may be shown as one: not what somebody would have people read.
+var clientID = regexp.MustCompile(`^(agt|app)_[0-9a-z]{26}$`)
+
 // refused tells whoever is here what the client cannot be told.
 func (h *handler) refused(c *gin.Context, out *grants.Outcome) {
 	e := out.Refusal
-	view := Failure{Code: "bad_request", Client: out.Visit.ClientID, Detail: e.Description, Decision: e.DecisionID}
+	view := Failure{Code: "bad_request", Client: clientID.FindString(out.Visit.ClientID), Detail: e.Description, Decision: e.DecisionID}
 	switch {
 	case e.Status() == http.StatusTooManyRequests:
 		view = Failure{Code: "too_many"}
