@@ -10,8 +10,10 @@ export default defineConfig({
   workers: 2,
   fullyParallel: true,
   forbidOnly: true,
-  timeout: 30_000,
-  reporter: [["line"]],
+  timeout: 60_000,
+  // In CI a machine may stand still for a moment; what needed a second attempt is said.
+  retries: process.env.CI ? 1 : 0,
+  reporter: [["line"], ["./failures.mjs"]],
   use: {
     baseURL: process.env.PREVIEW,
     locale: "en-US",
