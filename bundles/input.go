@@ -68,6 +68,12 @@ func (d *document) bindRequest(in policies.Input) {
 			pair("owner", ast.StringTerm(o.Owner)), pair("second_factor", ast.BooleanTerm(o.SecondFactor)),
 		))
 	}
+	if in.Approval != nil {
+		d.add("approval", approvalTerm(in.Approval))
+	}
+	if in.Acquaintance != nil {
+		d.add("acquaintance", acquaintanceTerm(in.Acquaintance))
+	}
 }
 
 func requestTerm(r policies.Request) *ast.Term {

@@ -10,7 +10,7 @@ import (
 
 func authorizationTerm(a *policies.Authorization) *ast.Term {
 	pairs := [][2]*ast.Term{
-		pair("id", ast.StringTerm(a.ID)), pair("client", ast.StringTerm(a.Client)), pair("subject", ast.StringTerm(a.Subject)),
+		pair("id", ast.StringTerm(a.ID)), pair("kind", ast.StringTerm(a.Kind)), pair("client", ast.StringTerm(a.Client)), pair("subject", ast.StringTerm(a.Subject)),
 		pair("resources", stringsTerm(a.Resources)), pair("scopes", reachTerm(a.Scopes)),
 		pair("redirect_ok", ast.BooleanTerm(a.RedirectOK)), pair("pkce", ast.StringTerm(a.PKCE)),
 		pair("expires_at", numberTerm(a.ExpiresAt)), pair("ends_at", numberTerm(a.EndsAt)),
@@ -32,7 +32,23 @@ func consentTerm(c *policies.Consent) *ast.Term {
 		pair("id", ast.StringTerm(c.ID)), pair("client", ast.StringTerm(c.Client)), pair("subject", ast.StringTerm(c.Subject)),
 		pair("resource", ast.StringTerm(c.Resource)), pair("scopes", objectTerm(c.Scopes, ast.BooleanTerm)),
 		pair("expires_at", numberTerm(c.ExpiresAt)), pair("revoked", ast.BooleanTerm(c.Revoked)),
-		pair("redirects_ok", ast.BooleanTerm(c.RedirectsOK)), pair("reach", reachTerm(c.Reach)),
+		pair("redirects_ok", ast.BooleanTerm(c.RedirectsOK)), pair("approval", ast.StringTerm(c.Approval)), pair("reach", reachTerm(c.Reach)),
+	)
+}
+
+func approvalTerm(a *policies.Approval) *ast.Term {
+	return ast.ObjectTerm(
+		pair("id", ast.StringTerm(a.ID)), pair("kind", ast.StringTerm(a.Kind)), pair("client", ast.StringTerm(a.Client)), pair("subject", ast.StringTerm(a.Subject)),
+		pair("state", ast.StringTerm(a.State)), pair("acr_values", stringsTerm(a.ACRValues)),
+		pair("created_at", numberTerm(a.CreatedAt)), pair("expires_at", numberTerm(a.ExpiresAt)),
+	)
+}
+
+func acquaintanceTerm(a *policies.Acquaintance) *ast.Term {
+	return ast.ObjectTerm(
+		pair("known", ast.StringTerm(a.Known)), pair("reached", ast.BooleanTerm(a.Reached)),
+		pair("waiting", numberTerm(a.Waiting)), pair("pending", numberTerm(a.Pending)), pair("asked", numberTerm(a.Asked)),
+		pair("denials", numberTerm(a.Denials)), pair("denied_at", numberTerm(a.DeniedAt)), pair("reported_at", numberTerm(a.ReportedAt)),
 	)
 }
 

@@ -108,6 +108,16 @@ func identify(in policies.Input) question {
 		w.text(o.Kind, o.ID, o.Owner)
 		w.present(o.SecondFactor)
 	}
+	if a := in.Approval; w.present(a != nil) {
+		w.text(a.ID, a.Kind, a.Client, a.Subject, a.State)
+		w.texts(a.ACRValues)
+		w.numbers(a.CreatedAt, a.ExpiresAt)
+	}
+	if a := in.Acquaintance; w.present(a != nil) {
+		w.text(a.Known)
+		w.present(a.Reached)
+		w.numbers(a.Waiting, a.Pending, a.Asked, a.Denials, a.DeniedAt, a.ReportedAt)
+	}
 	var q question
 	w.flush()
 	w.h.Sum(q[:0])
@@ -223,7 +233,7 @@ func (w *writer) token(t *policies.Token) {
 }
 
 func (w *writer) consent(c *policies.Consent) {
-	w.text(c.ID, c.Client, c.Subject, c.Resource)
+	w.text(c.ID, c.Client, c.Subject, c.Resource, c.Approval)
 	table(w, c.Scopes, func(granted bool) { w.present(granted) })
 	w.numbers(c.ExpiresAt)
 	w.present(c.Revoked)
@@ -252,7 +262,7 @@ func (w *writer) answer(a *policies.Answer) {
 }
 
 func (w *writer) authorization(a *policies.Authorization) {
-	w.text(a.ID, a.Client, a.Subject, a.PKCE, a.ACR, a.Nonce)
+	w.text(a.ID, a.Kind, a.Client, a.Subject, a.PKCE, a.ACR, a.Nonce)
 	w.texts(a.Resources)
 	w.texts(a.AMR)
 	w.reach(a.Scopes)

@@ -14,12 +14,27 @@ const (
 	KindApplication = "application"
 )
 
+// Grant types in which a person answers away from the client.
+const (
+	GrantCIBA   = "urn:openid:params:grant-type:ciba"
+	GrantDevice = "urn:ietf:params:oauth:grant-type:device_code"
+)
+
+// How a client gets to know what a person answered (CIBA Core section 5).
+const (
+	DeliveryPoll = "poll"
+	DeliveryPing = "ping"
+	DeliveryPush = "push"
+)
+
 // Grant types a client may be allowed to use: those in which it asks for itself or
-// hands on a token, and those in which a person takes part.
+// hands on a token, those in which a person takes part, and those in which one does
+// who is elsewhere.
 var (
 	machineTypes = []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}
 	peoplesTypes = []string{"authorization_code", "refresh_token"}
-	grantTypes   = slices.Concat(machineTypes, peoplesTypes)
+	awayTypes    = []string{GrantCIBA, GrantDevice}
+	grantTypes   = slices.Concat(machineTypes, peoplesTypes, awayTypes)
 )
 
 // Ways a client authenticates (token_endpoint_auth_method).
@@ -55,6 +70,9 @@ type Client struct {
 	PostLogoutURIs []string `gorm:"column:post_logout_redirect_uris;serializer:json" json:"post_logout_redirect_uris"`
 	AuthMethod     string   `gorm:"column:token_endpoint_auth_method" json:"token_endpoint_auth_method"`
 	BackchannelURI string   `gorm:"column:backchannel_logout_uri" json:"backchannel_logout_uri"` // is told when somebody signed out; "" if it need not be
+	// How it gets to know what people answered, and where, unless it polls.
+	DeliveryMode         string `gorm:"column:backchannel_token_delivery_mode" json:"backchannel_token_delivery_mode"`
+	NotificationEndpoint string `gorm:"column:backchannel_client_notification_endpoint" json:"backchannel_client_notification_endpoint"`
 }
 
 func (c *Client) touches(ch *change) { ch.touch("client", c.ID) }
@@ -94,7 +112,7 @@ func (c *Client) validate() error {
 	for _, err := range []error{
 		checkHandle("name", c.Name), checkText("purpose", c.Purpose, 1000), checkText("sponsor", c.Sponsor, 200),
 		checkStatus(c.Status, StatusActive, StatusSuspended, StatusDecommissioned), checkLabels(c.Labels), checkExpiry(c.ExpiresAt),
-		c.checkGrantTypes(), checkRedirects("redirect_uris", c.Kind, c.RedirectURIs), checkRedirects("post_logout_redirect_uris", c.Kind, c.PostLogoutURIs), checkBackchannel(c.BackchannelURI),
+		c.checkGrantTypes(), checkRedirects("redirect_uris", c.Kind, c.RedirectURIs), checkRedirects("post_logout_redirect_uris", c.Kind, c.PostLogoutURIs), checkBackchannel("backchannel_logout_uri", c.BackchannelURI), c.checkDelivery(),
 	} {
 		if err != nil {
 			return err
@@ -112,13 +130,30 @@ func (c *Client) checkGrantTypes() error {
 		switch {
 		case !slices.Contains(grantTypes, g):
 			return invalid("grant_types", "%q is not one of %v", g, grantTypes)
-		case c.AuthMethod == AuthNone && slices.Contains(machineTypes, g):
+		case c.AuthMethod == AuthNone && (g == GrantCIBA || slices.Contains(machineTypes, g)):
 			return invalid("grant_types", "%q needs a credential, which a public client has not", g)
 		case g == "authorization_code" && len(c.RedirectURIs) == 0:
 			return invalid("redirect_uris", "%s needs one: where people are sent back to", g)
 		}
 	}
 	return nil
+}
+
+// checkDelivery: whoever is to be told says where.
+func (c *Client) checkDelivery() error {
+	switch c.DeliveryMode {
+	case DeliveryPoll:
+		if c.NotificationEndpoint != "" {
+			return invalid("backchannel_client_notification_endpoint", "is for ping and push only")
+		}
+		return nil
+	case DeliveryPing, DeliveryPush:
+		if c.NotificationEndpoint == "" {
+			return invalid("backchannel_client_notification_endpoint", "is needed for %s", c.DeliveryMode)
+		}
+		return checkBackchannel("backchannel_client_notification_endpoint", c.NotificationEndpoint)
+	}
+	return invalid("backchannel_token_delivery_mode", "must be poll, ping or push")
 }
 
 // CreateClient stores a new client, filling in id, status, and, where they were
@@ -141,6 +176,9 @@ func (s *Store) CreateClient(ctx context.Context, by By, c *Client) error {
 	}
 	if c.AuthMethod == "" {
 		c.AuthMethod = AuthAny
+	}
+	if c.DeliveryMode == "" {
+		c.DeliveryMode = DeliveryPoll
 	}
 	if c.GrantTypes == nil {
 		c.GrantTypes = c.usualTypes()

@@ -81,12 +81,17 @@ func (c *change) newCode(g *Grant, rests map[string]string, code *Code) (raw str
 		}
 	}
 	raw = newSecret(CodePrefix)
-	code.Hash, code.GrantID, code.ClientID = HashCode(raw), g.ID, g.ClientID
-	code.CreatedAt, code.ExpiresAt, code.UsedAt = c.now, c.now+CodeLife, 0
+	code.Hash, code.ExpiresAt = HashCode(raw), c.now+CodeLife
+	return raw, c.putCode(g, code)
+}
+
+// putCode stores what a secret that its client holds is worth.
+func (c *change) putCode(g *Grant, code *Code) error {
+	code.GrantID, code.ClientID, code.CreatedAt, code.UsedAt = g.ID, g.ClientID, c.now, 0
 	if code.AMR == nil {
 		code.AMR = []string{}
 	}
-	return raw, c.tx.Create(code).Error
+	return c.tx.Create(code).Error
 }
 
 // Carried is what a person granted, with what carried it here.

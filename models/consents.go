@@ -10,7 +10,8 @@ import (
 	"github.com/deputyauth/deputy/policies"
 )
 
-// Consent is a user's standing permission for one client at one resource server.
+// Consent is a user's permission for one client at one resource server: standing, or
+// for one request that they approved.
 type Consent struct {
 	ID            string   `gorm:"primaryKey" json:"id"`
 	ClientID      string   `json:"client_id"`
@@ -19,6 +20,7 @@ type Consent struct {
 	Scopes        []string `gorm:"serializer:json" json:"scopes"` // sorted
 	Redirects     string   `json:"redirects"`                     // RedirectsDigest of the client's, when the user was asked
 	PreapprovedBy string   `json:"preapproved_by,omitempty"`      // the administrator who agreed in the user's place
+	ApprovalID    string   `json:"approval_id,omitempty"`         // the one request it answered, and counts for; "" if it is standing
 	CreatedAt     int64    `gorm:"autoCreateTime:false" json:"created_at"`
 	UpdatedAt     int64    `gorm:"autoUpdateTime:false" json:"updated_at"`
 	ExpiresAt     int64    `json:"expires_at"`
@@ -52,7 +54,7 @@ func (c *change) giveConsent(given *Consent, asked []string) error {
 	}
 	given.Redirects = RedirectsDigest(client.RedirectURIs)
 	var before Consent
-	err := c.forUpdate().Where("subject_id = ? and client_id = ? and resource_id = ? and revoked_at = 0 and expires_at > ? and redirects = ?",
+	err := c.forUpdate().Where("subject_id = ? and client_id = ? and resource_id = ? and approval_id = '' and revoked_at = 0 and expires_at > ? and redirects = ?",
 		given.SubjectID, given.ClientID, given.ResourceID, c.now, given.Redirects).Order("id desc").First(&before).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return c.newConsent(given)
@@ -224,13 +226,13 @@ func (v *View) consent(ctx context.Context, name, query string, args ...any) (*p
 	return v.consentFact(ctx, row)
 }
 
-// ConsentsTo are the consents of a user that a client may still go by, at any
+// ConsentsTo are the standing consents of a user that a client may still go by, at any
 // resource server.
 func (v *View) ConsentsTo(ctx context.Context, subjectID, clientID string) ([]*policies.Consent, error) {
 	pair := subjectID + "/" + clientID
 	v.Deps = append(v.Deps, key("consents", pair), key("client", clientID))
 	var rows []Consent
-	err := v.store.read.WithContext(ctx).Where("subject_id = ? and client_id = ? and revoked_at = 0", subjectID, clientID).Order("id").Find(&rows).Error
+	err := v.store.read.WithContext(ctx).Where("subject_id = ? and client_id = ? and approval_id = '' and revoked_at = 0", subjectID, clientID).Order("id").Find(&rows).Error
 	if err != nil {
 		return nil, wrap("load consents", err)
 	}
@@ -258,14 +260,15 @@ func withClient(db *gorm.DB, c Consent) (*consentRow, error) {
 	if err := db.First(&client, "id = ?", c.ClientID).Error; err != nil {
 		return nil, err
 	}
-	return &consentRow{c, RedirectsDigest(client.RedirectURIs) == c.Redirects}, nil
+	sentBack := c.Redirects == "" || RedirectsDigest(client.RedirectURIs) == c.Redirects // nobody is, by an approval elsewhere
+	return &consentRow{c, sentBack}, nil
 }
 
 // consentFact is what policy sees. Its reach follows downstream scopes as they are now.
 func (v *View) consentFact(ctx context.Context, c *consentRow) (*policies.Consent, error) {
 	fact := &policies.Consent{
 		ID: c.ID, Client: c.ClientID, Subject: c.SubjectID, Resource: c.ResourceID, Scopes: map[string]bool{},
-		ExpiresAt: c.ExpiresAt, Revoked: c.RevokedAt != 0, RedirectsOK: c.redirectsOK,
+		ExpiresAt: c.ExpiresAt, Revoked: c.RevokedAt != 0, RedirectsOK: c.redirectsOK, Approval: c.ApprovalID,
 	}
 	for _, scope := range c.Scopes {
 		fact.Scopes[scope] = true

@@ -30,6 +30,7 @@ const (
 	PrefixVisit       = "atz"
 	PrefixPasskey     = "psk"
 	PrefixConsent     = "cns"
+	PrefixApproval    = "apr"
 	PrefixUpstream    = "ups"
 	PrefixIdentity    = "idn"
 )

@@ -18,7 +18,7 @@ func (s *Store) Preapprove(ctx context.Context, by By, c *Consent) error {
 			return invalid("client_id", "names nothing that exists")
 		}
 		var live int64
-		err := ch.tx.Model(&Consent{}).Where("subject_id = ? and client_id = ? and resource_id = ? and revoked_at = 0 and expires_at > ?",
+		err := ch.tx.Model(&Consent{}).Where("subject_id = ? and client_id = ? and resource_id = ? and approval_id = '' and revoked_at = 0 and expires_at > ?",
 			c.SubjectID, c.ClientID, c.ResourceID, ch.now).Count(&live).Error
 		if err != nil {
 			return err

@@ -35,12 +35,12 @@ func checkRedirects(field, kind string, uris []string) error {
 
 // checkBackchannel holds where Deputy itself calls a client: https, or http on its own
 // machine. What address that leads to is looked at when it is called.
-func checkBackchannel(uri string) error {
+func checkBackchannel(field, uri string) error {
 	if uri == "" {
 		return nil
 	}
 	if problem := redirectProblem(KindAgent, uri); problem != "" {
-		return invalid("backchannel_logout_uri", "%q %s", shortened(uri), problem)
+		return invalid(field, "%q %s", shortened(uri), problem)
 	}
 	return nil
 }

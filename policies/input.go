@@ -31,6 +31,35 @@ type Input struct {
 	Consents []*Consent // what they agreed to for this client, at the servers it names
 	// Object is what of their account a person changes, in their session.
 	Object *Object
+	// Approval is what a client asks of a person elsewhere, or has asked.
+	Approval *Approval
+	// Acquaintance is what there is between the client and whom it asks.
+	Acquaintance *Acquaintance
+}
+
+// Approval is one request of a client to a person who is elsewhere.
+type Approval struct {
+	ID        string   `json:"id"`   // "" while it is only asked
+	Kind      string   `json:"kind"` // ciba | device | consent
+	Client    string   `json:"client"`
+	Subject   string   `json:"subject"` // who is asked, "" while nobody knows
+	State     string   `json:"state"`   // pending | approved | denied | cancelled
+	ACRValues []string `json:"acr_values"`
+	CreatedAt int64    `json:"created_at"`
+	ExpiresAt int64    `json:"expires_at"` // until when it waits for an answer
+}
+
+// Acquaintance is how a client and a user know each other, and what the client has
+// lately asked of the user.
+type Acquaintance struct {
+	Known      string `json:"known"`       // owner | consent | listed | ""
+	Reached    bool   `json:"reached"`     // word can be brought to the user
+	Waiting    int64  `json:"waiting"`     // requests of anybody that wait for the user
+	Pending    int64  `json:"pending"`     // those of this client
+	Asked      int64  `json:"asked"`       // by this client, within the hour
+	Denials    int64  `json:"denials"`     // of this client's requests, within the day
+	DeniedAt   int64  `json:"denied_at"`   // the latest, 0 if there is none
+	ReportedAt int64  `json:"reported_at"` // likewise
 }
 
 // Object is something of a person's account.
@@ -199,6 +228,8 @@ type Consent struct {
 	Revoked   bool            `json:"revoked"`
 	// RedirectsOK: the client sends people back to where it did when they were asked.
 	RedirectsOK bool `json:"redirects_ok"`
+	// Approval is the request that it answered and counts for, "" if it is standing.
+	Approval string `json:"approval"`
 	// Reach is everything the scopes lead to, like that of a token.
 	Reach map[string]map[string][]string `json:"reach"`
 }
@@ -206,7 +237,8 @@ type Consent struct {
 // Authorization is what a person granted to a client in one sitting, and how what
 // carries it, a code or a refresh token, was presented.
 type Authorization struct {
-	ID        string   `json:"id"` // of the grant it began
+	ID        string   `json:"id"`   // of the grant it began
+	Kind      string   `json:"kind"` // authorization_code | ciba | device
 	Client    string   `json:"client"`
 	Subject   string   `json:"subject"`
 	Resources []string `json:"resources"` // ids
@@ -258,6 +290,12 @@ func (in Input) MarshalJSON() ([]byte, error) {
 	}
 	if in.Object != nil {
 		doc["object"] = in.Object
+	}
+	if in.Approval != nil {
+		doc["approval"] = in.Approval
+	}
+	if in.Acquaintance != nil {
+		doc["acquaintance"] = in.Acquaintance
 	}
 	doc["chain"] = rawFacts(in.Chain)
 	doc["resources"] = rawFacts(in.Resources)

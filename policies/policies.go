@@ -30,11 +30,16 @@ const (
 	IssueTokenExchange     = "issue:access_token:token_exchange"
 	IssueAuthorizationCode = "issue:access_token:authorization_code"
 	IssueRefreshToken      = "issue:access_token:refresh_token"
+	IssueCIBA              = "issue:access_token:ciba"
+	IssueDevice            = "issue:access_token:device_code"
 	Authorize              = "authorize" // a client asks for a user
 	AnswerConsent          = "consent"   // the user has answered
 	Introspect             = "introspect"
 	Revoke                 = "revoke"
-	Userinfo               = "userinfo" // whoever carries a token asks who its user is
+	Userinfo               = "userinfo"        // whoever carries a token asks who its user is
+	AskApproval            = "approval:ask"    // a client asks somebody who is elsewhere
+	ShowApproval           = "approval:show"   // they look at it
+	AnswerApproval         = "approval:answer" // they have answered
 	// AdminPrefix is followed by an operation id of the admin API.
 	AdminPrefix = "admin:"
 	// AccountPrefix is followed by what a person changes of their own account.
@@ -68,7 +73,7 @@ func Kind(action string) string {
 		return KindAdmin
 	case len(action) > len(AccountPrefix) && action[:len(AccountPrefix)] == AccountPrefix:
 		return KindAccount
-	case action == AnswerConsent:
+	case action == AnswerConsent, action == AskApproval, action == ShowApproval, action == AnswerApproval:
 		return KindAuthorize
 	default:
 		return action

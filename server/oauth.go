@@ -5,6 +5,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
@@ -53,6 +54,38 @@ func (s *Server) revoke(c *gin.Context) {
 	}
 	noStore(c)
 	c.Status(http.StatusOK)
+}
+
+// backchannel is the authentication endpoint of CIBA Core section 7.
+func (s *Server) backchannel(c *gin.Context) {
+	req, problem := oauth.ParseBackchannel(c.Request)
+	if problem != nil {
+		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), policies.AskApproval, req.Client.ID, problem))
+		return
+	}
+	asked, err := s.Endpoint.AskUser(c.Request.Context(), call(c), req)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	noStore(c)
+	c.JSON(http.StatusOK, asked)
+}
+
+// device is the authorization endpoint of RFC 8628 section 3.1.
+func (s *Server) device(c *gin.Context) {
+	req, problem := oauth.ParseDevice(c.Request)
+	if problem != nil {
+		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), policies.AskApproval, req.Client.ID, problem))
+		return
+	}
+	asked, err := s.Endpoint.AskDevice(c.Request.Context(), call(c), req)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	noStore(c)
+	c.JSON(http.StatusOK, asked)
 }
 
 // push is RFC 9126.

@@ -51,6 +51,9 @@ func (s *Server) routes() error {
 		s.base + "/oauth2/introspect": s.introspect,
 		s.base + "/oauth2/revoke":     s.revoke,
 		s.base + "/oauth2/par":        s.push,
+
+		s.base + "/oauth2/bc-authorize":         s.backchannel,
+		s.base + "/oauth2/device_authorization": s.device,
 	}
 	for path, handler := range endpoints {
 		open.POST(path, held, s.bounded, handler)

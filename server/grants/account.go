@@ -26,15 +26,8 @@ func (e *Endpoint) Account(ctx context.Context, call Call, who Person, what, id 
 		in := policies.Input{
 			Action: action, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: []string{}},
 		}
-		f.view.InSession(who.SessionID)
-		live, err := e.store.InSession(ctx, who.SessionID)
+		err := e.inPerson(ctx, f, who, &in) // their session may have ended since the request came in
 		if err != nil {
-			return nil, err
-		}
-		if live { // it may have ended since the request came in
-			in.Session = &policies.Session{AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR}
-		}
-		if in.Subject, err = f.view.Principal(ctx, who.UserID); err != nil {
 			return nil, err
 		}
 		if in.Object, err = e.object(ctx, who, id); err != nil {

@@ -26,8 +26,8 @@ func (e *Endpoint) Authenticate(ctx context.Context, f *Facts, a oauth.ClientAut
 	return e.authenticate(ctx, f, Call{}, a)
 }
 
-// Ask loads the facts of a token request.
-func (e *Endpoint) Ask(ctx context.Context, f *Facts, p *Proof, req oauth.TokenRequest) (*Matter, error) {
+// Pose loads the facts of a token request.
+func (e *Endpoint) Pose(ctx context.Context, f *Facts, p *Proof, req oauth.TokenRequest) (*Matter, error) {
 	g := e.grants[req.GrantType]
 	in := policies.Input{Action: g.Action(), Now: f.now, Credential: p.credential, Request: request(req)}
 	var err error

@@ -61,6 +61,7 @@ type Endpoint struct {
 	limits   *limits.Limits
 	metrics  *signals.Metrics
 	caller   Caller
+	word     Word
 	failures *failures
 	verify   verifier
 	used     *lastUsed
@@ -83,6 +84,7 @@ type Config struct {
 
 	Refreshes *Refreshes // the defaults if nil
 	Caller    Caller     // nil: clients are told nothing
+	Word      Word       // nil: nobody can be reached
 }
 
 // New makes an Endpoint with every grant there is.
@@ -90,13 +92,16 @@ func New(c Config) *Endpoint {
 	if c.Limits == nil {
 		c.Limits = limits.New(limits.Defaults(), c.Now)
 	}
+	if c.Word == nil {
+		c.Word = noWord{}
+	}
 	if c.Refreshes == nil {
 		c.Refreshes = new(DefaultRefreshes())
 	}
 	e := &Endpoint{
 		issuer: c.Issuer, store: c.Store, policy: timed{c.Policy, c.Metrics}, advice: c.Advice, keys: c.Keys, now: c.Now, log: c.Log,
 		grants: map[string]Grant{}, used: newLastUsed(), verify: verifyAssertion,
-		limits: c.Limits, metrics: c.Metrics, refreshes: *c.Refreshes, caller: c.Caller,
+		limits: c.Limits, metrics: c.Metrics, refreshes: *c.Refreshes, caller: c.Caller, word: c.Word,
 	}
 	e.failures = newFailures(c.Limits.Config, e.append, c.Now)
 	for _, g := range All() {
@@ -108,7 +113,7 @@ func New(c Config) *Endpoint {
 // All lists the grants. A new one is added here, and to the table of refusals
 // in tests/, which fails until it is.
 func All() []Grant {
-	return []Grant{clientCredentials{}, tokenExchange{}, authorizationCode{}, refreshToken{}}
+	return []Grant{clientCredentials{}, tokenExchange{}, authorizationCode{}, refreshToken{}, ciba, deviceCode}
 }
 
 // Alarms counts how often the seat belt held or policy failed to answer.
@@ -150,6 +155,7 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 		refused := func(d policies.Decision, id string) error { return e.replayed(ctx, call, in, d, id) }
 		m := &matter{in: in, once: proof.once, credential: proof.credential.ID, carryOut: carryOut, refused: refused}
 		m.payer, m.stranger = payer(proof, in)
+		m.polled = unanswered(in)
 		return m, nil
 	})
 	if err != nil {
@@ -179,6 +185,8 @@ func payer(who *proof, in policies.Input) (id string, stranger bool) {
 		return who.clientID, false
 	case in.Authorization != nil:
 		return in.Authorization.ID, false
+	case in.Approval != nil:
+		return in.Approval.ID, false
 	case in.Token != nil:
 		return in.Token.Grant.ID, false
 	default:

@@ -132,7 +132,7 @@ func walk(b *testing.B, s *harness.Server, r *request) *walked {
 	require.NoError(b, err)
 	w.proof, err = e.Authenticate(ctx, w.facts, w.parsed.Client)
 	require.NoError(b, err)
-	w.matter, err = e.Ask(ctx, w.facts, w.proof, w.parsed)
+	w.matter, err = e.Pose(ctx, w.facts, w.proof, w.parsed)
 	require.NoError(b, err)
 	w.decision, err = e.Decide(ctx, w.matter)
 	require.NoError(b, err)
@@ -173,7 +173,7 @@ func (w *walked) steps() []step {
 			return nil
 		}},
 		{"authenticate", looking(func(f *grants.Facts) error { _, err := e.Authenticate(ctx, f, w.parsed.Client); return err })},
-		{"facts", looking(func(f *grants.Facts) error { _, err := e.Ask(ctx, f, w.proof, w.parsed); return err })},
+		{"facts", looking(func(f *grants.Facts) error { _, err := e.Pose(ctx, f, w.proof, w.parsed); return err })},
 		{"decide", func() error { _, err := e.Decide(ctx, w.matter); return err }},
 		{"record", func() error { e.Record(w.facts, w.matter, w.decision); return nil }},
 		{"mint", func() error { _, err := e.Mint(w.matter, w.decision, &models.Record{}); return err }},

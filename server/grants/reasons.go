@@ -61,9 +61,20 @@ var answers = []answer{
 	{"nothing_ticked", oauth.AccessDenied, oauth.InsufficientScope, fixed("Nothing was allowed.")},
 	{"until_out_of_bounds", oauth.AccessDenied, oauth.InsufficientScope, fixed("The end that was chosen has passed, or is later than it may be.")},
 	{"authorization_unusable", oauth.InvalidGrant, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
-		return fmt.Sprintf("The presented grant cannot be used (%s). It must be a code or refresh token of this server.", r.Value)
+		return fmt.Sprintf("The presented grant cannot be used (%s). It must be a code, a refresh token or an auth_req_id or device_code of this server, with its own grant_type.", r.Value)
 	}},
 	{"authorization_unexpected", oauth.ServerError, oauth.ServerError, fixed("The question to policy held a grant that this grant_type does not bring.")},
+	{"user_unknown", oauth.UnknownUserID, oauth.InvalidToken, fixed("The hint names no user whom this client may ask.")},
+	{"user_unreachable", oauth.AccessDenied, oauth.InvalidToken, fixed("There is no way to bring the user word.")},
+	{"reported_lately", oauth.AccessDenied, oauth.InvalidToken, fixed("The user reported this client. Its owner can talk to them.")},
+	{"denied_lately", oauth.AccessDenied, oauth.InvalidToken, fixed("The user said no a short while ago, or several times. Ask later.")},
+	{"approvals_waiting", oauth.AccessDenied, oauth.InvalidToken, fixed("Too much waits for the user's answer already. Ask once some of it is answered or over.")},
+	{"asked_too_often", oauth.AccessDenied, oauth.InvalidToken, fixed("This client has asked the user too often within the hour. Ask later.")},
+	{"approval_foreign", oauth.InvalidGrant, oauth.InvalidToken, fixed("No such request of this client is known, or not for this.")},
+	{"approval_over", oauth.InvalidGrant, oauth.InvalidToken, fixed("This was answered already, or is over.")},
+	{"approval_pending", oauth.AuthorizationPending, oauth.InvalidToken, fixed("The user has not answered yet.")},
+	{"approval_expired", oauth.ExpiredToken, oauth.InvalidToken, fixed("The user did not answer in time.")},
+	{"approval_denied", oauth.AccessDenied, oauth.InvalidToken, fixed("The user said no.")},
 	{"authorization_foreign", oauth.InvalidGrant, oauth.InvalidToken, fixed("The presented grant was given to another client.")},
 	{"authorization_used", oauth.InvalidGrant, oauth.InvalidToken, fixed("The presented grant has been used before. What was issued from it has been revoked.")},
 	{"authorization_expired", oauth.InvalidGrant, oauth.InvalidToken, fixed("The presented grant has expired.")},
@@ -141,9 +152,9 @@ var answers = []answer{
 	}},
 	{"approval_required", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		if r.Party == "house" {
-			return "House policy asks for a person's approval, which this grant cannot bring."
+			return "House policy asks for a person's approval of this request, which this grant does not bring. A grant in which a person is asked (CIBA) does."
 		}
-		return fmt.Sprintf("Scope %s is one of high risk, which a person approves each time; this grant cannot bring that.", r.Scope)
+		return fmt.Sprintf("Scope %s is one of high risk, which a person approves each time; nobody approved it for this. Ask them anew.", r.Scope)
 	}},
 	{"step_up_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks a person to sign in anew, which this grant cannot bring.")},
 	{"lifetime_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("No lifetime can be given to the token.")},
@@ -228,7 +239,7 @@ const maxTold = 8
 
 // decisive reasons stand alone: whoever has no part in a token learns nothing
 // else of it.
-var decisive = append(slices.Clone(conclusive), "not_entitled", "authorization_foreign", "audience_mismatch", "caller_not_audience", "token_not_own")
+var decisive = append(slices.Clone(conclusive), "user_unknown", "approval_foreign", "approval_pending", "approval_expired", "approval_denied", "approval_over", "not_entitled", "authorization_foreign", "audience_mismatch", "caller_not_audience", "token_not_own")
 
 // conclusive reasons leave nothing to judge by. Of a token that could not be read
 // nothing is known, and saying so eight times helps nobody.
@@ -301,7 +312,7 @@ func codes(in policies.Input) func(answer) string {
 
 // personal tells the grants that a person gave.
 func personal(in policies.Input) bool {
-	return in.Action == policies.IssueAuthorizationCode || in.Action == policies.IssueRefreshToken
+	return in.Action == policies.IssueAuthorizationCode || in.Action == policies.IssueRefreshToken || in.Action == policies.IssueCIBA || in.Action == policies.IssueDevice
 }
 
 // find returns the answer to a reason and its rank.

@@ -62,7 +62,7 @@ func (e *Endpoint) recall(ctx context.Context, kept inputDetail) (policies.Input
 	in := policies.Input{
 		Action: kept.Action, Now: kept.Now, Request: kept.Request, Credential: kept.Credential,
 		Parent: kept.Parent, Token: kept.Token, Consent: kept.Consent, Authorization: kept.Authorization,
-		Session: kept.Session, Consents: kept.Consents, Object: kept.Object,
+		Session: kept.Session, Consents: kept.Consents, Object: kept.Object, Approval: kept.Approval, Acquaintance: kept.Acquaintance,
 	}
 	digests := append(append([]string{kept.Client, kept.Subject}, kept.Chain...), kept.Resources...)
 	bodies, err := e.store.FactBodies(ctx, digests)

@@ -36,6 +36,8 @@ type inputDetail struct {
 	Session       *policies.Session       `json:"session,omitempty"`
 	Consents      []*policies.Consent     `json:"consents,omitempty"`
 	Object        *policies.Object        `json:"object,omitempty"`
+	Approval      *policies.Approval      `json:"approval,omitempty"`
+	Acquaintance  *policies.Acquaintance  `json:"acquaintance,omitempty"`
 	// Digests of facts.
 	Client    string   `json:"client,omitempty"`
 	Subject   string   `json:"subject,omitempty"`
@@ -50,7 +52,7 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 	kept := inputDetail{
 		V: policies.Version, Action: in.Action, Now: in.Now, Request: in.Request, Credential: in.Credential,
 		Parent: in.Parent, Token: in.Token, Consent: in.Consent, Authorization: in.Authorization,
-		Session: in.Session, Consents: in.Consents, Object: in.Object,
+		Session: in.Session, Consents: in.Consents, Object: in.Object, Approval: in.Approval, Acquaintance: in.Acquaintance,
 		Client: keep(r, in.Client), Subject: keep(r, in.Subject), Chain: keepAll(r, in.Chain), Resources: keepAll(r, in.Resources),
 	}
 	body, err := json.Marshal(detail{Call: seen(call), Input: kept, Decision: d})
@@ -69,6 +71,9 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 	}
 	if (in.Session != nil || in.Object != nil) && in.Subject != nil {
 		r.Entry.SubjectID = in.Subject.Value.ID
+	}
+	if a := in.Approval; a != nil {
+		r.Entry.SubjectID = a.Subject
 	}
 	if a := in.Authorization; a != nil {
 		r.Entry.SubjectID, r.Entry.GrantID = a.Subject, a.ID

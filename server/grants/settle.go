@@ -16,6 +16,7 @@ type matter struct {
 	once       *models.Once
 	credential string // id of the credential that was used
 	payer      string // whose rate the request counts against; "" if none's
+	polled     string // id of what the client asks the answer to, while there is none
 	stranger   bool   // nobody knows who asks: a refusal is a failed authentication
 	reused     bool   // the decision was taken before
 	// carryOut does what an allowing decision says and adds it to the record.
@@ -52,6 +53,9 @@ func (e *Endpoint) settled(ctx context.Context, call Call, action, clientID stri
 		if attempt == 0 {
 			if wait := e.limits.Client(m.payer); wait > 0 {
 				return e.refuse(ctx, call, action, m.clientID(), oauth.TooMany(wait).Named("rate_limited"))
+			}
+			if interval := e.polledTooSoon(m); interval > 0 {
+				return e.refuse(ctx, call, action, m.clientID(), oauth.TooSoon(interval))
 			}
 		}
 		record, d, refusal, err := e.answer(ctx, call, m, view)

@@ -47,13 +47,21 @@ func (e *Endpoint) supposedVisit(ctx context.Context, f *facts, h Hypothesis) (p
 	return in, err
 }
 
-// byCode and byRefreshToken find what carries what a person granted. Where a request
-// is only supposed, the grant is named instead: a secret is for its client alone.
+// byCode, byApproval and byRefreshToken find what carries what a person granted. Where a request
+// is only supposed, the grant or approval is named instead: a secret is for its client alone.
 func (f *facts) byCode(ctx context.Context, raw string) (*models.Carried, error) {
 	if f.supposed && models.HasPrefix(raw, models.PrefixGrant) {
 		return f.view.CodeOf(ctx, raw)
 	}
 	return f.view.ByCode(ctx, raw)
+}
+
+// byApproval finds what was asked of a person elsewhere, and what they granted.
+func (f *facts) byApproval(ctx context.Context, raw string) (*models.Approval, *models.Carried, error) {
+	if f.supposed && models.HasPrefix(raw, models.PrefixApproval) {
+		return f.view.Approval(ctx, raw)
+	}
+	return f.view.ByApproval(ctx, raw)
 }
 
 func (f *facts) byRefreshToken(ctx context.Context, raw string) (*models.Carried, error) {

@@ -283,17 +283,10 @@ func (q *asking) by(call Call, who *Person) models.By {
 // allowed is what the decision says, as it is stored: what was asked and answered
 // becomes consent, and where nothing was asked the consent there is counts.
 func (q *asking) allowed(v *models.Visit, who *Person) models.Allowed {
-	scopes := map[string][]string{}
-	for _, g := range q.decision.Grants {
-		scopes[g.Resource] = append(scopes[g.Resource], g.Scope)
-	}
-	a := models.Allowed{
-		Visit: v.ID, Subject: who.UserID, Until: q.decision.Until, Rests: q.standing(),
-		Code: models.Code{
-			RedirectURI: v.Request.RedirectURI, Challenge: v.Request.Challenge, Scopes: scopes, Nonce: v.Request.Nonce,
-			SessionID: who.SessionID, AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR,
-		},
-	}
+	a := q.granted(who)
+	a.Visit, a.Rests = v.ID, q.standing()
+	a.Code.RedirectURI, a.Code.Challenge, a.Code.Nonce = v.Request.RedirectURI, v.Request.Challenge, v.Request.Nonce
+	scopes := a.Code.Scopes
 	if q.in.Action != policies.AnswerConsent {
 		return a
 	}

@@ -60,13 +60,14 @@ type Limits struct {
 	clients *exact // requests by client
 	guests  *table // authorization requests by source, while nobody has signed in
 	lane    *lane
+	polls   *polls
 }
 
 // New makes the state that c describes.
 func New(c Config, now func() time.Time) *Limits {
 	l := &Limits{
 		Config: c, OAuth: NewGate(c.MaxInFlight), Admin: NewGate((c.MaxInFlight + 3) / 4), Connections: NewConnections(c.MaxConnections),
-		now: now, begin: now(), lane: newLane(),
+		now: now, begin: now(), lane: newLane(), polls: newPolls(),
 		sources: newTable(sourceBuckets, rate{sourceRefill, c.FailureBurst}),
 		pairs:   newTable(pairBuckets, rate{pairRefill, (c.FailureBurst + 1) / 2}),
 		guests:  newTable(guestBuckets, guestRate),

@@ -11,7 +11,8 @@ import (
 )
 
 // Error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8693, RFC 8707, RFC 6750,
-// RFC 9470 and OpenID Connect Core section 3.1.2.6.
+// RFC 9470, OpenID Connect Core section 3.1.2.6, CIBA Core sections 11 and 13, and
+// RFC 8628 section 3.5.
 const (
 	InvalidRequest       = "invalid_request"
 	InvalidClient        = "invalid_client"
@@ -35,6 +36,15 @@ const (
 	AccessDenied             = "access_denied"
 	ServerError              = "server_error"
 	TemporarilyUnavailable   = "temporarily_unavailable"
+
+	AuthorizationPending  = "authorization_pending"
+	SlowDown              = "slow_down"
+	ExpiredToken          = "expired_token"
+	UnknownUserID         = "unknown_user_id"
+	ExpiredLoginHintToken = "expired_login_hint_token"
+	MissingUserCode       = "missing_user_code"
+	InvalidUserCode       = "invalid_user_code"
+	InvalidBindingMessage = "invalid_binding_message"
 )
 
 // Error is an OAuth error response. Its cause stays inside: it is for the log.
@@ -63,6 +73,22 @@ func TooMany(wait time.Duration) *Error {
 	e := Errorf(TemporarilyUnavailable, "Too many requests; wait as long as Retry-After says.")
 	e.status, e.RetryAfter = http.StatusTooManyRequests, max(1, int((wait+time.Second-1)/time.Second))
 	return e
+}
+
+// TooSoon tells a client that polls before its time (CIBA Core section 11, RFC 8628
+// section 3.5): it waits longer from now on.
+func TooSoon(interval time.Duration) *Error {
+	e := Errorf(SlowDown, "Wait %d seconds between two requests for this.", int(interval/time.Second)).Named("slow_down")
+	e.RetryAfter = int(interval / time.Second)
+	return e
+}
+
+// Forbidden is the error with status 403, which the backchannel authentication
+// endpoint gives for access_denied (CIBA Core section 13).
+func (e *Error) Forbidden() *Error {
+	with := *e
+	with.status = http.StatusForbidden
+	return &with
 }
 
 // Busy tells a caller that the server has as much to do as it takes on: 503.

@@ -25,7 +25,17 @@ type Metadata struct {
 	RevocationEndpointAuthMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationEndpointAuthSigningAlgs []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	OpenIDMetadata
+	BackchannelMetadata
 	ServiceDocumentation string `json:"service_documentation,omitempty"`
+}
+
+// BackchannelMetadata says how to ask somebody who is elsewhere: CIBA Core section 4
+// and RFC 8628 section 4.
+type BackchannelMetadata struct {
+	BackchannelEndpoint string   `json:"backchannel_authentication_endpoint"`
+	DeliveryModes       []string `json:"backchannel_token_delivery_modes_supported"`
+	UserCodes           bool     `json:"backchannel_user_code_parameter_supported"`
+	DeviceEndpoint      string   `json:"device_authorization_endpoint"`
 }
 
 // AssertionAlgs are the algorithms a client may sign an assertion with: only
@@ -48,6 +58,10 @@ func NewMetadata(issuer string, openID bool) Metadata {
 		TokenEndpointAuthMethods: append(AuthMethods(), None), TokenEndpointAuthSigningAlgs: AssertionAlgs(),
 		IntrospectionEndpointAuthMethods: AuthMethods(), IntrospectionEndpointAuthSignAlgs: AssertionAlgs(),
 		RevocationEndpointAuthMethods: append(AuthMethods(), None), RevocationEndpointAuthSigningAlgs: AssertionAlgs(),
+	}
+	m.BackchannelMetadata = BackchannelMetadata{
+		BackchannelEndpoint: issuer + "/oauth2/bc-authorize", DeliveryModes: []string{"poll", "ping", "push"},
+		DeviceEndpoint: issuer + "/oauth2/device_authorization",
 	}
 	if openID {
 		m.describeOpenID()

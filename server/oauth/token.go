@@ -12,11 +12,13 @@ const (
 	AuthorizationCode = "authorization_code"
 	RefreshToken      = "refresh_token"
 	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
+	CIBA              = "urn:openid:params:grant-type:ciba"
+	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
 // GrantTypes lists them, as metadata does.
 func GrantTypes() []string {
-	return []string{AuthorizationCode, RefreshToken, ClientCredentials, TokenExchange}
+	return []string{AuthorizationCode, RefreshToken, ClientCredentials, TokenExchange, CIBA, DeviceCode}
 }
 
 // Token types of RFC 8693 section 3.
@@ -42,6 +44,8 @@ type TokenRequest struct {
 	RedirectURI  string
 	Verifier     string // code_verifier of RFC 7636
 	RefreshToken string
+	AuthReqID    string // of CIBA Core section 10.1
+	DeviceCode   string // of RFC 8628 section 3.4
 }
 
 // TokenResponse is the answer of RFC 6749 section 5.1 and RFC 8693 section 2.2.1.
@@ -61,7 +65,9 @@ var exchangeOnly = []string{"subject_token", "subject_token_type", "actor_token"
 
 // carriers are the parameters in which a person's grant comes, by grant type.
 // Elsewhere they are refused too: a secret that is not used should not be sent.
-var carriers = map[string][]string{AuthorizationCode: {"code", "code_verifier"}, RefreshToken: {"refresh_token"}}
+var carriers = map[string][]string{
+	AuthorizationCode: {"code", "code_verifier"}, RefreshToken: {"refresh_token"}, CIBA: {"auth_req_id"}, DeviceCode: {"device_code"},
+}
 
 // ParseTokenRequest is the only reader of token requests. On an error it returns
 // what it had understood so far, for the ledger.
@@ -93,6 +99,7 @@ func named(f Form) TokenRequest {
 		ActorToken: f.Get("actor_token"), ActorTokenType: f.Get("actor_token_type"),
 		RequestedTokenType: f.Get("requested_token_type"),
 		Code:               f.Get("code"), RedirectURI: f.Get("redirect_uri"), Verifier: f.Get("code_verifier"), RefreshToken: f.Get("refresh_token"),
+		AuthReqID: f.Get("auth_req_id"), DeviceCode: f.Get("device_code"),
 	}
 }
 
@@ -122,6 +129,10 @@ func (req *TokenRequest) read(f Form) *Error {
 	switch {
 	case req.GrantType == AuthorizationCode && req.Code == "":
 		return Errorf(InvalidRequest, "code is missing.").Named("code_missing")
+	case req.GrantType == CIBA && req.AuthReqID == "":
+		return Errorf(InvalidRequest, "auth_req_id is missing.").Named("auth_req_id_missing")
+	case req.GrantType == DeviceCode && req.DeviceCode == "":
+		return Errorf(InvalidRequest, "device_code is missing.").Named("device_code_missing")
 	case req.GrantType == RefreshToken && req.RefreshToken == "":
 		return Errorf(InvalidRequest, "refresh_token is missing.").Named("refresh_token_missing")
 	}

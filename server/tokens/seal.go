@@ -59,6 +59,14 @@ func (m MasterKey) Seal(name string, plain []byte) []byte {
 	return m.aead.Seal(nonce, nonce, plain, []byte(name))
 }
 
+// Seal encrypts what must be read again, for the database; name is bound to it.
+func (k *Keyring) Seal(name string, plain []byte) []byte { return k.master.Seal(name, plain) }
+
+// Open undoes Seal.
+func (k *Keyring) Open(name string, sealed []byte) ([]byte, error) {
+	return k.master.Open(name, sealed)
+}
+
 // Open undoes Seal.
 func (m MasterKey) Open(name string, sealed []byte) ([]byte, error) {
 	if len(sealed) < m.aead.NonceSize() {

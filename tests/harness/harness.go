@@ -90,6 +90,7 @@ type Options struct {
 	Named bool                                // the issuer is at localhost, not at its address: passkeys need a name
 
 	Refreshes      *grants.Refreshes // nil: as shipped
+	Word           grants.Word       // nil: everybody can be reached
 	Limits         *limits.Config    // nil: none, for everything here comes from one address
 	TrustedProxies []string          // whose X-Forwarded-For is believed
 }
@@ -150,7 +151,10 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		o.Limits = unlimited()
 	}
 	s.Limits = limits.New(*o.Limits, s.Clock.Now)
-	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes, Caller: outbound.New(outbound.Reach{Loopback: true})})
+	if o.Word == nil {
+		o.Word = Reached{"mail"}
+	}
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes, Word: o.Word, Caller: outbound.New(outbound.Reach{Loopback: true})})
 	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now, Upstreams: upstream.New(s.Clock.Now, outbound.Reach{Loopback: true})})
 	require.NoError(tb, err)
 	srv, err := server.New(server.Config{

@@ -78,8 +78,11 @@ reasons contains {"code": "consent_required", "party": "house"} if {
 }
 
 # METADATA
-# custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can approve.}
-reasons contains {"code": "approval_required", "party": "house"} if "approval" in input.house.require
+# custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person approves the request.}
+reasons contains {"code": "approval_required", "party": "house"} if {
+	"approval" in input.house.require
+	not input.floor.away == true
+}
 
 # METADATA
 # custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can sign in anew.}

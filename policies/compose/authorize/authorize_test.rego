@@ -88,6 +88,7 @@ test_house_may_have_the_user_asked if {
 test_nobody_is_at_hand_to_approve if {
 	_codes(_floor, {"require": {"approval"}}) == {"approval_required"}
 	_codes(_floor, {"require": {"step_up"}}) == {"step_up_required"}
+	_codes(object.union(_floor, {"away": true}), {"require": {"approval"}}) == set()
 }
 
 _decision(floor, house) := decision if {

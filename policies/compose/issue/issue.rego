@@ -73,8 +73,8 @@ reasons contains {"code": "policy_error", "party": "floor"} if not answer.sound
 
 # METADATA
 # description: >-
-#   A user's standing consent answers a house rule that asks for one. Approval and
-#   step-up need a person at hand, whom no machine grant has.
+#   A user's standing consent answers a house rule that asks for one, and what they
+#   approved answers one that asks for that. Step-up needs a person at hand.
 # custom: {lacks: consent, who: [subject, author], remedy: Ask the user for consent.}
 reasons contains {"code": "consent_required", "party": "house"} if {
 	"consent" in input.house.require
@@ -82,8 +82,11 @@ reasons contains {"code": "consent_required", "party": "house"} if {
 }
 
 # METADATA
-# custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can approve.}
-reasons contains {"code": "approval_required", "party": "house"} if "approval" in input.house.require
+# custom: {lacks: approval, who: [requester, subject, author], remedy: Use a grant in which a person approves the request.}
+reasons contains {"code": "approval_required", "party": "house"} if {
+	"approval" in input.house.require
+	not input.floor.approved == true
+}
 
 # METADATA
 # custom: {lacks: approval, who: [requester, author], remedy: Use a grant in which a person can sign in anew.}

@@ -128,6 +128,11 @@ test_consent_the_user_gave_answers_that if {
 
 test_nobody_is_at_hand_to_approve if _codes({"require": {"approval"}}) == {"approval_required"}
 
+test_what_a_person_approved_answers_that if {
+	approved := object.union(_granted, {"approved": true})
+	issue.decision.allow with input as {"floor": approved, "house": {"require": {"approval"}}}
+}
+
 test_nobody_is_at_hand_to_step_up if _codes({"require": {"step_up"}}) == {"step_up_required"}
 
 test_malformed_house_refuses if _codes({"deny": true}) == {"policy_error"}

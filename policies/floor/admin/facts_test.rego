@@ -21,7 +21,7 @@ _optional := {
 	# Nobody operates Deputy's own API but Deputy.
 	"token/aud/operator",
 	# For the record.
-	"token/grant/id", "token/txn", "consent/id",
+	"token/grant/id", "token/txn", "consent/id", "consent/approval",
 	# What is handed on need only follow from what was agreed to.
 	"consent/resource", "consent/scopes",
 }

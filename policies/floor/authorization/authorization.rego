@@ -25,6 +25,7 @@ known if is_string(input.authorization.id)
 reasons contains {"code": "authorization_unusable", "party": "grant", "value": problem} if {
 	standing.personal
 	not known
+	not _unanswered
 	problem := object.get(input, ["request", "token_problem"], "missing")
 }
 
@@ -34,6 +35,15 @@ reasons contains {"code": "authorization_unusable", "party": "grant", "value": p
 reasons contains {"code": "authorization_unexpected", "party": "client", "id": standing.client_id} if {
 	not standing.personal
 	input.authorization
+}
+
+# METADATA
+# description: Each is presented in its own way, and proves what that proves.
+# custom: {lacks: grant, who: [requester], remedy: Present it with the grant_type it was issued for.}
+reasons contains {"code": "authorization_unusable", "party": "grant", "value": "kind"} if {
+	known
+	kind := _kinds[input.action.name]
+	not input.authorization.kind == kind
 }
 
 # METADATA
@@ -80,6 +90,15 @@ reasons contains {"code": "pkce_failed", "party": "grant", "id": input.authoriza
 reasons contains {"code": "resource_not_authorized", "party": "resource", "id": audience.id} if {
 	known
 	not audience.id in input.authorization.resources
+}
+
+# What was asked elsewhere says itself why there is none yet.
+_unanswered if input.approval.state != "approved"
+
+_kinds := {
+	"issue:access_token:authorization_code": "authorization_code",
+	"issue:access_token:ciba": "ciba",
+	"issue:access_token:device_code": "device",
 }
 
 _live if {

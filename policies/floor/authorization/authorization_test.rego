@@ -34,6 +34,17 @@ test_no_other_grant_brings_one if {
 	"authorization_unexpected" in _codes(question)
 }
 
+test_each_is_presented_in_its_own_way if {
+	every kind in ["ciba", "device", "", null] {
+		_codes(fixtures.but(fixtures.code, "authorization/kind", kind)) == {"authorization_unusable"}
+	}
+	_codes(fixtures.but(fixtures.approved, "authorization/kind", "authorization_code")) == {"authorization_unusable"}
+	_codes(fixtures.but(fixtures.refresh, "authorization/kind", "ciba")) == set()
+	nothing := fixtures.without(fixtures.approved, "authorization")
+	_codes(nothing) == {"authorization_unusable"}
+	_codes(fixtures.but(nothing, "approval/state", "pending")) == set()
+}
+
 test_it_is_of_the_client_it_was_given_to if _only("client", "agt_other", "authorization_foreign")
 
 test_it_ends_in_the_second_it_expires if _only("expires_at", 1000, "authorization_expired")

@@ -3,7 +3,8 @@
 # description: >-
 #   May this client ask this user at all, must the user sign in or be asked, and about
 #   what? And, when they have answered (action consent): is what they allow something
-#   that is offered now, for no longer than it may last?
+#   that is offered now, for no longer than it may last? The same is asked of a client
+#   whose user is elsewhere (actions approval:ask, approval:show, approval:answer).
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -11,6 +12,7 @@ package floor.authorize
 
 import rego.v2
 
+import data.floor.approval
 import data.floor.offer
 import data.floor.standing
 
@@ -28,6 +30,7 @@ decision := {
 	"silent": _silent,
 	"answers": _answers,
 	"now": _now,
+	"away": _away,
 }
 
 # METADATA
@@ -43,29 +46,41 @@ ask := "sign_in" if {
 # METADATA
 # scope: document
 # description: Why the user must sign in, or sign in anew.
-sign_in contains "nobody" if not is_number(input.session.auth_time)
+sign_in contains why if {
+	not _asking
+	some why in _reasons_to_sign_in
+}
 
-sign_in contains "nobody" if not input.subject
+_reasons_to_sign_in contains "nobody" if not is_number(input.session.auth_time)
 
-sign_in contains "prompt" if {
+_reasons_to_sign_in contains "nobody" if not input.subject
+
+_reasons_to_sign_in contains "prompt" if {
 	some p in input.request.visit.prompt
 	p in {"login", "select_account"}
 	not _anew
 }
 
-sign_in contains "max_age" if {
+_reasons_to_sign_in contains "max_age" if {
 	is_number(input.request.visit.max_age)
 	not input.session.auth_time >= standing.now - input.request.visit.max_age
 	not _anew
 }
 
-sign_in contains "acr" if {
+_reasons_to_sign_in contains "acr" if {
 	_acr_missing
 	not _anew
 }
 
-sign_in contains "subject" if {
+_reasons_to_sign_in contains "subject" if {
 	_another
+	not _anew
+}
+
+# Whoever lets through what is risky has just shown who they are.
+_reasons_to_sign_in contains "risk" if {
+	_risky
+	not _fresh
 	not _anew
 }
 
@@ -87,10 +102,15 @@ reasons contains r if some r in offer.reasons
 
 reasons contains r if some r in standing.reasons
 
+reasons contains r if {
+	standing.away
+	some r in approval.reasons
+}
+
 # METADATA
 # custom: {lacks: grant_type, who: [owner, clients:write], remedy: Allow the client this grant type.}
 reasons contains {"code": "grant_type_not_allowed", "party": "client", "id": standing.client_id, "value": type} if {
-	type := "authorization_code"
+	type := _grant_type
 	not type in input.client.grant_types
 }
 
@@ -98,12 +118,14 @@ reasons contains {"code": "grant_type_not_allowed", "party": "client", "id": sta
 # description: Nobody is sent anywhere that was not registered.
 # custom: {lacks: redirect, who: [requester, clients:write], remedy: "Send a redirect_uri that is registered, as it is."}
 reasons contains {"code": "redirect_unknown", "party": "client", "id": standing.client_id} if {
+	not standing.away
 	not input.request.visit.redirect_ok == true
 }
 
 # METADATA
 # custom: {lacks: request, who: [requester], remedy: Send a code_challenge with code_challenge_method S256.}
 reasons contains {"code": "pkce_required", "party": "client", "id": standing.client_id, "value": seen} if {
+	not standing.away
 	not input.request.visit.pkce == "ok"
 	seen := object.get(input, ["request", "visit", "pkce"], "missing")
 }
@@ -120,6 +142,7 @@ reasons contains {"code": "acr_unmet", "party": "subject", "id": standing.subjec
 reasons contains {"code": "nothing_to_offer", "party": "subject", "id": standing.subject_id} if {
 	count(sign_in) == 0
 	count(offer.names) == 0
+	input.subject # who types the code of a device is known later
 }
 
 # METADATA
@@ -201,9 +224,58 @@ _in_bounds if {
 # The user signed in after the client had asked for it.
 _anew if input.session.auth_time >= input.request.visit.began
 
+_anew if input.session.auth_time >= input.approval.created_at
+
+# How long ago that may be, in seconds, for what is risky, and how long it lasts.
+fresh := 300
+
+short := 3600
+
+_fresh if input.session.auth_time >= standing.now - fresh
+
+_risky if _ticked_risk
+
+_risky if {
+	not standing.away
+	not _answers
+	some o in offer.offers
+	o.risk == "high"
+	o.state == "offered"
+}
+
+_ticked_risk if {
+	_answers
+	some o in offer.offers
+	o.risk == "high"
+	{"resource": o.resource, "scope": o.scope} in grants
+}
+
+_asking if input.action.name == "approval:ask"
+
+_grant_type := "authorization_code" if not standing.away
+
+_grant_type := "urn:openid:params:grant-type:ciba" if {
+	standing.away
+	not input.approval.kind == "device"
+}
+
+_grant_type := "urn:ietf:params:oauth:grant-type:device_code" if {
+	standing.away
+	input.approval.kind == "device"
+}
+
+default _away := false
+
+_away if standing.away
+
 _acr_missing if {
 	some _ in input.request.visit.acr_values
 	not input.session.acr in input.request.visit.acr_values
+}
+
+_acr_missing if {
+	some _ in input.approval.acr_values
+	not input.session.acr in input.approval.acr_values
 }
 
 # A client that names somebody is answered for nobody else (OpenID Connect Core section 3.1.2.1).
@@ -214,7 +286,7 @@ _another if {
 
 default _answers := false
 
-_answers if input.action.name == "consent"
+_answers if input.action.name in {"consent", "approval:answer"}
 
 default _silent := false
 
@@ -224,10 +296,14 @@ default _until := 0
 
 _until := offer.until if not _answers
 
-_until := input.request.answer.until if {
+_until := min(_chosen) if {
 	_answers
 	is_number(input.request.answer.until)
 }
+
+_chosen contains input.request.answer.until
+
+_chosen contains standing.now + short if _ticked_risk
 
 default _now := 0
 

@@ -47,6 +47,18 @@ covers(server, scope) if {
 }
 
 # METADATA
+# scope: document
+# description: >-
+#   Whether the user was asked for this very request. That does not last: what is
+#   refreshed later was not seen by anybody.
+approved(server, scope) if {
+	covers(server, scope)
+	is_string(input.consent.approval)
+	input.consent.approval != ""
+	input.action.name != "issue:access_token:refresh_token"
+}
+
+# METADATA
 # description: Whether a consent counts, whatever it is to.
 live(agreement) if {
 	agreement.revoked == false

@@ -73,6 +73,16 @@ test_risky_scope_is_approved_each_time if {
 	}
 }
 
+test_risky_scope_was_approved if {
+	every question in [fixtures.code, fixtures.assist] {
+		risky := fixtures.but(question, "resources/0/scopes/sales:read/risk", "high")
+		_missing(fixtures.but(risky, "consent/approval", "apr_1")) == set()
+		count(_missing(fixtures.but(risky, "consent/approval", null))) == 1
+	}
+	again := fixtures.but(fixtures.refresh, "resources/0/scopes/sales:read/risk", "high")
+	fixtures.codes(_missing(fixtures.but(again, "consent/approval", "apr_1"))) == {"approval_required"}
+}
+
 test_agents_take_risks_on_their_own_authority if {
 	every question in [fixtures.credentials, fixtures.relay] {
 		_missing(fixtures.but(question, "resources/0/scopes/sales:read/risk", "high")) == set()

@@ -24,6 +24,7 @@ answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
 	"ttl": ttl, "ends": 0, "valid_until": last, "subject": client.id,
 	"chain": [], "consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {},
+	"approved": false,
 } if {
 	input.action.name == "issue:access_token:client_credentials"
 	count(input) == 8
@@ -47,6 +48,7 @@ answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
 	"ttl": ttl, "ends": ends, "valid_until": last, "subject": input.subject.id,
 	"chain": chain, "consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {},
+	"approved": false,
 } if {
 	input.action.name == "issue:access_token:token_exchange"
 	count(input) == 10

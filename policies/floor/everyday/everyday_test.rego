@@ -24,7 +24,7 @@ test_agent_asks_for_itself if {
 	everyday.answer == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"}, "resource": "rsv_sales", "audience": "https://sales",
 		"index": 0, "ttl": 300, "ends": 0, "valid_until": 8700, "subject": "agt_reporter", "chain": [], "consented": false,
-		"removed": set(), "narrows": false, "refreshable": false, "id_token": {},
+		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false,
 	} with input as _own
 }
 
@@ -32,7 +32,7 @@ test_agent_asks_for_another if {
 	everyday.answer == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"}, "resource": "rsv_sales", "audience": "https://sales",
 		"index": 0, "ttl": 300, "ends": 0, "valid_until": 4700, "subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"],
-		"consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {},
+		"consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false,
 	} with input as _handed
 }
 

@@ -21,7 +21,7 @@ _optional := {
 	# The caller is the service, not a party to the token.
 	"client/scopes",
 	# For the record.
-	"token/grant/id", "token/txn", "consent/id",
+	"token/grant/id", "token/txn", "consent/id", "consent/approval",
 	# What is handed on need only follow from what was agreed to.
 	"consent/resource", "consent/scopes",
 }

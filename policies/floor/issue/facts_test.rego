@@ -27,6 +27,8 @@ _optional := {
 	"resources/*/operator",
 	# For the record. A token's reach says what its own scopes say, and more.
 	"parent/aud/id", "parent/grant/id", "parent/txn", "parent/own", "consent/id",
+	# What counts for one request is asked only where something risky is.
+	"consent/approval",
 	# How the user signed in goes into the token as it is.
 	"authorization/auth_time", "authorization/acr", "authorization/amr",
 }
@@ -40,6 +42,12 @@ _optional_held := _optional | {"parent/aud/operator", "subject/owner", "consent/
 # First hand a consent says what it says, wherever that may lead; a chain begins; and
 # whoever names no scope asks for all that was granted.
 _optional_first := _optional | {"subject/owner", "consent/reach", "chain", "request/scopes/*"}
+
+# What is refreshed began in whatever way.
+_optional_again := _optional_first | {"authorization/kind"}
+
+# Whoever reads of it is told until when it waited; how they signed in was asked then.
+_optional_approved := (_optional_first - {"consent/approval"}) | {"approval/subject", "approval/acr_values", "approval/created_at", "approval/expires_at"}
 
 # What is held is held through something; what that is called is provenance.
 _provenance := {
@@ -56,15 +64,21 @@ test_assistant_needs_every_fact if _every_fact_counts(fixtures.assist, _optional
 
 test_code_needs_every_fact if _every_fact_counts(fixtures.code, _optional_first)
 
-test_refresh_needs_every_fact if _every_fact_counts(fixtures.refresh, _optional_first)
+test_refresh_needs_every_fact if _every_fact_counts(fixtures.refresh, _optional_again)
 
 test_code_needs_no_listed_fact if _no_listed_fact_counts(fixtures.code, _optional_first)
 
-test_refresh_needs_no_listed_fact if _no_listed_fact_counts(fixtures.refresh, _optional_first)
+test_refresh_needs_no_listed_fact if _no_listed_fact_counts(fixtures.refresh, _optional_again)
 
 test_code_needs_facts_of_their_types if _every_type_counts(fixtures.code, _optional_first)
 
-test_refresh_needs_facts_of_their_types if _every_type_counts(fixtures.refresh, _optional_first)
+test_refresh_needs_facts_of_their_types if _every_type_counts(fixtures.refresh, _optional_again)
+
+test_approved_needs_every_fact if _every_fact_counts(fixtures.approved, _optional_approved)
+
+test_approved_needs_no_listed_fact if _no_listed_fact_counts(fixtures.approved, _optional_approved)
+
+test_approved_needs_facts_of_their_types if _every_type_counts(fixtures.approved, _optional_approved)
 
 test_client_credentials_need_no_listed_fact if _no_listed_fact_counts(fixtures.credentials, _optional_alone)
 

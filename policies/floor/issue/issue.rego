@@ -11,8 +11,10 @@ package floor.issue
 
 import rego.v2
 
+import data.floor.approval
 import data.floor.audience
 import data.floor.authorization
+import data.floor.consent
 import data.floor.delegation
 import data.floor.everyday
 import data.floor.identity
@@ -49,6 +51,12 @@ thorough := {
 	"narrows": _narrows,
 	"refreshable": _refreshable,
 	"id_token": _id_token,
+	"approved": _approved,
+}
+
+reasons contains r if {
+	approval.redeeming
+	some r in approval.reasons
 }
 
 reasons contains r if some r in audience.reasons
@@ -126,7 +134,9 @@ _proven if {
 
 _grant_types := {
 	"issue:access_token:authorization_code": "authorization_code",
+	"issue:access_token:ciba": "urn:openid:params:grant-type:ciba",
 	"issue:access_token:client_credentials": "client_credentials",
+	"issue:access_token:device_code": "urn:ietf:params:oauth:grant-type:device_code",
 	"issue:access_token:refresh_token": "refresh_token",
 	"issue:access_token:token_exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
 }
@@ -192,6 +202,16 @@ _refreshable if {
 default _id_token := {}
 
 _id_token := identity.token
+
+default _approved := false
+
+# A person saw this very request, or one that it follows from.
+_approved if {
+	count(scope.granted) > 0
+	every s in scope.granted {
+		consent.approved(audience.id, s)
+	}
+}
 
 default _consented := false
 

@@ -14,8 +14,11 @@ import rego.v2
 import data.floor.audience
 import data.floor.standing
 
-# No consent lasts longer than a year.
-longest := 31536000
+# No consent lasts longer than a year, and what is approved for one request not longer
+# than a day.
+longest := 86400 if {
+	standing.away
+} else := 31536000
 
 # METADATA
 # scope: document
@@ -92,8 +95,11 @@ lacks[[i, s]] contains {"code": "scope_not_held", "party": "subject", "id": stan
 }
 
 # METADATA
-# custom: {lacks: approval, who: [resources:write], remedy: "Ask for less, or lower the risk of the scope there."}
+# description: Who sent the code to whom, nobody knows of a device.
+# custom: {lacks: approval, who: [requester, resources:write],
+#   remedy: "Ask for less, ask in another way, or lower the risk of the scope there."}
 lacks[[i, s]] contains {"code": "approval_required", "party": "subject", "id": standing.subject_id, "scope": s} if {
+	input.approval.kind == "device"
 	some [i, s] in wanted
 	input.resources[i].scopes[s].risk == "high"
 }
@@ -145,12 +151,16 @@ _state(pair) := "greyed" if {
 	_consented[pair]
 } else := "offered"
 
+# Whoever is asked for one request, or for what is risky, is asked each time.
 _consented contains [i, s] if {
+	not standing.away
 	some [i, s] in wanted
+	input.resources[i].scopes[s].risk != "high"
 	some c in input.consents
 	c.revoked == false
 	standing.unexpired(c.expires_at)
 	c.redirects_ok == true
+	c.approval == ""
 	c.subject == input.subject.id
 	c.client == input.client.id
 	c.resource == input.resources[i].id

@@ -30,8 +30,31 @@ test_what_the_client_does_not_have_is_greyed if {
 	_why(question) == {{"code": "scope_not_held", "party": "client", "id": "agt_assistant", "scope": "sales:read"}}
 }
 
-test_what_is_risky_is_greyed if {
-	question := fixtures.but(fixtures.visit, "resources/0/scopes/sales:list/risk", "high")
+test_what_is_risky_is_asked_each_time if {
+	question := fixtures.but(fixtures.visit, "resources/0/scopes/sales:read/risk", "high")
+	_states(question) == {"sales:read": "offered", "sales:list": "offered"}
+}
+
+test_what_is_elsewhere_is_asked_each_time if {
+	question := object.union(fixtures.look, {"consents": fixtures.visit.consents})
+	_states(question) == {"sales:read": "offered", "sales:list": "offered"}
+	offer.until == 9000 with input as question
+	offer.until == 87400 with input as json.patch(question, [
+		{"op": "replace", "path": path, "value": 990000} |
+		some path in ["client/expires_at", "client/owner/expires_at", "subject/expires_at"]
+	])
+}
+
+test_what_was_agreed_for_one_request_counts_for_no_other if {
+	question := fixtures.but(fixtures.visit, "consents/0/approval", "apr_1")
+	_states(question) == {"sales:read": "offered", "sales:list": "offered"}
+}
+
+test_what_is_risky_is_greyed_from_a_device if {
+	question := object.union(
+		fixtures.but(fixtures.look, "resources/0/scopes/sales:list/risk", "high"),
+		{"approval": {"kind": "device"}},
+	)
 	_why(question) == {{"code": "approval_required", "party": "subject", "id": "usr_joe", "scope": "sales:list"}}
 }
 

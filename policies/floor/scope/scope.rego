@@ -77,12 +77,14 @@ missing contains {"code": "scope_not_consented", "party": "consent", "id": stand
 }
 
 # METADATA
-# description: What is risky is approved each time. Nobody can approve anything yet.
-# custom: {lacks: approval, who: [resources:write], remedy: "Ask for less, or lower the risk of the scope there."}
+# description: What is risky is approved each time.
+# custom: {lacks: approval, who: [requester, subject, resources:write],
+#   remedy: "Ask the user to approve it anew, ask for less, or lower the risk of the scope there."}
 missing contains {"code": "approval_required", "party": "subject", "id": standing.subject_id, "scope": s} if {
 	not consent.unneeded
 	some s in _compared
 	input.resources[audience.index].scopes[s].risk == "high"
+	not consent.approved(audience.id, s)
 }
 
 # METADATA

@@ -16,13 +16,25 @@ autonomous if input.action.name == "issue:access_token:client_credentials"
 
 # METADATA
 # description: >-
-#   A person granted what is presented, a code or a refresh token. It carries an
+#   A person granted what is presented: a code, a refresh token, or the name of what
+#   they approved elsewhere. It carries an
 #   authorization, and no token was handed in.
-personal if input.action.name in {"issue:access_token:authorization_code", "issue:access_token:refresh_token"}
+personal if input.action.name in {
+	"issue:access_token:authorization_code",
+	"issue:access_token:ciba",
+	"issue:access_token:device_code",
+	"issue:access_token:refresh_token",
+}
 
 # METADATA
 # description: A person is at a page, or nobody is yet. Nothing is presented.
 visiting if input.action.name in {"authorize", "consent"}
+
+visiting if away
+
+# METADATA
+# description: The person is not where the client is.
+away if input.action.name in {"approval:ask", "approval:show", "approval:answer"}
 
 # METADATA
 # scope: document

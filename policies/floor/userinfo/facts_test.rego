@@ -21,7 +21,7 @@ _optional := {
 	# Nobody operates the userinfo endpoint but Deputy.
 	"token/aud/operator",
 	# For the record.
-	"token/grant/id", "token/txn", "consent/id",
+	"token/grant/id", "token/txn", "consent/id", "consent/approval",
 	# What is handed on need only follow from what was agreed to.
 	"consent/resource", "consent/scopes",
 }

@@ -1,0 +1,187 @@
+# METADATA
+# title: Approval
+# description: >-
+#   What a client asks of a person who is elsewhere, for one request. It may ask whom
+#   it knows, if word can reach them, and not so often that they would tire of reading
+#   (RFC 10027). They answer once, in time, and for themselves; what they allowed is
+#   carried out for the client that asked, and for nothing but that.
+# scope: package
+# schemas:
+#   - input: schema.input
+package floor.approval
+
+import rego.v2
+
+import data.floor.audience
+import data.floor.standing
+
+# How much may wait for an answer, and be asked.
+most_pending := 3
+
+most_waiting := 20
+
+most_within_the_hour := 12
+
+# How long a client keeps still after a denial, in seconds, and how many it may get in a day.
+pause := 60
+
+most_denials := 3
+
+# METADATA
+# description: Whether what was approved is carried out.
+redeeming if kinds[input.action.name]
+
+kinds := {"issue:access_token:ciba": "ciba", "issue:access_token:device_code": "device"}
+
+# METADATA
+# description: One of whom nothing is known looks like one who may not be asked.
+# custom: {lacks: entitlement, who: [owner, clients:write], remedy: "Name a user who knows the client, or let it ask them."}
+reasons contains {"code": "user_unknown", "party": "subject", "id": standing.subject_id} if {
+	_asking
+	not _known
+}
+
+# METADATA
+# custom: {lacks: channel, who: [subject, users:write], remedy: "Give the user an address, or let them choose a way to be reached."}
+reasons contains {"code": "user_unreachable", "party": "subject", "id": standing.subject_id} if {
+	_asking_somebody
+	not input.acquaintance.reached == true
+}
+
+# METADATA
+# custom: {lacks: patience, who: [requester, subject], remedy: Wait until what was asked before is answered or over.}
+reasons contains {"code": "approvals_waiting", "party": "subject", "id": standing.subject_id} if {
+	_asking_somebody
+	not _room
+}
+
+# METADATA
+# custom: {lacks: patience, who: [requester], remedy: "Ask later, and more seldom."}
+reasons contains {"code": "asked_too_often", "party": "client", "id": standing.client_id} if {
+	_asking_somebody
+	not input.acquaintance.asked < most_within_the_hour
+}
+
+# METADATA
+# custom: {lacks: patience, who: [requester, subject], remedy: "Ask later: the user said no a short while ago, or several times."}
+reasons contains {"code": "denied_lately", "party": "subject", "id": standing.subject_id} if {
+	_asking_somebody
+	not _cooled
+}
+
+# METADATA
+# custom: {lacks: trust, who: [subject, owner], remedy: "Find out why the user reported the client, and talk to them."}
+reasons contains {"code": "reported_lately", "party": "subject", "id": standing.subject_id} if {
+	_asking_somebody
+	not input.acquaintance.reported_at == 0
+}
+
+# METADATA
+# description: Nobody answers for somebody else, and nobody carries out what another client asked.
+# custom: {lacks: entitlement, who: [requester], remedy: Let the client that asked and the user it asked do this.}
+reasons contains {"code": "approval_foreign", "party": "approval", "id": _id} if {
+	_involved
+	not _theirs
+}
+
+# METADATA
+# custom: {lacks: term, who: [requester], remedy: "Ask again: this was answered, or is over."}
+reasons contains {"code": "approval_over", "party": "approval", "id": _id} if {
+	standing.away
+	not _open
+}
+
+# METADATA
+# custom: {lacks: approval, who: [subject], remedy: "Wait until the user has answered, and ask no sooner than told."}
+reasons contains {"code": "approval_pending", "party": "approval", "id": _id} if {
+	redeeming
+	_theirs
+	_open
+}
+
+# METADATA
+# custom: {lacks: approval, who: [requester, subject], remedy: Ask again; the user did not answer in time.}
+reasons contains {"code": "approval_expired", "party": "approval", "id": _id} if {
+	redeeming
+	_theirs
+	input.approval.state == "pending"
+	not _open
+}
+
+# METADATA
+# custom: {lacks: approval, who: [subject], remedy: "Nothing: the user said no."}
+reasons contains {"code": "approval_denied", "party": "approval", "id": _id} if {
+	redeeming
+	_theirs
+	not input.approval.state in {"pending", "approved"}
+}
+
+# METADATA
+# description: What is carried out is what was approved, there where it was.
+# custom: {lacks: approval, who: [subject], remedy: Ask again; this is not what the user approved.}
+reasons contains {"code": "approval_foreign", "party": "approval", "id": _id} if {
+	redeeming
+	input.approval.state == "approved"
+	audience.id in input.authorization.resources
+	not input.consent.approval == input.approval.id
+}
+
+_asking if {
+	input.action.name == "approval:ask"
+	not input.approval.kind == "device" # whoever has the code is asked
+}
+
+_asking_somebody if {
+	_asking
+	_known
+}
+
+_known if {
+	input.subject.kind == "user"
+	input.acquaintance.known in {"owner", "consent", "listed"}
+}
+
+_room if {
+	input.acquaintance.pending < most_pending
+	input.acquaintance.waiting < most_waiting
+}
+
+_cooled if {
+	input.acquaintance.denials < most_denials
+	input.acquaintance.denied_at <= standing.now - pause
+}
+
+_involved if standing.away
+
+_involved if redeeming
+
+_theirs if {
+	input.approval.client == input.client.id
+	_addressed
+}
+
+# A device is anybody's until somebody types its code.
+_addressed if {
+	input.action.name == "approval:ask"
+	input.approval.kind == "device"
+	input.approval.subject == ""
+}
+
+_addressed if {
+	standing.away
+	input.subject.id == input.approval.subject
+}
+
+_addressed if {
+	redeeming
+	input.approval.kind == kinds[input.action.name]
+}
+
+_open if {
+	input.approval.state == "pending"
+	standing.unexpired(input.approval.expires_at)
+}
+
+default _id := ""
+
+_id := input.approval.id

@@ -1,0 +1,244 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/limits"
+	"github.com/deputyauth/deputy/server/oauth"
+)
+
+// Word knows by which ways word can be brought to somebody (word.Word).
+type Word interface {
+	Reaches(ctx context.Context, userID string) ([]string, error)
+}
+
+// noWord reaches nobody.
+type noWord struct{}
+
+func (noWord) Reaches(context.Context, string) ([]string, error) { return nil, nil }
+
+// How long a request waits for its answer if the client does not say, in seconds.
+const usualExpiry = 300
+
+// AskUser is the backchannel authentication endpoint (CIBA Core section 7): a client
+// asks a user who is elsewhere. Whom it may not ask looks like somebody who is not there.
+func (e *Endpoint) AskUser(ctx context.Context, call Call, req oauth.BackchannelRequest) (oauth.Backchannel, error) {
+	a := models.Approval{Kind: models.ApprovalCIBA, ExpiresAt: req.Expiry}
+	asked, err := e.ask(ctx, call, req, &a)
+	if err != nil {
+		return oauth.Backchannel{}, refusedAtBackchannel(err)
+	}
+	answer := oauth.Backchannel{AuthReqID: asked.Secret, ExpiresIn: a.ExpiresAt - a.CreatedAt, CompareCode: a.CompareCode}
+	if a.Delivery != models.DeliveryPush {
+		answer.Interval = int64(limits.PollInterval / time.Second)
+	}
+	return answer, nil
+}
+
+// AskDevice is the device authorization endpoint (RFC 8628 section 3.1): a client asks
+// whoever types the code that it shows.
+func (e *Endpoint) AskDevice(ctx context.Context, call Call, req oauth.BackchannelRequest) (oauth.Device, error) {
+	a := models.Approval{Kind: models.ApprovalDevice, ExpiresAt: 2 * usualExpiry}
+	asked, err := e.ask(ctx, call, req, &a)
+	if err != nil {
+		return oauth.Device{}, err
+	}
+	at := e.issuer + "/device"
+	return oauth.Device{
+		DeviceCode: asked.Secret, UserCode: asked.UserCode, VerificationURI: at, VerificationURIComplete: at + "?user_code=" + asked.UserCode,
+		ExpiresIn: a.ExpiresAt - a.CreatedAt, Interval: int64(limits.PollInterval / time.Second),
+	}, nil
+}
+
+// refusedAtBackchannel: access_denied is 403 there (CIBA Core section 13), and a
+// service that is not known is a scope that is not.
+func refusedAtBackchannel(err error) error {
+	var problem *oauth.Error
+	if errors.As(err, &problem) && problem.Code == oauth.AccessDenied {
+		return problem.Forbidden()
+	}
+	return err
+}
+
+// ask has policy decide whether a client may ask, and stores what it asks if so. What
+// was seen of the user must still be so when it is stored: a crowd of requests that
+// come at once is counted one by one.
+func (e *Endpoint) ask(ctx context.Context, call Call, req oauth.BackchannelRequest, a *models.Approval) (models.Asked, error) {
+	life := a.ExpiresAt
+	if life == 0 {
+		life = usualExpiry
+	}
+	for range maxAttempts {
+		by, err := e.mayAsk(ctx, call, req, a)
+		if err != nil {
+			return models.Asked{}, err
+		}
+		a.CreatedAt, a.ExpiresAt = e.now().Unix(), e.now().Unix()+life
+		asked, err := e.store.Ask(ctx, by, a)
+		switch {
+		case err == nil:
+			return asked, nil
+		case !errors.Is(err, models.ErrStale):
+			return models.Asked{}, unavailable(err)
+		}
+		e.metrics.Stale()
+	}
+	return models.Asked{}, unavailable(models.ErrStale)
+}
+
+// mayAsk is the decision whether a client may ask what it asks; it fills in what is
+// to be stored.
+func (e *Endpoint) mayAsk(ctx context.Context, call Call, req oauth.BackchannelRequest, a *models.Approval) (models.By, error) {
+	var by models.By
+	err := e.settle(ctx, call, policies.AskApproval, req.Client.ID, func(f *facts) (*matter, error) {
+		who, err := e.authenticate(ctx, f, call, req.Client)
+		if err != nil {
+			return nil, err
+		}
+		payer, open := who.clientID, who.credential.Method == oauth.None
+		if open { // anybody can name it, and must not use up what it may ask
+			payer = ""
+			if wait := e.limits.Guest(limits.SourceOf(call.IP)); wait > 0 {
+				return nil, oauth.TooMany(wait).Named("rate_limited")
+			}
+		}
+		in := policies.Input{Action: policies.AskApproval, Now: f.now, Credential: who.credential}
+		if err := e.request(ctx, f, who.clientID, req, a, &in); err != nil {
+			return nil, claimedBy(who.clientID, err)
+		}
+		carryOut := func(_ policies.Decision, r *models.Record) error {
+			by = models.By{ClientID: who.clientID, DecisionID: r.Entry.ID, RequestID: call.RequestID, IP: call.IP, Seen: r.View}
+			return nil
+		}
+		return &matter{in: in, once: who.once, credential: who.credential.ID, payer: payer, stranger: open, carryOut: carryOut}, nil
+	})
+	a.IP, a.UserAgent = call.IP, seen(call).UserAgent
+	return by, err
+}
+
+// request adds what is asked, of whom, and what there is between them and the client.
+func (e *Endpoint) request(ctx context.Context, f *facts, clientID string, req oauth.BackchannelRequest, a *models.Approval, in *policies.Input) error {
+	var err error
+	if in.Client, err = f.view.Principal(ctx, clientID); err != nil {
+		return err
+	}
+	if a.Kind == models.ApprovalCIBA {
+		if err = e.whom(ctx, f, clientID, req, a, in); err != nil {
+			return err
+		}
+	}
+	a.ClientID = clientID
+	a.Request = models.ApprovalRequest{Scopes: list(req.Scopes), Resources: list(req.Resources), Message: req.Message, ACRValues: list(req.ACRValues)}
+	return f.toApprove(ctx, a, in)
+}
+
+// whom finds the user that a hint names, how the client is told of their answer, and
+// what there is between the two. A hint that names nobody is a fact, too.
+func (e *Endpoint) whom(ctx context.Context, f *facts, clientID string, req oauth.BackchannelRequest, a *models.Approval, in *policies.Input) error {
+	if err := e.delivery(ctx, clientID, req, a); err != nil {
+		return err
+	}
+	id, err := e.hintedUser(ctx, f, clientID, req)
+	if err != nil {
+		return err
+	}
+	a.SubjectID = id
+	if in.Subject, err = f.view.Principal(ctx, id); err != nil {
+		return err
+	}
+	if in.Acquaintance, err = f.view.Acquaintance(ctx, clientID, id); err != nil || in.Subject == nil {
+		return err
+	}
+	ways, err := e.word.Reaches(ctx, id)
+	in.Acquaintance.Reached = len(ways) > 0
+	return err
+}
+
+// hintedUser is the id of the user that a hint names, "" if it names none.
+func (e *Endpoint) hintedUser(ctx context.Context, f *facts, clientID string, req oauth.BackchannelRequest) (string, error) {
+	name := req.LoginHint
+	switch {
+	case req.IDTokenHint != "":
+		claims, err := e.hinted(ctx, req.IDTokenHint, clientID)
+		if err != nil {
+			return "", err
+		}
+		return claims.Subject, nil
+	case req.LoginHintToken != "":
+		var err error
+		if name, err = e.hintToken(ctx, f, clientID, req.LoginHintToken); err != nil {
+			return "", err
+		}
+	}
+	if models.HasPrefix(name, models.PrefixUser) {
+		return name, nil
+	}
+	user, err := e.store.UserNamed(ctx, name)
+	if errors.Is(err, models.ErrNotFound) {
+		return "", nil
+	}
+	return user.ID, err
+}
+
+// hintToken is whom a login_hint_token names: a JWT that the client signed with a key
+// of its own, for this server alone (its iss, aud, exp and sub; CIBA Core leaves the
+// rest open).
+func (e *Endpoint) hintToken(ctx context.Context, f *facts, clientID, raw string) (string, error) {
+	unusable := oauth.Errorf(oauth.InvalidRequest, "login_hint_token must be a JWT with iss, sub, aud and exp, signed with a key of the client's and meant for this server.").Named("hint_unusable")
+	live, _, err := f.view.Credentials(ctx, clientID)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range live {
+		if c.Kind != models.CredentialKey || !c.Live(f.now) {
+			continue
+		}
+		claims, problem := e.verify(raw, c.PublicJWK)
+		switch {
+		case problem != "":
+			continue
+		case claims.Issuer != clientID || len(claims.Audience) != 1 || claims.Audience[0] != e.issuer || claims.Subject == "" || claims.Expires == 0:
+			return "", unusable
+		case claims.Expires <= float64(f.now):
+			return "", oauth.Errorf(oauth.ExpiredLoginHintToken, "login_hint_token has expired.").Named("hint_expired")
+		}
+		return claims.Subject, nil
+	}
+	return "", unusable
+}
+
+// delivery is how the client gets to know the answer, as it was registered.
+func (e *Endpoint) delivery(ctx context.Context, clientID string, req oauth.BackchannelRequest, a *models.Approval) error {
+	client, err := e.store.Client(ctx, clientID)
+	if err != nil {
+		return err
+	}
+	if a.Delivery, a.NotificationToken = client.DeliveryMode, nil; a.Delivery == models.DeliveryPoll {
+		return nil
+	}
+	if len(req.NotificationToken) < 22 { // 128 bits in base64
+		return oauth.Errorf(oauth.InvalidRequest, "client_notification_token is missing, or has less than 128 bits.").Named("notification_token")
+	}
+	a.NotificationToken = e.keys.Seal(NotificationSeal, []byte(req.NotificationToken))
+	return nil
+}
+
+// NotificationSeal names what clients' notification tokens are sealed as.
+const NotificationSeal = "client_notification_token"
+
+// toApprove adds what is asked for, and the request itself.
+func (f *facts) toApprove(ctx context.Context, a *models.Approval, in *policies.Input) error {
+	in.Request = policies.Request{Scopes: a.Request.Scopes, Resources: []string{}}
+	in.Approval = approval(a)
+	if a.ID == "" {
+		in.Approval.State, in.Approval.CreatedAt, in.Approval.ExpiresAt = models.ApprovalPending, f.now, f.now+1
+	}
+	if err := f.target(ctx, oauth.TokenRequest{Resources: a.Request.Resources}, in); err != nil {
+		return err
+	}
+	return f.acquaint(ctx, in)
+}

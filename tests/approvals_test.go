@@ -1,0 +1,63 @@
+package tests
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/tests/harness"
+)
+
+// elsewhere is an agent that asks a user who is not at a page of its.
+type elsewhere struct {
+	*sitting
+	person grants.Person
+}
+
+func eachElsewhere(t *testing.T, test func(t *testing.T, s *elsewhere)) {
+	eachSitting(t, func(t *testing.T, s *sitting) {
+		s.Asks(s.agent, s.user)
+		test(t, &elsewhere{s, s.SignedIn(s.user)})
+	})
+}
+
+// ask has the agent ask for all there is.
+func (s *elsewhere) ask() (authReqID string, approval models.Approval) {
+	s.TB.Helper()
+	return s.AskUser(s.agent, harness.AskForm(s.user, s.service, "work:do work:undo"))
+}
+
+func TestApprovedTokenCarriesWhatWasTicked(t *testing.T) {
+	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+		secret, approval := s.ask()
+		pending := s.token(harness.PollForm(secret))
+		require.Equal(t, http.StatusBadRequest, pending.Status, pending.Body)
+		require.Equal(t, "authorization_pending", pending.String("error"), pending.Body)
+
+		out := s.Approve(s.person, approval.ID, s.service, "work:do")
+		require.Equal(t, models.ApprovalApproved, out.State, "%+v", out)
+		a := s.token(harness.PollForm(secret))
+		require.Equal(t, http.StatusOK, a.Status, a.Body)
+		require.Equal(t, "work:do", a.String("scope"))
+
+		again := s.token(harness.PollForm(secret))
+		require.Equal(t, "invalid_grant", again.String("error"), again.Body)
+		require.True(t, s.Active(s.agent, a.String("access_token")), "to poll twice is no theft")
+	})
+}
+
+func TestADenyIsADeny(t *testing.T) {
+	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+		secret, approval := s.ask()
+		out, err := s.Endpoint.AnswerApproval(context.Background(), grants.Call{}, approval.ID, s.person, nil, false)
+		require.NoError(t, err)
+		require.Equal(t, models.ApprovalDenied, out.State)
+		a := s.token(harness.PollForm(secret))
+		require.Equal(t, "access_denied", a.String("error"), a.Body)
+		require.Zero(t, s.Tokens())
+	})
+}
