@@ -58,7 +58,7 @@ func usualParties(action string) *parties {
 		ExpiresAt: worldNow + 5000, RedirectsOK: true, Reach: map[string]map[string][]string{oneServer: {"read": {"read"}, "write": {"write"}}},
 	}
 	p.grant = &policies.Authorization{
-		ID: "gnt_1", Client: "agt_client", Subject: "usr_joe", Resources: []string{oneServer, twoServer}, RedirectOK: true, PKCE: "ok",
+		ID: "gnt_1", Kind: "authorization_code", Client: "agt_client", Subject: "usr_joe", Resources: []string{oneServer, twoServer}, RedirectOK: true, PKCE: "ok",
 		ExpiresAt: worldNow + 5000, EndsAt: worldNow + 5000, Scopes: map[string]map[string][]string{oneServer: {"read": {"read"}, "write": {"write"}}},
 	}
 	p.identity = &policies.Consent{

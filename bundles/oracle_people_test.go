@@ -11,10 +11,13 @@ import (
 // authorize says whether a client may ask a user, and about what.
 func (o *oracle) authorize() verdict {
 	o.standing()
-	o.refuse("grant_type_not_allowed", o.client == nil || !slices.Contains(o.client.GrantTypes, "authorization_code"))
+	o.refuse("grant_type_not_allowed", o.client == nil || !slices.Contains(o.client.GrantTypes, o.grantType()))
 	visit := cmp.Or(o.in.Request.Visit, &policies.Visit{PKCE: "missing"})
-	o.refuse("redirect_unknown", !visit.RedirectOK)
-	o.refuse("pkce_required", visit.PKCE != "ok")
+	o.refuse("redirect_unknown", !o.away && !visit.RedirectOK)
+	o.refuse("pkce_required", !o.away && visit.PKCE != "ok")
+	if o.away {
+		o.elsewhere()
+	}
 	v := verdict{SignIn: o.signIn(visit)}
 	offers := o.offers(o.chosen())
 	open := map[string]bool{}
@@ -23,17 +26,24 @@ func (o *oracle) authorize() verdict {
 		if state != "greyed" {
 			open[pair] = true
 		}
-		if state == "granted" && o.in.Action == policies.Authorize {
+		if state == "granted" && !o.answers() {
 			v.Grants = append(v.Grants, pair)
 		}
 	}
-	o.refuse("nothing_to_offer", len(v.SignIn) == 0 && len(open) == 0)
+	if o.risky(offers) && !o.fresh(visit) {
+		v.SignIn = append(v.SignIn, "risk")
+		slices.Sort(v.SignIn)
+	}
+	if o.in.Action == policies.AskApproval {
+		v.SignIn = nil
+	}
+	o.refuse("nothing_to_offer", len(v.SignIn) == 0 && len(open) == 0 && o.subject != nil)
 	v.Until = o.until()
 	v.Ask = policies.AskNothing
 	if slices.Contains(visit.Prompt, "consent") || slices.Contains(slices.Collect(maps.Values(offers)), "offered") {
 		v.Ask = policies.AskConsent
 	}
-	if o.in.Action == policies.AnswerConsent {
+	if o.answers() {
 		v.Ask = policies.AskNothing
 		o.answer(&v, open)
 	}
@@ -41,7 +51,7 @@ func (o *oracle) authorize() verdict {
 		v.Ask = policies.AskSignIn
 	}
 	silent := slices.Contains(visit.Prompt, "none")
-	o.refuse("login_required", v.Ask == policies.AskSignIn && (silent || o.in.Action == policies.AnswerConsent))
+	o.refuse("login_required", v.Ask == policies.AskSignIn && (silent || o.answers()))
 	o.refuse("consent_required", v.Ask == policies.AskConsent && silent)
 	slices.Sort(v.Offers)
 	slices.Sort(v.Grants)
@@ -61,13 +71,19 @@ func (o *oracle) answer(v *verdict, open map[string]bool) {
 	o.refuse("nothing_ticked", len(v.Grants) == 0)
 	o.refuse("until_out_of_bounds", !o.ahead(a.Until) || a.Until > v.Until)
 	v.Until = a.Until
+	if o.tickedRisk() {
+		v.Until = min(a.Until, o.in.Now+3600)
+	}
 }
 
 // signIn lists why the user must sign in, or do so again.
 func (o *oracle) signIn(visit *policies.Visit) (why []string) {
 	s := o.in.Session
-	anew := s != nil && s.AuthTime >= visit.Began
-	weak := len(visit.ACRValues) > 0 && (s == nil || !slices.Contains(visit.ACRValues, s.ACR))
+	anew := o.anew(visit)
+	weak := o.weak(visit.ACRValues)
+	if a := o.in.Approval; a != nil {
+		weak = weak || o.weak(a.ACRValues)
+	}
 	o.refuse("acr_unmet", weak && anew)
 	if weak && !anew {
 		why = append(why, "acr")
@@ -144,10 +160,13 @@ func (o *oracle) offers(at []*policies.Resource) map[string]string {
 }
 
 func (o *oracle) state(r *policies.Resource, s string) string {
-	if o.client == nil || !holds(o.client.Scopes, r.ID, s) || o.subject == nil || !holds(o.subject.Scopes, r.ID, s) || r.Scopes[s].Risk == "high" {
+	if o.client == nil || !holds(o.client.Scopes, r.ID, s) || o.subject == nil || !holds(o.subject.Scopes, r.ID, s) || r.Scopes[s].Risk == "high" && o.fromDevice() {
 		return "greyed"
 	}
 	for _, c := range o.in.Consents {
+		if o.away || r.Scopes[s].Risk == "high" || c.Approval != "" {
+			continue
+		}
 		if !c.Revoked && o.ahead(c.ExpiresAt) && c.RedirectsOK && c.Subject == o.subject.ID && c.Client == o.client.ID && c.Resource == r.ID && c.Scopes[s] {
 			return "granted"
 		}
@@ -155,9 +174,12 @@ func (o *oracle) state(r *policies.Resource, s string) string {
 	return "offered"
 }
 
-// until is the last end a consent may have: a year, or somebody's own end.
+// until is the last end a consent may have: a year, a day if it is for one request, or somebody's own end.
 func (o *oracle) until() int64 {
 	ends := []int64{o.in.Now + 365*24*3600}
+	if o.away {
+		ends[0] = o.in.Now + 24*3600
+	}
 	for _, p := range []*policies.Principal{o.client, o.subject} {
 		if p != nil {
 			ends = append(ends, p.ExpiresAt)

@@ -20,6 +20,7 @@ type oracle struct {
 	grant   *policies.Authorization
 	person  bool // a person granted what is presented
 	visit   bool // a person is at a page, or is to come there
+	away    bool // which is not where the client is
 	codes   map[string]bool
 }
 
@@ -57,7 +58,8 @@ func judge(in policies.Input) verdict {
 	o := &oracle{
 		in: in, client: value(in.Client), subject: value(in.Subject), token: in.Parent,
 		alone: in.Action == policies.IssueClientCredentials, grant: in.Authorization, codes: map[string]bool{},
-		person: in.Action == policies.IssueAuthorizationCode || in.Action == policies.IssueRefreshToken,
+		person: slices.Contains(peoples, in.Action),
+		away:   in.Action == policies.AskApproval || in.Action == policies.ShowApproval || in.Action == policies.AnswerApproval,
 		visit:  policies.Kind(in.Action) == policies.KindAuthorize,
 	}
 	if in.Token != nil {
@@ -99,6 +101,8 @@ func (o *oracle) issue() verdict {
 		policies.IssueTokenExchange:     "urn:ietf:params:oauth:grant-type:token-exchange",
 		policies.IssueAuthorizationCode: "authorization_code",
 		policies.IssueRefreshToken:      "refresh_token",
+		policies.IssueCIBA:              "urn:openid:params:grant-type:ciba",
+		policies.IssueDevice:            "urn:ietf:params:oauth:grant-type:device_code",
 	}
 	grantType, known := types[o.in.Action]
 	o.refuse("action_unknown", !known)
@@ -112,6 +116,7 @@ func (o *oracle) issue() verdict {
 	}
 	audience := o.audience()
 	o.authorized(audience)
+	o.carriedOut(audience)
 	v := verdict{}
 	v.Scopes, v.Removed = o.scopes(audience)
 	v.TTL, v.Ends = o.lifetime(audience)
@@ -135,10 +140,14 @@ func (o *oracle) proven() bool {
 // authorized looks at what a person granted.
 func (o *oracle) authorized(at *policies.Resource) {
 	g := o.grant
-	o.refuse("authorization_unusable", o.person && g == nil)
+	unanswered := o.in.Approval != nil && o.in.Approval.State != "approved"
+	o.refuse("authorization_unusable", o.person && g == nil && !unanswered)
 	o.refuse("authorization_unexpected", !o.person && g != nil)
 	if g == nil {
 		return
+	}
+	if kind, presented := kinds[o.in.Action]; presented {
+		o.refuse("authorization_unusable", g.Kind != kind)
 	}
 	o.refuse("authorization_foreign", o.client == nil || g.Client != o.client.ID)
 	o.refuse("authorization_expired", !o.ahead(g.ExpiresAt))
@@ -274,7 +283,7 @@ func (o *oracle) lacking(at *policies.Resource, scope string) []string {
 		lack("scope_not_in_parent", !o.person && (o.in.Parent == nil || !holds(o.in.Parent.Scopes, at.ID, scope)))
 		lack("scope_not_authorized", o.person && (o.grant == nil || !holds(o.grant.Scopes, at.ID, scope)))
 		lack("scope_not_consented", !o.agreed(at.ID, scope))
-		lack("approval_required", !o.ofNoPerson() && at.Scopes[scope].Risk == "high")
+		lack("approval_required", !o.ofNoPerson() && at.Scopes[scope].Risk == "high" && !o.approved(at.ID, scope))
 	}
 	if o.in.Parent != nil {
 		for i := range o.in.Parent.Chain {

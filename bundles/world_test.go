@@ -35,12 +35,12 @@ func worlds(actions ...string) *rapid.Generator[policies.Input] {
 
 func issueWorlds() *rapid.Generator[policies.Input] {
 	return worlds(policies.IssueClientCredentials, policies.IssueTokenExchange, policies.IssueTokenExchange,
-		policies.IssueAuthorizationCode, policies.IssueRefreshToken)
+		policies.IssueAuthorizationCode, policies.IssueRefreshToken, policies.IssueCIBA, policies.IssueDevice)
 }
 
 func otherWorlds() *rapid.Generator[policies.Input] {
 	return worlds(policies.Introspect, policies.Revoke, "admin:listClients", "admin:createClient", "admin:makeMeKing",
-		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.Userinfo, "account:removePasskey", "account:endSession")
+		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession")
 }
 
 func (w *world) bad(what string) bool {
@@ -95,7 +95,7 @@ func (w *world) anyQuestion(action string) policies.Input {
 	if kind == policies.KindUserinfo {
 		servers = []string{openID, oneServer}
 	}
-	if kind == policies.KindAuthorize || action == policies.IssueAuthorizationCode || action == policies.IssueRefreshToken {
+	if kind == policies.KindAuthorize || slices.Contains(peoples, action) {
 		servers = append(servers, openID)
 	}
 	ids := rapid.Permutation(agents()).Draw(w.t, "ids")
@@ -112,7 +112,7 @@ func (w *world) anyQuestion(action string) policies.Input {
 			Method: either(w, "method", []string{"private_key_jwt", "client_secret_basic", "client_secret_post"}, []string{"", "none"}),
 		}
 	}
-	if action == policies.IssueAuthorizationCode || action == policies.IssueRefreshToken {
+	if slices.Contains(peoples, action) {
 		return w.granted(in, client.ID, servers)
 	}
 	if kind == policies.KindAuthorize {
@@ -168,6 +168,9 @@ func (w *world) granted(in policies.Input, client string, servers []string) poli
 		in.Authorization = w.authorization(client, user.ID, servers)
 	}
 	in.Consent = w.consent(client, user.ID, servers)
+	if in.Action == policies.IssueCIBA || in.Action == policies.IssueDevice {
+		w.approved(&in, client, user.ID)
+	}
 	if c := w.consent(client, user.ID, servers); c != nil && w.coin("identified") {
 		c.Resource, c.Scopes = either(w, "identified at", []string{openID}, servers), map[string]bool{"openid": !w.bad("openid"), "email": w.coin("email")}
 		in.Consents = []*policies.Consent{c}
@@ -203,7 +206,10 @@ func (w *world) visited(in policies.Input, client string, servers []string) poli
 			in.Consents = append(in.Consents, c)
 		}
 	}
-	if in.Action == policies.AnswerConsent {
+	if kind := policies.Kind(in.Action); kind == policies.KindAuthorize && in.Action != policies.Authorize && in.Action != policies.AnswerConsent {
+		w.away(&in, client)
+	}
+	if in.Action == policies.AnswerConsent || in.Action == policies.AnswerApproval {
 		read, write := policies.Grants{Resource: oneServer, Scope: "read"}, policies.Grants{Resource: twoServer, Scope: "write"}
 		in.Request.Answer = &policies.Answer{
 			Scopes: either(w, "ticked", [][]policies.Grants{{read}, {read, {Resource: oneServer, Scope: "write"}}, {write}}, [][]policies.Grants{nil, {{Resource: oneServer, Scope: "ghost"}}}),
@@ -228,9 +234,62 @@ func (w *world) visit() *policies.Visit {
 	return v
 }
 
+// approved is what a person answered elsewhere, and the client now brings.
+func (w *world) approved(in *policies.Input, client, user string) {
+	kind := kinds[in.Action]
+	a := w.approval(kind, client, user, []string{"approved", "approved", "pending"})
+	in.Approval = a
+	if in.Authorization != nil && !w.bad("kind of grant") {
+		in.Authorization.Kind = kind
+	}
+	if in.Consent != nil && !w.bad("consent to another") {
+		in.Consent.Approval = a.ID
+	}
+	if w.bad("approval") {
+		in.Approval = nil
+	}
+	if a.State == "pending" && !w.bad("granted early") {
+		in.Authorization, in.Consent = nil, nil
+	}
+}
+
+// away makes of a question at a page one to somebody elsewhere.
+func (w *world) away(in *policies.Input, client string) {
+	if !w.bad("at a page too") {
+		in.Request.Visit = nil
+	}
+	a := w.approval(rapid.SampledFrom([]string{"ciba", "device"}).Draw(w.t, "asked by"), client, "usr_1", []string{"pending"})
+	in.Approval = a
+	if w.bad("approval") {
+		in.Approval = nil
+	}
+	if in.Action == policies.AskApproval {
+		in.Session, in.Consents = nil, nil
+		if a.Kind == "device" && !w.bad("device of somebody") {
+			a.Subject, in.Subject = "", nil
+		}
+		if a.Kind == "ciba" && !w.bad("acquaintance") {
+			in.Acquaintance = &policies.Acquaintance{
+				Known: either(w, "known", []string{"owner", "consent", "listed"}, []string{""}), Reached: !w.bad("unreached"),
+				Waiting: either(w, "waiting", []int64{0, 19}, []int64{20}), Pending: either(w, "pending", []int64{0, 2}, []int64{3}),
+				Asked: either(w, "asked", []int64{0, 11}, []int64{12}), Denials: either(w, "denials", []int64{0, 2}, []int64{3}),
+				DeniedAt: either(w, "denied", []int64{0, worldNow - 60}, []int64{worldNow - 59}), ReportedAt: either(w, "reported", []int64{0}, []int64{1}),
+			}
+		}
+	}
+}
+
+func (w *world) approval(kind, client, user string, states []string) *policies.Approval {
+	return &policies.Approval{
+		ID: "apr_1", Kind: kind, Client: either(w, "approval of", []string{client}, agents()), Subject: either(w, "asked", []string{user}, []string{"usr_2", ""}),
+		State: either(w, "state", states, []string{"approved", "denied", "cancelled"}), ACRValues: either(w, "acr asked", [][]string{{}, {"1"}}, [][]string{{"3"}, nil}),
+		CreatedAt: worldNow - 20, ExpiresAt: w.expiry("approval expires"),
+	}
+}
+
 func (w *world) authorization(client, subject string, servers []string) *policies.Authorization {
 	return &policies.Authorization{
-		ID: "gnt_1", Client: either(w, "granted to", []string{client}, agents()), Subject: either(w, "granted for", []string{subject}, []string{"usr_2", ""}),
+		ID: "gnt_1", Kind: either(w, "granted by way of", []string{"authorization_code"}, []string{"ciba", "device", ""}), Client: either(w, "granted to", []string{client}, agents()), Subject: either(w, "granted for", []string{subject}, []string{"usr_2", ""}),
 		Resources: either(w, "granted at", [][]string{servers}, [][]string{nil, servers[:1], servers[1:]}), Scopes: w.reach(servers),
 		RedirectOK: !w.bad("redirect"), PKCE: either(w, "pkce", []string{"ok"}, []string{"missing", "wrong", "unexpected"}),
 		ExpiresAt: w.expiry("code expires"), EndsAt: w.expiry("grant ends"), Revoked: w.bad("taken back"), Used: w.bad("used"), AuthTime: 900, AMR: []string{"pwd"},
@@ -269,7 +328,7 @@ func (w *world) principal(id string, agent bool, servers []string) policies.Prin
 	p := policies.Principal{
 		ID: id, Kind: "agent", Name: id, Status: w.status("status"), ExpiresAt: w.expiry("expires"),
 		Labels: map[string]string{}, Scopes: w.reach(servers),
-		GrantTypes: either(w, "types", [][]string{{"client_credentials", exchange, "authorization_code", "refresh_token"}},
+		GrantTypes: either(w, "types", [][]string{{"client_credentials", exchange, "authorization_code", "refresh_token", "urn:openid:params:grant-type:ciba", "urn:ietf:params:oauth:grant-type:device_code"}},
 			[][]string{nil, {exchange, "authorization_code"}, {"client_credentials", "refresh_token"}}),
 		MaxTTL:   either(w, "max ttl", []int64{600, 100}, []int64{0, -1}),
 		Defaults: map[string][]string{},
@@ -428,6 +487,6 @@ func (w *world) consent(client, subject string, servers []string) *policies.Cons
 		Subject:  either(w, "consent subject", []string{subject}, []string{"usr_2", ""}),
 		Resource: rapid.SampledFrom([]string{oneServer, oneServer, twoServer}).Draw(w.t, "consent at"),
 		Scopes:   map[string]bool{"read": w.upTo(19, "read") < 19, "write": w.upTo(19, "write") < 19}, ExpiresAt: w.expiry("consent expires"), Revoked: w.bad("consent revoked"),
-		RedirectsOK: !w.bad("other redirects"), Reach: w.reach(servers),
+		RedirectsOK: !w.bad("other redirects"), Approval: rapid.SampledFrom([]string{"", "", "apr_1", "apr_2"}).Draw(w.t, "for one request"), Reach: w.reach(servers),
 	}
 }
