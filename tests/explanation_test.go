@@ -181,7 +181,7 @@ func (s *scene) mustExplain(a harness.Answer, e models.Entry) {
 	require.Equal(s.TB, a.String("error_description"), x.Description)
 	require.ElementsMatch(s.TB, recordedWhy(s.TB, e), explainedWhy(x))
 
-	if s.grant == code || s.grant == refresh {
+	if s.grant != own && s.grant != exchange {
 		return // a code is for its client alone: nobody asks about one beforehand
 	}
 	body := of(e.ClientID, s.request.form)

@@ -18,12 +18,16 @@ func (s *scene) grantedForm() url.Values {
 	s.ForPeople(s.agent)
 	s.user = s.User("user")
 	s.Allow(s.user.ID, s.service, "work:do")
+	s.Asks(s.agent, s.user)
 	return s.grantAnew(nil)
 }
 
 // grantAnew is the form of a code, or of the refresh token that came for it.
 func (s *scene) grantAnew(edit func(*models.Code)) url.Values {
 	s.TB.Helper()
+	if s.grant == ciba || s.grant == devices {
+		return s.approveAnew()
+	}
 	s.granted = s.Grant(s.user, s.agent, map[string][]string{s.service.ID: {"work:do"}}, edit)
 	s.subject = s.granted.Code
 	form := harness.CodeForm(s.subject)
@@ -38,13 +42,27 @@ func (s *scene) grantAnew(edit func(*models.Code)) url.Values {
 	return form
 }
 
+// approveAnew is the form of what the user approved elsewhere.
+func (s *scene) approveAnew() url.Values {
+	s.TB.Helper()
+	if s.grant == ciba {
+		s.subject, _ = s.AskUser(s.agent, harness.AskForm(s.user, s.service, "work:do"))
+	} else {
+		s.subject = s.AskDevice(s.agent, s.SignedIn(s.user), s.service, "work:do")
+	}
+	approval := s.LastApproval()
+	s.Approve(s.SignedIn(s.user), approval.ID, s.service, "work:do")
+	s.granted = s.GrantOf(approval.ID)
+	return url.Values{"grant_type": {s.grant}, s.carrier(): {s.subject}, "resource": {s.service.Identifier}, "scope": {"work:do"}}
+}
+
 // carrier is the parameter the grant comes in.
 func (s *scene) carrier() string {
-	if s.grant == refresh {
-		return "refresh_token"
-	}
-	return "code"
+	return map[string]string{code: "code", refresh: "refresh_token", ciba: "auth_req_id", devices: "device_code"}[s.grant]
 }
+
+// elsewhereToo is what is told of requests that somebody approved elsewhere.
+func (c cells) elsewhereToo(t told) cells { return c.but(ciba, t).but(devices, t) }
 
 func personOnly(t told) cells {
 	none := told{none: "nobody granted it"}
@@ -52,7 +70,7 @@ func personOnly(t told) cells {
 }
 
 func codeOnly(t told) cells {
-	return personOnly(t).but(refresh, told{none: "it was held to this when the code was redeemed"})
+	return personOnly(t).but(refresh, told{none: "it was held to this when the code was redeemed"}).elsewhereToo(told{none: "nobody is sent anywhere with it"})
 }
 
 // personRows: codes and refresh tokens that must not pass, and persons who do not
@@ -63,7 +81,8 @@ func personRows() []row {
 	unknown := personOnly(grant("cannot be used (unknown_token)", "authorization_unusable"))
 	rows := []row{
 		{"code or refresh token: missing", func(s *scene) { s.request.form.Del(s.carrier()) },
-			personOnly(badRequest("code is missing", "code_missing")).but(refresh, badRequest("refresh_token is missing", "refresh_token_missing"))},
+			personOnly(badRequest("code is missing", "code_missing")).but(refresh, badRequest("refresh_token is missing", "refresh_token_missing")).
+				but(ciba, badRequest("auth_req_id is missing", "auth_req_id_missing")).but(devices, badRequest("device_code is missing", "device_code_missing"))},
 		{"code or refresh token: twice", func(s *scene) { s.request.form.Add(s.carrier(), s.subject) }, personOnly(badRequest("is repeated", "duplicate_parameter"))},
 		{"both a code and a refresh token", func(s *scene) {
 			s.request.form.Set("code", "x")
@@ -75,17 +94,17 @@ func personRows() []row {
 		}, unknown},
 		{"code or refresh token: of the other kind", func(s *scene) {
 			other := *s
-			other.grant = map[string]string{code: refresh, refresh: code}[s.grant]
+			other.grant = map[string]string{code: refresh, refresh: code, ciba: devices, devices: ciba}[s.grant]
 			other.grantAnew(nil)
 			s.request.form.Set(s.carrier(), other.subject)
-		}, unknown},
+		}, personOnly(grant("cannot be used (unknown_token)", "authorization_unusable")).elsewhereToo(grant("cannot be used (kind)", "authorization_unusable"))},
 		{"code or refresh token: of another client", func(s *scene) {
-			thief := s.ForPeople(s.Agent("thief", s.owner))
+			thief := s.Asks(s.ForPeople(s.Agent("thief", s.owner)), s.user)
 			s.Allow(thief.ID, s.service, "work:do")
 			s.request.header.Set("Authorization", "Basic "+basic(thief.ID, thief.Secret))
-		}, personOnly(grant("given to another client", "authorization_foreign"))},
+		}, personOnly(grant("given to another client", "authorization_foreign")).elsewhereToo(grant("No such request of this client", "approval_foreign"))},
 		{"code or refresh token: expired", func(s *scene) {
-			s.Clock.Advance(map[string]time.Duration{code: models.CodeLife * time.Second, refresh: 30 * 24 * time.Hour}[s.grant])
+			s.Clock.Advance(map[string]time.Duration{code: models.CodeLife * time.Second, refresh: 30 * 24 * time.Hour, ciba: 5 * time.Minute, devices: 10 * time.Minute}[s.grant])
 		}, personOnly(grant("has expired", "authorization_expired"))},
 		{"code or refresh token: used before", func(s *scene) {
 			require.Equal(s.TB, 200, s.send().Status)
@@ -113,7 +132,7 @@ func personRows() []row {
 				_, err := st.PutScope(ctx, by, &models.Scope{ResourceID: s.service.ID, Name: "work:do", Risk: models.RiskHigh})
 				return err
 			})
-		}, personOnly(bad("access_denied", "one of high risk", "approval_required"))},
+		}, personOnly(bad("access_denied", "one of high risk", "approval_required")).elsewhereToo(told{none: "it was approved for this very request"})},
 	}
 	return append(append(rows, verifierRows()...), standingRows()...)
 }
@@ -182,6 +201,6 @@ func standingRows() []row {
 				})
 				return err
 			})
-		}, scope("has not consented to scope work:do", "scope_not_consented")},
+		}, scope("has not consented to scope work:do", "scope_not_consented").elsewhereToo(told{none: "nobody is sent anywhere with it"})},
 	}
 }

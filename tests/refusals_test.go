@@ -75,7 +75,9 @@ func (c cells) but(grant string, t told) cells {
 
 // person is what the grants that a person gave answer instead.
 func (c cells) person(t told) cells {
-	c[code], c[refresh] = t, t
+	for _, g := range []string{code, refresh, ciba, devices} {
+		c[g] = t
+	}
 	return c
 }
 
@@ -84,6 +86,8 @@ const (
 	exchange = oauth.TokenExchange
 	code     = oauth.AuthorizationCode
 	refresh  = oauth.RefreshToken
+	ciba     = oauth.CIBA
+	devices  = oauth.DeviceCode
 )
 
 // both is a row that all grants answer alike, whether a machine's or a person's.
@@ -101,7 +105,7 @@ func TestEveryGrantRefuses(t *testing.T) {
 		for _, g := range grants.All() {
 			for _, r := range rows {
 				want, listed := r.cells[g.Type()]
-				name := dialect + "/" + strings.TrimPrefix(g.Type(), "urn:ietf:params:oauth:grant-type:") + "/" + r.name
+				name := dialect + "/" + g.Type()[strings.LastIndexByte(g.Type(), ':')+1:] + "/" + r.name
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					require.True(t, listed, "grant %s has no cell in row %q", g.Type(), r.name)
@@ -149,7 +153,7 @@ func newScene(t *testing.T, dialect, grant string) *scene {
 		s.subject = s.Own(s.origin, s.inbox.Identifier, "task:send")
 		form = harness.ExchangeForm(s.subject, s.service.Identifier, "work:do")
 	}
-	if grant == code || grant == refresh {
+	if grant != own && grant != exchange {
 		form = s.grantedForm()
 	}
 	s.request = &request{form: form, header: http.Header{}, method: http.MethodPost}
@@ -252,7 +256,7 @@ func requestRows() []row {
 		{"duplicate grant_type", func(s *scene) { s.request.form.Add("grant_type", s.grant) }, both(badRequest("grant_type is repeated", "duplicate_parameter"))},
 		{"missing grant_type", func(s *scene) { s.request.form.Del("grant_type") }, both(badRequest("grant_type is missing", "grant_type_missing"))},
 		{"unknown grant_type", func(s *scene) {
-			for _, p := range []string{"subject_token", "subject_token_type", "code", "code_verifier", "refresh_token"} {
+			for _, p := range []string{"subject_token", "subject_token_type", "code", "code_verifier", "refresh_token", "auth_req_id", "device_code"} {
 				s.request.form.Del(p)
 			}
 			s.request.form.Set("grant_type", "password")

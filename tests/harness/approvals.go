@@ -76,3 +76,31 @@ func (s *Server) Approve(who grants.Person, id string, r *models.ResourceServer,
 	require.NoError(s.TB, err)
 	return out
 }
+
+// AskDevice has a device ask whoever types its code, which is who.
+func (s *Server) AskDevice(as *Client, who grants.Person, r *models.ResourceServer, scope string) (deviceCode string) {
+	s.TB.Helper()
+	a := s.Form("/oauth2/device_authorization", as, url.Values{"resource": {r.Identifier}, "scope": {scope}})
+	require.Equal(s.TB, http.StatusOK, a.Status, a.Body)
+	_, err := s.Endpoint.Claim(context.Background(), grants.Call{}, a.String("user_code"), who)
+	require.NoError(s.TB, err)
+	return a.String("device_code")
+}
+
+// GrantOf is what began when somebody approved a request.
+func (s *Server) GrantOf(approvalID string) Granted {
+	s.TB.Helper()
+	approval, err := s.Store.Approval(context.Background(), approvalID)
+	require.NoError(s.TB, err)
+	g := Granted{Consents: map[string]string{}}
+	g.Grant, err = s.Store.Grant(context.Background(), approval.GrantID)
+	require.NoError(s.TB, err)
+	rows, _, err := s.Store.Consents(context.Background(), models.ConsentFilter{SubjectID: approval.SubjectID}, models.Page{Limit: 200})
+	require.NoError(s.TB, err)
+	for _, c := range rows {
+		if c.ApprovalID == approvalID {
+			g.Consents[c.ResourceID] = c.ID
+		}
+	}
+	return g
+}
