@@ -71,6 +71,8 @@ func (r *reader) field(d *policies.Decision, name string, v ast.Value) {
 		d.Offers = r.offers(name, v)
 	case "grants":
 		d.Grants = r.grants(name, v)
+	case "once":
+		d.Once = r.texts(name, v)
 	case "until":
 		d.Until = r.number(name, v)
 	case "valid_until":

@@ -117,16 +117,24 @@ func (o *oracle) tickedRisk() bool {
 	if !o.answers() || o.in.Request.Answer == nil {
 		return false
 	}
+	var ticked []string
+	for _, g := range o.in.Request.Answer.Scopes {
+		ticked = append(ticked, g.Resource+" "+g.Scope)
+	}
+	return len(o.once(ticked)) > 0
+}
+
+// once are the servers at which something of high risk is granted, which was asked for.
+func (o *oracle) once(granted []string) (out []string) {
 	for _, r := range o.chosen() {
 		asked := o.asked()
 		if len(asked) == 0 && o.client != nil {
 			asked = o.client.Defaults[r.ID]
 		}
-		for _, g := range o.in.Request.Answer.Scopes {
-			if g.Resource == r.ID && slices.Contains(asked, g.Scope) && r.Scopes[g.Scope].Risk == "high" {
-				return true
-			}
+		if slices.ContainsFunc(asked, func(s string) bool { return r.Scopes[s].Risk == "high" && slices.Contains(granted, r.ID+" "+s) }) {
+			out = append(out, r.ID)
 		}
 	}
-	return false
+	slices.Sort(out)
+	return slices.Compact(out)
 }

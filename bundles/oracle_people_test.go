@@ -50,6 +50,7 @@ func (o *oracle) authorize() verdict {
 	if len(v.SignIn) > 0 {
 		v.Ask = policies.AskSignIn
 	}
+	v.Once = o.once(v.Grants)
 	silent := slices.Contains(visit.Prompt, "none")
 	o.refuse("login_required", v.Ask == policies.AskSignIn && (silent || o.answers()))
 	o.refuse("consent_required", v.Ask == policies.AskConsent && silent)

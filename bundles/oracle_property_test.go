@@ -46,7 +46,7 @@ func answer(d policies.Decision) verdict {
 	if len(d.Release) > 0 {
 		v.Identity = d.Release
 	}
-	v.Ask, v.Until, v.SignIn = d.Ask, d.Until, d.SignIn
+	v.Ask, v.Until, v.SignIn, v.Once = d.Ask, d.Until, d.SignIn, d.Once
 	for _, o := range d.Offers {
 		v.Offers = append(v.Offers, o.Resource+" "+o.Scope+" "+o.State)
 	}
@@ -65,7 +65,7 @@ func differ(got, want verdict) bool {
 		return true
 	}
 	if !slices.Equal(got.SignIn, want.SignIn) || !slices.Equal(got.Offers, want.Offers) || !slices.Equal(got.Grants, want.Grants) ||
-		got.Ask != want.Ask || got.Until != want.Until {
+		got.Ask != want.Ask || got.Until != want.Until || !slices.Equal(got.Once, want.Once) {
 		return true
 	}
 	if len(want.Codes) > 0 {

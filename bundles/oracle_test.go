@@ -45,6 +45,7 @@ type verdict struct {
 	Offers []string // resource server, scope and state
 	Grants []string // resource server and scope
 	Until  int64
+	Once   []string // resource servers
 }
 
 func value[T any](f *policies.Fact[T]) *T {

@@ -79,6 +79,16 @@ func (c *change) giveConsent(given *Consent, asked []string) error {
 	return c.saveConsent(&before, given)
 }
 
+// consentOnce stores what a user answered at a page and what counts for that alone.
+func (c *change) consentOnce(given *Consent) error {
+	var client Client
+	if err := c.tx.First(&client, "id = ?", given.ClientID).Error; err != nil {
+		return err
+	}
+	given.Redirects = RedirectsDigest(client.RedirectURIs)
+	return c.newConsent(given)
+}
+
 func (c *change) newConsent(row *Consent) error {
 	row.ID, row.CreatedAt, row.UpdatedAt, row.RevokedAt = NewID(PrefixConsent), c.now, c.now, 0
 	if err := row.validate(c.now); err != nil {

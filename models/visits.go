@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -127,6 +128,7 @@ func (s *Store) AskVisit(ctx context.Context, v *Visit, sessionID string, signIn
 type Given struct {
 	Consent Consent
 	Asked   []string
+	Once    bool // it counts for this request alone
 }
 
 // Allowed is what follows when a visit is answered with a code.
@@ -148,28 +150,70 @@ func (s *Store) AllowVisit(ctx context.Context, by By, a Allowed) (code string, 
 		if err != nil {
 			return err
 		}
-		rests := map[string]string{}
-		for resource := range a.Code.Scopes {
-			rests[resource] = a.Rests[resource]
+		once, err := c.approvedHere(v, a)
+		if err != nil {
+			return err
 		}
-		for _, g := range a.Given {
-			consent := g.Consent
-			if err := c.as(ActionGiveConsent, func() error { return c.giveConsent(&consent, g.Asked) }); err != nil {
-				return err
-			}
-			if _, ok := rests[consent.ResourceID]; ok {
-				rests[consent.ResourceID] = consent.ID
-			}
+		rests, err := c.restsOn(a, once)
+		if err != nil {
+			return err
 		}
 		grant := &Grant{Kind: "authorization_code", ClientID: v.ClientID, SubjectID: a.Subject, ExpiresAt: a.Until}
 		row := a.Code
-		code, err = c.newCode(grant, rests, &row)
-		return err
+		if code, err = c.newCode(grant, rests, &row); err != nil || once == nil {
+			return err
+		}
+		return c.tx.Model(once).Update("grant_id", grant.ID).Error
 	})
 	if err != nil {
 		return "", err
 	}
 	return code, nil
+}
+
+// approvedHere is the approval of a visit in which something counts once, nil if
+// nothing does.
+func (c *change) approvedHere(v *Visit, a Allowed) (*Approval, error) {
+	if !slices.ContainsFunc(a.Given, func(g Given) bool { return g.Once }) {
+		return nil, nil
+	}
+	row := &Approval{
+		ID: NewID(PrefixApproval), Kind: ApprovalConsent, ClientID: v.ClientID, SubjectID: a.Subject, Delivery: DeliveryPoll, State: ApprovalApproved,
+		Request: ApprovalRequest{Scopes: v.Request.Scopes, Resources: v.Request.Resources, ACRValues: v.Request.ACRValues},
+		Hash:    HashCode(v.ID), CreatedAt: c.now, ExpiresAt: c.now, AnsweredAt: c.now,
+	}
+	if err := row.seal(); err != nil {
+		return nil, err
+	}
+	if err := c.tx.Create(row).Error; err != nil {
+		return nil, err
+	}
+	row.touches(c)
+	return row, c.as("allowApproval", func() error { return c.record(row.ID, nil, row) })
+}
+
+// restsOn stores the consents that were given just now, and returns on which one the
+// grant rests at each resource server.
+func (c *change) restsOn(a Allowed, once *Approval) (map[string]string, error) {
+	rests := map[string]string{}
+	for resource := range a.Code.Scopes {
+		rests[resource] = a.Rests[resource]
+	}
+	for _, g := range a.Given {
+		consent := g.Consent
+		give := func() error { return c.giveConsent(&consent, g.Asked) }
+		if g.Once {
+			consent.ApprovalID = once.ID
+			give = func() error { return c.consentOnce(&consent) }
+		}
+		if err := c.as(ActionGiveConsent, give); err != nil {
+			return nil, err
+		}
+		if _, ok := rests[consent.ResourceID]; ok {
+			rests[consent.ResourceID] = consent.ID
+		}
+	}
+	return rests, nil
 }
 
 // CloseVisit answers a visit with a refusal. ErrUsed if it was answered before.

@@ -298,7 +298,7 @@ func (q *asking) allowed(v *models.Visit, who *Person) models.Allowed {
 	}
 	for resource, shown := range on {
 		if len(scopes[resource]) > 0 || a.Rests[resource] != "" {
-			a.Given = append(a.Given, models.Given{Asked: shown, Consent: models.Consent{
+			a.Given = append(a.Given, models.Given{Asked: shown, Once: slices.Contains(q.decision.Once, resource), Consent: models.Consent{
 				ClientID: v.ClientID, SubjectID: who.UserID, ResourceID: resource, Scopes: scopes[resource], ExpiresAt: q.decision.Until,
 			}})
 		}

@@ -66,7 +66,7 @@ func asked(said *names, offers []policies.Offer) []Asked {
 		}
 		s := said.service(o.Resource).scope(o.Scope)
 		s.Value, s.Risk = o.Resource+" "+o.Scope, cmp.Or(o.Risk, s.Risk)
-		s.Before, s.Ticked = o.State == "granted", o.State != "greyed"
+		s.Before, s.Ticked = o.State == "granted", o.State != "greyed" && o.Risk != "high"
 		if o.State == "greyed" {
 			s.Greyed = greyed(o.Reasons)
 		}

@@ -21,6 +21,7 @@ decision := {
 	"offers": offers,
 	"grants": grants,
 	"until": until,
+	"once": input.floor.once,
 }
 
 ask := "consent" if {

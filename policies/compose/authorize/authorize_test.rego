@@ -12,7 +12,7 @@ _read := {"resource": "rsv_sales", "scope": "sales:read"}
 _list := {"resource": "rsv_sales", "scope": "sales:list"}
 
 _floor := {
-	"allow": true, "reasons": set(), "ask": "consent", "sign_in": set(), "silent": false, "answers": false, "now": 1000, "until": 9000,
+	"allow": true, "reasons": set(), "ask": "consent", "sign_in": set(), "silent": false, "answers": false, "now": 1000, "until": 9000, "once": {"rsv_sales"},
 	"scopes": {"sales:read", "sales:list"}, "grants": {_read},
 	"offers": {
 		object.union(_read, {"risk": "low", "state": "granted", "reasons": set()}),
@@ -26,7 +26,7 @@ _quiet := object.union(_floor, {"ask": "nothing"})
 
 test_silent_house_leaves_the_floor_as_it_is if {
 	every floor in [_floor, _reply] {
-		_decision(floor, {}) == object.filter(floor, ["allow", "reasons", "ask", "sign_in", "offers", "grants", "until"])
+		_decision(floor, {}) == object.filter(floor, ["allow", "reasons", "ask", "sign_in", "offers", "grants", "until", "once"])
 	}
 }
 

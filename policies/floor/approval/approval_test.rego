@@ -113,6 +113,13 @@ test_what_is_risky_takes_a_fresh_sign_in if {
 	_codes(fixtures.but(long_ago, "request/answer/scopes", other)) == set()
 }
 
+test_what_is_risky_counts_once if {
+	_decide(fixtures.but(fixtures.yes, "resources/0/scopes/sales:list/risk", "high")).once == {"rsv_sales"}
+	_decide(fixtures.but(fixtures.reply, "resources/0/scopes/sales:list/risk", "high")).once == {"rsv_sales"}
+	_decide(fixtures.but(fixtures.reply, "resources/0/scopes/sales:read/risk", "high")).once == set()
+	_decide(fixtures.reply).once == set()
+}
+
 test_what_is_risky_does_not_last if {
 	risky := fixtures.but(fixtures.yes, "resources/0/scopes/sales:list/risk", "high")
 	_decide(fixtures.but(risky, "request/answer/until", 9000)).until == 4600

@@ -31,6 +31,7 @@ decision := {
 	"answers": _answers,
 	"now": _now,
 	"away": _away,
+	"once": once,
 }
 
 # METADATA
@@ -96,6 +97,17 @@ grants contains {"resource": o.resource, "scope": o.scope} if {
 grants contains {"resource": t.resource, "scope": t.scope} if {
 	_answers
 	some t in input.request.answer.scopes
+}
+
+# METADATA
+# scope: document
+# description: >-
+#   Servers of which what is granted counts for this request alone, because something
+#   of it is risky. What is allowed elsewhere counts for nothing else anyway.
+once contains o.resource if {
+	some o in offer.offers
+	o.risk == "high"
+	{"resource": o.resource, "scope": o.scope} in grants
 }
 
 reasons contains r if some r in offer.reasons
@@ -245,9 +257,7 @@ _risky if {
 
 _ticked_risk if {
 	_answers
-	some o in offer.offers
-	o.risk == "high"
-	{"resource": o.resource, "scope": o.scope} in grants
+	count(once) > 0
 }
 
 _asking if input.action.name == "approval:ask"
