@@ -51,6 +51,8 @@ func (o *oracle) asks() {
 		return
 	}
 	o.refuse("user_unreachable", !q.Reached)
+	o.refuse("user_code_missing", q.UserCode == "missing")
+	o.refuse("user_code_wrong", q.UserCode != "none" && q.UserCode != "ok" && q.UserCode != "missing")
 	o.refuse("approvals_waiting", q.Pending > 2 || q.Waiting > 19)
 	o.refuse("asked_too_often", q.Asked > 11)
 	o.refuse("denied_lately", q.Denials > 2 || q.DeniedAt > o.in.Now-60)

@@ -46,7 +46,7 @@ func approvalTerm(a *policies.Approval) *ast.Term {
 
 func acquaintanceTerm(a *policies.Acquaintance) *ast.Term {
 	return ast.ObjectTerm(
-		pair("known", ast.StringTerm(a.Known)), pair("reached", ast.BooleanTerm(a.Reached)),
+		pair("known", ast.StringTerm(a.Known)), pair("reached", ast.BooleanTerm(a.Reached)), pair("user_code", ast.StringTerm(a.UserCode)),
 		pair("waiting", numberTerm(a.Waiting)), pair("pending", numberTerm(a.Pending)), pair("asked", numberTerm(a.Asked)),
 		pair("denials", numberTerm(a.Denials)), pair("denied_at", numberTerm(a.DeniedAt)), pair("reported_at", numberTerm(a.ReportedAt)),
 	)

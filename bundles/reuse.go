@@ -114,7 +114,7 @@ func identify(in policies.Input) question {
 		w.numbers(a.CreatedAt, a.ExpiresAt)
 	}
 	if a := in.Acquaintance; w.present(a != nil) {
-		w.text(a.Known)
+		w.text(a.Known, a.UserCode)
 		w.present(a.Reached)
 		w.numbers(a.Waiting, a.Pending, a.Asked, a.Denials, a.DeniedAt, a.ReportedAt)
 	}

@@ -270,7 +270,7 @@ func (w *world) away(in *policies.Input, client string) {
 		}
 		if a.Kind == "ciba" && !w.bad("acquaintance") {
 			in.Acquaintance = &policies.Acquaintance{
-				Known: either(w, "known", []string{"owner", "consent", "listed"}, []string{""}), Reached: !w.bad("unreached"),
+				Known: either(w, "known", []string{"owner", "consent", "listed"}, []string{""}), Reached: !w.bad("unreached"), UserCode: either(w, "user code", []string{"none", "ok"}, []string{"missing", "wrong"}),
 				Waiting: either(w, "waiting", []int64{0, 19}, []int64{20}), Pending: either(w, "pending", []int64{0, 2}, []int64{3}),
 				Asked: either(w, "asked", []int64{0, 11}, []int64{12}), Denials: either(w, "denials", []int64{0, 2}, []int64{3}),
 				DeniedAt: either(w, "denied", []int64{0, worldNow - 60}, []int64{worldNow - 59}), ReportedAt: either(w, "reported", []int64{0}, []int64{1}),

@@ -21,7 +21,7 @@ func tables() []any {
 		&models.Once{}, &models.SigningKey{}, &models.Entry{}, &models.FactBody{}, &models.TreePart{}, &models.Head{}, &models.SignedHead{},
 		&models.Changed{}, &models.Password{}, &models.Passkey{}, &models.TOTP{}, &models.Session{}, &models.Link{}, &models.Visit{},
 		&models.Consent{}, &models.GrantConsent{}, &models.Code{}, &models.RefreshToken{}, &models.Notice{}, &models.Upstream{}, &models.Identity{},
-		&models.Approval{}, &models.Acquaintance{},
+		&models.Approval{}, &models.Acquaintance{}, &models.UserCode{},
 	}
 }
 

@@ -29,7 +29,7 @@ type Decision struct {
 	SignIn []string `json:"sign_in,omitempty"` // why: nobody | prompt | max_age | acr | subject
 	Offers []Offer  `json:"offers,omitempty"`
 	Grants []Grants `json:"grants,omitempty"` // what the client gets, once nothing is asked any more
-	Once   []string `json:"once,omitempty"`    // ids of servers of which what is granted counts for this request alone
+	Once   []string `json:"once,omitempty"`   // ids of servers of which what is granted counts for this request alone
 	Until  int64    `json:"until,omitempty"`  // the end of a consent: the last there may be, or the one that was chosen
 
 	// Ends is the moment, in unix seconds, at which the token ends because somebody or

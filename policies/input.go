@@ -54,6 +54,7 @@ type Approval struct {
 type Acquaintance struct {
 	Known      string `json:"known"`       // owner | consent | listed | ""
 	Reached    bool   `json:"reached"`     // word can be brought to the user
+	UserCode   string `json:"user_code"`   // none, if the user has chosen none | ok | missing | wrong
 	Waiting    int64  `json:"waiting"`     // requests of anybody that wait for the user
 	Pending    int64  `json:"pending"`     // those of this client
 	Asked      int64  `json:"asked"`       // by this client, within the hour

@@ -31,6 +31,30 @@ func (s *elsewhere) ask() (authReqID string, approval models.Approval) {
 	return s.AskUser(s.agent, harness.AskForm(s.user, s.service, "work:do work:undo"))
 }
 
+// deny has the user say no.
+func (s *elsewhere) deny(id string) {
+	s.TB.Helper()
+	out, err := s.Endpoint.AnswerApproval(context.Background(), grants.Call{}, id, s.person, nil, false)
+	require.NoError(s.TB, err)
+	require.Equal(s.TB, models.ApprovalDenied, out.State)
+}
+
+// code has the user choose one without which they are not asked.
+func (s *elsewhere) code(chosen string) {
+	s.TB.Helper()
+	s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+		return st.SetUserCode(ctx, by, s.user.ID, s.Keys.UserCode(s.user.ID, chosen))
+	})
+}
+
+// approvals counts what was ever asked.
+func (s *elsewhere) approvals() int {
+	s.TB.Helper()
+	rows, _, err := s.Store.Approvals(context.Background(), models.ApprovalFilter{}, models.Page{Limit: 200})
+	require.NoError(s.TB, err)
+	return len(rows)
+}
+
 func TestApprovedTokenCarriesWhatWasTicked(t *testing.T) {
 	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
 		secret, approval := s.ask()
@@ -53,9 +77,7 @@ func TestApprovedTokenCarriesWhatWasTicked(t *testing.T) {
 func TestADenyIsADeny(t *testing.T) {
 	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
 		secret, approval := s.ask()
-		out, err := s.Endpoint.AnswerApproval(context.Background(), grants.Call{}, approval.ID, s.person, nil, false)
-		require.NoError(t, err)
-		require.Equal(t, models.ApprovalDenied, out.State)
+		s.deny(approval.ID)
 		a := s.token(harness.PollForm(secret))
 		require.Equal(t, "access_denied", a.String("error"), a.Body)
 		require.Zero(t, s.Tokens())

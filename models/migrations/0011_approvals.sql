@@ -35,6 +35,13 @@ create table acquaintances (
     constraint acquaintances_pk primary key (client_id, principal_id)
 );
 
+-- Without this code, which a user tells agents they trust, nobody asks them anything.
+create table user_codes (
+    user_id    text   not null constraint user_codes_pk primary key constraint user_codes_user_fk references users (id) on delete cascade,
+    mark       text   not null, -- HMAC of the code under a key of the server's
+    updated_at bigint not null
+);
+
 -- What a user answered to one request counts for that alone.
 alter table consents add column approval_id text not null default '';
 

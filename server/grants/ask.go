@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"time"
 
@@ -153,9 +154,33 @@ func (e *Endpoint) whom(ctx context.Context, f *facts, clientID string, req oaut
 	if in.Acquaintance, err = f.view.Acquaintance(ctx, clientID, id); err != nil || in.Subject == nil {
 		return err
 	}
+	if in.Acquaintance.UserCode, err = e.userCode(ctx, f, id, req.UserCode, in.Acquaintance.Known); err != nil {
+		return err
+	}
 	ways, err := e.word.Reaches(ctx, id)
 	in.Acquaintance.Reached = len(ways) > 0
 	return err
+}
+
+// userCode tells whether an agent knows the code without which a user is not asked.
+// Who may not ask them anyway learns nothing about it, and cannot guess.
+func (e *Endpoint) userCode(ctx context.Context, f *facts, userID, given, known string) (string, error) {
+	mark, err := f.view.UserCode(ctx, userID)
+	switch {
+	case err != nil:
+		return "", err
+	case mark == "" || known == "":
+		return "none", nil
+	case given == "":
+		return "missing", nil
+	}
+	if wait := e.limits.Code(userID); wait > 0 { // right or wrong: what is right must not show
+		return "", oauth.TooMany(wait).Named("rate_limited")
+	}
+	if subtle.ConstantTimeCompare([]byte(mark), []byte(e.keys.UserCode(userID, given))) == 1 {
+		return "ok", nil
+	}
+	return "wrong", nil
 }
 
 // hintedUser is the id of the user that a hint names, "" if it names none.

@@ -65,6 +65,8 @@ var answers = []answer{
 	}},
 	{"authorization_unexpected", oauth.ServerError, oauth.ServerError, fixed("The question to policy held a grant that this grant_type does not bring.")},
 	{"user_unknown", oauth.UnknownUserID, oauth.InvalidToken, fixed("The hint names no user whom this client may ask.")},
+	{"user_code_missing", oauth.MissingUserCode, oauth.InvalidToken, fixed("The user wants to be asked by those alone who know their code: send it as user_code.")},
+	{"user_code_wrong", oauth.InvalidUserCode, oauth.InvalidToken, fixed("This is not the code that the user has chosen.")},
 	{"user_unreachable", oauth.AccessDenied, oauth.InvalidToken, fixed("There is no way to bring the user word.")},
 	{"reported_lately", oauth.AccessDenied, oauth.InvalidToken, fixed("The user reported this client. Its owner can talk to them.")},
 	{"denied_lately", oauth.AccessDenied, oauth.InvalidToken, fixed("The user said no a short while ago, or several times. Ask later.")},

@@ -61,13 +61,14 @@ type Limits struct {
 	guests  *table // authorization requests by source, while nobody has signed in
 	lane    *lane
 	polls   *polls
+	codes   *exact // codes that are given, by user
 }
 
 // New makes the state that c describes.
 func New(c Config, now func() time.Time) *Limits {
 	l := &Limits{
 		Config: c, OAuth: NewGate(c.MaxInFlight), Admin: NewGate((c.MaxInFlight + 3) / 4), Connections: NewConnections(c.MaxConnections),
-		now: now, begin: now(), lane: newLane(), polls: newPolls(),
+		now: now, begin: now(), lane: newLane(), polls: newPolls(), codes: newExact(codeRate),
 		sources: newTable(sourceBuckets, rate{sourceRefill, c.FailureBurst}),
 		pairs:   newTable(pairBuckets, rate{pairRefill, (c.FailureBurst + 1) / 2}),
 		guests:  newTable(guestBuckets, guestRate),

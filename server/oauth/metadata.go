@@ -60,7 +60,7 @@ func NewMetadata(issuer string, openID bool) Metadata {
 		RevocationEndpointAuthMethods: append(AuthMethods(), None), RevocationEndpointAuthSigningAlgs: AssertionAlgs(),
 	}
 	m.BackchannelMetadata = BackchannelMetadata{
-		BackchannelEndpoint: issuer + "/oauth2/bc-authorize", DeliveryModes: []string{"poll", "ping", "push"},
+		BackchannelEndpoint: issuer + "/oauth2/bc-authorize", DeliveryModes: []string{"poll", "ping", "push"}, UserCodes: true,
 		DeviceEndpoint: issuer + "/oauth2/device_authorization",
 	}
 	if openID {

@@ -49,6 +49,20 @@ reasons contains {"code": "user_unreachable", "party": "subject", "id": standing
 }
 
 # METADATA
+# custom: {lacks: user_code, who: [requester, subject], remedy: Send the code that the user told you as user_code.}
+reasons contains {"code": "user_code_missing", "party": "subject", "id": standing.subject_id} if {
+	_asking_somebody
+	input.acquaintance.user_code == "missing"
+}
+
+# METADATA
+# custom: {lacks: user_code, who: [requester, subject], remedy: Ask the user for the code that they have chosen.}
+reasons contains {"code": "user_code_wrong", "party": "subject", "id": standing.subject_id} if {
+	_asking_somebody
+	not input.acquaintance.user_code in {"none", "ok", "missing"}
+}
+
+# METADATA
 # custom: {lacks: patience, who: [requester, subject], remedy: Wait until what was asked before is answered or over.}
 reasons contains {"code": "approvals_waiting", "party": "subject", "id": standing.subject_id} if {
 	_asking_somebody

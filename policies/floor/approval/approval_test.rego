@@ -36,6 +36,13 @@ test_people_are_not_worn_down if {
 	_only(fixtures.but(fixtures.question, "acquaintance/reported_at", 1), "reported_lately")
 }
 
+test_nobody_is_asked_without_their_code if {
+	_codes(fixtures.but(fixtures.question, "acquaintance/user_code", "ok")) == set()
+	_only(fixtures.but(fixtures.question, "acquaintance/user_code", "missing"), "user_code_missing")
+	_only(fixtures.but(fixtures.question, "acquaintance/user_code", "wrong"), "user_code_wrong")
+	_only(fixtures.without(fixtures.question, "acquaintance/user_code"), "user_code_wrong")
+}
+
 test_up_to_there_they_are_asked if {
 	history := {"waiting": 19, "pending": 2, "asked": 11, "denials": 2, "denied_at": 940}
 	_codes(object.union(fixtures.question, {"acquaintance": history})) == set()
