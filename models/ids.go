@@ -33,6 +33,8 @@ const (
 	PrefixApproval    = "apr"
 	PrefixUpstream    = "ups"
 	PrefixIdentity    = "idn"
+
+	PrefixSubscription = "wps"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -2,30 +2,61 @@ package models
 
 import "context"
 
-// Notice is what a client is yet to be told: that a session ended in which a user
-// had signed in to it (OpenID Connect Back-Channel Logout).
+// Kinds of notices.
+const (
+	NoticeLogout = "logout" // to a client: a session ended (OpenID Connect Back-Channel Logout)
+	NoticeWord   = "word"   // to a person: they are asked something
+	NoticePing   = "ping"   // to a client: a person answered (CIBA section 10.2)
+	NoticePush   = "push"   // to a client: and this is what came of it (CIBA section 10.3)
+)
+
+// Notice is what somebody is yet to be told. It is written with what it tells of, in
+// one transaction, and sent later, until it was taken or is worth nothing any more.
 type Notice struct {
 	ID        string `gorm:"primaryKey" json:"id"`
+	Kind      string `json:"kind"`
+	Channel   string `json:"channel,omitempty"` // by which a person is reached
+	Ref       string `json:"ref,omitempty"`     // approval it is about
 	ClientID  string `json:"client_id"`
 	SubjectID string `json:"subject_id"`
-	SessionID string `json:"session_id"`
-	URL       string `gorm:"column:url" json:"url"`
+	SessionID string `json:"session_id,omitempty"` // that ended
+	URL       string `gorm:"column:url" json:"url,omitempty"`
+	Payload   []byte `json:"-"` // sealed; nil: there is none
 	CreatedAt int64  `gorm:"autoCreateTime:false" json:"-"`
 	NextAt    int64  `json:"-"`
+	EndsAt    int64  `json:"-"` // worth nothing from then on; 0: a day after it was made
 	Tries     int64  `json:"tries"`
 }
 
 // TableName is where notices wait.
 func (Notice) TableName() string { return "outbox" }
 
-// Bounds of sending a notice, in seconds: how long it is tried for at all, how long
-// one attempt may take before another replica makes the next, and how far apart
-// attempts get.
+// end is when it is worth nothing any more.
+func (n *Notice) end() int64 {
+	if n.EndsAt == 0 {
+		return n.CreatedAt + noticeLife
+	}
+	return n.EndsAt
+}
+
+// Bounds of sending a notice, in seconds: how long it is tried for if it does not say,
+// and how long one attempt may take before another replica makes the next.
 const (
 	noticeLife  = 24 * 3600
 	noticeClaim = 60
-	noticePause = 3600
 )
+
+// pauses say how far apart attempts get, in seconds: from the first pause, ever twice
+// as long, to the longest. Who waits for an answer is told soon, or not in time.
+var pauses = map[string]struct{ first, longest int64 }{
+	NoticeLogout: {5, 3600}, NoticeWord: {5, 60}, NoticePing: {1, 30}, NoticePush: {1, 30},
+}
+
+// notice puts one into the outbox.
+func (c *change) notice(n Notice) error {
+	n.ID, n.CreatedAt, n.NextAt = NewID(PrefixNotice), c.now, c.now
+	return c.tx.Create(&n).Error
+}
 
 // noticeOfEnd has every client told that an ID token of the session went to, or may
 // still go to, and that wants to know.
@@ -46,9 +77,7 @@ func (c *change) noticeOfEnd(row *Session) error {
 		if err := c.tx.First(&client, "id = ?", code.ClientID).Error; err != nil {
 			return err
 		}
-		err := c.tx.Create(&Notice{
-			ID: NewID(PrefixNotice), ClientID: client.ID, SubjectID: row.UserID, SessionID: row.ID, URL: client.BackchannelURI, CreatedAt: c.now, NextAt: c.now,
-		}).Error
+		err := c.notice(Notice{Kind: NoticeLogout, ClientID: client.ID, SubjectID: row.UserID, SessionID: row.ID, URL: client.BackchannelURI})
 		if err != nil {
 			return err
 		}
@@ -78,26 +107,35 @@ func (s *Store) DueNotices(ctx context.Context, n int) ([]Notice, error) {
 	return mine, nil
 }
 
-// NoticeSent notes that a client was told.
+// NoticeSent notes that it was taken. It is never sent again.
 func (s *Store) NoticeSent(ctx context.Context, n Notice) error {
-	return s.settleNotice(ctx, n, "tellLogout", map[string]any{"notice": n})
+	return s.settleNotice(ctx, n, "tell", map[string]any{"notice": n})
 }
 
-// NoticeFailed notes that it could not be told: it is tried again, ever more seldom,
-// for a day.
+// NoticeFailed notes that it could not be told. Until it is worth nothing any more it
+// is tried again, ever more seldom.
 func (s *Store) NoticeFailed(ctx context.Context, n Notice, why string) error {
-	now := s.Now()
-	if now-n.CreatedAt >= noticeLife {
-		return s.settleNotice(ctx, n, "giveUpLogout", map[string]any{"notice": n, "error": why})
+	now, p := s.Now(), pauses[n.Kind]
+	next := now + min(p.first<<min(n.Tries, 20), p.longest)
+	if now >= n.end() || n.EndsAt != 0 && next >= n.EndsAt {
+		return s.NoticeGivenUp(ctx, n, why)
 	}
-	pause := min(int64(5)<<min(n.Tries, 20), noticePause)
-	res := s.write.WithContext(ctx).Model(&Notice{}).Where("id = ? and next_at = ?", n.ID, n.NextAt).Update("next_at", now+pause)
+	res := s.write.WithContext(ctx).Model(&Notice{}).Where("id = ? and next_at = ?", n.ID, n.NextAt).Update("next_at", next)
 	return wrap("put back into outbox", res.Error)
 }
 
-// settleNotice takes it out of the outbox; the ledger says how it ended.
-func (s *Store) settleNotice(ctx context.Context, n Notice, action string, after any) error {
-	return s.change(ctx, By{System: "outbox", SubjectID: n.SubjectID}, action, func(c *change) error {
+// NoticeGivenUp notes that it will not be told.
+func (s *Store) NoticeGivenUp(ctx context.Context, n Notice, why string) error {
+	return s.settleNotice(ctx, n, "giveUp", map[string]any{"notice": n, "error": why})
+}
+
+// titles are the kinds as the ledger's actions name them.
+var titles = map[string]string{NoticeLogout: "Logout", NoticeWord: "Word", NoticePing: "Ping", NoticePush: "Push"}
+
+// settleNotice takes it out of the outbox; the ledger says how it ended, and never
+// what was in it.
+func (s *Store) settleNotice(ctx context.Context, n Notice, how string, after any) error {
+	return s.change(ctx, By{System: "outbox", SubjectID: n.SubjectID}, how+titles[n.Kind], func(c *change) error {
 		res := c.tx.Where("id = ?", n.ID).Delete(&Notice{})
 		if res.Error != nil || res.RowsAffected == 0 {
 			return res.Error

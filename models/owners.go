@@ -13,6 +13,8 @@ var owners = map[string]string{
 	PrefixConsent: "select subject_id from consents where id = ?",
 
 	PrefixIdentity: "select user_id from identities where id = ?",
+
+	PrefixSubscription: "select user_id from subscriptions where id = ?",
 }
 
 // OwnerOf is the user whose account something is part of, "" if there is no such

@@ -3,8 +3,10 @@ package grants
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/tokens"
@@ -13,18 +15,42 @@ import (
 // Caller calls addresses that clients chose (outbound.Client).
 type Caller interface {
 	PostForm(ctx context.Context, to string, form url.Values) error
+	PostJSON(ctx context.Context, to, authorization string, body []byte) (status int, err error)
 }
 
-// noticesAtOnce bounds how many clients are told at a time: one that answers slowly
-// must not hold up the others for long.
+// Messenger brings word to people (word.Word).
+type Messenger interface {
+	// Reaches names the channels by which somebody can be reached now.
+	Reaches(ctx context.Context, userID string) ([]string, error)
+	// Send brings word by one of them. ErrNoUse: it would not get there later either.
+	Send(ctx context.Context, channel, userID string, m Message) error
+}
+
+// Message is what somebody is told of what they are asked. It holds nothing by which
+// anybody else could answer.
+type Message struct {
+	Approval string // id
+	Client   string // name of who asks
+	ClientID string
+	Words    string // of the client's own, "" if it says nothing: not to be believed
+	Compare  string // what is shown at the other side, too, "" if nothing is
+	EndsAt   int64
+}
+
+// ErrNoUse: what could not be sent could not be sent later either.
+var ErrNoUse = errors.New("no use to try again")
+
+// noticesAtOnce bounds how many are told at a time: one that answers slowly must not
+// hold up the others for long.
 const noticesAtOnce = 16
 
-// Notify tells clients what is due (OpenID Connect Back-Channel Logout section 2.5).
-// What could not be told stays in the outbox, over restarts too.
+// settling is how long it may take to note what became of a notice. It is noted even
+// if the server is being stopped: what was taken is not sent again.
+const settling = 5 * time.Second
+
+// Notify tells others what is due. What could not be told stays in the outbox, over
+// restarts too.
 func (e *Endpoint) Notify(ctx context.Context) error {
-	if e.caller == nil {
-		return nil
-	}
 	due, err := e.store.DueNotices(ctx, noticesAtOnce)
 	errs := make([]error, len(due))
 	var group sync.WaitGroup
@@ -35,16 +61,40 @@ func (e *Endpoint) Notify(ctx context.Context) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// notify tells one client. That it could not be told is no fault of ours.
+// notify tells one of them. That it could not be told is no fault of ours.
 func (e *Endpoint) notify(ctx context.Context, n models.Notice) error {
+	failed := e.deliver(ctx, n)
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), settling)
+	defer done()
+	switch {
+	case failed == nil:
+		return e.store.NoticeSent(last, n)
+	case errors.Is(failed, ErrNoUse):
+		return e.store.NoticeGivenUp(last, n, failed.Error())
+	}
+	return e.store.NoticeFailed(last, n, failed.Error())
+}
+
+// deliver sends a notice by its kind.
+func (e *Endpoint) deliver(ctx context.Context, n models.Notice) error {
+	switch n.Kind {
+	case models.NoticeLogout:
+		return e.tellLogout(ctx, n)
+	}
+	return fmt.Errorf("notices of kind %q: %w", n.Kind, ErrNoUse)
+}
+
+// tellLogout tells a client that a session ended (OpenID Connect Back-Channel Logout
+// section 2.5).
+func (e *Endpoint) tellLogout(ctx context.Context, n models.Notice) error {
+	if e.caller == nil {
+		return errors.New("nothing is called from here")
+	}
 	token, err := e.keys.SignLogout(tokens.LogoutClaims{
 		Subject: n.SubjectID, Audience: n.ClientID, SessionID: n.SessionID, ID: models.NewID(models.PrefixNotice), IssuedAt: e.now().Unix(),
 	})
 	if err != nil {
 		return err
 	}
-	if err := e.caller.PostForm(ctx, n.URL, url.Values{"logout_token": {token}}); err != nil {
-		return e.store.NoticeFailed(ctx, n, err.Error())
-	}
-	return e.store.NoticeSent(ctx, n)
+	return e.caller.PostForm(ctx, n.URL, url.Values{"logout_token": {token}})
 }

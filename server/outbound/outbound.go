@@ -4,6 +4,7 @@
 package outbound
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,23 +100,37 @@ func New(r Reach) *Client { return &Client{r.HTTP(0)} }
 
 // PostForm sends a form and wants 200 or 204 for an answer.
 func (c *Client) PostForm(ctx context.Context, to string, form url.Values) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
-	if err != nil {
-		return fmt.Errorf("call: %w", err)
+	status, err := c.post(ctx, to, "application/x-www-form-urlencoded", "", strings.NewReader(form.Encode()))
+	if err == nil && status != http.StatusOK && status != http.StatusNoContent {
+		err = fmt.Errorf("call: answered %d", status)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return err
+}
+
+// PostJSON sends JSON with a header Authorization, if it is not "", and returns the
+// status of the answer, whatever that is.
+func (c *Client) PostJSON(ctx context.Context, to, authorization string, body []byte) (status int, err error) {
+	return c.post(ctx, to, "application/json", authorization, bytes.NewReader(body))
+}
+
+func (c *Client) post(ctx context.Context, to, contentType, authorization string, body io.Reader) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, body)
+	if err != nil {
+		return 0, fmt.Errorf("call: %w", err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("call: %w", err)
+		return 0, fmt.Errorf("call: %w", err)
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return fmt.Errorf("call: %w", err)
+		return 0, fmt.Errorf("call: %w", err)
 	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("call: answered %d", resp.StatusCode)
-	}
-	return nil
+	return resp.StatusCode, nil
 }
 
 // special are networks that are not the public internet though their addresses look
