@@ -10,6 +10,7 @@ import (
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/pages"
+	"github.com/deputyauth/deputy/web"
 )
 
 // routes lists every route there is.
@@ -26,7 +27,9 @@ func (s *Server) routes() error {
 	root.GET("/", s.index)
 	root.GET("/pages.css", s.css)
 	root.GET("/mark.svg", s.mark)
-	root.GET("/passkey.js", s.script)
+	root.GET("/passkey.js", script(web.PasskeyScript()))
+	root.GET("/word.js", script(web.WordScript()))
+	root.GET("/worker.js", script(web.WorkerScript()))
 	if err := s.people(root); err != nil {
 		return err
 	}
@@ -71,7 +74,7 @@ func (s *Server) routes() error {
 // people are the pages that people see.
 func (s *Server) people(root *gin.RouterGroup) error {
 	return pages.Register(root, pages.Config{
-		Issuer: s.Issuer, People: s.People, Store: s.Store, Visits: s.Endpoint, Accounts: s.Endpoint, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
+		Issuer: s.Issuer, People: s.People, Store: s.Store, Visits: s.Endpoint, Accounts: s.Endpoint, Word: s.Word, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
 	})
 }
 

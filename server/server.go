@@ -25,6 +25,7 @@ import (
 	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/server/word"
 	"github.com/deputyauth/deputy/web"
 )
 
@@ -34,6 +35,7 @@ type Config struct {
 	Store          *models.Store
 	Endpoint       *grants.Endpoint
 	People         *people.People
+	Word           *word.Word
 	Keys           *tokens.Keyring
 	Policy         func() api.PolicyStatus
 	TrustedProxies []string       // whose X-Forwarded-For is believed

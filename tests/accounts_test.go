@@ -72,7 +72,7 @@ func TestAccounts_Cookies(t *testing.T) {
 		persons, err := people.New(people.Config{Issuer: "https://deputy.example/auth", Store: s.Store, Master: master, Failures: s.Endpoint, Limits: s.Limits.Config, Now: s.Clock.Now})
 		require.NoError(t, err)
 		secure, err := server.New(server.Config{
-			Issuer: "https://deputy.example/auth", Store: s.Store, Endpoint: s.Endpoint, People: persons, Keys: s.Keys, Log: harness.Silent(),
+			Issuer: "https://deputy.example/auth", Store: s.Store, Endpoint: s.Endpoint, People: persons, Word: s.Word, Keys: s.Keys, Log: harness.Silent(),
 			Policy: func() adminapi.PolicyStatus { return adminapi.PolicyStatus(s.Engine.Status()) },
 		})
 		require.NoError(t, err)

@@ -27,11 +27,12 @@ var mayImport = map[string][]string{
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
 	"server/upstream":   {"server/outbound"},
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens", "server/upstream"},
-	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people", "server/upstream"},
-	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "web"},
+	"server/word":       {"models", "server/grants", "server/outbound", "server/tokens"},
+	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people", "server/upstream", "server/word"},
+	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "server/word", "web"},
 	"models/modelstest": {"models"},
 	// Views as they might be, for tests and to look at.
-	"server/pages/sample": {"server/pages"},
+	"server/pages/sample": {"server/pages", "server/word"},
 }
 
 // livesIn says where alone a framework may be used.
@@ -47,6 +48,9 @@ var livesIn = map[string][]string{
 	"github.com/go-webauthn":           {"server/people"},
 	"github.com/alexedwards/argon2id":  {"server/people"},
 	"github.com/pquerna/otp":           {"server/people"},
+
+	"github.com/wneessen/go-mail":           {"server/word"},
+	"github.com/SherClockHolmes/webpush-go": {"server/word"},
 }
 
 type pkg struct {

@@ -74,7 +74,7 @@ func TestReadyNamesTheCheckThatFails(t *testing.T) {
 	t.Run("signing keys", func(t *testing.T) {
 		s := harness.New(t, "sqlite", harness.Options{})
 		without, err := server.New(server.Config{
-			Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, People: s.People, Keys: &tokens.Keyring{}, Log: slog.New(slog.DiscardHandler),
+			Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, People: s.People, Word: s.Word, Keys: &tokens.Keyring{}, Log: slog.New(slog.DiscardHandler),
 			Policy: func() adminapi.PolicyStatus { return adminapi.PolicyStatus(s.Engine.Status()) },
 		})
 		require.NoError(t, err)

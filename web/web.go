@@ -12,7 +12,7 @@ var files embed.FS
 
 // Pages holds the templates of the people's pages (*.html, of which layout.html
 // and components.html are shared by all others), their words (locales/*.json)
-// and what they load (pages.css, mark.svg, passkey.js).
+// what they load (pages.css, mark.svg, *.js), and how mails are written (letters/*).
 func Pages() fs.FS {
 	sub, err := fs.Sub(files, "pages")
 	if err != nil {
@@ -27,8 +27,14 @@ func CSS() []byte { return embedded("pages/pages.css") }
 // Mark is Deputy's mark: what two circles share.
 func Mark() []byte { return embedded("pages/mark.svg") }
 
-// PasskeyScript is the one script of the people's pages.
+// PasskeyScript uses and makes passkeys.
 func PasskeyScript() []byte { return embedded("pages/passkey.js") }
+
+// WordScript lets a browser show notes.
+func WordScript() []byte { return embedded("pages/word.js") }
+
+// WorkerScript shows them, in the background.
+func WorkerScript() []byte { return embedded("pages/worker.js") }
 
 func embedded(name string) []byte {
 	b, _ := files.ReadFile(name) // embedded, so it is there

@@ -161,6 +161,7 @@ func box(issuer, dir, sample string, w *devWorld) string {
 		"4. An agent acts for a person, who is asked first. Open " + sample + " and sign in as one of",
 		"   " + w.people(),
 		"   Joe lacks what the agent asks for in part; what it may do is in " + issuer + "/account, and ends there.",
+		"   Mails to them go nowhere; they are in " + issuer + "/dev/mailbox.",
 		"",
 		"Every answer is in the ledger: ./deputy audit tail     The stories again: ./deputy tour",
 	}

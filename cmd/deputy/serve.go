@@ -30,12 +30,13 @@ type serveCmd struct {
 	database
 	bounds
 	signalFlags
+	wordFlags
 	Listen         string         `env:"DEPUTY_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
 	Issuer         string         `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
 	MasterKey      Secret         `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
 	PolicyDir      string         `env:"DEPUTY_POLICY_DIR" help:"Folder of your house policy; it is reloaded when it changes." placeholder:"DIR"`
 	DecisionReuse  string         `env:"DEPUTY_DECISION_REUSE" default:"on" enum:"on,off" help:"on: a question that was answered before, on the same facts, gets the same answer while policy says it holds. off: every question is evaluated."`
-	OutboundAllow  []netip.Prefix `env:"DEPUTY_OUTBOUND_ALLOW" help:"Networks of your own that Deputy may call (OpenID providers, back-channel logout), beside the public internet." placeholder:"10.1.0.0/16"`
+	OutboundAllow  []netip.Prefix `env:"DEPUTY_OUTBOUND_ALLOW" help:"Networks of your own that Deputy may call (OpenID providers, clients that want to be told, your webhook), beside the public internet." placeholder:"10.1.0.0/16"`
 	TrustedProxies []string       `env:"DEPUTY_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
 	Migrate        bool           `env:"DEPUTY_MIGRATE" help:"Bring the schema up to date first. Always so with SQLite."`
 	ChangeIssuer   bool           `help:"Let this start move the database to another issuer. Administrators' tokens for the old one are dead."`
@@ -212,8 +213,12 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 		return nil, err
 	}
 	bounded := limits.New(c.config(), time.Now)
+	messages, err := c.word(store, master)
+	if err != nil {
+		return nil, err
+	}
 	endpoint := grants.New(grants.Config{Issuer: c.Issuer, Store: store, Policy: engine, Advice: engine, Keys: keys, Now: time.Now, Log: w.log, Limits: bounded, Metrics: w.metrics,
-		Refreshes: new(c.refreshes()), Caller: outbound.New(c.reach())})
+		Refreshes: new(c.refreshes()), Caller: outbound.New(c.reach()), Word: messages})
 	guesses := c.config()
 	if guesses.FailureBurst == 0 { // people choose passwords: guessing is never unlimited
 		guesses.FailureBurst = limits.Defaults().FailureBurst
@@ -223,7 +228,7 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 		return nil, err
 	}
 	srv, err := server.New(server.Config{
-		Issuer: c.Issuer, Store: store, Endpoint: endpoint, People: persons, Keys: keys, TrustedProxies: c.TrustedProxies, Limits: bounded,
+		Issuer: c.Issuer, Store: store, Endpoint: endpoint, People: persons, Word: messages, Keys: keys, TrustedProxies: c.TrustedProxies, Limits: bounded,
 		Log: w.log, Access: w.access, Metrics: w.metrics, Traces: w.traces, Drain: c.Drain,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(engine.Status()) },
 	})
@@ -245,7 +250,7 @@ func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Log
 		{"sign ledger head", time.Second, func(ctx context.Context) error { return d.store.SignHead(ctx, d.keys.LedgerSigner()) }},
 		{"tend credentials", 15 * time.Second, d.endpoint.Tend},
 		{"count failures", time.Second, d.endpoint.CountFailures},
-		{"tell clients", time.Second, d.endpoint.Notify},
+		{"tell what is due", time.Second, d.endpoint.Notify},
 		{"tend sessions", 15 * time.Second, d.people.Tend},
 	} {
 		wg.Go(func() { task.repeat(ctx, log) })

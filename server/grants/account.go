@@ -13,7 +13,7 @@ import (
 // objects are what accounts consist of, by the prefixes of their ids.
 var objects = map[string]string{
 	models.PrefixSession: "session", models.PrefixPasskey: "passkey", models.PrefixConsent: "consent",
-	models.PrefixIdentity: "identity", models.PrefixAgent: "agent", models.PrefixApplication: "agent",
+	models.PrefixIdentity: "identity", models.PrefixSubscription: "subscription", models.PrefixAgent: "agent", models.PrefixApplication: "agent",
 }
 
 // Account asks policy whether a person may change something of their own account

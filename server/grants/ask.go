@@ -12,16 +12,6 @@ import (
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
-// Word knows by which ways word can be brought to somebody (word.Word).
-type Word interface {
-	Reaches(ctx context.Context, userID string) ([]string, error)
-}
-
-// noWord reaches nobody.
-type noWord struct{}
-
-func (noWord) Reaches(context.Context, string) ([]string, error) { return nil, nil }
-
 // How long a request waits for its answer if the client does not say, in seconds.
 const usualExpiry = 300
 

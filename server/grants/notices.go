@@ -15,16 +15,23 @@ import (
 // Caller calls addresses that clients chose (outbound.Client).
 type Caller interface {
 	PostForm(ctx context.Context, to string, form url.Values) error
-	PostJSON(ctx context.Context, to, authorization string, body []byte) (status int, err error)
+	PostJSON(ctx context.Context, to string, header map[string]string, body []byte) (status int, err error)
 }
 
-// Messenger brings word to people (word.Word).
-type Messenger interface {
+// Word brings word to people (word.Word).
+type Word interface {
 	// Reaches names the channels by which somebody can be reached now.
 	Reaches(ctx context.Context, userID string) ([]string, error)
 	// Send brings word by one of them. ErrNoUse: it would not get there later either.
 	Send(ctx context.Context, channel, userID string, m Message) error
 }
+
+// noWord reaches nobody.
+type noWord struct{}
+
+func (noWord) Reaches(context.Context, string) ([]string, error) { return nil, nil }
+
+func (noWord) Send(context.Context, string, string, Message) error { return ErrNoUse }
 
 // Message is what somebody is told of what they are asked. It holds nothing by which
 // anybody else could answer.

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -100,27 +99,27 @@ func New(r Reach) *Client { return &Client{r.HTTP(0)} }
 
 // PostForm sends a form and wants 200 or 204 for an answer.
 func (c *Client) PostForm(ctx context.Context, to string, form url.Values) error {
-	status, err := c.post(ctx, to, "application/x-www-form-urlencoded", "", strings.NewReader(form.Encode()))
+	status, err := c.post(ctx, to, "application/x-www-form-urlencoded", nil, []byte(form.Encode()))
 	if err == nil && status != http.StatusOK && status != http.StatusNoContent {
 		err = fmt.Errorf("call: answered %d", status)
 	}
 	return err
 }
 
-// PostJSON sends JSON with a header Authorization, if it is not "", and returns the
-// status of the answer, whatever that is.
-func (c *Client) PostJSON(ctx context.Context, to, authorization string, body []byte) (status int, err error) {
-	return c.post(ctx, to, "application/json", authorization, bytes.NewReader(body))
+// PostJSON sends JSON, with further headers, and returns the status of the answer,
+// whatever that is.
+func (c *Client) PostJSON(ctx context.Context, to string, header map[string]string, body []byte) (status int, err error) {
+	return c.post(ctx, to, "application/json", header, body)
 }
 
-func (c *Client) post(ctx context.Context, to, contentType, authorization string, body io.Reader) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, body)
+func (c *Client) post(ctx context.Context, to, contentType string, header map[string]string, body []byte) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return 0, fmt.Errorf("call: %w", err)
 	}
 	req.Header.Set("Content-Type", contentType)
-	if authorization != "" {
-		req.Header.Set("Authorization", authorization)
+	for name, value := range header {
+		req.Header.Set(name, value)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -77,8 +77,10 @@ func (h *handler) notDone(c *gin.Context, err error) {
 // loginFor is where somebody signs in to come back to the account page whose form
 // they sent.
 func (h *handler) loginFor(c *gin.Context) string {
-	if strings.HasPrefix(c.FullPath(), h.base+"/account/passkeys") {
-		return withReturn("/login", "passkeys")
+	for _, place := range []string{"passkeys", "word"} {
+		if strings.HasPrefix(c.FullPath(), h.base+places[place]) {
+			return withReturn("/login", place)
+		}
 	}
 	return withReturn("/login", "security")
 }

@@ -36,8 +36,9 @@ func (p page) Tabs() []tab {
 		{Path: "/account/sessions", Label: "sessions.title"},
 		{Path: "/account/passkeys", Label: "passkeys.title"},
 		{Path: "/account/security", Label: "security.title"},
+		{Path: "/account/word", Label: "word.title"},
 	}
-	of := map[string]int{"agents": 0, "agent": 0, "revoke": 0, "sessions": 1, "passkeys": 2, "security": 3, "totp": 3}
+	of := map[string]int{"agents": 0, "agent": 0, "revoke": 0, "sessions": 1, "passkeys": 2, "security": 3, "totp": 3, "word": 4}
 	if i, ok := of[p.name]; ok {
 		tabs[i].Here = true
 	}

@@ -48,6 +48,7 @@ type Config struct {
 	Store    *models.Store
 	Visits   Visitor
 	Accounts Accounts
+	Word     Messages
 	Render   renderer
 	Gate     *limits.Gate                     // how much is worked on at once
 	Held     gin.HandlerFunc                  // waits for the body, which is bounded
@@ -93,6 +94,10 @@ func Register(root *gin.RouterGroup, c Config) error {
 	r.GET("/account/security", h.member(h.security))
 	r.GET("/account/sessions", h.member(h.sessions))
 	r.GET("/account/passkeys", h.member(h.passkeys))
+	r.GET("/account/word", h.member(h.word))
+	if _, there := c.Word.Mails(); there { // development only
+		r.GET("/dev/mailbox", h.mailbox)
+	}
 
 	act := r.Group("", h.sameSite, c.Held, h.bounded)
 	act.POST("/login", h.signIn)
@@ -118,6 +123,10 @@ func Register(root *gin.RouterGroup, c Config) error {
 	act.POST("/account/passkeys/begin", h.member(h.newPasskeyOptions))
 	act.POST("/account/passkeys/finish", h.member(h.addPasskey))
 	act.POST("/account/passkeys/:id/remove", h.member(h.removePasskey))
+	act.POST("/account/word", h.member(h.setWord))
+	act.POST("/account/word/test", h.member(h.testWord))
+	act.POST("/account/word/push", h.member(h.addSubscription))
+	act.POST("/account/word/push/:id/remove", h.member(h.removeSubscription))
 	return nil
 }
 

@@ -31,7 +31,7 @@ const (
 )
 
 // wide pages hold lists; all others are one column.
-var wide = map[string]bool{"agents": true, "agent": true, "sessions": true, "passkeys": true, "security": true}
+var wide = map[string]bool{"agents": true, "agent": true, "sessions": true, "passkeys": true, "security": true, "word": true, "mailbox": true}
 
 // Renderer writes pages. Its templates are parsed once, for every language.
 type Renderer struct {

@@ -10,7 +10,7 @@ import (
 
 // places are the account pages to which a sign-in can lead back. They have names,
 // so that no form ever holds an address.
-var places = map[string]string{"security": "/account/security", "passkeys": "/account/passkeys"}
+var places = map[string]string{"security": "/account/security", "passkeys": "/account/passkeys", "word": "/account/word"}
 
 // longestHint bounds what is filled in for somebody; it is bytes.
 const longestHint = 254

@@ -20,6 +20,7 @@ import (
 	"github.com/deputyauth/deputy/server/pages"
 	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/server/word"
 )
 
 const password = "plum lantern orbit"
@@ -64,7 +65,7 @@ func newSite(t *testing.T, store *models.Store) *site {
 	gin.SetMode(gin.ReleaseMode)
 	s := &site{t: t, engine: gin.New()}
 	err = pages.Register(&s.engine.RouterGroup, pages.Config{
-		Issuer: "https://auth.example", People: persons, Store: store, Render: &s.shown, Gate: limits.NewGate(4), Held: func(*gin.Context) {},
+		Issuer: "https://auth.example", People: persons, Store: store, Word: word.New(word.Config{Store: store}), Render: &s.shown, Gate: limits.NewGate(4), Held: func(*gin.Context) {},
 		Call: func(*gin.Context) grants.Call { return grants.Call{} }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

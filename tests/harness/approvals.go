@@ -18,6 +18,9 @@ type Reached []string
 // Reaches is grants.Word.
 func (r Reached) Reaches(context.Context, string) ([]string, error) { return r, nil }
 
+// Send is grants.Word. It goes nowhere.
+func (r Reached) Send(context.Context, string, string, grants.Message) error { return nil }
+
 // Asks lets a client ask a user who is elsewhere, by CIBA and from a device.
 func (s *Server) Asks(c *Client, user *models.User) *Client {
 	s.TB.Helper()

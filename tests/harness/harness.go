@@ -31,6 +31,7 @@ import (
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/server/upstream"
+	"github.com/deputyauth/deputy/server/word"
 )
 
 // Dialects are the databases every test of behaviour runs on.
@@ -70,6 +71,8 @@ type Server struct {
 	Engine    *bundles.Engine
 	Endpoint  *grants.Endpoint
 	People    *people.People
+	Word      *word.Word
+	Mailbox   *word.Mailbox // where mails to people go
 	Clock     *Clock
 	Handler   http.Handler // what serves at URL
 	Limits    *limits.Limits
@@ -151,14 +154,16 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		o.Limits = unlimited()
 	}
 	s.Limits = limits.New(*o.Limits, s.Clock.Now)
+	reach := outbound.Reach{Loopback: true}
+	s.speaks(reach)
 	if o.Word == nil {
-		o.Word = Reached{"mail"}
+		o.Word = s.Word
 	}
-	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes, Word: o.Word, Caller: outbound.New(outbound.Reach{Loopback: true})})
-	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now, Upstreams: upstream.New(s.Clock.Now, outbound.Reach{Loopback: true})})
+	s.Endpoint = grants.New(grants.Config{Issuer: s.URL, Store: s.Store, Policy: policy, Advice: s.Engine, Keys: s.Keys, Now: s.Clock.Now, Log: log, Limits: s.Limits, Metrics: metrics, Refreshes: o.Refreshes, Caller: outbound.New(reach), Word: o.Word})
+	s.People, err = people.New(people.Config{Issuer: s.URL, Store: s.Store, Master: s.master, Failures: s.Endpoint, Limits: *o.Limits, Now: s.Clock.Now, Upstreams: upstream.New(s.Clock.Now, reach)})
 	require.NoError(tb, err)
 	srv, err := server.New(server.Config{
-		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, People: s.People, Keys: s.Keys, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
+		Issuer: s.URL, Store: s.Store, Endpoint: s.Endpoint, People: s.People, Word: s.Word, Keys: s.Keys, Limits: s.Limits, TrustedProxies: o.TrustedProxies,
 		Log: log, Access: log, Metrics: metrics, Traces: traces(tb, o.OTLP, log),
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(s.Engine.Status()) },
 	})

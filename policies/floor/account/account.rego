@@ -2,9 +2,9 @@
 # title: A person's own account
 # description: >-
 #   May a person change this of their account, in the session in which they are
-#   signed in? It must be theirs, and by what somebody signs in may change only
-#   soon after they showed who they are. House policy has no say: what a person
-#   takes back must always be possible.
+#   signed in? It must be theirs. By what somebody signs in, and where else they are
+#   told what they are asked, may change only soon after they showed who they are.
+#   House policy has no say: what a person takes back must always be possible.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -23,14 +23,18 @@ decision := {"allow": count(reasons) == 0, "reasons": reasons}
 required := {
 	"addPasskey": "recent",
 	"addSecondFactor": "recent",
+	"addSubscription": "recent",
 	"changePassword": "recent",
 	"endSession": "any",
 	"endSessions": "any",
 	"linkIdentity": "recent",
 	"removePasskey": "recent",
 	"removeSecondFactor": "recent",
+	"removeSubscription": "any",
 	"revokeAgent": "any",
 	"revokeConsent": "any",
+	"setWord": "any",
+	"testWord": "any",
 	"unlinkIdentity": "recent",
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/deputyauth/deputy/server/pages"
+	"github.com/deputyauth/deputy/server/word"
 )
 
 // Page is one page in one state.
@@ -73,6 +74,11 @@ func entering() []Page {
 		{"logout", "", pages.Logout{Agent: "MCP Inspector", ClientID: "app_inspector", Redirect: "https://inspector.example/bye", State: "s1"}},
 		{"logout", "nobody", pages.Logout{}},
 		{"signedout", "", pages.SignedOut{}},
+		{"mailbox", "", pages.Mailbox{Mails: []pages.Mail{
+			{To: "joe@localhost", Subject: "payroll-agent waits for your answer", Link: "https://auth.example/approvals/apr_1", At: Now.Add(-2 * time.Minute),
+				Text: "payroll-agent waits for your answer. Sign in to see exactly what it wants: https://auth.example/approvals/apr_1"},
+		}}},
+		{"mailbox", "none", pages.Mailbox{}},
 	}
 }
 
@@ -153,6 +159,9 @@ func account() []Page {
 		{"security", "", pages.Security{Member: joe, Username: "joe", PasswordSet: Now.Add(-100 * day), Passkeys: 2,
 			Identities: []pages.Linked{{ID: "idn_1", Name: "Example Workforce", Since: Now.Add(-9 * day)}}, Providers: []pages.Provider{{Name: "Example Workforce", Path: "/account/identities/link/ups_workforce"}}}},
 		{"security", "wrong", pages.Security{Member: joe, Username: "joe", PasswordSet: Now.Add(-3 * day), TOTP: true, Passkeys: 1, Form: pages.Form{Problems: []pages.Problem{{Field: "current", Code: "password_wrong"}}}}},
+		{"word", "", wordPage(joe)},
+		{"word", "none", pages.WordPage{Member: joe, Channels: []pages.WordChannel{{Name: "mail"}, {Name: "push"}}, Push: true, PushKey: "BKey", Lang: "en", Languages: languages}},
+		{"word", "failed", pages.WordPage{Member: joe, Reached: true, Channels: []pages.WordChannel{{Name: "webhook", On: true}}, Failed: "webhook: answered 503", Lang: "de", Languages: languages}},
 		{"totp", "", pages.TOTP{Member: joe, Secret: "JBSW Y3DP EHPK 3PXP", Link: "otpauth://totp/Deputy:joe?secret=JBSWY3DPEHPK3PXP&issuer=Deputy"}},
 	}
 }
@@ -179,5 +188,16 @@ func agent(joe pages.Member) pages.AgentPage {
 			{At: Now.Add(-9 * day), Kind: pages.DeedRevoked, Service: "Sales API", What: []string{"Export customer records"}},
 			{At: Now.Add(-40 * day), Kind: pages.DeedAsked, Service: "Sales API", What: []string{"See sales figures and reports", "Comment on reports in your name", "Export customer records"}},
 		},
+	}
+}
+
+var languages = []word.Language{{Tag: "en", Name: "English"}, {Tag: "de", Name: "Deutsch"}}
+
+func wordPage(joe pages.Member) pages.WordPage {
+	joe.Notice = &pages.Notice{Code: "word_sent", Good: true}
+	return pages.WordPage{
+		Member: joe, Reached: true, Address: "joe.park@finance.example", Push: true, PushKey: "BKey", Lang: "en", Languages: languages,
+		Channels: []pages.WordChannel{{Name: "mail", On: true}, {Name: "push", On: true}, {Name: "webhook", On: true}},
+		Browsers: []pages.Browser{{ID: "wps_1", Device: "Safari, iPhone", Since: Now.Add(-9 * day)}, {ID: "wps_2", Device: "Firefox, Linux", Since: Now.Add(-time.Hour)}},
 	}
 }

@@ -1,0 +1,110 @@
+package pages
+
+import (
+	"fmt"
+	"html/template"
+	"io/fs"
+	"strings"
+	plain "text/template"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"github.com/deputyauth/deputy/server/word"
+)
+
+// Letters puts notes to people into words, as mails and in a line.
+type Letters struct {
+	matcher   language.Matcher
+	languages []word.Language
+	texts     []*plain.Template // by language
+	htmls     []*template.Template
+}
+
+// NewLetters reads templates and words from files (see web.Pages).
+func NewLetters(files fs.FS, now func() time.Time) (*Letters, error) {
+	all, err := readWords(files)
+	if err != nil {
+		return nil, fmt.Errorf("words: %w", err)
+	}
+	l := &Letters{}
+	var tags []language.Tag
+	for _, w := range all {
+		k := clock{w, now}
+		text, err := plain.New("").Funcs(plain.FuncMap{"t": k.t, "when": k.dayTime}).ParseFS(files, "letters/mail.txt")
+		if err != nil {
+			return nil, fmt.Errorf("letters in %s: %w", w.tag, err)
+		}
+		html, err := template.New("").Funcs(template.FuncMap{"t": k.t, "rich": k.rich, "when": k.dayTime}).ParseFS(files, "letters/mail.html")
+		if err != nil {
+			return nil, fmt.Errorf("letters in %s: %w", w.tag, err)
+		}
+		name, err := w.t("language.name")
+		if err != nil {
+			return nil, err
+		}
+		tags, l.languages = append(tags, w.tag), append(l.languages, word.Language{Tag: w.tag.String(), Name: name})
+		l.texts, l.htmls = append(l.texts, text), append(l.htmls, html)
+	}
+	l.matcher = language.NewMatcher(tags)
+	return l, nil
+}
+
+// Languages implements word.Writer.
+func (l *Letters) Languages() []word.Language { return l.languages }
+
+// letter is what the templates of a note see.
+type letter struct {
+	word.Note
+	Tag    string
+	Quoted []string   // lines of the client's own words
+	Ends   *time.Time // nil: it does not
+}
+
+func (l *Letters) letter(n word.Note) (int, letter) {
+	i := 0
+	if tag, err := language.Parse(n.Lang); err == nil {
+		_, i, _ = l.matcher.Match(tag)
+	}
+	n.Client = strings.Join(strings.Fields(n.Client), " ") // it becomes one line
+	out := letter{Note: n, Tag: l.languages[i].Tag}
+	if n.Words != "" {
+		out.Quoted = strings.FieldsFunc(n.Words, func(r rune) bool { return r == '\n' || r == '\r' })
+	}
+	if n.EndsAt != 0 {
+		out.Ends = new(time.Unix(n.EndsAt, 0).UTC())
+	}
+	return i, out
+}
+
+// Mail implements word.Writer.
+func (l *Letters) Mail(n word.Note) (word.Letter, error) {
+	i, view := l.letter(n)
+	subject, err := l.said(i, "subject", view)
+	if err != nil {
+		return word.Letter{}, err
+	}
+	text, err := l.said(i, "text", view)
+	if err != nil {
+		return word.Letter{}, err
+	}
+	var html strings.Builder
+	err = l.htmls[i].ExecuteTemplate(&html, "html", view)
+	return word.Letter{Subject: subject, Text: text, HTML: html.String()}, err
+}
+
+// Line implements word.Writer.
+func (l *Letters) Line(n word.Note) (title, body string, err error) {
+	i, view := l.letter(n)
+	if title, err = l.said(i, "subject", view); err != nil {
+		return "", "", err
+	}
+	body, err = l.said(i, "line", view)
+	return title, body, err
+}
+
+func (l *Letters) said(i int, name string, view letter) (string, error) {
+	var b strings.Builder
+	err := l.texts[i].ExecuteTemplate(&b, name, view)
+	return b.String(), err
+}
