@@ -68,6 +68,9 @@ func handler() (http.Handler, error) {
 	})
 	e.GET("/pages.css", func(c *gin.Context) { c.Data(http.StatusOK, "text/css; charset=utf-8", web.CSS()) })
 	e.GET("/mark.svg", func(c *gin.Context) { c.Data(http.StatusOK, "image/svg+xml", web.Mark()) })
+	e.GET("/word.js", func(c *gin.Context) {
+		c.Data(http.StatusOK, "text/javascript; charset=utf-8", web.WordScript())
+	})
 	e.GET("/passkey.js", func(c *gin.Context) {
 		c.Data(http.StatusOK, "text/javascript; charset=utf-8", web.PasskeyScript())
 	})
