@@ -72,10 +72,18 @@ func (o *oracle) carriedOut(at *policies.Resource) {
 		o.refuse("approval_pending", open)
 		o.refuse("approval_expired", a.State == "pending" && !open)
 		o.refuse("approval_denied", a.State != "pending" && a.State != "approved")
+		fetched := (a.Delivery == "poll" || a.Delivery == "ping") && o.in.Credential.Method != "push"
+		o.refuse("approval_pushed", !fetched && !o.pushed())
 	}
 	if a != nil && a.State == "approved" && at != nil && o.grant != nil && slices.Contains(o.grant.Resources, at.ID) {
 		o.refuse("approval_foreign", o.in.Consent == nil || o.in.Consent.Approval != a.ID)
 	}
+}
+
+// pushed: the client that asked is told where it is registered to be.
+func (o *oracle) pushed() bool {
+	a := o.in.Approval
+	return o.in.Action == policies.IssueCIBA && o.in.Credential.Method == "push" && a != nil && a.Delivery == "push" && a.Kind == "ciba" && o.client != nil && a.Client == o.client.ID
 }
 
 // approved: a person saw this very request.

@@ -135,6 +135,9 @@ func (o *oracle) proven() bool {
 	if c.ID != "" && slices.Contains([]string{"client_secret_basic", "client_secret_post", "private_key_jwt"}, c.Method) {
 		return true
 	}
+	if o.pushed() {
+		return true
+	}
 	return o.person && c.Method == "none" && o.client != nil && o.client.Public && o.grant != nil && o.grant.PKCE == "ok"
 }
 

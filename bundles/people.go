@@ -39,7 +39,7 @@ func consentTerm(c *policies.Consent) *ast.Term {
 func approvalTerm(a *policies.Approval) *ast.Term {
 	return ast.ObjectTerm(
 		pair("id", ast.StringTerm(a.ID)), pair("kind", ast.StringTerm(a.Kind)), pair("client", ast.StringTerm(a.Client)), pair("subject", ast.StringTerm(a.Subject)),
-		pair("state", ast.StringTerm(a.State)), pair("acr_values", stringsTerm(a.ACRValues)),
+		pair("state", ast.StringTerm(a.State)), pair("delivery", ast.StringTerm(a.Delivery)), pair("acr_values", stringsTerm(a.ACRValues)),
 		pair("created_at", numberTerm(a.CreatedAt)), pair("expires_at", numberTerm(a.ExpiresAt)),
 	)
 }

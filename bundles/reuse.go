@@ -109,7 +109,7 @@ func identify(in policies.Input) question {
 		w.present(o.SecondFactor)
 	}
 	if a := in.Approval; w.present(a != nil) {
-		w.text(a.ID, a.Kind, a.Client, a.Subject, a.State)
+		w.text(a.ID, a.Kind, a.Client, a.Subject, a.State, a.Delivery)
 		w.texts(a.ACRValues)
 		w.numbers(a.CreatedAt, a.ExpiresAt)
 	}

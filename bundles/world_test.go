@@ -242,6 +242,10 @@ func (w *world) approved(in *policies.Input, client, user string) {
 	if in.Authorization != nil && !w.bad("kind of grant") {
 		in.Authorization.Kind = kind
 	}
+	if w.coin("pushed") {
+		a.Delivery = either(w, "delivered by", []string{"push"}, []string{"ping"})
+		in.Credential = policies.Credential{Method: either(w, "told by", []string{"push"}, []string{"none"})}
+	}
 	if in.Consent != nil && !w.bad("consent to another") {
 		in.Consent.Approval = a.ID
 	}
@@ -282,7 +286,7 @@ func (w *world) away(in *policies.Input, client string) {
 func (w *world) approval(kind, client, user string, states []string) *policies.Approval {
 	return &policies.Approval{
 		ID: "apr_1", Kind: kind, Client: either(w, "approval of", []string{client}, agents()), Subject: either(w, "asked", []string{user}, []string{"usr_2", ""}),
-		State: either(w, "state", states, []string{"approved", "denied", "cancelled"}), ACRValues: either(w, "acr asked", [][]string{{}, {"1"}}, [][]string{{"3"}, nil}),
+		State: either(w, "state", states, []string{"approved", "denied", "cancelled"}), Delivery: either(w, "delivery", []string{"poll", "ping"}, []string{"push", ""}), ACRValues: either(w, "acr asked", [][]string{{}, {"1"}}, [][]string{{"3"}, nil}),
 		CreatedAt: worldNow - 20, ExpiresAt: w.expiry("approval expires"),
 	}
 }

@@ -46,7 +46,7 @@ type Approval struct {
 	UserCodeHash      *string         `json:"-"`
 	CompareCode       string          `json:"compare_code"` // shown at both ends
 	Delivery          string          `json:"delivery"`
-	NotificationToken []byte          `json:"-"` // sealed
+	NotificationToken []byte          `json:"-"` // what its client is told with, sealed; nil: it asks, or was told
 	State             string          `json:"state"`
 	Reported          int64           `json:"reported"` // 1: whoever denied it says that something is wrong with it
 	IP                string          `gorm:"column:ip" json:"ip"`
@@ -116,8 +116,9 @@ type Asked struct {
 	UserCode string // of a device, as it is to be shown
 }
 
-// Ask stores what a client asks a person. ErrStale if what by.Seen says changed.
-func (s *Store) Ask(ctx context.Context, by By, a *Approval) (Asked, error) {
+// Ask stores what a client asks a person, and has them told. ErrStale if what by.Seen
+// says changed.
+func (s *Store) Ask(ctx context.Context, by By, a *Approval, t Telling) (Asked, error) {
 	var secrets Asked
 	a.ID, a.State, a.CompareCode = NewID(PrefixApproval), ApprovalPending, base20Code(4)
 	switch a.Kind {
@@ -133,9 +134,15 @@ func (s *Store) Ask(ctx context.Context, by By, a *Approval) (Asked, error) {
 	if err := a.seal(); err != nil {
 		return Asked{}, err
 	}
+	if t.Seal != nil {
+		a.NotificationToken = t.Seal(a, secrets.Secret)
+	}
 	err := s.change(ctx, by, "askApproval", func(c *change) error {
 		a.CreatedAt = c.now
 		if err := c.tx.Create(a).Error; err != nil {
+			return err
+		}
+		if err := c.tellAsked(a, t.Channels); err != nil {
 			return err
 		}
 		a.touches(c)
@@ -264,7 +271,10 @@ func (c *change) answerApproval(id, state string, report bool) (*Approval, error
 		a.Reported = 1
 	}
 	a.touches(c)
-	return &a, c.tx.Save(&a).Error
+	if err := c.tx.Save(&a).Error; err != nil {
+		return nil, err
+	}
+	return &a, c.tellAnswered(&a)
 }
 
 // Approval reads one approval. ErrNotFound if there is none.

@@ -99,6 +99,7 @@ type Record struct {
 	View  *View      // what it saw; nil if it drew on no facts
 
 	Refresh *RefreshToken // that was issued
+	Told    *Told         // what it leaves in a notice
 }
 
 // Append commits a record and returns when it is durable. ErrStale: a fact
@@ -230,6 +231,9 @@ func (c *committer) commit(batch []*pending) {
 			return err
 		}
 		if err := usedOnes(u, batch, refused); err != nil {
+			return err
+		}
+		if err := toldOnes(u, batch, refused); err != nil {
 			return err
 		}
 		return c.write(u, head, batch, refused)

@@ -54,7 +54,10 @@ var pauses = map[string]struct{ first, longest int64 }{
 
 // notice puts one into the outbox.
 func (c *change) notice(n Notice) error {
-	n.ID, n.CreatedAt, n.NextAt = NewID(PrefixNotice), c.now, c.now
+	n.ID, n.CreatedAt = NewID(PrefixNotice), c.now
+	if n.NextAt == 0 {
+		n.NextAt = c.now
+	}
 	return c.tx.Create(&n).Error
 }
 
@@ -107,6 +110,15 @@ func (s *Store) DueNotices(ctx context.Context, n int) ([]Notice, error) {
 	return mine, nil
 }
 
+// Notice reads one that waits. ErrNotFound if it was settled.
+func (s *Store) Notice(ctx context.Context, id string) (*Notice, error) {
+	var n Notice
+	if err := s.read.WithContext(ctx).Take(&n, "id = ?", id).Error; err != nil {
+		return nil, wrap("read outbox", err)
+	}
+	return &n, nil
+}
+
 // NoticeSent notes that it was taken. It is never sent again.
 func (s *Store) NoticeSent(ctx context.Context, n Notice) error {
 	return s.settleNotice(ctx, n, "tell", map[string]any{"notice": n})
@@ -139,6 +151,11 @@ func (s *Store) settleNotice(ctx context.Context, n Notice, how string, after an
 		res := c.tx.Where("id = ?", n.ID).Delete(&Notice{})
 		if res.Error != nil || res.RowsAffected == 0 {
 			return res.Error
+		}
+		if n.Kind == NoticePing || n.Kind == NoticePush { // its secrets have done their work
+			if err := c.tx.Model(&Approval{}).Where("id = ?", n.Ref).Update("notification_token", nil).Error; err != nil {
+				return err
+			}
 		}
 		return c.record(n.ClientID, nil, after)
 	})

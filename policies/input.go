@@ -42,8 +42,9 @@ type Approval struct {
 	ID        string   `json:"id"`   // "" while it is only asked
 	Kind      string   `json:"kind"` // ciba | device | consent
 	Client    string   `json:"client"`
-	Subject   string   `json:"subject"` // who is asked, "" while nobody knows
-	State     string   `json:"state"`   // pending | approved | denied | cancelled
+	Subject   string   `json:"subject"`  // who is asked, "" while nobody knows
+	State     string   `json:"state"`    // pending | approved | denied | cancelled
+	Delivery  string   `json:"delivery"` // how the client gets to know the answer: poll | ping | push
 	ACRValues []string `json:"acr_values"`
 	CreatedAt int64    `json:"created_at"`
 	ExpiresAt int64    `json:"expires_at"` // until when it waits for an answer

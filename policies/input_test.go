@@ -43,7 +43,7 @@ func full(t *testing.T) Input {
 		Parent: token, Token: token, Credential: Credential{ID: "crd_1", Method: "private_key_jwt"},
 		Consent: &Consent{ID: "cns_1", Client: "agt_1", Subject: "usr_1", Resource: "rsv_1", Scopes: map[string]bool{"read": true}, ExpiresAt: 2000, Reach: reach},
 		Session: &Session{AuthTime: 900, ACR: "1", AMR: []string{"pwd"}}, Consents: []*Consent{{Scopes: map[string]bool{}, Reach: reach}},
-		Approval:     &Approval{ID: "apr_1", Kind: "ciba", Client: "agt_1", Subject: "usr_1", State: "pending", ACRValues: []string{"1"}, CreatedAt: 900, ExpiresAt: 1200},
+		Approval:     &Approval{ID: "apr_1", Kind: "ciba", Client: "agt_1", Subject: "usr_1", State: "pending", Delivery: "ping", ACRValues: []string{"1"}, CreatedAt: 900, ExpiresAt: 1200},
 		Acquaintance: &Acquaintance{Known: "owner", Reached: true, UserCode: "ok", Waiting: 1, Pending: 1, Asked: 1, Denials: 1, DeniedAt: 900, ReportedAt: 900},
 		Object:       &Object{Kind: "passkey", ID: "psk_1", Owner: "usr_1", SecondFactor: true},
 		Authorization: &Authorization{

@@ -45,7 +45,7 @@ func (a approved) Question(ctx context.Context, f *facts, req oauth.TokenRequest
 // approval is the fact of a request to somebody elsewhere.
 func approval(a *models.Approval) *policies.Approval {
 	return &policies.Approval{
-		ID: a.ID, Kind: a.Kind, Client: a.ClientID, Subject: a.SubjectID, State: a.State, ACRValues: list(a.Request.ACRValues),
+		ID: a.ID, Kind: a.Kind, Client: a.ClientID, Subject: a.SubjectID, State: a.State, Delivery: a.Delivery, ACRValues: list(a.Request.ACRValues),
 		CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
 	}
 }

@@ -18,7 +18,7 @@ const usualExpiry = 300
 // AskUser is the backchannel authentication endpoint (CIBA Core section 7): a client
 // asks a user who is elsewhere. Whom it may not ask looks like somebody who is not there.
 func (e *Endpoint) AskUser(ctx context.Context, call Call, req oauth.BackchannelRequest) (oauth.Backchannel, error) {
-	a := models.Approval{Kind: models.ApprovalCIBA, ExpiresAt: req.Expiry}
+	a := approaching{Approval: models.Approval{Kind: models.ApprovalCIBA, ExpiresAt: req.Expiry}}
 	asked, err := e.ask(ctx, call, req, &a)
 	if err != nil {
 		return oauth.Backchannel{}, refusedAtBackchannel(err)
@@ -33,7 +33,7 @@ func (e *Endpoint) AskUser(ctx context.Context, call Call, req oauth.Backchannel
 // AskDevice is the device authorization endpoint (RFC 8628 section 3.1): a client asks
 // whoever types the code that it shows.
 func (e *Endpoint) AskDevice(ctx context.Context, call Call, req oauth.BackchannelRequest) (oauth.Device, error) {
-	a := models.Approval{Kind: models.ApprovalDevice, ExpiresAt: 2 * usualExpiry}
+	a := approaching{Approval: models.Approval{Kind: models.ApprovalDevice, Delivery: models.DeliveryPoll, ExpiresAt: 2 * usualExpiry}}
 	asked, err := e.ask(ctx, call, req, &a)
 	if err != nil {
 		return oauth.Device{}, err
@@ -55,10 +55,16 @@ func refusedAtBackchannel(err error) error {
 	return err
 }
 
+// approaching is an approval that is yet to be asked, with who is to be told of it.
+type approaching struct {
+	models.Approval
+	tell models.Telling
+}
+
 // ask has policy decide whether a client may ask, and stores what it asks if so. What
 // was seen of the user must still be so when it is stored: a crowd of requests that
 // come at once is counted one by one.
-func (e *Endpoint) ask(ctx context.Context, call Call, req oauth.BackchannelRequest, a *models.Approval) (models.Asked, error) {
+func (e *Endpoint) ask(ctx context.Context, call Call, req oauth.BackchannelRequest, a *approaching) (models.Asked, error) {
 	life := a.ExpiresAt
 	if life == 0 {
 		life = usualExpiry
@@ -69,7 +75,7 @@ func (e *Endpoint) ask(ctx context.Context, call Call, req oauth.BackchannelRequ
 			return models.Asked{}, err
 		}
 		a.CreatedAt, a.ExpiresAt = e.now().Unix(), e.now().Unix()+life
-		asked, err := e.store.Ask(ctx, by, a)
+		asked, err := e.store.Ask(ctx, by, &a.Approval, a.tell)
 		switch {
 		case err == nil:
 			return asked, nil
@@ -83,7 +89,7 @@ func (e *Endpoint) ask(ctx context.Context, call Call, req oauth.BackchannelRequ
 
 // mayAsk is the decision whether a client may ask what it asks; it fills in what is
 // to be stored.
-func (e *Endpoint) mayAsk(ctx context.Context, call Call, req oauth.BackchannelRequest, a *models.Approval) (models.By, error) {
+func (e *Endpoint) mayAsk(ctx context.Context, call Call, req oauth.BackchannelRequest, a *approaching) (models.By, error) {
 	var by models.By
 	err := e.settle(ctx, call, policies.AskApproval, req.Client.ID, func(f *facts) (*matter, error) {
 		who, err := e.authenticate(ctx, f, call, req.Client)
@@ -112,7 +118,7 @@ func (e *Endpoint) mayAsk(ctx context.Context, call Call, req oauth.BackchannelR
 }
 
 // request adds what is asked, of whom, and what there is between them and the client.
-func (e *Endpoint) request(ctx context.Context, f *facts, clientID string, req oauth.BackchannelRequest, a *models.Approval, in *policies.Input) error {
+func (e *Endpoint) request(ctx context.Context, f *facts, clientID string, req oauth.BackchannelRequest, a *approaching, in *policies.Input) error {
 	var err error
 	if in.Client, err = f.view.Principal(ctx, clientID); err != nil {
 		return err
@@ -124,12 +130,12 @@ func (e *Endpoint) request(ctx context.Context, f *facts, clientID string, req o
 	}
 	a.ClientID = clientID
 	a.Request = models.ApprovalRequest{Scopes: list(req.Scopes), Resources: list(req.Resources), Message: req.Message, ACRValues: list(req.ACRValues)}
-	return f.toApprove(ctx, a, in)
+	return f.toApprove(ctx, &a.Approval, in)
 }
 
 // whom finds the user that a hint names, how the client is told of their answer, and
 // what there is between the two. A hint that names nobody is a fact, too.
-func (e *Endpoint) whom(ctx context.Context, f *facts, clientID string, req oauth.BackchannelRequest, a *models.Approval, in *policies.Input) error {
+func (e *Endpoint) whom(ctx context.Context, f *facts, clientID string, req oauth.BackchannelRequest, a *approaching, in *policies.Input) error {
 	if err := e.delivery(ctx, clientID, req, a); err != nil {
 		return err
 	}
@@ -147,8 +153,8 @@ func (e *Endpoint) whom(ctx context.Context, f *facts, clientID string, req oaut
 	if in.Acquaintance.UserCode, err = e.userCode(ctx, f, id, req.UserCode, in.Acquaintance.Known); err != nil {
 		return err
 	}
-	ways, err := e.word.Reaches(ctx, id)
-	in.Acquaintance.Reached = len(ways) > 0
+	a.tell.Channels, err = e.word.Reaches(ctx, id)
+	in.Acquaintance.Reached = len(a.tell.Channels) > 0
 	return err
 }
 
@@ -227,23 +233,22 @@ func (e *Endpoint) hintToken(ctx context.Context, f *facts, clientID, raw string
 }
 
 // delivery is how the client gets to know the answer, as it was registered.
-func (e *Endpoint) delivery(ctx context.Context, clientID string, req oauth.BackchannelRequest, a *models.Approval) error {
+func (e *Endpoint) delivery(ctx context.Context, clientID string, req oauth.BackchannelRequest, a *approaching) error {
 	client, err := e.store.Client(ctx, clientID)
 	if err != nil {
 		return err
 	}
-	if a.Delivery, a.NotificationToken = client.DeliveryMode, nil; a.Delivery == models.DeliveryPoll {
+	if a.Delivery, a.tell.Seal = client.DeliveryMode, nil; a.Delivery == models.DeliveryPoll {
 		return nil
 	}
 	if len(req.NotificationToken) < 22 { // 128 bits in base64
 		return oauth.Errorf(oauth.InvalidRequest, "client_notification_token is missing, or has less than 128 bits.").Named("notification_token")
 	}
-	a.NotificationToken = e.keys.Seal(NotificationSeal, []byte(req.NotificationToken))
+	a.tell.Seal = func(a *models.Approval, secret string) []byte {
+		return e.sealHandle(a.ID, handle{secret, req.NotificationToken})
+	}
 	return nil
 }
-
-// NotificationSeal names what clients' notification tokens are sealed as.
-const NotificationSeal = "client_notification_token"
 
 // toApprove adds what is asked for, and the request itself.
 func (f *facts) toApprove(ctx context.Context, a *models.Approval, in *policies.Input) error {

@@ -127,9 +127,24 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 		problem := oauth.Errorf(oauth.UnsupportedGrantType, "This server does not know the grant_type.").Named("unsupported_grant_type")
 		return oauth.TokenResponse{}, e.Refuse(ctx, call, "token", req.Client.ID, problem)
 	}
+	issued, err := e.issue(ctx, call, grant, req, who{show: func(f *facts) (*proof, error) { return e.authenticate(ctx, f, call, req.Client) }})
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	return issued.response(grant), nil
+}
+
+// who is whom something is issued to.
+type who struct {
+	show func(*facts) (*proof, error)
+	told func(*issuance, *models.Record) error // what else is recorded with it; nil: nothing
+}
+
+// issue is the way of every token.
+func (e *Endpoint) issue(ctx context.Context, call Call, grant Grant, req oauth.TokenRequest, to who) (*issuance, error) {
 	var issued *issuance
 	err := e.settle(ctx, call, grant.Action(), req.Client.ID, func(f *facts) (*matter, error) {
-		proof, err := e.authenticate(ctx, f, call, req.Client)
+		proof, err := to.show(f)
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +165,10 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 				return nil
 			}
 			e.carry(f.carried, in, d, issued, r)
-			return e.identify(ctx, f, in, d, issued)
+			if err := e.identify(ctx, f, in, d, issued); err != nil || to.told == nil {
+				return err
+			}
+			return to.told(issued, r)
 		}
 		refused := func(d policies.Decision, id string) error { return e.replayed(ctx, call, in, d, id) }
 		m := &matter{in: in, once: proof.once, credential: proof.credential.ID, carryOut: carryOut, refused: refused}
@@ -158,10 +176,7 @@ func (e *Endpoint) Token(ctx context.Context, call Call, req oauth.TokenRequest)
 		m.polled = unanswered(in)
 		return m, nil
 	})
-	if err != nil {
-		return oauth.TokenResponse{}, err
-	}
-	return issued.response(grant), nil
+	return issued, err
 }
 
 // question is what a token request asks policy, once it is known who asks. It is

@@ -34,6 +34,12 @@ func (e *Endpoint) identify(ctx context.Context, f *facts, in policies.Input, d 
 	if first {
 		claims.Nonce = code.Nonce
 	}
+	if a := in.Approval; a != nil && a.Delivery == models.DeliveryPush { // whoever is told must see that all of it belongs together
+		claims.AuthReqID = f.carried.raw
+		if out.refresh != "" {
+			claims.RefreshHash = tokens.TokenHash(out.refresh)
+		}
+	}
 	out.id, err = e.keys.SignID(claims)
 	if errors.Is(err, tokens.ErrTooLarge) {
 		return tooLarge()

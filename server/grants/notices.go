@@ -70,7 +70,7 @@ func (e *Endpoint) Notify(ctx context.Context) error {
 
 // notify tells one of them. That it could not be told is no fault of ours.
 func (e *Endpoint) notify(ctx context.Context, n models.Notice) error {
-	failed := e.deliver(ctx, n)
+	failed := e.deliver(ctx, &n)
 	last, done := context.WithTimeout(context.WithoutCancel(ctx), settling)
 	defer done()
 	switch {
@@ -83,17 +83,23 @@ func (e *Endpoint) notify(ctx context.Context, n models.Notice) error {
 }
 
 // deliver sends a notice by its kind.
-func (e *Endpoint) deliver(ctx context.Context, n models.Notice) error {
+func (e *Endpoint) deliver(ctx context.Context, n *models.Notice) error {
 	switch n.Kind {
 	case models.NoticeLogout:
 		return e.tellLogout(ctx, n)
+	case models.NoticeWord:
+		return e.tellWord(ctx, n)
+	case models.NoticePing:
+		return e.ping(ctx, n)
+	case models.NoticePush:
+		return e.push(ctx, n)
 	}
 	return fmt.Errorf("notices of kind %q: %w", n.Kind, ErrNoUse)
 }
 
 // tellLogout tells a client that a session ended (OpenID Connect Back-Channel Logout
 // section 2.5).
-func (e *Endpoint) tellLogout(ctx context.Context, n models.Notice) error {
+func (e *Endpoint) tellLogout(ctx context.Context, n *models.Notice) error {
 	if e.caller == nil {
 		return errors.New("nothing is called from here")
 	}

@@ -74,6 +74,7 @@ var answers = []answer{
 	{"asked_too_often", oauth.AccessDenied, oauth.InvalidToken, fixed("This client has asked the user too often within the hour. Ask later.")},
 	{"approval_foreign", oauth.InvalidGrant, oauth.InvalidToken, fixed("No such request of this client is known, or not for this.")},
 	{"approval_over", oauth.InvalidGrant, oauth.InvalidToken, fixed("This was answered already, or is over.")},
+	{"approval_pushed", oauth.UnauthorizedClient, oauth.InvalidToken, fixed("What the user answers is pushed to this client; it is not handed out.")},
 	{"approval_pending", oauth.AuthorizationPending, oauth.InvalidToken, fixed("The user has not answered yet.")},
 	{"approval_expired", oauth.ExpiredToken, oauth.InvalidToken, fixed("The user did not answer in time.")},
 	{"approval_denied", oauth.AccessDenied, oauth.InvalidToken, fixed("The user said no.")},
@@ -241,7 +242,7 @@ const maxTold = 8
 
 // decisive reasons stand alone: whoever has no part in a token learns nothing
 // else of it.
-var decisive = append(slices.Clone(conclusive), "user_unknown", "approval_foreign", "approval_pending", "approval_expired", "approval_denied", "approval_over", "not_entitled", "authorization_foreign", "audience_mismatch", "caller_not_audience", "token_not_own")
+var decisive = append(slices.Clone(conclusive), "user_unknown", "approval_foreign", "approval_pushed", "approval_pending", "approval_expired", "approval_denied", "approval_over", "not_entitled", "authorization_foreign", "audience_mismatch", "caller_not_audience", "token_not_own")
 
 // conclusive reasons leave nothing to judge by. Of a token that could not be read
 // nothing is known, and saying so eight times helps nobody.

@@ -32,6 +32,10 @@ type IDClaims struct {
 	SessionID string   `json:"sid,omitempty"`
 	TokenHash string   `json:"at_hash,omitempty"`
 
+	// Of one that is pushed: CIBA Core section 10.3.1.
+	RefreshHash string `json:"urn:openid:params:jwt:claim:rt_hash,omitempty"`
+	AuthReqID   string `json:"urn:openid:params:jwt:claim:auth_req_id,omitempty"`
+
 	About map[string]any `json:"-"` // of the user, as policy released it
 }
 

@@ -193,6 +193,9 @@ func (w *Word) send(ctx context.Context, channel, userID string, n Note) error {
 	if err != nil {
 		return err
 	}
+	if u.Status != models.StatusActive {
+		return errors.New("the user is not active")
+	}
 	n.Lang = chosen.Lang
 	for _, c := range w.Channels {
 		if c.Name() == channel {

@@ -140,6 +140,30 @@ reasons contains {"code": "approval_foreign", "party": "approval", "id": _id} if
 	not input.consent.approval == input.approval.id
 }
 
+# METADATA
+# description: What is pushed is pushed, and not handed out besides.
+# custom: {lacks: grant, who: [requester, owner], remedy: "Wait for it where the client is registered to be told, or register it to ask."}
+reasons contains {"code": "approval_pushed", "party": "approval", "id": _id} if {
+	redeeming
+	_theirs
+	not _fetched
+	not pushed
+}
+
+# METADATA
+# description: The answer goes where the client that asked is registered to be told.
+pushed if {
+	input.action.name == "issue:access_token:ciba"
+	input.credential.method == "push"
+	input.approval.delivery == "push"
+	_theirs
+}
+
+_fetched if {
+	input.approval.delivery in {"poll", "ping"}
+	not input.credential.method == "push"
+}
+
 _asking if {
 	input.action.name == "approval:ask"
 	not input.approval.kind == "device" # whoever has the code is asked

@@ -195,3 +195,34 @@ _codes(question) := fixtures.codes(_decide(question).reasons)
 _approval(question) := codes if codes := fixtures.codes(approval.reasons) with input as question
 
 _only(question, code) if _codes(question) == {code}
+
+test_what_is_pushed_is_not_handed_out if {
+	_token(fixtures.pushed).allow
+	_token(fixtures.but(fixtures.pushed, "credential", fixtures.approved.credential)).reasons == {_pushed}
+	every delivery in ["poll", "ping", "", null] {
+		_pushed in _token(fixtures.but(fixtures.pushed, "approval/delivery", delivery)).reasons
+	}
+	_token(fixtures.without(fixtures.approved, "approval/delivery")).reasons == {_pushed}
+}
+
+test_only_what_was_approved_is_pushed if {
+	waiting := fixtures.but(fixtures.without(fixtures.pushed, "authorization"), "approval/state", "pending")
+	_approval(waiting) == {"approval_pending"}
+	_approval(fixtures.but(waiting, "approval/state", "denied")) == {"approval_denied"}
+	_foreign in _token(fixtures.but(fixtures.pushed, "approval/client", "agt_other")).reasons
+}
+
+test_nothing_else_is_issued_without_a_credential if {
+	every question in [fixtures.code, fixtures.refresh, fixtures.credentials] {
+		unproven := fixtures.but(question, "credential", fixtures.pushed.credential)
+		"credential_unknown" in fixtures.codes(_token(unproven).reasons)
+	}
+	device := object.union(fixtures.pushed, {
+		"action": {"name": "issue:access_token:device_code"},
+		"client": {"grant_types": ["urn:ietf:params:oauth:grant-type:device_code"]},
+		"approval": {"kind": "device"}, "authorization": {"kind": "device"},
+	})
+	"credential_unknown" in fixtures.codes(_token(device).reasons)
+}
+
+_pushed := {"code": "approval_pushed", "party": "approval", "id": "apr_1"}

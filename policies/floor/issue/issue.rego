@@ -132,6 +132,9 @@ _proven if {
 	input.authorization.pkce == "ok"
 }
 
+# Nobody asks for what is pushed.
+_proven if approval.pushed
+
 _grant_types := {
 	"issue:access_token:authorization_code": "authorization_code",
 	"issue:access_token:ciba": "urn:openid:params:grant-type:ciba",
