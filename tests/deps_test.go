@@ -17,7 +17,7 @@ var mayImport = map[string][]string{
 	"policies":          {},
 	"web":               {},
 	"server/oauth":      {},
-	"server/limits":     {},
+	"server/limits":     {"policies"},
 	"server/outbound":   {},
 	"bundles":           {"policies"},
 	"models":            {"policies"},
@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens", "server/upstream"},
 	"server/word":       {"models", "server/grants", "server/outbound", "server/tokens"},
 	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people", "server/upstream", "server/word"},
-	"server":            {"models", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "server/word", "web"},
+	"server":            {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "server/word", "web"},
 	"models/modelstest": {"models"},
 	// Views as they might be, for tests and to look at.
 	"server/pages/sample": {"server/pages", "server/word"},
