@@ -194,12 +194,6 @@ func TestPing_ADenialIsAnAnswer(t *testing.T) {
 	})
 }
 
-func (s *elsewhere) deny(id string) {
-	s.TB.Helper()
-	_, err := s.Endpoint.AnswerApproval(context.Background(), grants.Call{}, id, s.person, nil, false)
-	require.NoError(s.TB, err)
-}
-
 func TestPush_TheTokenIsBoundToTheRequest(t *testing.T) {
 	eachToldBy(t, models.DeliveryPush, func(t *testing.T, s *toldClient) {
 		secret, approval := s.asks(url.Values{"scope": {"openid work:do"}})
