@@ -16,7 +16,7 @@ import (
 // to the server, or as it is.
 type agentSettings struct {
 	Redirect      []string `name:"redirect-uri" sep:"none" placeholder:"URI" help:"Where people are sent back to. May be given several times, as may all that follow with URIs or scopes; together they replace what was there, and an empty one takes everything away."`
-	Grant         []string `placeholder:"TYPE" help:"How it may get tokens: client_credentials, token-exchange, authorization_code, refresh_token."`
+	Grant         []string `placeholder:"TYPE" help:"How it may get tokens: client_credentials, token-exchange, authorization_code, refresh_token, ciba, device_code."`
 	Public        *bool    `negatable:"" help:"It has no credential, and is held to PKCE."`
 	PostLogout    []string `name:"post-logout-uri" sep:"none" placeholder:"URI" help:"Where people are sent back to after they signed out."`
 	Backchannel   *string  `name:"backchannel-logout-uri" placeholder:"URI" help:"What is called when a session ends in which somebody signed in to it."`
@@ -24,7 +24,10 @@ type agentSettings struct {
 }
 
 // grantNames are what grant types may be called besides.
-var grantNames = map[string]string{"token-exchange": exchangeGrant, "token_exchange": exchangeGrant}
+var grantNames = map[string]string{
+	"token-exchange": exchangeGrant, "token_exchange": exchangeGrant,
+	"ciba": "urn:openid:params:grant-type:ciba", "device_code": "urn:ietf:params:oauth:grant-type:device_code", "device-code": "urn:ietf:params:oauth:grant-type:device_code",
+}
 
 // into adds what is given to a body for the admin API.
 func (s *agentSettings) into(ctx context.Context, r *remote, body map[string]any) error {
