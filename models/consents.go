@@ -172,12 +172,13 @@ func (s *Store) Consent(ctx context.Context, id string) (*Consent, error) {
 // ConsentFilter narrows a list of consents; empty fields do not.
 type ConsentFilter struct {
 	ClientID, SubjectID, ResourceID string
+	ApprovalID                      string
 	Live                            bool // neither expired nor taken back
 }
 
 // Consents lists consents, oldest first.
 func (s *Store) Consents(ctx context.Context, f ConsentFilter, p Page) ([]Consent, string, error) {
-	q := where(s.read.WithContext(ctx), map[string]string{"client_id": f.ClientID, "subject_id": f.SubjectID, "resource_id": f.ResourceID})
+	q := where(s.read.WithContext(ctx), map[string]string{"client_id": f.ClientID, "subject_id": f.SubjectID, "resource_id": f.ResourceID, "approval_id": f.ApprovalID})
 	if f.Live {
 		q = q.Where("revoked_at = 0 and expires_at > ?", s.Now())
 	}

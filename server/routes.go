@@ -30,6 +30,7 @@ func (s *Server) routes() error {
 	root.GET("/passkey.js", script(web.PasskeyScript()))
 	root.GET("/word.js", script(web.WordScript()))
 	root.GET("/worker.js", script(web.WorkerScript()))
+	root.GET("/approvals.js", script(web.ApprovalsScript()))
 	if err := s.people(root); err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (s *Server) routes() error {
 // people are the pages that people see.
 func (s *Server) people(root *gin.RouterGroup) error {
 	return pages.Register(root, pages.Config{
-		Issuer: s.Issuer, People: s.People, Store: s.Store, Visits: s.Endpoint, Accounts: s.Endpoint, Word: s.Word, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
+		Issuer: s.Issuer, People: s.People, Store: s.Store, Visits: s.Endpoint, Accounts: s.Endpoint, Approvals: s.Endpoint, Word: s.Word, Render: s.pages, Gate: limits.NewGate((s.Limits.MaxInFlight + 3) / 4), Held: held, Call: call, Log: s.Log,
 	})
 }
 

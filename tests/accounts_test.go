@@ -175,7 +175,7 @@ var crossSite = []string{
 	"/login", "/login/otp", "/login/passkey", "/login/passkey/finish", "/logout", "/setup/x", "/recover/x", "/invite/x", "/consent",
 	"/account/agents/x/revoke", "/account/consents/x/revoke", "/account/password", "/account/totp", "/account/totp/confirm", "/account/totp/remove",
 	"/account/sessions/end", "/account/sessions/x/end", "/account/passkeys/begin", "/account/passkeys/finish", "/account/passkeys/x/remove",
-	"/login/upstream/x", "/account/identities/link/x", "/account/identities/x/remove",
+	"/approvals/x", "/device", "/login/upstream/x", "/account/identities/link/x", "/account/identities/x/remove",
 }
 
 func TestAccounts_CrossSite(t *testing.T) {

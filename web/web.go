@@ -36,6 +36,9 @@ func WordScript() []byte { return embedded("pages/word.js") }
 // WorkerScript shows them, in the background.
 func WorkerScript() []byte { return embedded("pages/worker.js") }
 
+// ApprovalsScript shows what waits for somebody's approval as it comes.
+func ApprovalsScript() []byte { return embedded("pages/approvals.js") }
+
 func embedded(name string) []byte {
 	b, _ := files.ReadFile(name) // embedded, so it is there
 	return b

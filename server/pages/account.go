@@ -25,7 +25,11 @@ func (h *handler) own(c *gin.Context, who grants.Person) (*models.User, Member, 
 	if name == "" {
 		name = user.Username
 	}
-	return user, Member{Name: name}, nil
+	waits, err := h.Approvals.Waiting(c.Request.Context(), who)
+	if err != nil {
+		return nil, Member{}, err
+	}
+	return user, Member{Name: name, Waits: len(waits)}, nil
 }
 
 func (h *handler) security(c *gin.Context, who grants.Person) {

@@ -77,20 +77,26 @@ func (h *handler) answered(c *gin.Context) (id string, answer *policies.Answer, 
 	case "deny":
 		return id, nil, id != ""
 	case "allow":
-	default:
-		return "", nil, false
+		answer = ticked(c)
 	}
-	answer = &policies.Answer{Scopes: []policies.Grants{}}
+	return id, answer, id != "" && answer != nil
+}
+
+// ticked is what a person ticked, and until when; nil if no form of ours says it so.
+func ticked(c *gin.Context) *policies.Answer {
+	until, err := strconv.ParseInt(form(c, "until"), 10, 64)
+	if err != nil {
+		return nil
+	}
+	answer := &policies.Answer{Scopes: []policies.Grants{}, Until: until}
 	for _, pair := range c.Request.PostForm["scope"] {
 		resource, scope, found := strings.Cut(pair, " ")
 		if !found || len(pair) > maxTick || len(answer.Scopes) == maxTicks {
-			return "", nil, false
+			return nil
 		}
 		answer.Scopes = append(answer.Scopes, policies.Grants{Resource: resource, Scope: scope})
 	}
-	until, err := strconv.ParseInt(form(c, "until"), 10, 64)
-	answer.Until = until
-	return id, answer, id != "" && err == nil
+	return answer
 }
 
 // What one form can tick, and how long the name of one is, in bytes.

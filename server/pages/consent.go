@@ -48,7 +48,7 @@ func (h *handler) consent(c *gin.Context, out *grants.Outcome, who *grants.Perso
 	said := h.names(c.Request.Context())
 	view := Consent{
 		Authorization: out.Visit.ID, Agent: party(client), Owner: said.owner(client), Purpose: client.Purpose, User: said.person(who.UserID),
-		Services: asked(said, out.Asked.Offers), Until: choices(h.Store.Now(), out.Asked.Until),
+		Services: asked(said, out.Asked.Offers), Until: choices(h.Store.Now(), out.Asked.Until), Risky: risky(out.Asked.Offers),
 	}
 	view.RedirectHost, view.App, view.LocalOnly = host(out.Visit.ReturnTo)
 	return view, said.err

@@ -32,6 +32,16 @@ func (k clock) moment(at time.Time) (template.HTML, error) {
 	return stamp(at.UTC().Format(time.RFC3339), "", s), err
 }
 
+// hour is a time of day, for what is less than a day away.
+func (k clock) hour(at time.Time) (template.HTML, error) {
+	full, err := k.dayTime(at)
+	if err != nil {
+		return "", err
+	}
+	s, err := k.t("time.hour", "time", at.UTC().Format("15:04"))
+	return stamp(at.UTC().Format(time.RFC3339), full, s), err
+}
+
 // ago is how far away a moment is, with the moment itself for who asks.
 func (k clock) ago(at time.Time) (template.HTML, error) {
 	full, err := k.dayTime(at)

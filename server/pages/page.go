@@ -27,20 +27,25 @@ type link struct{ Path, Lang, Name string }
 type tab struct {
 	Path, Label string
 	Here        bool
+	Count       int // what waits there
 }
 
 // Tabs are the pages of an account.
 func (p page) Tabs() []tab {
 	tabs := []tab{
-		{Path: "/account", Label: "agents.title"},
+		{Path: "/account", Label: "agents.tab"},
+		{Path: "/approvals", Label: "approvals.title"},
 		{Path: "/account/sessions", Label: "sessions.title"},
 		{Path: "/account/passkeys", Label: "passkeys.title"},
 		{Path: "/account/security", Label: "security.title"},
 		{Path: "/account/word", Label: "word.title"},
 	}
-	of := map[string]int{"agents": 0, "agent": 0, "revoke": 0, "sessions": 1, "passkeys": 2, "security": 3, "totp": 3, "word": 4}
+	of := map[string]int{"agents": 0, "agent": 0, "revoke": 0, "approvals": 1, "device": 1, "sessions": 2, "passkeys": 3, "security": 4, "totp": 4, "word": 5}
 	if i, ok := of[p.name]; ok {
 		tabs[i].Here = true
+	}
+	if p.Member != nil {
+		tabs[1].Count = p.Member.Waits
 	}
 	return tabs
 }

@@ -43,17 +43,18 @@ type Accounts interface {
 
 // Config of the pages; every field is required.
 type Config struct {
-	Issuer   string
-	People   *people.People
-	Store    *models.Store
-	Visits   Visitor
-	Accounts Accounts
-	Word     Messages
-	Render   renderer
-	Gate     *limits.Gate                     // how much is worked on at once
-	Held     gin.HandlerFunc                  // waits for the body, which is bounded
-	Call     func(c *gin.Context) grants.Call // where a request is from
-	Log      *slog.Logger
+	Issuer    string
+	People    *people.People
+	Store     *models.Store
+	Visits    Visitor
+	Accounts  Accounts
+	Approvals Approver
+	Word      Messages
+	Render    renderer
+	Gate      *limits.Gate                     // how much is worked on at once
+	Held      gin.HandlerFunc                  // waits for the body, which is bounded
+	Call      func(c *gin.Context) grants.Call // where a request is from
+	Log       *slog.Logger
 }
 
 type handler struct {
@@ -99,6 +100,11 @@ func Register(root *gin.RouterGroup, c Config) error {
 		r.GET("/dev/mailbox", h.mailbox)
 	}
 
+	r.GET("/approvals", h.approvals)
+	r.GET("/approvals/waiting", h.bounded, h.waitingNow)
+	r.GET("/approvals/:id", h.bounded, h.approval)
+	r.GET("/device", h.device)
+
 	act := r.Group("", h.sameSite, c.Held, h.bounded)
 	act.POST("/login", h.signIn)
 	act.POST("/login/otp", h.giveCode)
@@ -107,6 +113,8 @@ func Register(root *gin.RouterGroup, c Config) error {
 	act.POST("/login/upstream/:id", h.signInUpstream)
 	act.POST("/logout", h.signOut)
 	act.POST("/consent", h.answer)
+	act.POST("/approvals/:id", h.answerApproval)
+	act.POST("/device", h.claim)
 	act.POST("/setup/:token", h.setUp)
 	act.POST("/recover/:token", h.chooseNew(Recover))
 	act.POST("/invite/:token", h.chooseNew(Invite))
@@ -169,12 +177,15 @@ func form(c *gin.Context, name string) string {
 // to goes on with another page, with GET.
 func (h *handler) to(c *gin.Context, path string) { c.Redirect(http.StatusSeeOther, h.base+path) }
 
-var authorizationID = regexp.MustCompile(`^atz_[0-9a-z]{26}$`)
+var (
+	authorizationID = regexp.MustCompile(`^atz_[0-9a-z]{26}$`)
+	approvalID      = regexp.MustCompile(`^apr_[0-9a-z]{26}$`)
+)
 
-// returned is an opaque id of what goes on after signing in, or the name of an
-// account page, "" if it is neither. It is never an address.
+// returned is an opaque id of what goes on after signing in, or the name of a page,
+// "" if it is neither. It is never an address.
 func (h *handler) returned(id string) string {
-	if places[id] != "" || authorizationID.MatchString(id) {
+	if places[id] != "" || deviceTarget(id) != "" || authorizationID.MatchString(id) || approvalID.MatchString(id) {
 		return id
 	}
 	return ""
@@ -186,6 +197,10 @@ func (h *handler) target(id string) string {
 	switch {
 	case places[id] != "":
 		return places[id]
+	case deviceTarget(id) != "":
+		return deviceTarget(id)
+	case approvalID.MatchString(id):
+		return "/approvals/" + id
 	case id != "":
 		return visits + id
 	}

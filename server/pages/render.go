@@ -24,14 +24,15 @@ const localesKey = "ui_locales"
 // maxLocales bounds what is read of a list of languages; it is bytes.
 const maxLocales = 256
 
-// What a page may load and do; a script only where there is a passkey to use.
+// What a page may load and do; a script only where there is a passkey to use, or
+// something to watch.
 const (
 	policy         = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 	scriptedPolicy = policy + "; script-src 'self'; connect-src 'self'"
 )
 
 // wide pages hold lists; all others are one column.
-var wide = map[string]bool{"agents": true, "agent": true, "sessions": true, "passkeys": true, "security": true, "word": true, "mailbox": true}
+var wide = map[string]bool{"agents": true, "approvals": true, "agent": true, "sessions": true, "passkeys": true, "security": true, "word": true, "mailbox": true}
 
 // Renderer writes pages. Its templates are parsed once, for every language.
 type Renderer struct {
@@ -73,7 +74,7 @@ func NewRenderer(files fs.FS, issuer string, now func() time.Time, log *slog.Log
 func templates(files fs.FS, k clock) (map[string]*template.Template, error) {
 	shared, err := template.New("").Funcs(template.FuncMap{
 		"t": k.t, "rich": k.rich, "word": k.word, "dict": dict, "initials": initials, "tone": tone,
-		"date": k.date, "moment": k.moment, "ago": k.ago, "span": k.span, "soon": k.soon,
+		"date": k.date, "moment": k.moment, "hour": k.hour, "ago": k.ago, "span": k.span, "soon": k.soon,
 	}).ParseFS(files, "layout.html", "components.html")
 	if err != nil {
 		return nil, err

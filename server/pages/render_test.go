@@ -51,7 +51,7 @@ func get(r *pages.Renderer, target, accept, name string, view any) *httptest.Res
 var inline = regexp.MustCompile(`(?i)<style|<script(?:>| [^>]*[^r]>)|style=|\son[a-z]+=|javascript:|#ZgotmplZ|<no value>|%!`)
 
 // ours are the scripts that pages may load.
-var ours = regexp.MustCompile(`<script src="/base/(passkey|word)\.js" defer></script>`)
+var ours = regexp.MustCompile(`<script src="/base/(passkey|approvals|word)\.js" defer></script>`)
 
 // Every page is whole in every language, with nothing inline and one h1.
 func TestEveryPage(t *testing.T) {
@@ -103,7 +103,7 @@ func TestEveryPage(t *testing.T) {
 // brackets did not go through t: it must come from the view.
 func TestEveryTextIsTranslated(t *testing.T) {
 	r := renderer(t, pseudo(t))
-	tag, attribute := regexp.MustCompile(`(?s)<[^>]*>`), regexp.MustCompile(`(?:alt|title|aria-label|placeholder|data-label|data-failed)="([^"]*)"`)
+	tag, attribute := regexp.MustCompile(`(?s)<[^>]*>`), regexp.MustCompile(`(?:alt|title|aria-label|placeholder|data-label|data-failed|data-new)="([^"]*)"`)
 	bracketed, unread := regexp.MustCompile(`⟦[^⟦⟧]*⟧`), regexp.MustCompile(`<script.*?</script>|<span class="face[^>]*>[^<]*</span>`)
 	own := []string{
 		"Deputy", "auth.example", "request-1", "deputy --help", "/.well-known/oauth-authorization-server/base", "/base/oauth2/jwks", "/base/api/v1/openapi.json",

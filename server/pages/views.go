@@ -34,6 +34,7 @@ type Notice struct {
 // Member is embedded by views of pages that only somebody signed in sees.
 type Member struct {
 	Name   string // of the person
+	Waits  int    // how many requests wait for their approval
 	Notice *Notice
 }
 

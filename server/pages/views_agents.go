@@ -19,10 +19,11 @@ type Consent struct {
 	Owner         string // who runs the agent, "" if nobody known
 	Purpose       string // of the agent, in its owner's words
 	User          string // name of the person asked
-	Services      []Asked
+	Services      Services
 	Until         []Choice
 	RedirectHost  string // where the answer goes
 	App           bool   // RedirectHost is the scheme of an app on this device
+	Risky         bool   // something of high risk is among it
 	LocalOnly     bool   // the answer goes to a program on this device
 }
 
@@ -30,15 +31,6 @@ type Consent struct {
 type Asked struct {
 	Service Party
 	Scopes  []Scope
-}
-
-// Names are the names of the services asked for.
-func (c Consent) Names() []string {
-	var names []string
-	for _, a := range c.Services {
-		names = append(names, a.Service.Name)
-	}
-	return names
 }
 
 // Scope is one scope in plain words.
@@ -56,6 +48,7 @@ type Scope struct {
 type Choice struct {
 	Value  string // what the form sends for it
 	Days   int
+	Hours  int // where it is less than a day
 	End    time.Time
 	Chosen bool
 }

@@ -1,16 +1,20 @@
 package pages
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/people"
 )
 
-// places are the account pages to which a sign-in can lead back. They have names,
-// so that no form ever holds an address.
-var places = map[string]string{"security": "/account/security", "passkeys": "/account/passkeys", "word": "/account/word"}
+// places are the pages to which a sign-in can lead back. They have names, so that no
+// form ever holds an address.
+var places = map[string]string{"security": "/account/security", "passkeys": "/account/passkeys", "word": "/account/word", "approvals": "/approvals"}
 
 // longestHint bounds what is filled in for somebody; it is bytes.
 const longestHint = 254
@@ -26,8 +30,10 @@ func (h *handler) signInView(c *gin.Context, id string) (SignIn, bool) {
 		return view, false
 	}
 	switch {
-	case places[id] != "":
+	case places[id] != "" || deviceTarget(id) != "":
 		return view, h.again(c, &view)
+	case approvalID.MatchString(id):
+		return view, h.awaited(c, &view)
 	case id == "":
 		return view, true
 	}
@@ -51,6 +57,27 @@ func (h *handler) signInView(c *gin.Context, id string) (SignIn, bool) {
 		view.Username = hint
 	}
 	return view, ok
+}
+
+// awaited fills in which agent waits for an approval, and how strongly whoever gives
+// it must sign in.
+func (h *handler) awaited(c *gin.Context, view *SignIn) bool {
+	a, err := h.Store.Approval(c.Request.Context(), view.Return)
+	if errors.Is(err, models.ErrNotFound) { // the page itself says so, to who has signed in
+		return h.again(c, view)
+	}
+	if err != nil {
+		h.broken(c, err)
+		return false
+	}
+	client, err := h.Store.Client(c.Request.Context(), a.ClientID)
+	if err != nil {
+		h.over(c, err)
+		return false
+	}
+	view.Waiting = &Waiting{Agent: party(client)}
+	view.Strong = len(a.Request.ACRValues) > 0 && !slices.Contains(a.Request.ACRValues, people.OneFactor)
+	return h.again(c, view)
 }
 
 // again fills in who is signed in already, and is to sign in anew. Their session

@@ -46,6 +46,7 @@ func (unrecorded) NoteFailure(context.Context, grants.Call, grants.Failure) erro
 type site struct {
 	t      *testing.T
 	shown  shown
+	asks   approvals
 	engine *gin.Engine
 	cookie *http.Cookie
 }
@@ -65,7 +66,7 @@ func newSite(t *testing.T, store *models.Store) *site {
 	gin.SetMode(gin.ReleaseMode)
 	s := &site{t: t, engine: gin.New()}
 	err = pages.Register(&s.engine.RouterGroup, pages.Config{
-		Issuer: "https://auth.example", People: persons, Store: store, Word: word.New(word.Config{Store: store}), Render: &s.shown, Gate: limits.NewGate(4), Held: func(*gin.Context) {},
+		Issuer: "https://auth.example", People: persons, Store: store, Approvals: &s.asks, Word: word.New(word.Config{Store: store}), Render: &s.shown, Gate: limits.NewGate(4), Held: func(*gin.Context) {},
 		Call: func(*gin.Context) grants.Call { return grants.Call{} }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

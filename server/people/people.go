@@ -120,7 +120,20 @@ func (p *People) Person(ctx context.Context, secret string) (*grants.Person, err
 		return nil, err
 	}
 	p.seen.note(s.ID, s.LastSeenAt, p.now().Unix())
-	return &grants.Person{UserID: s.UserID, SessionID: s.ID, AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR}, nil
+	return person(s), nil
+}
+
+// Unseen is Person for what runs by itself: it keeps no session alive.
+func (p *People) Unseen(ctx context.Context, secret string) (*grants.Person, error) {
+	s, err := p.session(ctx, secret)
+	if s == nil || err != nil {
+		return nil, err
+	}
+	return person(s), nil
+}
+
+func person(s *models.Session) *grants.Person {
+	return &grants.Person{UserID: s.UserID, SessionID: s.ID, AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR}
 }
 
 func (p *People) session(ctx context.Context, secret string) (*models.Session, error) {

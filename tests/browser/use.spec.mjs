@@ -75,9 +75,86 @@ test("what is greyed cannot be ticked, and says why", async ({ page }) => {
   expect(await box.getAttribute("name")).toBeNull();
 });
 
-test("Allow and Deny weigh the same", async ({ page }) => {
+test.describe("an approval", () => {
+  test.use({ viewport: phone });
+
+  test("another part of it than is ticked, by keyboard", async ({ page }) => {
+    await open(page, "/preview/approval");
+    for (const scope of ["read", "pay"]) { // what is of high risk is ticked by nobody else
+      await tabTo(page, `input[value='rsv_wages wages:${scope}']`);
+      await page.keyboard.press("Space");
+    }
+    await tabTo(page, "input[name=until]");
+    await page.keyboard.press("ArrowDown");
+    await tabTo(page, "button[value=allow]");
+    await page.keyboard.press("Enter");
+    expect(await sent(page)).toEqual({ path: "/approvals/apr_9f2c", form: { scope: ["rsv_wages wages:pay"], until: ["8h"], answer: ["allow"] } });
+  });
+
+  test("Enter in the middle of it approves nothing, and reporting it denies", async ({ page }) => {
+    await open(page, "/preview/approval");
+    await page.locator("input[value='rsv_wages wages:read']").focus();
+    await page.keyboard.press("Enter");
+    expect((await sent(page)).form.answer).toEqual(["deny"]);
+    await open(page, "/preview/approval-again");
+    await expect(page.getByRole("button", { name: "Approve" })).toHaveCount(0);
+    await expect(page.getByRole("checkbox", { name: /See salaries/ })).toBeDisabled();
+    await page.getByRole("button", { name: "Deny and report" }).click();
+    expect((await sent(page)).form).toEqual({ answer: ["report"] });
+  });
+
+  test("the agent's words are marked as its own", async ({ page }) => {
+    await open(page, "/preview/approval-nothing");
+    const said = page.getByRole("figure");
+    await expect(said).toContainText("payroll-agent says");
+    await expect(said).toContainText("Nobody here has checked them");
+    const looks = (e) => e.evaluate((e) => { const s = getComputedStyle(e); return s.fontFamily + s.fontStyle; });
+    expect(await looks(said.locator("blockquote"))).not.toBe(await looks(page.locator("h1")));
+    expect(await page.locator("h1, legend, .notice, .facts").filter({ hasText: "URGENT" }).count()).toBe(0);
+  });
+
+  test("what comes and goes is shown as it does, and what is being answered is left as it is", async ({ page }) => {
+    let now = { version: "1", waiting: ["apr_9f2c"] };
+    const changed = async (to) => {
+      now = to;
+      await Promise.all([page.waitForResponse("**/approvals/waiting"), page.clock.runFor(4100)]);
+    };
+    await page.clock.install();
+    await page.route("**/approvals/waiting", (route) => {
+      const same = route.request().headers()["if-none-match"] === `"${now.version}"`;
+      return route.fulfill(same ? { status: 304 } : { json: now });
+    });
+    await open(page, "/preview/approval");
+    const pay = page.getByRole("checkbox", { name: /Send the monthly pay run/ });
+    await pay.check();
+    await changed({ version: "2", waiting: ["apr_9f2c", "apr_9f2d"] });
+    await expect(pay).toBeChecked();
+    const becomes = (path) => page.route("**/preview/approv*", async (route) => route.fulfill({ response: await route.fetch({ url: process.env.PREVIEW + path }) }));
+    await becomes("/preview/answered-elsewhere");
+    await changed({ version: "3", waiting: ["apr_9f2d"] });
+    await expect(page.locator("h1")).toHaveText("You approved this");
+    await page.unroute("**/preview/approv*");
+
+    now = { version: "2", waiting: [] };
+    await open(page, "/preview/approvals-none");
+    await becomes("/preview/approvals");
+    await changed({ version: "4", waiting: ["apr_9f2c", "apr_9f2d"] });
+    await expect(page.getByRole("link", { name: "payroll-agent" }).first()).toBeVisible();
+    await expect(page).toHaveTitle(/^\(2\) Approvals/);
+    await expect(page.getByRole("navigation", { name: "Your account" })).toContainText("Approvals (2)");
+  });
+
+  test("the code of a device is filled in and not sent", async ({ page }) => {
+    await open(page, "/preview/device");
+    await expect(page.getByLabel("Code")).toHaveValue("WDJB-MJHT");
+    await page.getByRole("button", { name: "Go on" }).click();
+    expect(await sent(page)).toEqual({ path: "/device", form: { user_code: ["WDJB-MJHT"] } });
+  });
+});
+
+for (const path of ["/preview/consent", "/preview/approval"]) test(`to allow and to deny weigh the same: ${path}`, async ({ page }) => {
   await page.setViewportSize(phone);
-  await open(page, "/preview/consent");
+  await open(page, path);
   const looks = await page.locator(".pair button").evaluateAll((all) => all.map((b) => {
     const { backgroundColor, borderColor, color, fontSize, fontWeight } = getComputedStyle(b);
     const { width, height } = b.getBoundingClientRect();

@@ -42,6 +42,7 @@ var (
 func Pages() []Page {
 	all := entering()
 	all = append(all, asking()...)
+	all = append(all, approving()...)
 	return append(all, account()...)
 }
 
@@ -103,7 +104,7 @@ func asking() []Page {
 		{Name: "sales:comment", Words: "Comment on reports in your name", Risk: "medium", Greyed: "client"},
 	}}}
 	local := pages.Consent{
-		Authorization: "atz_77aa", Agent: stranger, User: "Alice Ng", RedirectHost: "localhost:6274", LocalOnly: true, Until: []pages.Choice{{Value: "1d", Days: 1, End: Now.Add(day), Chosen: true}, {Value: "7d", Days: 7, End: Now.Add(7 * day)}},
+		Authorization: "atz_77aa", Agent: stranger, User: "Alice Ng", RedirectHost: "localhost:6274", LocalOnly: true, Risky: true, Until: []pages.Choice{{Value: "1d", Days: 1, End: Now.Add(day), Chosen: true}, {Value: "7d", Days: 7, End: Now.Add(7 * day)}},
 		Services: []pages.Asked{
 			{Service: sales, Scopes: []pages.Scope{{Value: "rsv_sales sales:read", Name: "sales:read", Words: "See sales figures and reports", Risk: "low", Ticked: true}}},
 			{Service: calendar, Scopes: []pages.Scope{

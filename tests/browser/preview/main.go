@@ -68,12 +68,10 @@ func handler() (http.Handler, error) {
 	})
 	e.GET("/pages.css", func(c *gin.Context) { c.Data(http.StatusOK, "text/css; charset=utf-8", web.CSS()) })
 	e.GET("/mark.svg", func(c *gin.Context) { c.Data(http.StatusOK, "image/svg+xml", web.Mark()) })
-	e.GET("/word.js", func(c *gin.Context) {
-		c.Data(http.StatusOK, "text/javascript; charset=utf-8", web.WordScript())
-	})
-	e.GET("/passkey.js", func(c *gin.Context) {
-		c.Data(http.StatusOK, "text/javascript; charset=utf-8", web.PasskeyScript())
-	})
+	for path, script := range map[string][]byte{"/passkey.js": web.PasskeyScript(), "/word.js": web.WordScript(), "/approvals.js": web.ApprovalsScript()} {
+		e.GET(path, func(c *gin.Context) { c.Data(http.StatusOK, "text/javascript; charset=utf-8", script) })
+	}
+	e.GET("/approvals/waiting", func(c *gin.Context) { c.Status(http.StatusNotModified) })
 	e.GET("/", overview)
 	for _, p := range sample.Pages() {
 		e.GET(p.Path(), func(c *gin.Context) { r.Page(c, http.StatusOK, p.Name, p.View) })
