@@ -42,11 +42,13 @@ export async function person(name) {
   return { id: user.id, name, username, password };
 }
 
-/** agent makes an agent, which may act for people if it says where they come back to. */
-export async function agent(name, owner, redirect) {
+/** agent makes an agent, which may act for people if it says where they come back to, or
+ * by which grant types else. */
+export async function agent(name, owner, redirect, types) {
   const made = await api("POST", "/clients", {
     kind: "agent", name: unique(name), purpose: "Looks things up", owner_id: owner.id,
     ...(redirect && { redirect_uris: [redirect], grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"] }),
+    ...(types && { grant_types: types }),
   });
   const { secret } = await api("POST", `/clients/${made.id}/credentials`, { kind: "secret" });
   return { client_id: made.id, client_secret: secret, name: made.name };
@@ -106,3 +108,21 @@ export const exchange = (client, token, resource, scope) => form(client, "/oauth
 });
 
 export const active = async (client, token) => (await form(client, "/oauth2/introspect", { token })).active;
+
+export const ciba = "urn:openid:params:grant-type:ciba";
+export const deviceCode = "urn:ietf:params:oauth:grant-type:device_code";
+
+/** bcAuthorize asks somebody who is elsewhere (CIBA). */
+export const bcAuthorize = (client, who, resource, scope, more = {}) =>
+  form(client, "/oauth2/bc-authorize", { login_hint: who.id, resource: resource.identifier, scope, ...more });
+
+/** poll asks for the answer. */
+export const poll = (client, id) => form(client, "/oauth2/token", { grant_type: ciba, auth_req_id: id });
+
+/** deviceAuthorization asks whoever types the code that comes back (RFC 8628). */
+export const deviceAuthorization = (client, resource, scope) => form(client, "/oauth2/device_authorization", { resource: resource.identifier, scope });
+
+export const pollDevice = (client, code) => form(client, "/oauth2/token", { grant_type: deviceCode, device_code: code });
+
+/** claims are what a token says. */
+export const claims = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url"));

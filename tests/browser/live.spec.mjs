@@ -2,7 +2,7 @@
 // the token, and to its end.
 import { test, expect } from "@playwright/test";
 import { active, agent, allow, callback, exchange, issuer, link, person, redeem, refresh, service } from "./deputy.mjs";
-import { desk, fits, grave, phone, watch } from "./pages.mjs";
+import { authenticator, desk, looked, phone, signIn, watch } from "./pages.mjs";
 
 /** scene: Joe may read and list; the agent may read and export; helper works below it. */
 async function scene() {
@@ -19,19 +19,6 @@ async function scene() {
   await allow(assistant, sales.at("sales:read"), sales.at("sales:list"), sales.at("sales:export"), ...below);
   await allow(helper, files.at("files:get"));
   return { back, joe, helper, deep, assistant, sales, search, files };
-}
-
-/** looked: the page is as it must be, and there is a picture if pictures are wanted. */
-async function looked(page, name, scripts) {
-  await fits(page);
-  if (scripts) expect(await grave(page)).toEqual([]);
-  if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/live-${name}-${page.viewportSize().width}${scripts ? "" : "-plain"}.png`, fullPage: true });
-}
-
-async function signIn(page, who) {
-  await page.getByLabel("Username").fill(who.username);
-  await page.getByLabel("Password").fill(who.password);
-  await page.getByRole("button", { name: "Sign in", exact: true }).click();
 }
 
 /** answered: the browser is back at the agent, with an answer that is the agent's. */
@@ -105,11 +92,7 @@ test.describe("with a passkey", () => {
   for (const [size, viewport] of Object.entries({ phone, desk })) {
     test(size, async ({ page }) => {
       await page.setViewportSize(viewport);
-      const devtools = await page.context().newCDPSession(page);
-      await devtools.send("WebAuthn.enable");
-      await devtools.send("WebAuthn.addVirtualAuthenticator", {
-        options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
-      });
+      await authenticator(page);
       const complaints = watch(page), s = await scene();
       await page.goto(`${issuer}/login`);
       await signIn(page, s.joe);

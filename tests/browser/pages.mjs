@@ -50,3 +50,26 @@ export async function fits(page) {
   });
   expect(out, `${page.url()} is wider than the screen`).toEqual([]);
 }
+
+/** looked: the page is as it must be, and there is a picture if pictures are wanted. */
+export async function looked(page, name, scripts) {
+  await fits(page);
+  if (scripts) expect(await grave(page)).toEqual([]);
+  if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/live-${name}-${page.viewportSize().width}${scripts ? "" : "-plain"}.png`, fullPage: true });
+}
+
+/** signIn fills in the form. */
+export async function signIn(page, who) {
+  await page.getByLabel("Username").fill(who.username);
+  await page.getByLabel("Password").fill(who.password);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
+/** authenticator lets a page make and use passkeys, as a device with a fingerprint reader does. */
+export async function authenticator(page) {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send("WebAuthn.enable");
+  await devtools.send("WebAuthn.addVirtualAuthenticator", {
+    options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+  });
+}
