@@ -250,7 +250,8 @@ func (s *Store) UpdateClient(ctx context.Context, by By, id string, ifVersion in
 }
 
 // SuspendClient silences a client until it is restored: it gets no token, and
-// every token it holds or stands in the chain of is inactive.
+// every token it holds or stands in the chain of is inactive. What it asked people
+// and nobody has answered is cancelled.
 func (s *Store) SuspendClient(ctx context.Context, by By, id string) (*Client, error) {
 	return s.setClientStatus(ctx, by, "suspendClient", id, StatusSuspended)
 }
@@ -261,17 +262,17 @@ func (s *Store) RestoreClient(ctx context.Context, by By, id string) (*Client, e
 }
 
 func (s *Store) setClientStatus(ctx context.Context, by By, action, id, status string) (*Client, error) {
-	return update(ctx, s, by, action, id, AnyVersion, func(_ *change, c *Client) error {
+	return update(ctx, s, by, action, id, AnyVersion, func(ch *change, c *Client) error {
 		if c.Status == StatusDecommissioned {
 			return invalid("status", "a decommissioned client stays decommissioned")
 		}
 		c.Status = status
-		return nil
+		return ch.stopped(id, status)
 	})
 }
 
-// DecommissionClient ends a client for good. Its credentials are revoked, and
-// its grants with every token that hangs from them; a token it exchanged from
+// DecommissionClient ends a client for good. Its credentials are revoked, what it
+// asked people is cancelled, and its grants end with every token that hangs from them; a token it exchanged from
 // another's names it, and is dead for that. The record stays, because the ledger
 // names it.
 func (s *Store) DecommissionClient(ctx context.Context, by By, id string, ifVersion int64) error {
@@ -290,7 +291,7 @@ func (s *Store) DecommissionClient(ctx context.Context, by By, id string, ifVers
 				return err
 			}
 		}
-		return nil
+		return ch.cancelApprovals(id)
 	})
 	return err
 }

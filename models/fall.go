@@ -12,6 +12,8 @@ import (
 type Fall struct {
 	Tokens, RefreshTokens, Grants int64
 
+	Approvals int64 // requests that wait for somebody's answer, and would be cancelled
+
 	Owned   int64    // agents and applications a user answers for, which stop with them
 	Holders []Holder // who holds the tokens, most of them first
 }
@@ -30,7 +32,8 @@ func (f *Fall) count() *Fall {
 }
 
 // FallOfConsent tells what rests on a consent, at one resource server or several:
-// of a grant that rests on others as well, what hangs from those goes on.
+// of a grant that rests on others as well, what hangs from those goes on, and so does
+// what waits for an answer.
 func (s *Store) FallOfConsent(ctx context.Context, c *Consent) (*Fall, error) {
 	f := &Fall{}
 	if now := s.Now(); c.RevokedAt != 0 || c.ExpiresAt <= now { // that has happened
@@ -96,6 +99,9 @@ func (s *Store) FallOf(ctx context.Context, id string) (*Fall, error) {
 	}
 	db := s.read.WithContext(ctx)
 	if err := db.Model(&Client{}).Where("owner_id = ? and status = ?", bound["user"], StatusActive).Count(&f.Owned).Error; err != nil {
+		return nil, wrap("fall", err)
+	}
+	if err := db.Model(&Approval{}).Where(pendingOf, bindPending(id, s.Now())).Count(&f.Approvals).Error; err != nil {
 		return nil, wrap("fall", err)
 	}
 	err = db.Raw(hanging+` select t.client_id, count(*) as tokens from fallen join tokens t on t.id = fallen.id join grants g on g.id = t.grant_id

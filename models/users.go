@@ -72,7 +72,8 @@ func (s *Store) UpdateUser(ctx context.Context, by By, id string, ifVersion int6
 	})
 }
 
-// SuspendUser stops a user, and with them every agent they own.
+// SuspendUser stops a user, and with them every agent they own. What they, or anybody
+// by those agents, were asked and have not answered is cancelled.
 func (s *Store) SuspendUser(ctx context.Context, by By, id string) (*User, error) {
 	return s.setUserStatus(ctx, by, "suspendUser", id, StatusSuspended)
 }
@@ -83,21 +84,21 @@ func (s *Store) RestoreUser(ctx context.Context, by By, id string) (*User, error
 }
 
 func (s *Store) setUserStatus(ctx context.Context, by By, action, id, status string) (*User, error) {
-	return update(ctx, s, by, action, id, AnyVersion, func(_ *change, u *User) error {
+	return update(ctx, s, by, action, id, AnyVersion, func(c *change, u *User) error {
 		if u.Status == StatusDecommissioned {
 			return invalid("status", "a removed user stays removed")
 		}
 		u.Status = status
-		return nil
+		return c.stopped(id, status)
 	})
 }
 
 // RemoveUser ends a user for good. The record stays, because the ledger names
 // it; agents they own get no more tokens until somebody takes them over.
 func (s *Store) RemoveUser(ctx context.Context, by By, id string, ifVersion int64) error {
-	_, err := update(ctx, s, by, "deleteUser", id, ifVersion, func(_ *change, u *User) error {
+	_, err := update(ctx, s, by, "deleteUser", id, ifVersion, func(c *change, u *User) error {
 		u.Status = StatusDecommissioned
-		return nil
+		return c.cancelApprovals(id)
 	})
 	return err
 }

@@ -180,3 +180,17 @@ func check(tb testing.TB, err error) {
 		tb.Fatal(err)
 	}
 }
+
+// Ask has a client ask a user something that waits for ten minutes; "" is whoever
+// types the code of a device.
+func Ask(tb testing.TB, s *models.Store, clientID, userID string) *models.Approval {
+	tb.Helper()
+	a := &models.Approval{Kind: models.ApprovalCIBA, ClientID: clientID, SubjectID: userID, Delivery: models.DeliveryPoll, ExpiresAt: s.Now() + 600,
+		Request: models.ApprovalRequest{Scopes: []string{"work:do"}, Resources: []string{}, Message: "Invoice 17", ACRValues: []string{}}}
+	if userID == "" {
+		a.Kind = models.ApprovalDevice
+	}
+	_, err := s.Ask(tb.Context(), By(), a)
+	check(tb, err)
+	return a
+}
