@@ -146,13 +146,18 @@ func (s *Store) Ask(ctx context.Context, by By, a *Approval, t Telling) (Asked, 
 			return err
 		}
 		a.touches(c)
-		shown := *a
-		if a.Kind == ApprovalDevice {
-			shown.CompareCode = "" // whoever knows it may answer
-		}
-		return c.record(a.ID, nil, shown)
+		return c.record(a.ID, nil, a.told())
 	})
 	return secrets, err
+}
+
+// told is the approval without the code of a device: whoever knows that may answer.
+func (a *Approval) told() Approval {
+	out := *a
+	if a.Kind == ApprovalDevice {
+		out.CompareCode = ""
+	}
+	return out
 }
 
 func (a *Approval) touches(c *change) {
@@ -211,7 +216,7 @@ func (s *Store) AllowApproval(ctx context.Context, by By, id string, a Allowed) 
 		if err := c.tx.Model(row).Update("grant_id", grant.ID).Error; err != nil {
 			return err
 		}
-		return c.record(row.ID, nil, row)
+		return c.record(row.ID, nil, row.told())
 	})
 }
 
@@ -237,7 +242,7 @@ func (s *Store) DenyApproval(ctx context.Context, by By, id string, report bool)
 		if err != nil {
 			return err
 		}
-		return c.record(row.ID, nil, row)
+		return c.record(row.ID, nil, row.told())
 	})
 }
 
@@ -249,7 +254,7 @@ func (s *Store) CancelApproval(ctx context.Context, by By, id string) error {
 		if err != nil {
 			return err
 		}
-		return c.record(row.ID, nil, row)
+		return c.record(row.ID, nil, row.told())
 	})
 }
 

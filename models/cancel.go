@@ -18,7 +18,7 @@ func (c *change) cancelApprovals(id string) error {
 			if err != nil {
 				return err
 			}
-			if err := c.record(row.ID, nil, row); err != nil {
+			if err := c.record(row.ID, nil, row.told()); err != nil {
 				return err
 			}
 		}

@@ -11,7 +11,7 @@ const holdersTold = 200
 
 func blastRadius(f *models.Fall) BlastRadiusJSONResponse {
 	return BlastRadiusJSONResponse{
-		Tokens: f.Tokens, RefreshTokens: f.RefreshTokens, Grants: f.Grants, OwnedClients: f.Owned,
+		Tokens: f.Tokens, RefreshTokens: f.RefreshTokens, Grants: f.Grants, Approvals: f.Approvals, OwnedClients: f.Owned,
 		Holders: each(f.Holders[:min(len(f.Holders), holdersTold)], func(h models.Holder) TokenHolder { return TokenHolder(h) }),
 	}
 }

@@ -13,6 +13,7 @@ func clientOf(c models.Client) Client {
 		Sponsor: c.Sponsor, Status: PrincipalStatus(c.Status), ExpiresAt: at(c.ExpiresAt), Labels: labelsOf(c.Labels),
 		GrantTypes: each(c.GrantTypes, same), DefaultScopes: each(c.DefaultScopes, refOf), MaxTTL: c.MaxTTL,
 		RedirectURIs: each(c.RedirectURIs, same), PostLogoutRedirectURIs: each(c.PostLogoutURIs, same), BackchannelLogoutURI: c.BackchannelURI, TokenEndpointAuthMethod: c.AuthMethod,
+		BackchannelTokenDeliveryMode: c.DeliveryMode, BackchannelClientNotificationEndpoint: c.NotificationEndpoint,
 		SelfGrantID: c.SelfGrantID, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt),
 	}
 }
@@ -31,6 +32,10 @@ func (in ClientInput) into(c *models.Client) {
 	if in.TokenEndpointAuthMethod != "" {
 		c.AuthMethod = in.TokenEndpointAuthMethod
 	}
+	if in.BackchannelTokenDeliveryMode != "" {
+		c.DeliveryMode = in.BackchannelTokenDeliveryMode
+	}
+	c.NotificationEndpoint = in.BackchannelClientNotificationEndpoint
 }
 
 func labelsOf(l models.Labels) Labels {

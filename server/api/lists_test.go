@@ -105,9 +105,13 @@ func testPages(t *testing.T, c *client) {
 		modelstest.Assign(t, c.store, role.ID, w.Agent.ID)
 		modelstest.Secret(t, c.store, w.Agent.ID)
 		modelstest.Issue(t, c.store, w.Token(c.store))
+		person := modelstest.User(t, c.store, name+"-person")
+		modelstest.Ask(t, c.store, app, person.ID)
+		require.NoError(t, c.store.Acquaint(t.Context(), modelstest.By(), w.Agent.ID, person.ID))
 	}
 	for path, field := range map[string]string{
-		"/clients": "id", "/users": "id", "/groups": "id", "/roles": "id", "/assignments": "id", "/resource-servers": "id", "/grants": "id", "/tokens": "id",
+		"/clients": "id", "/users": "id", "/groups": "id", "/roles": "id", "/assignments": "id", "/resource-servers": "id", "/grants": "id", "/tokens": "id", "/approvals": "id",
+		"/clients/" + w.Agent.ID + "/acquaintances":     "principal_id",
 		"/groups/" + group.ID + "/members":              "member_id",
 		"/resource-servers/" + w.Service.ID + "/scopes": "name",
 		"/clients/" + w.Agent.ID + "/credentials":       "id",

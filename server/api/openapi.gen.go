@@ -24,6 +24,15 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ApprovalState.
+const (
+	ApprovalStateApproved  ApprovalState = "approved"
+	ApprovalStateCancelled ApprovalState = "cancelled"
+	ApprovalStateDenied    ApprovalState = "denied"
+	ApprovalStateExpired   ApprovalState = "expired"
+	ApprovalStatePending   ApprovalState = "pending"
+)
+
 // Defines values for AuditKind.
 const (
 	AuditKindChange   AuditKind = "change"
@@ -143,6 +152,84 @@ const (
 	ListAuditEntriesParamsOrderDesc ListAuditEntriesParamsOrder = "desc"
 )
 
+// Acquaintance defines model for Acquaintance.
+type Acquaintance struct {
+	ClientID  string `json:"client_id"`
+	CreatedAt Time   `json:"created_at"`
+
+	// PrincipalID A user, or a group, whose members may be asked
+	PrincipalID string `json:"principal_id"`
+}
+
+// AcquaintanceList defines model for AcquaintanceList.
+type AcquaintanceList struct {
+	Items []Acquaintance `json:"items"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
+// Approval What a client asked of a person for one request, and what became of it. What they allowed is in the consents that name it.
+type Approval struct {
+	AnsweredAt Time   `json:"answered_at,omitempty,omitzero"`
+	ClientID   string `json:"client_id"`
+
+	// CompareCode Shown at both ends, so that people can tell. Never that of a device: whoever knows it may answer
+	CompareCode string `json:"compare_code,omitempty,omitzero"`
+	CreatedAt   Time   `json:"created_at"`
+
+	// Delivery How it gets to know what a person answered whom it asked by CIBA. poll: it asks the token endpoint; this is what it is unless told. ping: it is told that there is an answer. push: it is told the answer
+	Delivery DeliveryMode `json:"delivery,omitempty,omitzero"`
+
+	// Digest SHA-256 of all that was asked, in hex
+	Digest    string `json:"digest"`
+	ExpiresAt Time   `json:"expires_at"`
+
+	// GrantID What began with it
+	GrantID string `json:"grant_id,omitempty,omitzero"`
+	ID      string `json:"id"`
+
+	// IP Where it was asked from
+	IP string `json:"ip"`
+
+	// Kind `ciba`: of a user it named. `device`: of whoever types the code that it shows
+	Kind string `json:"kind"`
+
+	// Reported Whoever denied it says that something is wrong with it
+	Reported bool            `json:"reported"`
+	Request  ApprovalRequest `json:"request"`
+
+	// State `expired`: nobody answered in time. `cancelled`: it was ended before anybody answered
+	State ApprovalState `json:"state"`
+
+	// SubjectID Who is asked; absent until somebody types the code of a device
+	SubjectID string `json:"subject_id,omitempty,omitzero"`
+	UserAgent string `json:"user_agent"`
+}
+
+// ApprovalList defines model for ApprovalList.
+type ApprovalList struct {
+	Items []Approval `json:"items"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
+// ApprovalRequest defines model for ApprovalRequest.
+type ApprovalRequest struct {
+	ACRValues []string `json:"acr_values"`
+
+	// Message The binding message: the client's own words
+	Message string `json:"message,omitempty,omitzero"`
+
+	// Resources As the client named them
+	Resources []string `json:"resources"`
+	Scopes    []string `json:"scopes"`
+}
+
+// ApprovalState `expired`: nobody answered in time. `cancelled`: it was ended before anybody answered
+type ApprovalState string
+
 // Assignment defines model for Assignment.
 type Assignment struct {
 	CreatedAt Time   `json:"created_at"`
@@ -254,6 +341,9 @@ type AuditTree struct {
 
 // BlastRadius What would fall. Tokens that are silent for another reason as well, such as the suspension of somebody else in them, are counted.
 type BlastRadius struct {
+	// Approvals Requests that wait for somebody's answer, and would be cancelled; none for a consent, which nobody's answer rests on
+	Approvals int64 `json:"approvals"`
+
 	// Grants Grants that have not ended, among them the one that each client's own tokens hang from
 	Grants int64 `json:"grants"`
 
@@ -291,11 +381,15 @@ type ChangerKind string
 
 // Client defines model for Client.
 type Client struct {
-	BackchannelLogoutURI string     `json:"backchannel_logout_uri,omitempty,omitzero"`
-	CreatedAt            Time       `json:"created_at"`
-	DefaultScopes        []ScopeRef `json:"default_scopes"`
-	ExpiresAt            Time       `json:"expires_at,omitempty,omitzero"`
-	GrantTypes           []string   `json:"grant_types"`
+	BackchannelClientNotificationEndpoint string `json:"backchannel_client_notification_endpoint,omitempty,omitzero"`
+	BackchannelLogoutURI                  string `json:"backchannel_logout_uri,omitempty,omitzero"`
+
+	// BackchannelTokenDeliveryMode How it gets to know what a person answered whom it asked by CIBA. poll: it asks the token endpoint; this is what it is unless told. ping: it is told that there is an answer. push: it is told the answer
+	BackchannelTokenDeliveryMode DeliveryMode `json:"backchannel_token_delivery_mode"`
+	CreatedAt                    Time         `json:"created_at"`
+	DefaultScopes                []ScopeRef   `json:"default_scopes"`
+	ExpiresAt                    Time         `json:"expires_at,omitempty,omitzero"`
+	GrantTypes                   []string     `json:"grant_types"`
 
 	// ID The OAuth client_id
 	ID   string     `json:"id"`
@@ -325,8 +419,14 @@ type Client struct {
 
 // ClientInput defines model for ClientInput.
 type ClientInput struct {
+	// BackchannelClientNotificationEndpoint For ping and push: is called when somebody whom it asked has answered. https, on a public address
+	BackchannelClientNotificationEndpoint string `json:"backchannel_client_notification_endpoint,omitempty,omitzero"`
+
 	// BackchannelLogoutURI Is called, with a logout token, when a session ends in which somebody signed in to this client. https, on a public address
 	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty,omitzero"`
+
+	// BackchannelTokenDeliveryMode How it gets to know what a person answered whom it asked by CIBA. poll: it asks the token endpoint; this is what it is unless told. ping: it is told that there is an answer. push: it is told the answer
+	BackchannelTokenDeliveryMode DeliveryMode `json:"backchannel_token_delivery_mode,omitempty,omitzero"`
 
 	// DefaultScopes What it gets when it asks for no scope in particular; it must hold them
 	DefaultScopes []ScopeRef `json:"default_scopes,omitempty,omitzero"`
@@ -382,10 +482,12 @@ type ClientPatch = patch[ClientInput]
 
 // Consent defines model for Consent.
 type Consent struct {
-	ClientID  string `json:"client_id"`
-	CreatedAt Time   `json:"created_at"`
-	ExpiresAt Time   `json:"expires_at,omitempty,omitzero"`
-	ID        string `json:"id"`
+	// ApprovalID The one request it answers, and counts for; absent if it is standing
+	ApprovalID string `json:"approval_id,omitempty,omitzero"`
+	ClientID   string `json:"client_id"`
+	CreatedAt  Time   `json:"created_at"`
+	ExpiresAt  Time   `json:"expires_at,omitempty,omitzero"`
+	ID         string `json:"id"`
 
 	// OpenTokens How many tokens that can be used now would lose what they stand for if it were revoked; not told in lists
 	OpenTokens int64 `json:"open_tokens,omitempty,omitzero"`
@@ -475,6 +577,9 @@ type CredentialRotation struct {
 
 // Cursor Opaque.
 type Cursor = cursor
+
+// DeliveryMode How it gets to know what a person answered whom it asked by CIBA. poll: it asks the token endpoint; this is what it is unless told. ping: it is told that there is an answer. push: it is told the answer
+type DeliveryMode = string
 
 // EffectiveScope defines model for EffectiveScope.
 type EffectiveScope struct {
@@ -1195,6 +1300,9 @@ type NewUpstream = Upstream
 // NewUser defines model for NewUser.
 type NewUser = User
 
+// OneApproval What a client asked of a person for one request, and what became of it. What they allowed is in the consents that name it.
+type OneApproval = Approval
+
 // OneClient defines model for OneClient.
 type OneClient = Client
 
@@ -1212,6 +1320,19 @@ type OneUpstream = Upstream
 
 // OneUser defines model for OneUser.
 type OneUser = User
+
+// ListApprovalsParams defines parameters for ListApprovals.
+type ListApprovalsParams struct {
+	ClientID  string        `form:"client_id,omitempty" json:"client_id,omitempty,omitzero"`
+	SubjectID string        `form:"subject_id,omitempty" json:"subject_id,omitempty,omitzero"`
+	State     ApprovalState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
 
 // ListAssignmentsParams defines parameters for ListAssignments.
 type ListAssignmentsParams struct {
@@ -1308,6 +1429,15 @@ type DeleteClientParams struct {
 type UpdateClientParams struct {
 	// IfMatch The ETag the change is based on. Without it, or with `*`, the last one wins.
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
+}
+
+// ListAcquaintancesParams defines parameters for ListAcquaintances.
+type ListAcquaintancesParams struct {
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
 // ListCredentialsParams defines parameters for ListCredentials.
@@ -1613,6 +1743,15 @@ type CreateUserLinkJSONRequestBody = UserLinkInput
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListApprovals List what clients asked of people, oldest first
+	// (GET /approvals)
+	ListApprovals(c *gin.Context, params ListApprovalsParams)
+	// GetApproval Read what a client asked of a person
+	// (GET /approvals/{id})
+	GetApproval(c *gin.Context, id ID)
+	// CancelApproval End a request that nobody has answered
+	// (POST /approvals/{id}/cancel)
+	CancelApproval(c *gin.Context, id ID)
 	// ListAssignments List who has which role
 	// (GET /assignments)
 	ListAssignments(c *gin.Context, params ListAssignmentsParams)
@@ -1649,6 +1788,15 @@ type ServerInterface interface {
 	// UpdateClient Change a client
 	// (PATCH /clients/{id})
 	UpdateClient(c *gin.Context, id ID, params UpdateClientParams)
+	// ListAcquaintances List whom a client may ask though nothing else is between them
+	// (GET /clients/{id}/acquaintances)
+	ListAcquaintances(c *gin.Context, id ID, params ListAcquaintancesParams)
+	// DeleteAcquaintance Let a client no longer ask them
+	// (DELETE /clients/{id}/acquaintances/{principalId})
+	DeleteAcquaintance(c *gin.Context, id ID, principalID string)
+	// PutAcquaintance Let a client ask a user, or the members of a group
+	// (PUT /clients/{id}/acquaintances/{principalId})
+	PutAcquaintance(c *gin.Context, id ID, principalID string)
 	// GetClientBlastRadius Tell what would fall if a client were stopped
 	// (GET /clients/{id}/blast-radius)
 	GetClientBlastRadius(c *gin.Context, id ID)
@@ -1845,6 +1993,115 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// ListApprovals operation middleware
+func (siw *ServerInterfaceWrapper) ListApprovals(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListApprovalsParams
+
+	// ------------- Optional query parameter "client_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "client_id", c.Request.URL.Query(), &params.ClientID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter client_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "subject_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject_id", c.Request.URL.Query(), &params.SubjectID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subject_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListApprovals(c, params)
+}
+
+// GetApproval operation middleware
+func (siw *ServerInterfaceWrapper) GetApproval(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetApproval(c, id)
+}
+
+// CancelApproval operation middleware
+func (siw *ServerInterfaceWrapper) CancelApproval(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelApproval(c, id)
+}
 
 // ListAssignments operation middleware
 func (siw *ServerInterfaceWrapper) ListAssignments(c *gin.Context) {
@@ -2362,6 +2619,118 @@ func (siw *ServerInterfaceWrapper) UpdateClient(c *gin.Context) {
 	}
 
 	siw.Handler.UpdateClient(c, id, params)
+}
+
+// ListAcquaintances operation middleware
+func (siw *ServerInterfaceWrapper) ListAcquaintances(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAcquaintancesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAcquaintances(c, id, params)
+}
+
+// DeleteAcquaintance operation middleware
+func (siw *ServerInterfaceWrapper) DeleteAcquaintance(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principalId" -------------
+	var principalID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principalId", c.Param("principalId"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principalId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteAcquaintance(c, id, principalID)
+}
+
+// PutAcquaintance operation middleware
+func (siw *ServerInterfaceWrapper) PutAcquaintance(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "principalId" -------------
+	var principalID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "principalId", c.Param("principalId"), &principalID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter principalId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutAcquaintance(c, id, principalID)
 }
 
 // GetClientBlastRadius operation middleware
@@ -4516,6 +4885,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/clients/:id/credentials", wrapper.CreateCredential)
 	router.DELETE(options.BaseURL+"/clients/:id/credentials/:credentialId", wrapper.RevokeCredential)
 	router.POST(options.BaseURL+"/clients/:id/credentials/:credentialId/rotate", wrapper.RotateCredential)
+	router.GET(options.BaseURL+"/clients/:id/acquaintances", wrapper.ListAcquaintances)
+	router.DELETE(options.BaseURL+"/clients/:id/acquaintances/:principalId", wrapper.DeleteAcquaintance)
+	router.PUT(options.BaseURL+"/clients/:id/acquaintances/:principalId", wrapper.PutAcquaintance)
 	router.GET(options.BaseURL+"/users", wrapper.ListUsers)
 	router.POST(options.BaseURL+"/users", wrapper.CreateUser)
 	router.DELETE(options.BaseURL+"/users/:id", wrapper.DeleteUser)
@@ -4534,6 +4906,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/consents/:id", wrapper.GetConsent)
 	router.GET(options.BaseURL+"/consents/:id/blast-radius", wrapper.GetConsentBlastRadius)
 	router.POST(options.BaseURL+"/consents/:id/revoke", wrapper.RevokeConsent)
+	router.GET(options.BaseURL+"/approvals", wrapper.ListApprovals)
+	router.GET(options.BaseURL+"/approvals/:id", wrapper.GetApproval)
+	router.POST(options.BaseURL+"/approvals/:id/cancel", wrapper.CancelApproval)
 	router.GET(options.BaseURL+"/groups", wrapper.ListGroups)
 	router.POST(options.BaseURL+"/groups", wrapper.CreateGroup)
 	router.DELETE(options.BaseURL+"/groups/:id", wrapper.DeleteGroup)
@@ -4653,6 +5028,8 @@ type NewUserJSONResponse struct {
 	Headers NewUserResponseHeaders
 }
 
+type OneApprovalJSONResponse Approval
+
 type OneClientResponseHeaders struct {
 	ETag string
 }
@@ -4708,6 +5085,123 @@ type OneUserJSONResponse struct {
 }
 
 type ProblemApplicationProblemPlusJSONResponse Problem
+
+type ListApprovalsRequestObject struct {
+	Params ListApprovalsParams
+}
+
+type ListApprovalsResponseObject interface {
+	VisitListApprovalsResponse(w http.ResponseWriter) error
+}
+
+type ListApprovals200JSONResponse ApprovalList
+
+func (response ListApprovals200JSONResponse) VisitListApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListApprovalsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListApprovalsdefaultApplicationProblemPlusJSONResponse) VisitListApprovalsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApprovalRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetApprovalResponseObject interface {
+	VisitGetApprovalResponse(w http.ResponseWriter) error
+}
+
+type GetApproval200JSONResponse struct{ OneApprovalJSONResponse }
+
+func (response GetApproval200JSONResponse) VisitGetApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApprovaldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetApprovaldefaultApplicationProblemPlusJSONResponse) VisitGetApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelApprovalRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type CancelApprovalResponseObject interface {
+	VisitCancelApprovalResponse(w http.ResponseWriter) error
+}
+
+type CancelApproval200JSONResponse struct{ OneApprovalJSONResponse }
+
+func (response CancelApproval200JSONResponse) VisitCancelApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelApprovaldefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelApprovaldefaultApplicationProblemPlusJSONResponse) VisitCancelApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListAssignmentsRequestObject struct {
 	Params ListAssignmentsParams
@@ -5167,6 +5661,112 @@ type UpdateClientdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateClientdefaultApplicationProblemPlusJSONResponse) VisitUpdateClientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAcquaintancesRequestObject struct {
+	ID     ID `json:"id"`
+	Params ListAcquaintancesParams
+}
+
+type ListAcquaintancesResponseObject interface {
+	VisitListAcquaintancesResponse(w http.ResponseWriter) error
+}
+
+type ListAcquaintances200JSONResponse AcquaintanceList
+
+func (response ListAcquaintances200JSONResponse) VisitListAcquaintancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAcquaintancesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAcquaintancesdefaultApplicationProblemPlusJSONResponse) VisitListAcquaintancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAcquaintanceRequestObject struct {
+	ID          ID     `json:"id"`
+	PrincipalID string `json:"principalId"`
+}
+
+type DeleteAcquaintanceResponseObject interface {
+	VisitDeleteAcquaintanceResponse(w http.ResponseWriter) error
+}
+
+type DeleteAcquaintance204Response = DoneResponse
+
+func (response DeleteAcquaintance204Response) VisitDeleteAcquaintanceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAcquaintancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteAcquaintancedefaultApplicationProblemPlusJSONResponse) VisitDeleteAcquaintanceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutAcquaintanceRequestObject struct {
+	ID          ID     `json:"id"`
+	PrincipalID string `json:"principalId"`
+}
+
+type PutAcquaintanceResponseObject interface {
+	VisitPutAcquaintanceResponse(w http.ResponseWriter) error
+}
+
+type PutAcquaintance204Response = DoneResponse
+
+func (response PutAcquaintance204Response) VisitPutAcquaintanceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type PutAcquaintancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutAcquaintancedefaultApplicationProblemPlusJSONResponse) VisitPutAcquaintanceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7592,6 +8192,15 @@ func (response SuspendUserdefaultApplicationProblemPlusJSONResponse) VisitSuspen
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListApprovals List what clients asked of people, oldest first
+	// (GET /approvals)
+	ListApprovals(ctx context.Context, request ListApprovalsRequestObject) (ListApprovalsResponseObject, error)
+	// GetApproval Read what a client asked of a person
+	// (GET /approvals/{id})
+	GetApproval(ctx context.Context, request GetApprovalRequestObject) (GetApprovalResponseObject, error)
+	// CancelApproval End a request that nobody has answered
+	// (POST /approvals/{id}/cancel)
+	CancelApproval(ctx context.Context, request CancelApprovalRequestObject) (CancelApprovalResponseObject, error)
 	// ListAssignments List who has which role
 	// (GET /assignments)
 	ListAssignments(ctx context.Context, request ListAssignmentsRequestObject) (ListAssignmentsResponseObject, error)
@@ -7628,6 +8237,15 @@ type StrictServerInterface interface {
 	// UpdateClient Change a client
 	// (PATCH /clients/{id})
 	UpdateClient(ctx context.Context, request UpdateClientRequestObject) (UpdateClientResponseObject, error)
+	// ListAcquaintances List whom a client may ask though nothing else is between them
+	// (GET /clients/{id}/acquaintances)
+	ListAcquaintances(ctx context.Context, request ListAcquaintancesRequestObject) (ListAcquaintancesResponseObject, error)
+	// DeleteAcquaintance Let a client no longer ask them
+	// (DELETE /clients/{id}/acquaintances/{principalId})
+	DeleteAcquaintance(ctx context.Context, request DeleteAcquaintanceRequestObject) (DeleteAcquaintanceResponseObject, error)
+	// PutAcquaintance Let a client ask a user, or the members of a group
+	// (PUT /clients/{id}/acquaintances/{principalId})
+	PutAcquaintance(ctx context.Context, request PutAcquaintanceRequestObject) (PutAcquaintanceResponseObject, error)
 	// GetClientBlastRadius Tell what would fall if a client were stopped
 	// (GET /clients/{id}/blast-radius)
 	GetClientBlastRadius(ctx context.Context, request GetClientBlastRadiusRequestObject) (GetClientBlastRadiusResponseObject, error)
@@ -7871,6 +8489,84 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictGinServerOptions
+}
+
+// ListApprovals operation middleware
+func (sh *strictHandler) ListApprovals(ctx *gin.Context, params ListApprovalsParams) {
+	var request ListApprovalsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListApprovals(ctx, request.(ListApprovalsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListApprovals")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListApprovalsResponseObject); ok {
+		if err := validResponse.VisitListApprovalsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetApproval operation middleware
+func (sh *strictHandler) GetApproval(ctx *gin.Context, id ID) {
+	var request GetApprovalRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApproval(ctx, request.(GetApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetApprovalResponseObject); ok {
+		if err := validResponse.VisitGetApprovalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelApproval operation middleware
+func (sh *strictHandler) CancelApproval(ctx *gin.Context, id ID) {
+	var request CancelApprovalRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelApproval(ctx, request.(CancelApprovalRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelApproval")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelApprovalResponseObject); ok {
+		if err := validResponse.VisitCancelApprovalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListAssignments operation middleware
@@ -8252,6 +8948,87 @@ func (sh *strictHandler) UpdateClient(ctx *gin.Context, id ID, params UpdateClie
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(UpdateClientResponseObject); ok {
 		if err := validResponse.VisitUpdateClientResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAcquaintances operation middleware
+func (sh *strictHandler) ListAcquaintances(ctx *gin.Context, id ID, params ListAcquaintancesParams) {
+	var request ListAcquaintancesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAcquaintances(ctx, request.(ListAcquaintancesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAcquaintances")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAcquaintancesResponseObject); ok {
+		if err := validResponse.VisitListAcquaintancesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteAcquaintance operation middleware
+func (sh *strictHandler) DeleteAcquaintance(ctx *gin.Context, id ID, principalID string) {
+	var request DeleteAcquaintanceRequestObject
+
+	request.ID = id
+	request.PrincipalID = principalID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAcquaintance(ctx, request.(DeleteAcquaintanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAcquaintance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteAcquaintanceResponseObject); ok {
+		if err := validResponse.VisitDeleteAcquaintanceResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutAcquaintance operation middleware
+func (sh *strictHandler) PutAcquaintance(ctx *gin.Context, id ID, principalID string) {
+	var request PutAcquaintanceRequestObject
+
+	request.ID = id
+	request.PrincipalID = principalID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutAcquaintance(ctx, request.(PutAcquaintanceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutAcquaintance")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PutAcquaintanceResponseObject); ok {
+		if err := validResponse.VisitPutAcquaintanceResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -10309,243 +11086,263 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37ctw29if+Kvj1d37lOEO1JN8SS/+s4jgzGjuxS3IqVRt51RCJ7kbEBhgCVLvH4619mn2wfZItnAPw",
-	"CpLdLbZkpfYvWxJJ3A7O/XzO51EoF4kUTGg1Ovo8mjMasRT++/oDnZl/I6bClCeaSzE6Gn2YMyKv/mCh",
-	"fqTIDUsVl2I8CkYp+zPjKYtGRzrNWDBS4ZwtqHlfrxI2OhopnXIxG335EozeypDi5+pf/23OUkb0nBHB",
-	"lnYcwtVmA3wJRglN6YJpu5JXKYuY0JzGpz+an7kZKqF6PgpGgi7My2HxSLThal5lqZJpcy0TwT7pyxD+",
-	"OiFyCstK6IyRKzaVKTOLgpn8mbF0VZoKfq886N9SNh0djf5rvzisffyr2rfDm5m0ro5vuqZT2Ay96vii",
-	"fWDjL09/pjqc+wnLkBxsUzinYsYIV+SKKhYRKcbkN67nMtOE64DIlCy5npPJt5MAXoip0kQKRpZcqHxn",
-	"kZqLWZ9O93D08hwTqjVLzeP/45uLi2//czH6/XDv5cffD/Zefvx8EBx+9+Vi9Phvo8BHyHzBdXMp/5RL",
-	"sqBiRagmC6n0MXl+QDIRM6WIlnHUdvIxfK48twX9xBfZYnT05OAgGC24wJ8O88lwodmM4fGfM2VuY+uZ",
-	"Kfv3aNPblDKVSKEYXKYfzFaf0Yhn8GMohWYCNoEmSczxZu//ofB6r0fD5W/CiHWuQDUxFKHINJULwjUR",
-	"cjkefQlGP0rBmgdgfgt//oUtX8Xczm+QqdrPeWb5wXKtEJ4wZ+xhpr5P28f24Zkae+x6Pn8OJmOWmjOx",
-	"4ZZbfLJryflTY3I6NefDFaFEsTBl2lxQrsxvzEWVIl4RzRfMPqXmcinG5Bd2w1IS0nDOotrWbb0d/0hl",
-	"lgy2E/i1jk2YmQfu49jPmJJZGrJzlt6wdLAF1z7bsfLUPkkUPHoveyBjNtzKzce61itjdh+L/DVROmV0",
-	"MdhC8w92LDZJ5Q2P7udUf1UD0jN8rGOhmbqHRb4T7E4F1C2Fk53yHXLW23FVO9975ZBDcUe3lrvidLfi",
-	"cnayd86xbs2t3MTvivPciuuYT75P5VXMunY4wSf+vtmk3Xfb9PElE5osUylmY/Ls4OAItDtjVjClSUiF",
-	"kJpcMZIJM18tZWQeOwzIs4OnR0RIouU1E2DJGbNNm08u6IqY1yIJKqN54Rk8q7Jwbr0B4wvx7ODlkdUe",
-	"NfgLaJwyGq3G5NnhE/gLmo8RUVyEoGguqSLmGfPI04A8O3yO872S0Qq+IyWJaTpjMJ8poUKaTxNjDI3J",
-	"sydPjshkylkcTcicKkIvxA2NMzvtYrFKy5RFY/LcrFGnK0JnlAtCp5qlhJKFXBjmeyHAXLMbbc7hRCk+",
-	"Ewt7dkkqE5ZqjvZWmDKqWXRJdd+JfeALZiQRjzx2XDBKUi5CntD4Eh+onukJUGJgBYTZBuC8TbM3GBnG",
-	"cOkd5EvZsPzduh3s07UJBOWFfcxHwUM2oxR7ciqSDIk6iriZLo3fl7ZoSmPFgtqu1RdbNvLpTP+HJsl/",
-	"MpX+Z5Ymjy+NqU/3/v3x73/rWW7pK6mMO9+rbUXLLnQv/C1XHoLgmi2q/+kiihJpfckHo2lKV+bnkotq",
-	"Az9T5YxhEi3ryBaJU4mqa1ifmJEeL2mm55cLpufST9yFBeqn7itlqJqjE87SuLnJQpKY37CSBYt3esq1",
-	"6j3UNsrNIq5/ZJryuJ1q0e3i46uGv6hrFgWECrVkKYsIFRFZzlfH4Peay5y/LedUB+gTwf9yoSX8dzxq",
-	"m9hrodOV50RCd1KNvd34sFoYUJRvSSfBlnbvSzCapbT9iy2/vuYiWmuYN+bBL8FIZjqUC7bWO+/ss+hl",
-	"7lhuImMerpq0eMZuuOJSOJfwXGaKEfu0j/9Y/bFtHMX+bA5yqhVJYmqkn0AHKYtmhr8DsRyA91Rmmsxo",
-	"Yuh8KtOFOeYRF/rFs1HTvRiMVAZ01DYLEOetf/wk+qWFWUeAMoPqkT3FwBFmcUg5IX3sJPFBmGdxYe6a",
-	"ecLIRpUVIWsug7lLvP7spzTEEI+fH3nva11ZhW8gg5zgIUyIoAumyNWKRHzGlA4IVYR9oqEm/zp/9wvR",
-	"7JM+Jlwrcv7Pk70nz184RyA+7mNTSSrldK3FvYcn67uKm+NW7L7Xusv/ZDRq7rCRmqyXi5zDU/AFQyAp",
-	"W4+HfDAP1qcNb7fO8o3labUYU8RCYCaTI8tBcqExJhMUE5MjoqQRnVzMQLpY6TEmkynlcZaaJ7gmwrpg",
-	"F4xoSSgBTd5G95jIFmaObjijvsFXYJvhI6WpFyRU4ZhAt/gd4OoMAxHTTMH/Iik6PvLeEUX1mOZUzfF/",
-	"1Y35gSr24plld8j/6NSsC6wUKQ3h5Sygya9qN9287I9YIaUbIsdrYT5vDpKEcrEwVK+lj6cPQCl2VoHb",
-	"glbK+WDHqm4c7EHLtvlmrPi/4Su9kqLO1c17AQ7nm2ItnORTiGQWR2RK43hMPhgpYzkQTRlRPDaa3FSm",
-	"ucmWMqqkMFxoyeI4QNuRIs9RmUqYcMLX3AowAFmsnJxcBPDdUGaGPsejul0BhOuZ6T/g9zixOb1hYMcy",
-	"EYEat5ACwpoLGwGxdiOj4dzqoo8UkUuBNrGCUBdQ7nqSeS5j5zqob58k5o+4ePx4ABFJq3ssyJSnSh8b",
-	"NXghIfJOBXlycACboGUcla9JpwZoPv5PmIiZ0oJ+OsXXIHBZv09yKVh0iUv3zPvdlFAwR4+Ikf43jNCZ",
-	"eRL04JJnA9blOJ4hgoAs5zycGzs8wQCxWeR6u5iyacrU/BK3yae2wd/dGTnLnyjN4xg8HcjG1hiqbYiT",
-	"MMQQcZXIBeNA2exTYm4VEdJQ+Y28Xm+8OvPAwRsLDhxt14+nIDDf/X0FYiD1aFrdunlNjlnHEUsnRyUT",
-	"LTB6RXGx4ZExmZj5uQcNmYBNhFSggBdgpkWqV+bhhKVUy+qHcXNRE7kQdQ8tmVhltzxGfoWIShi9hoHG",
-	"ZGIMU/i4nFY0+TGZzKUyX1jOJUjWNBOK/MiSTK/GF2JCowUXXGk3OfdYSNOUM0UmKZ/N9cSswCx/cmSY",
-	"WHkEq3kZCh9fiJKQzvfSHiX8a3dhlCvyRrWGucMBgyZWmZJ5yQzsFcmYUeA5Xpi0X1SqUCYMGQ9X5OT9",
-	"qT0ETTS9Zv3WNlCOlwTzAEqVAq9oeG20FMHiy1jOZKYvs5Q3px2MPu3N5J7NkviheOstvPTr2an1MGzo",
-	"h4vYlGaxvoSFr290nJvHz9jUp4ggC1AbTALtZ/Od6gx6dR6fG8Uc47uTTDuxhR6trexvPDRngMf0isW9",
-	"O/MWn0L5cql1vJZC0kGtcDsu21bqZS1c+1acSKUdjaUs4qmxlLOUb7LnVTJ8L5VG+juz3/v17BTWnmRp",
-	"IlXL9Rtk7PqIisXTy7Ijxhemo0KDmdeixzQVykQKazk3/6apzlR/hMJ6Us/x8dwLwUSUSN70GvYqMK/t",
-	"i4bEf8bXvgSjLIk2vPk2L3IbfRlulHs/d4LAwRRHX+xevlf5Hape+QYXKu5OnVq6qLhzZ+sEUuGVle1r",
-	"597b+Pjb+XvNF6ZISOPYqOKgE1KCT7sQ1HLOBGQrQXqc0dqVsQasKumMBHQIgJmA4SkXSydzrRMVEGN0",
-	"kCS7inlIaBSlTNndfsvETM9BFT4ItpI9TUnisZO4JjOmFS6Ha0IVKikQQAPZywVoRTzMYpoem2cWmdJg",
-	"IjhFeWAJ1cjuhZkZ9VyRpUyvuZiNyYlA/R6n//KARHSlyvmSx0RkcWzUNfBRlJVeQ1p7msPtwKn8Xmyt",
-	"ecvQHGyxnSjG4EalX+6pa57syQSpbg/o2yi0Os1YU4A2Mz05Bi5nzBKUGpNfi7kfOVFZRBjQjkFdkn1C",
-	"P0pAjPUCdqyjIacCo5bG/w0mz2UoIwbvV9T38sk5NbA5rrmMqTjiTE+PIENaHUnz9SNYI2zGEXxuz00r",
-	"VxLLw9dtB/tZmTDBI/fh0idDfkXXGTpiNzxkOMTHlovSq7bcqe5RJYa3UsyY0iTmU9Bz0f0DkpALolgo",
-	"RaSOydMXB5VsYJ8Nl+f9fv/iWV/mb6HfVKfzq+B/ZswI4ShmR+TQ8K3DJ99DeHvv3+Rg7yUZk0vy38jf",
-	"yV5ArtiMCwEuQssjmdYsJTIlEZ/5tZ6t1KfSfReMRYpIAaKtCK1mKvWFVhsXu0/v8pUWJEwmMUPfkZmC",
-	"kSHg7oQQPbgTLKM3AoJqsg9k+mQfBxmTt/yakcpQx8SQCzWWOXgD41X5Nvbw/5qv5PYqoV8wcIXukdw4",
-	"xm0wp7PkcUyWUkQsPXYJ6+Tw4OCAhHOa0hCKKII1VM0NtruQmSn8z8jOwyffjQ/GB+PDgPx+dHT40fwt",
-	"liGNjXFqhLQEyzdFbntD09Wx9fuVXUKExkoaYW6ubX4LjU5qyTqS2txGQ4ev7ubYGtp0ofg23XWJEX14",
-	"UcwGQCDY/lyczpPew9mBHuyzxi3raVfrXNTCySS490aoFCfm9S/g20OE8Fw65N2G73DU967SZRCldkea",
-	"5E41vtvobR3Oi7+miuMLPG2gmyC19ThHtlMsOiX/DiT3vUnPDRwqdyMh7oizVxlYVddODF39XjLTPwKH",
-	"k0L58xU7c4A296Ju7vJsGdpc3tboTl6yVw/v2MAOEXJpI5GxUUSWNti7IkobawxENFQ+LY3eY8MzxxAG",
-	"NEq+0TlirvSayTZJymiSpPKGRZdXK79+XfHWo6I9S5l1UVj9+5HNAurMK8KoR9uJ2aVssP8e2dLL6Hqy",
-	"izZ1wfmcamWXdWk470bki9jQl4WXYhtnVuXalHjLi2fApN2Ph56D3PyG+I++nN2qbnqyYj2HXJr14ZPv",
-	"e6ddixEvuLA/HvaRxybbU6OELYmgtMUd5z6Ivmr56l0rrJXS0QfC0dfy9eQLK/w9Sl8anr7BBFoVIfTV",
-	"Xf6xvO771L9+e7MlO4UqWr8MSGJquD37pAOsrLW836ZE2KqKiHnDVn1Mshp76EnXL2EsbMH9NvYaH9t0",
-	"tRY/2u7dwtvRnt9T90ESzYyhpDFfDeLuquKN6bH3NyTDtSPr1QU00zaQNie5kxt/vryiiofgpa7+3ij9",
-	"YzKxs71mq8kRSVJ+QzUzP13+sdTlbENL+fnyrtnK7y3IpzkIBy6VvN8XEz6TOi8mHfIaOWQV3Nmv7ErJ",
-	"G5bGNGlO/Rxd55g9F0fF7NF1mV6rTh/6k+cv0ULLjd2D3jCsm4v3mFoAX94l9M+MjUfdoQtLO1+C0evp",
-	"lEF6G3hXPCmaVZXEn+SPQCxTDu6VrXV8rnoZx5l5xpZDbeg4Ooc5eNV+t/Ke6imfclbfHvc1uxw3U98J",
-	"Vnd+CKZRO8s7ZhyvP4EisJ7krdf9YSDSJo0FBC9/nin3SJVqo9QxhCkResfYl5c8mgTggi+70PJUvUb6",
-	"LA21TK1LzZ/2WQ2LHpXS7rhWLJ5CzIAD4ZNvJlpeX/6f//W/J4+rkfbDF0+/77ebfFzyBLFJtCShtInw",
-	"eXbpMTH8cYWJ9JgzrCB3DbKNMcoi5LKbafqZguWVrfVuNYdnWcwWSltJyGKdYVmuGibdlmBfUfCbMQl0",
-	"e1C4U546yr76yZ7SPKPG1kvwuMv6NttgfhdSzYDsjoEgIGu5KNSriazSHMM06plde1rTu6nL7ix7hieg",
-	"1kwq3mHI3rTJ/xD1tOUNY2I4tHkLqBYLpEtZxMU6M2XkstHic5LSklwxkqTMmIMssiS2yPBwiyXOhF5r",
-	"ifjrHt/52p7wTRzsH3uihx6qqzAYs7sOFg6DyrBnVxhTPC4S6rkiKZtxpaFoskoUFXfts+87ZKXy0+jZ",
-	"T6/I998dfGfOHh+ctAYMn23i/Th80SIXPRP5xayV1/izjemUZ1Oij9//v//au7j4/eLi497//Pj5MDh8",
-	"8v0XL5n05Ow7b8lXwrwtcax9bavZ4otyLnjO3yDKXLmBUMrxR6Z0kf61Vq7COu6n0rXskOks+tHVXDVr",
-	"dlFrax5Eizy2bGpOk4QJBQxnTCZCgkSr5sdDKha33MsYolKAF9lxD/uSUbr4TFzCtoTWdeW77zSLuCtl",
-	"bEqIOeWixcltFAaFGH9hlqaATSCsBNiohiuMKV+ozQqyT6KIReRq1VKjWxyWnE69FTidhwH1P5iZ59hX",
-	"Hu9fNxXvnRnYt1zLtOlVzHxaTlUO4Q0AjQd0u7K36ErKmFGB31zIGyyKbCsiXf88ukrfbWJHhBqVdvLU",
-	"kIHMZnMrSZXZsiO3g9JVfhmKVb5DWtMY6k6yVG4yx5BIRaB+kcYBXi0hse6ExDQEq3SwCIg346xsGJdP",
-	"0uhT6wWaMqH7S/K9MZUiQAK3t6COVmYmaAsYhFLZor/WtoQnUdEq1Vo6pXLl9i6tEtN7uSahX9Nc9wZ2",
-	"u4uiEvPutB8b3P5LMGKJ9CGlvjZWiINIzZI8HxngT6kisZTmDkHAag0SYGnq82YUtR7wQFHeaiUEz1Wr",
-	"ZkDKvHBZ+VyDAwmIUy5lGnkdmguulPmv/xZCzFU5Z/eSroLcJOCAEopVjWyR6JXL7nLhWac7FiXIax3z",
-	"Wxpee816umC3Kat/N0WrEnLMjfoB+ELARTBPDWrgynU2pUL5HGGis0wCnnKoE8gIQ5lG/TfuzD5XpknY",
-	"v8srdun2z68JuiGIuwCgxEMdH8IxeQRMjcE0Riqowm17vgU+ngMluQ8wmtVWXGNeMJt3xWZUOBY1RLi+",
-	"S/D4YkQ2LtQaSu2JFMG5DOFzwwO+Y1dbDn14W5SuGntcF9umNRJ5n1VKNkRYXtJmiROwq9sEDruFzPrZ",
-	"zGuk0Pcad625sLC6YSgekDLvgeJ/ZosrX5U3gMS1MdMFvHQ7uLnaNPPxyl/vmfVgO2834T72f5tU4j4O",
-	"08JK1koHLC4sZAO6fgE7hC/kSmXMnxO5TUaHq4L3slLVZh362KB7Op9iucS+Rxa6fRuCRPMzaNDn2qT2",
-	"r9/ebOggccVq12xFvjn76RX57vnhd4+PyOtX5D2gPcmUvN97+v2zgLyOnjx/fvgSfIBn5ydgPmsSMwoV",
-	"Dc++J1dcqzGZ0Hg2IdackVPy+vzJ8xcBeX1uP/Lj+UlAzswvCRXRhXjv/ovFjFOOVso1s/UhZihX6WjU",
-	"fn7DxJicuLwDmDk4jgGHCJEUuuj/DyXF+Iwuf2ZK0RnQ0hvWAqh3wzagSBrP7lklbWqe1/4C/42znkop",
-	"1s6DmMOOIDJdS5RAb7iQG5ZiMLyxnJ9sBAaHe6TMwQfOhDT6jyG2mYypmI1lOtv/tL+Q0b7KFtHVvpCa",
-	"rZc/VVRom+OsKUEFSfgu3xs2CBswxLg9B3jDVlvmnsQWRs3voQI/E2Rx8ZlQAVESHQqKpTc8ZAo97WDd",
-	"TBGIiK3IgjENhU9PN6iYfHHw7PueZI81UlJgiU1R+CUYvc1LMra0+H9KGXCdPYQQTii3tZEVcBdIKuex",
-	"0VfHxCmyL54dmzfBlwX1nC+elvTagMAXleWsWCr2/IUXCrRcMtK7FF/9Rq30FT5nZqSYtuXa6A8EPj7u",
-	"4alFcS24WRo3YCrjWC59/nURrwwtXbGQms0rQzdbd23MFToPmv5sdNI202oEoeCZKsDDwNkZEMRaCIhm",
-	"6SIgUAQTlHyMgUMUAEEcswU4GhOWgt9CCh8rjemK+WsBFSNpFts+KUfkKuOxJlxgLMTh+TzCIkrr20TH",
-	"trtDlpJcWKEUvZnG0uL+ZIgmgRk0Pha8sGLOm/xKU+0pTnAeVqsFBRjECYiNDwXE4qbazQLvRkBq3vkA",
-	"r8OlXYRMSQTQSV5xZObRCsMKf2wHLIKgQXMRr2TE3LbiM4FDkUMJAo46f110yhYsWnXC2bkGV/73M1/Q",
-	"5iceY+V/zAULyBWL5RLPmDO1n5MAbOIx7t5+3nUnJxdylRljdkzO2Q1LaUz41ALRUYFM+IpBvLZtYt1+",
-	"3R9WEDXEiBeI159ffzj58eTDSWsRgW+fuIuMBdZty12deOMbwPPa9poazpqBr1lpRqMgTyWgmsxZnHid",
-	"Acu59GfCYKggQtm1doDAIqT1CWW8TY4r5ZTpWERxFXMCw5kGOXv0CXQMEDY4aod/fWX3e5ay1e394xtm",
-	"ILaTiBckyBfbxCIoSJ8xbPDYlXFpHkJJlkyx6RTcJZkBFmJqrkCJQRYuZ4jsMozXw358DLZJVqylJuLc",
-	"C4e27+Te5979mjAE5t0JKw2xSISaI2rO/VSOzL8XnrrEOiwvzhU3pvwSTenLlqCSoS5KBFuyNA9XFQiw",
-	"zU9JGm1f9VWXcsXX2rc7D5O0b3v7RvY5UqBbRxWzqlwbD9YBeA9UAtCh4FIFIFlQH7zEV2kAUvf/YOil",
-	"Pe0OBRngJbvjdi/hKduzASiCaMG1ZhHGAGkc+w6sgHj3dvBLEibgC0Ys8QULLLK946ydUhH6b7SUwdBU",
-	"F8IaW5AYBhDThVdmFPhiHnBOo7m1IBjSBZiKGLEjtq9KDmkI32ot6m5omS5xGyX0NTfcaOo+ekQmWSqO",
-	"UOc5cr+8yA4OnoahjBj8DzLQcksoS3mvjeqmCGssYYd1IKo3goC7aR1QI9buZZQfLiHEt9zsZvene4rd",
-	"lHL1ve5y+ukyYome+wmzvRjfcujWhJa10PTyXaqB6a0Ps3ifEahKGYQ3HJXTerGs8pZvFq+qktR9Bq6q",
-	"NNXoeiLjTDPy69lp3vFhmtKZMUzRXfv9dwffPcbMP5eiB/wMq+AdYtMr7HCUA2Z0k251Ej+bhWAan/O2",
-	"QcYQpk9h1pIDuHnWTNq1aBXD+HO2jPM1rlhbX70SrDBXzrdVOLs4Qgq4/NgSKrf5U8pCxlGnWjfL3ueY",
-	"qdzaboCyyilXMMoGhihr3N36Ze2/Y0O4Ruv9+u42jlcdfRcBvcotXPPubCBYbkOVu5FBG9Jgf1izekYf",
-	"K8e2jsLu08/PrGnrXouhRGjBIp4tjHXCZ3P/e7bR49eWaDIgdNRXl7OyFeqHOagHl7sy4DmumwZj9mkQ",
-	"Ng5NS++YecuY3WEOxrCnswbfcyQMLK+lHrlvLZFciqLd662ZQ4fLfuCi5nUceF52Yb15pYX7aAcWOTiD",
-	"cNCeFHy/eSQbMqoJJQlLlRRFTQkWT7qw4PNeplI9TM/QkeRi5sCPBYOEc0SuyIO6Y+Kqi20vFm4jafDO",
-	"Fcs14cgCk2Lk/NaUs/3Jm1+2HuEQvOteysPzvdqM/IZCidoYG2p9h3rrai3kQJOHQdWp34ZLZczwwthi",
-	"P9suzBU8QAmjvzBK+lyGp1oR0eKBbO+hG4xuOPU1mJJZomz7suY8AVG8UpzBRUBwtfEKq49TqJ1CcJkN",
-	"SpNaO9nCqgO3pThv74EgsL7PcZj6kfiUTqWYxauiZhOx8MBVjD2fUu+20kXqjUlCQAQdHoffvXi8UWHW",
-	"YAn+PGnPXlSMiY0A3DbO8gdSueSbjAKZjQjZO2SapDl2PCrYk8o4tYnWdqeDugZhzpZQ75o9F00kb9Eo",
-	"GXLUGrS/UULbrbv8UYSZ0H7GDDMtf3xzdIwPrvi8ZhT3FxDLTLMUdJ9tSoe72xpvEmYDR6ANL7cEurZt",
-	"8tTZJLk5rT809zqUlco24iyVLsjNYQqkC2gMmyt8LW2BHhIqqW1r7OmTi8WIsHJXdmqrZNfglKVGOmaE",
-	"7ZFL7ZDVaFlxvr2wlm2IwY01U7E6IlcoZgFDrNlTPVdNLKKJOkZ7gCsUzphzUvI5j4mQgh01+6Fg4a5t",
-	"3l4aw9aLz1kMGtH7N69elzI6qFi1QuC09RYpN7XcsI6wwBnelJVWOqvhV1rPZgihhyz1jkXer0lhWzZ0",
-	"wktMY93sqg5d1jmn6rINedNm1pRLxkEzT5nrMmFpPQcwbJoMm1e5dPhDOrF0SrlAULNtDO8STA7OGIsm",
-	"jJbNIz+U3Fb8c1uf+VfgGM6LeSrc1/HWEpmWQsuVk9jMiexuxDZ+ouqdqfmRczwNzHzMaXMJDYuLrr+U",
-	"JFSppUyjAXWjCjJZc3JvWKJJJiLbXnVBDU1CRY5h5ghHCbl6rYqKL+qtKrRMlik395PrMTmFAKyQUAnk",
-	"2qCv71J/hy62q0xrSAd2Wfl9vrQ2RBFsJ1ELtO78dvnc9V5y7yLTISRPLgTuSfhs48/fkXjqviZQTgFN",
-	"csHhu6SrzljrJjGFHRJZf9ShwvMg8vCrGiZBiy1sGuIAxlXLmW3aNq79VLZtdrq5kMwUS1vnMZwEzYfJ",
-	"hSmeh69Z6UYyUm2Xa7UuNbQAJtMwlJn42tCSt6U/f5i5v6VYmXbuttFgjdjyibSRyFsuPDVkg138rnZB",
-	"WRqv6Q4tCkXNO72muFvXNuQf8ynT3Hdy5y7fi5KIrrYvsXzhzSvyFP1yccM1VrCE0lty5rfF66Uy9svt",
-	"OzWAdqLuPkXMjLmNVrIdg7tlc7atepO1w9e0i6b1dAknGz7CC4qFWcr16hz6QGJnPUZT1C7wfz+55f7r",
-	"tw+jBrCBMGwfb0PuxbM5nYgG7UAIwQFHJpiaj1o0Jufv04Tv3xxOxmA3mmmMjtwk8hXNtU5GX8yMuZjK",
-	"Fqw3RJw2Nlql5ZOcOrs+pIIohtWBDnsV4ikqKDfHVIFtyBmU+lct6IpEsvwb6GAFOAnBhXCBRevENjw9",
-	"jrGv5vhCXIhvvz0p3CBcivG339pZPcK+myfvTyFYWeyV3cOYX5sZrzAieUQUExEssrzv2PYzT03m6kJ0",
-	"bDWhikxOymibR+QH2PHJmLym4dxWM3EpIDKLlqJtju360X6j05XZb5lpV0yi7J8U1kw+Pr4QBWibTbzA",
-	"+RYNtbl2XhVAFHduYBrHY2IR/Cjev4iF3OKMloq/cwQ1+308ALvnRkSpb7+FxqpnP70iT58+fTkm4OpB",
-	"tcRivGKHVYoomnn9zYoh0DS9QgBlkaOc47syjhSZmIs+seMZhmrGA4hQaCM+Y+qIYOEhmZR44qQo9c9H",
-	"gJa/mbgWhh7+zKB2hqZ0wYzcN08JxBgsMqUpWXClEhbrC4FV8HZd0EOthMNu54c1lsoQ3+T9yYdX/5wg",
-	"zf3r/N0vZMHSGSPAJixGydOXLx5bMFyLMGqoISJK05XCoiRcvrW6qCBOD8MaezDCxuQd8CN1IawqM7E6",
-	"8ISENE1X2IWdTF5/oLPJMRI4t01wze9Pp3s/m1lNivC9LYBS2LUHW/pMiZAID0gVmaKP5Jtnh0/w4iy5",
-	"Yo/tNrw2u+jowpUnRTLMjG6pcPEvnz3/7vGYTEpRgUnpMtyuJmx8IZ49eQnLeX7wlCgK12NyxnS62juZ",
-	"apZOyNy12lMOvVSSJeX6KC8HsNlBMIqSRE61bdBvnsd2A9hfH56cUh7njwUICqMkDmHmpGA3jNpuJi0c",
-	"mPGYnBDYVST3vNcO+Zn/EBDBlMaUJvjt0yckYixBdJiYh0ygXlOuvhidJDScs70n4wNn+FR+V9SW5Q5k",
-	"w84NgyxZT0ejQ9eskCZ8dDR6Oj6EDyZUz0GO7WPeBxwpQHChyyDnbKfR6Ghk7slJ6TkI0+GNU6Oj3z+P",
-	"uBkK7mIx2SK1A6W3Vxavj+TlGyJxZuwa4/jUimIV+2/5ghutqfdBp4Z9hIBZIoVCheDJwQF4F6TQNsWh",
-	"JCv3/7CwAMUUe8Bp7V6D7gkSvQGVRGeIUFGcy7jUk7dtiHzO+67Ss6zgwGE61Qazc9RRymg0+mgWrLLF",
-	"gqar0dHIzCsHGMUYmk3g0XSm8nfz5qxd0VyQcsjisBQSRahTkozIz+FiIVtpTpVRg6o0iqZ/sXMjVJOZ",
-	"0j9IhE8Y+GjQePpS1cetOV2jjMMdDO+jCkhRyJ8wezRnNLJY4m9lmCPx+Iawj+7nz9kBhiYnnGCdoP7B",
-	"b5hR68z5akloO6Jfjb6+BBUetv+ZR1+Q2mKGOSxVOsHf1+ikclrP+hf7oxRsdIe784Fe57vjPLbNe1bl",
-	"yT187PTH0ZePsHlZxPW+EdEOhbFVBJgnX9sH15IBFtx1Tdo2n8fedk3BUIN0lymJpGAFps4ENPgjVPcR",
-	"DObIdje2WSIT89LEupmxAfGkRa7kNcCdEsX3psy00Wo3W/M7+5Jn2fVqQIe94xu7GlpcW+T+hP1+Fy1f",
-	"raSIbCLJtZMLVUutZZg8+WTTcUpZQZCLEpS63MjU9U5uGRUpZNMh0eCay8TIKClsOg5AaxsZxSO0aFU5",
-	"c6dtAp+2IrNSUs8G83ZF97aiNK1hc1QQw7SU121al2tcsRk15DgN5lhiqltJQXHsDlJ8frMcvz4UtkZG",
-	"rwOJs/NrmRY2N7i7aU2oCieBNZlAzICZLeOIubzDcctUjamfVqaah9tUaL1T3jDbA1OTnTxa9avJVr4N",
-	"riKD9PSqyOeMpuG8ZAaXhDa85ZSXsvzN1ZeZL3T7Gxa+MDKloVZVa9rIRuw0JBGMiBqbHa621Z3RCueq",
-	"6gOyrcCwCcKYfJAknLPw2mU9yKmr9b8QOs2U5mJWdl4eEYT0+CdV828mMaPTyWPb0m9O1ZypCTj/FJno",
-	"lLFxKqWekG9aEol1LGcBuKBevHzx5HFg12ELE4yCeiFuZBbOmcqdpvBZsKSrCsuMFfrKarRzKrwxxnvI",
-	"2rRy2Ps7JL4zRiOIhpX8L7YZjyLMTbZJkMNokUDF+6zapsVP0diAQ8qIXDG9ZDZI6mB3IAtTK4eECEmh",
-	"oFNkcRvcjyH3MTF7Dp/g0mIc4pWxrrELYV2UFBi/VLlLFXfs2M5iwSLOVPOpJnYVEXJphnVJqK7FXNUz",
-	"Zuz1C2G7/JCY0Uj5aJdh/5a7od9yN5026i0euUMatl1sfP0/hqfcuS2YmPkzy1hS5kKKKLlgeMgsVuzY",
-	"HLPN4oy4JoAbvJoYAhBYbKSQVmyjsxIu7cKili1TrjUT41Y+BhUdu2ZjMEgLEZiF3zUHq0AsG06fcwSj",
-	"QBaN9Oa4OT7xilZRt2H7yj4zvE2LXy6MWq++69JY1vtkI3fHZyxDnGtmF+VVEZeiSPHf0PqwaTgbqP92",
-	"g63d4ak4dLWFbdbhNr7kYlDq/IswPoSaWwZyfyuGKTe/PNn773Tv3wd7Lz8W/x1f7u99/HwQvHjyxdux",
-	"sUWH4wpjP8c2GDiBkSdd08JUwb+SnxtPqF95t3d4cO5jv9vu4cYrhGpoKfJdYjWOvbQ7ujFNmEQy5/55",
-	"TBO7c9WqTtDN1+bgxi3bkXMbP76pY7v7GH5hSzvnHR0eZGQ3pQeWJEB4b2ZdyKWN8Z5gSVx43MjNcuxS",
-	"P0ALPG0VTETCggwEFx6EknBQY1xc2KGMl0wxDJxybRVJTBHkOrAJ7IZPuFVbPybRUjZJBSedk8qGitH0",
-	"Z8yv+fi1eMY7T/rHEqZpUY9grMOZlFHLTfVqAjOmS7eryfK61/FOsN3SeYeZF7ppe7nS5mpxgGlQvkaL",
-	"hNE05mBTOpIEU4nP5oCS6uiSa/JNjVYfHxuLlGpE64VkEgevb8Hv28N/uRcc4utNisdc30Eoflds1Wat",
-	"fQkqX4J0kj3Y7r/f5qtrMOuvgYi9VxjzbbrpuM6b969iqvReSiOeqVbDDT31edEwEA9yU1b+i8sMQyjJ",
-	"whvmM8Zwf34wo5/h4NtsdPn9gbcapY+XXXxgcYyJStg3YAo5Y9NSGZexaI3YSVg0HDtpnF2t3W67XVZ6",
-	"btORvy5FN1/IGspuWatwOKt6znhqK0DvQw+2BPKopvRAZbZMjWZbJpfSsW0vgbzK9IndgzypzcbcbBao",
-	"udkIxw8+bsgGVAgPH6+OXYLrNWMJ9qOfUzUvGuI8OXDJYrCuXHf7bS5tGqSymYjl1s9K1jM218xl6ZZo",
-	"Vt0v+kHvSDblAwyv9ld6WQ9KrwWB+SWKzSaxO+y0jLC8mX5i7WJV+5+LH067rYO6tj8mZ+xGXkPsZMkh",
-	"9ZgIiXmqzaPHmHXt6L8KRbxv32GVrGbT4jUalD+swdWLo+oTQbVz3U+l6wVyBxPrSo+TceTY3VKm1xjz",
-	"msgblsY0mWC1dQ6ybDiKYEvIRzC2YxsXRFN0aG6Fe3aH3CrvK/fXYFg/02v0BKgMMpiwIIOWMB/WY1ds",
-	"OmVQUbtXlOd6NWOwHJ3wpAtGQhnZTkaaxbFrz1KIt6V01e4RV3SWMlYOd1WI5BH6eBVEfgGKvdSt3UjY",
-	"TLELAcEPGitJImbMQ0WkAKGM/nAjy6HBEijkELwz5K/kgl3JaBWYp4sqE0OWvkia0SJfuz05d3gLD1iT",
-	"rC6mX5tEMoDQab1kBpxKdMHuXp0sMxta4SwuqLvaofWRMqVluiWD/zhsPnMPV8WZfs1eKevbacRuRVQ2",
-	"GvApta7jdd99ddgjOtVkxjRoXjahoOEJsEcBbb3AB9DoMlF09wXUMSKkkblj8gtW1bBYMUTGycI54oFU",
-	"z7SSgPqgzvScx1A2l9/Ycm2WJdWo/XyxX2OPwe8eWisSu3bC6+3yWjvTVatYaWvHJk+nBDpgY1GW2xub",
-	"45saTY6DwMSK24iI3lTW2MJo1OeQo0Q9uOAgbsoaDhO7e+M79KTZ+heqoU5BEer6BJbo3+GtdZbAAB6t",
-	"YkxBJlPEI2RKIRWQzecq/Gw5Jug6inLIjFgoFt8whRYmcb4J0NioxczDnclz5VDRc0Zx1NAIoMoxlGIa",
-	"81CPCepLFcHlGp8b8cZZrkHCUpu8LkkZTSD/xR7mrswC/Pq9VOS4lbVkzdgjGF7HskTvNyegbSWB3ClD",
-	"YI8USWIaQmXNEitiLRVgvbYjkIWPesvMu56e2vSOl855t3zhrje8gxm4KFy+dh8H2FJxLW/8ejGPEwxF",
-	"u/JapcGwykUMZCxis97a9QdTDsBpLMYbo+H82HCVmYTO2w54n1nYb398BAf6ywVILCuFCAnmWRu+vMPD",
-	"RnE/sApcDohVCYRrEkvFCgBVzMo1dGA9eMYal6Wafq63cmvmt6S2rDo6HivsJq6PHVAEeA1qGHc+7c52",
-	"yG1Xyb6a7IacHOG4/XaU63UusdFtaWOcwVw9yjY+bhOLgahaVRKXN21OM8kgqm/znf8w0t/2LUcaYhbP",
-	"194X87iZkxTlnGuVJ1dTYxnLha3zx4ztY2ArF2JiMd0neWt0WsbeqA0VIGWi/uQKkWF+NqmQg02G07wQ",
-	"NlwUGPJ0yeVgtdjE4qvMFihBZgJ4Rmyyls0eFDmGgEToEPhhTD544D0QoAQyIrAQ7ELIpTjG6BQ3r8Pq",
-	"0Cer5nJpMSYpQPAE5vIhUkSeWQGwBqnNiF2Y/VkywEdoSx0/w7nsSN+ymdkb6Ft/mXR1vAlH7iIFVWdX",
-	"AaKd/6IsbRCYqFP0oJ+U5kSK9+qKOZR3JE5A8QD06rKjzBZY4lXHfLROa/sf+MjXZGs/JAMVtq/fPMWD",
-	"uHPjdOYO1ysI8K+96jwscbTrPWy7xzDJe1DkZ3bVw2l2pe3ejV53kmfwYJnSUlgrAAIrxsqj6hpEpmBL",
-	"m6B6DNEWGRuRZoucIkajbZS6Fjr5ejUq3Jy6+1djY3kxU+jbbVekAI2ij7vCI2tx180rKvIOTqiJNKEy",
-	"bKFnT2HFgi2u1nJfPizGLLNkHcZstnBw/oKf7WLMli4cYdlflP2EvlSgf1gAlF0odPDtwROAcMa72V6/",
-	"2ysCzD+2SPSqARiTb3Nxf9fK8scrosA6LkecQRnHLmhct+Xgu0N76Cn4Xbv+I6wUmGrLjgcdCoYj6i2i",
-	"YLukr071oHWZt8u196W0D0FAO+IXQye0Vz46WD77nTOhPJt9XQa0bzlMvzbxs33wQWewlFbSL6Pt1kD+",
-	"Co/uXFbbQ3ykrB7l5jPY7W8hhf3P+J/TbiyzlC3kDStt6EMCM8MVgucMUt0GZavNgHuEo6CuTEvasssO",
-	"hvFyRJ2E6nldTT6NRnWu1ONhtvDqTdPWWGF2AyAlRYO5i6QGe+c6k0F2nS1c9pRb4Q6DV3BMfmDQRFkQ",
-	"GhuKXlUst83SPiHrxSg8MJmmdkOj6KGR3ftMt8EKEi4Ac7CTY1+zVTeLfmMe2CHjfMPacY6K4Aj07paC",
-	"AQsdnGGaTWhnl5BjwGfQj8E8WcpnkdrlsrQ5LM0L5dzrthQuiEpcxVzNWV5fa13rM6EInWqWkknMaDQp",
-	"sqO5ViRJWcRscm3lI5jHlAcoLHibreKdQ6NJmHlb2vMbttqRXfaGrcqJzrvMYzCLaPHDGWZ1zVZfHZ4o",
-	"EGN3OrVgnywA316JMNtI0CLbdThE3zvsu53dcjtCy1HgDHcV1eiISxhZZKOACHjUtocuALJnkwo6WeaZ",
-	"ffjcPjuYs8z3Xglee5sYxmYoLfnKSiAtXhwW2BP5V3PBVQ+2X8+vp6IMD2Vdjcv5pFd9DmWQ3TpRd8J9",
-	"2G6ymHpPVkwfYxx9zhYgma9W5p+2kr/q1u1IsFQHGdzzV1vDzs6yB/sDTpKHtq6FhiFLcsHefbo+Ttbr",
-	"LSwn10xlajOjI0Zt1BaLYsCPCHUuQB9tnsMGGTx0F2LPqeVeRF+ZSrFdfZeyTXB7btUWzqS7ousO72MT",
-	"TrmbSQ2J/kHyJo3AxyrFFLZ0B61Gh22UMlcsgfZnIYJdMRnmAJXQcFDrNm/GMrxGdDAOTV8sVIgVmNjq",
-	"BX+X0FTnaIwMQXgc7LcqKfPOqEZDumws+nF00AU76E3cNSsf2inr//pg3tl7FRS5p3ajO9UqGvYbJZdN",
-	"hfevUIK4eeXhTqoM19Do8n5cCp1/u+edfcSx/9nsRacWcQZagmFhUMNhGaLVGtq0hXOb7/qwRL3L0h34",
-	"FBrO319o0TMNxiz1FU1SLjS9ihk5OX91elrqW5qDr6iEhiwgf2ZSo6fpiobXKgbskPcsDZnQe0xAATX2",
-	"6EL3m55fCMVmC+iKRgm8YKTW5P9/8tMEczc9rmZr3Q7jZlbNCh6uFYunpc7linmoKsl0QVLDyyz49r2k",
-	"j+KqWrwr6AdfYvpxymwe8JIousJUG2BiQ3rd1pgOOP6XX18zn747PuUiv+MBtuLAIqS8wICu1rHCoL9N",
-	"pxMJnhjMdfSg3CwyXkMS2xjO3TYHQ2PXVQzx1GO/3UuHsDNsU7YTTVzGbHhXipnvTo6uPYWqrZdbfh97",
-	"XSEOMou7pk0F1HO1ymhGb1irCwRn8eAdH+27XTg92prntfozHBlvY3TtjKS6/BbmXuYtKLqYwaAeCyMg",
-	"CmvEySDbnRRtBNtYDET+NuhIKKAJIEe2+hBuT8q74VeD+wtK3xzOS3C3PLDwC7SzQetEbivC/TBniln/",
-	"VyjTSBXFaK6YLGVXGY81ZppDAocXveiD81Z/3YAY23Uk+2CRsq2vLnKbgYV4bf3HaLpNn7uyd36dvm3D",
-	"dmwbFjDEOgX+H1xIwXiAlPp1Ydy5O6/Gwt6ElW70rbVZ+ENvbdYH21ZwtzvaZptaxI87rs3SBa4mOPRc",
-	"a8XhKrVKm7+bSq3Ni6taDvrrLa5CHpsXV2EddY3Ht5dWZYnSKaOLbqP/1/ypB+1Ld8voZ1xJKm94BLnQ",
-	"dwMKnZ9Dt3/9XcLE6Y/F9FAoJUwmMYPCQwivcQQPKZ15ccxduRSKTFKGudeXWconOdqkhXIGpDXUpjDo",
-	"z6Lc52C0eYvKZlSu8jwAVinvwbUic3pjzAEB8UbYVRoCEkqbF8Gd2448Ce7zg3sT8nnvjFi6CrNqtNJC",
-	"DRUm0OtpsCeMyZ+l46ViBQi5Y3LOFHa9nUkiLeifPV4Ez3Inr+ZQbM8BwkFlLCWhXDDE32pxUZTo4KG7",
-	"KXqO8AxqDdY/xXbXReXubGEN7p6G290Y669+SDfGaUGRAPZ2nGc+2N+WcyHsxMbk3CVrAKIIXhCBt4WL",
-	"NkfFQAS9O5Y4tMOi/t3BnBb3xGqd82Ijbqv6EnV/VWun5w7RztDbf1uxdNvUX7agtd7dDzzwY86jX2eE",
-	"cx1eMWzFsAGlMFPV3Fn8ua+63SxoV8qU2kGGK8x3JxvbEZbJVPUaqyJMCv/vVZZOZhZmlq0QI4RpY35C",
-	"JwHrU8JiGAezXgBRLYi8YeltGtlhdVLRyg6Xu0YjO0sbD17Baj9ep1whnJmneV1xiVq1KrV9WuvuiLkj",
-	"INRCzPfVsA5I/JsKTdYb1nW0p7MdCNqUKvUV5o2aSQ2uTKkd5IjeMavNoz9rcdv1MFmxzX3CqG3iUrDC",
-	"ZQ1yCJAB/V1nkc4sbODU5y+0bOCvhr2KGI/+1nS3Yhu1o8TsdM178o1Oi8d2qOHZUdYp+T126WopI1O2",
-	"vGuFbzmX7pA44AvXXYI7Py7zM+5WT1+u3BUETsorNqOFwwi8Q8cklwVXTPHIaDFTC7uO3iEhfUF+EXNx",
-	"7Y5s9AA0jjeMJbm+YRiPK491LrRuA1LdKju37yl3mJ5DN/usdtC6xXy3s29Wa/fAXxVsm4Xa0xbT/5Ei",
-	"CVVqKdMosGXoAIcr0wD+AOXxULVuSXJM3pql2a6G6Juu4PYnWZpIxVCPkctGW8IrFsoFK2Zwi86EQBWd",
-	"fQnR/hTXOzTZzOfvBdE/X1tL6NOQypj8AnsfUuzyci/9wqhRS/c0X1jyhXuLFU72ZodzCdl2NCfGfoXm",
-	"a2qP1EWIdp5fp93T2RbJ8gdvU6SWQ3Fcoru4yD30sMuLcBVrFBjZ5d5VQLS/HQwoYbkmJFPIK8zxyHek",
-	"Brlt2P9s/7dhb1ILpL6c85iNyWsRWXG2dn6CPbCHkaFwzmeuK4qDngJEfVyDp1npblUdu3fecx2oB5q3",
-	"/diD4prnWiYFdJcoIvwLK0HAYM69mj5u2joyDuWgSn7/PMrSeHQ02qcJ3785hI20H2vxpdat9DE5EXZC",
-	"oECSk1P7o1Or5VLYngWoXioLFnBs/lj6FL6/wmYr5N1JpucWuGpcT/lUnqI38DnYP4MOz8pNo8xkxuTc",
-	"doLxtL226qODO7VJqy6Hx3Fcs5xMA9JUMaVSi9LmtN5DZsi4GtfxPWgRjo30R1dxkK/G7HkJtE0d22qT",
-	"cpmBRfMCo5gXMK6PxuWcVYD3ag69UU5LeSl5XK35zRPMgL/KRGSmavPRAdygOnHPWh1ScZFNCpnIzUHO",
-	"Ee9ClQEvauX5eVEgHGsEZVpjclIUm9F4ieVujCSUp97KWaR6W9fbyHHNK7haiNJIRUyILCaFCOkIHOCc",
-	"YaVP2wwxTwbxnJk7w0S0B5mxNgAhp5Y1RCzkyNlzrG+k4dLHaRZZ9af6bTT4HikIleQGm4NgKgKetnb9",
-	"45f/GwAA//8=",
+	"7L3rdtw29i/4Kpj6/2fl0qWSZDtOIn0ZxXG61bnYS3Km15rIo4JIVBUiFsAQoMrVac+apzkPdp7kLOwN",
+	"kCAJklUllmRlnU+2JBLEZWPf92//OYrkMpWCCa1GJ3+OFozGLIP/vn5H5+bfmKko46nmUoxORu8WjMib",
+	"31mkP1PkjmWKSzEZjUcZ+yPnGYtHJzrL2XikogVbUvO+XqdsdDJSOuNiPvr4cTz6SUYUh6uP/q8FyxjR",
+	"C0YEW9nvEK62+8DH8SilGV0ybVfyKmMxE5rT5Px78zM3n0qpXozGI0GX5uWofCTecjWv8kzJrLmWqWAf",
+	"9HUEf50SOYNlpXTOyA2byYyZRcFM/shZtvamguP5H/3vjM1GJ6P/OiwP6xD/qg7t581MWlfHt13TOWyG",
+	"XneMaB/YeuTZz1RHizBhGZKDbYoWVMwZ4YrcUMViIsWE/Ivrhcw14XpMZEZWXC/I9MvpGF5IqNJECkZW",
+	"XKhiZ5Gay1mfzw7w6/4cU6o1y8zj/+/nV1df/udq9Nvxwbfvfzs6+Pb9n0fj468/Xo2++O/ROETIfMl1",
+	"cyn/kCuypGJNqCZLqfQp+eqI5CJhShEtk7jt5BMYzp/bkn7gy3w5Onl2dDQeLbnAn46LyXCh2Zzh8V8y",
+	"ZW5j65kp+/d429uUMZVKoRhcpu/MVl/QmOfwYySFZgI2gaZpwvFmH/6u8HpvRsP+mPDFOlegmhiKUGSW",
+	"ySXhmgi5mow+jkffS8GaB2B+C3/+ha1eJdzOb5Cp2uECs3xnuVYET5gzDjDT0ND2sUN4psYeu54vnoPJ",
+	"mKUWTGy45ZZDdi25eGpCzmfmfLgilCgWZUybC8qV+Y25qFIka6L5ktmn1EKuxIT8wu5YRiIaLVhc27qd",
+	"t+PvmczTwXYCR+vYhLl54DGO/YIpmWcRu2TZHcsGW3Bt2I6VZ/ZJouDRR9kDmbDhVm4G61qvTNhjLPLX",
+	"VOmM0eVgCy0G7Fhsmsk7Hj/Oqf6qBqRnGKxjobl6hEW+EewsNVs8IM8uBmxZLLV/Bwn5RrAHlZD3lI52",
+	"zx6Qtd+Prdv5PiqLHoo9u7U8FKu9F5u1k31wlnlvdukm/lCs715szwz5NpM3Ceva4RSf+Nt2k3bjthkE",
+	"KyY0WWVSzCfkxdHRCaiXxq5hSpOICiE1uWEkF2a+WsrYPHY8Ji+Onp8QIYmWt0yAKWnsRm2GXNI1Ma/F",
+	"EnRW88ILeFbl0cK6IyZX4sXRtydWfdXgsKBJxmi8npAXx8/gL2i/xkRxEYGmu6KKmGfMI8/H5MXxVzjf",
+	"GxmvYRwpSUKzOYP5zAgV0gxNjDU2IS+ePTsh0xlnSTwlC6oIvRJ3NMnttMvFKi0zFk/IV2aNOlsTOqdc",
+	"EDrTLCOULOXSMN8rAfai3WhzDmfRHznlQlMRwd1OM5myTHM0+ZBnX/M4YB+OR1HGqGbxNdV9J/qOL5l5",
+	"I824iHhKEztk9XDPgCThYChy3zFZLaRiZMmWNyxTcEw3jFB1y+KgXV5at795k699uDLz98UweMpmmv6m",
+	"/MSVbm4M12xZ/U+nXPY3+WPxQZpldG1+9vxFWzh9/LXiNIJr8ZSMwF2iVi7jngIBkpRlSgoysxfE3qwx",
+	"oSImK/PSDYvokpmHuZ4QGEcv2JrQJJErFhuy5gLdOVIoM38kV0HB+pvAgfjbSYVasWwrUuohTblMacau",
+	"IxkHvASXxvQkZiFSLwgTsRoTJXGOKZNpwszNIpoliTNQ4W+wOzG74xE7MZQJf7kVcqXMTTfEiQtpkuYu",
+	"lyVmCb9j2brv+e/tcz+btZr3+JypgHPq8h9nB8++egmrSBJckeFOcPJjc2IL9iE0dfYh5RlTW0x9ntHi",
+	"bAJEd8PmVKAfD9xejS+2nCpP2xzH3FsKuIpCo95yEZjRNOI3dHqCh2sYEHiZ6NJw0ykeNv7VHbgZV1nq",
+	"ji0j5hr8GSr02YylMtMsuBk4YswEN9dGE0XX9q4ouWR6wcXc3CYQds0Nu5EyYVSMLDOwp76JhXBhHzfC",
+	"QFPNNn3vEh42b+XAYVrOWIIbyBzGKaE3hgOQXGiewKpA8tU20btZoS00x3JN51bD6Gb7wODhqMcVEeB2",
+	"qLggbuneCQGJVT5XubiVq9DFbAcRGoUx9zgC46KkqBqzjrJr0EGqa2kcWmXS49GHg7k8sA7ps1cX/zeO",
+	"8HE8WjKl6JyFAwM3XMTmEtiHUHfCY/1MEcPGVzKLW+4dWj8qoGkobxy87OYXhmtsuB7QomS61R7Uz8AO",
+	"4M907O9u1+lcultbY2ZIoPHUKK9w0ZxoBYnMl2xCppHRQ5IEnrKMk4mYxTY8RahYV141dC/ypZlyyuA4",
+	"zDxhIvBHZF/mqriBi5sSe4sod+VMKT4XS3udayrn1nKyRVhspmtaEpAZKpxBOpIJC+sZIc7jnt5a5yz2",
+	"5FykOVpScczNdGny1tuiGU0UqytQ9cX6oS061/+hafqfXGX/mWfpF9e/HR18Sw/+/f5v/92zXG+UTCad",
+	"79W2omUXuhc+CNcsSeuh+aZS+TJ1jsAay9xWraW5XlwbBUC2ml427hKmbpS5fOazOWM+CkmMsujFbVDb",
+	"mHGteg+1jXLzmOvvmaY8aadaDDaGjPlSAy1YFRoa61OI9i5kYVQb42OMkUD8Lxdawn8no7aJvRYaVei6",
+	"EHMn1djboWyQuNiSToL1dq+mOW+qFju9tvczP5oHP45HMteRXLKN3nljn8Xcio7lpjLh0bpJixfsjisu",
+	"hUuEWMhcMWKf7hDbbd9R7I/mR861ImlCI+YMz4TFc8PfgViOQHWWuSZzmho6n8lsaY55xIV++WLUDKrX",
+	"FdymYJe3TLT+8YPolxZmHWOUGaBaWpXVEmZ5SAUhve8k8UGYZ3lhHpp5wpfveMyCfijmLvHms5/RCBOb",
+	"wvwoeF/ryieMgQxyiocwBWVRkZs1QStiTIz29IFGmvzz8s0vRLMP+pRwrYgzt234uzA6GmtPMylnGy3u",
+	"LTxZ31XcHLdiN17rLv+D0bi5w0Zqsl4ucglPwQiGQDK2GQ95Zx6sTxvebp3lj2FbPWYRMJPpieUghdAw",
+	"ei2IiemJZzsb6WKlx4RMZ5QnecZQ7RU28WDJiJaEErB2bE6bU3fd54z6BqPANsMgYcXW55hAtzgOcHWG",
+	"VugsV6g1S9ExyFtHFNVjWlC1CBk031HFXr6w7A75H52ZdYFrXEq9lWVjXg6bY0jphsjxWpjhzUGSSC6X",
+	"huq1DPH0ASjFzmrstqCVct7Zb1U3DvagZdtCM1b83zBKr6Soc3Xz3hg/F5piLYkqpBDJPInJjCbJhLwz",
+	"UsZyIJoxonhiNLmZzIo4QcaoksJwoRVLkjEGLCjyHJWrlAknfAvfC0uUk5PLMYwbydzQZ8Axa81NFZLr",
+	"cGOUcyRynJf7ymfKXk3rN4ZV3YBjFW3EUyKkYLgW5ycek9WCRwtruxZDkAw+BPdwA9ENty0w47/D73G+",
+	"C3rHIOIDlu+Y0KUUkIG4tMlK1rHHaLSo+hs0nolhB87TuMGcFjJxQbams8z8EU8MBx9D8qBVmJZkxjOl",
+	"zXaRpYQkWSrIs6MjODktk9i/251qqxn8HzAR8LvQD+f4GuQY1pmAXAkWX+PSA/N+49ylJ8SoLHeMgMNM",
+	"wWl7MUBlQwN4kDOZuTNWWqbo0rSelw12MWOzjKnFNW5TiCbh7+6MXIyMKM2TBGKCyHs3+FTbJ86iCLM5",
+	"qzdTMA7X0bo9iJCGau/k7Wbfq3M8/HhjwQVtj72bWT+qkthCDOgVyLEsoCp2Gxc1QWy9qSyb+i65sVGM",
+	"Ss4Ej0zI1MzPPQgedmPUIUUoYACYIJ3ptXk4ZRnVsjqw9bIDMV2Jel4DmVpt3f9GcZ2IShm9hQ9NyNRY",
+	"1jC4nFVMkQmZLqQyIzg/f5YLRb5naa7XkysxpfGSC660m5x7LKJZxpki04zPF3pqVmCWPz0xXNj/glUd",
+	"DbVProSnZRR7aY8S/rW7MCosEXPmMHc4YFAlK1MyL5kPB3UK9LsGjhcmHZb14J5EJsQVOXt7XoQ6NL1l",
+	"/e4CoJwgCRZpR1UKvKHRrVGzBEssMV8LqfnMcpJrJuJU8mAMYFx5OZFzmevrPOPNR6uO6O/Kt36Cl369",
+	"OK+Phqaei8ZdL21IcZuQ3C7BvxnNE30dcDJ3Kujm8Qs2C2l1u4bxIFSzjZvbOSqaJPXmLNdOnKJ7cCdn",
+	"BhKQ82Yk9IYlvTvzEz6Fcu9a62Qj7a7j5sBNvW5baZDNhYOdqVTakWzGYp6xCGh39/DKW6k0kvOFHe/X",
+	"i3NYe5pnqVQtrGCQb9e/qFgyu26PB2OiHRUabOYW/aqpnadSWDdE82+a6lz15xhZt/QlPl64dByTqbtg",
+	"exWr1/ZFQ+I/42sfx6M8jbe8+ba0ahfjA26Ue7/wKMHBlEdf7l6xV8Udql75Bhcq706dWrqouHNn+1lt",
+	"nYRqEVlvg9tlzS4hlW2kUZWmf5AZSbmYgyqc5mpxYjSXiBqrh6wWRiNxpthqgVUtmLgACV6FP2OhdarG",
+	"xBh3JM1vEh4RGscZU/YgfmJirhegvR+NtxGINdepm9oYtXFK8GmXJgcTpsTWEEG2jDEerRLvFoL+I7Aq",
+	"MYXO5fveaxmPIqybojdgpXNN5kwr3B08QOTxQlrFiQtQaXmUJzQ7hQShXGmw9Rqx5mFEeiMxBmZm7CxF",
+	"VjK75WI+IWcCDTWc/rdHJKZr5deonRKRJ4mhWPCQ+daLuWkHmi/LHI3fypMyb5krCCdmJ4pphyPvlwfq",
+	"lqcHMsVLeAA3yFgjOstZU+NoVtfZPKs5s/SpJuTXcu4nTrco41tokKIhwD6gF29MjBmKngdLks5+QRWb",
+	"/xvvOOSmmPcrdph/ck6Hb37X8KZMnHCmZydQlapOpBn9BNYIm3ECwx24aRUavv/5uhFoh5UpEzx2A3tD",
+	"RvyGbvJpTLbBT7xvuXe9et6DKmtVYvhJijlTmiR8ZjMRC6OcC6JYJEWsTsnzl0eVCsyQMV7UWn7z8kVf",
+	"tWWpEFan86vgf+TMaC1xwk7IsWGDx8++gcSmg3+To4NvyYRck/+L/I0cjMkNm3MhuMvpoiRhWrOMyIzE",
+	"fB5WE3fSN737LhiLFZECdIEysJ+rLBTYb1zsPkU1lJVncynBc2mmYBg1ONshKxn8QlZuGHlDNTkEMn12",
+	"iB+ZkJ/4LSOVT50Sm9oZoy86Wfu3sV8q+k6v++vQYcHAFfq5Cs8GboM5nRVPErKSImbZqSsSJsdHR0ck",
+	"WtCMRlC4Pt5AN99iu0sRnMH/jCg+fvb15GhyNDkek99OTo7fm78lMqLJQirtsq5TmSG3vaPZ+tR6nX3f",
+	"HqGJkkY3MNe2uIWQlIVkHUttbqOhw1cPc2wN86O0FJp+19SIPrwokHSO2aPwc3k6z3oPZw+GQ8iVYllP",
+	"u5brYmZOJrkMRu/Egs4hfHuIALKrAHvY4DF+9a1DF9iTjn8fjftpqLl7VUfvo1R2uKL+mvpXKCa7heKE",
+	"V6HH1bWb1tOpluxBrXg00b6Fe+xhxNcDiZ0qd60aAqmhq988l8p7YL8Yuw3k2NkQVavS6lUXgQ2NqisG",
+	"jCEkDdK5KCHgDmBCaerSkJuZkQOXrG3vNW/5tOEYrYHLAjimHrm0MUsi5MrG0BOjmq2KmivYC1RaYHtW",
+	"RhO0kcdTiHAbs8doYQlXesPktzRjLr/7+mYdPrxK8AlNj3nGrA/IWiSf2ay8zjw/DOK1nZhdyhb7v31e",
+	"fm+237Ze3JBf1o96eJ8LbsS4rA3YytmJN3EXb2fl2ngM7eULkAzux+NBysPCR+9nm6u7niz1wCF7sz5+",
+	"9k3vtGvpD0su7I/HfeSxzfZ01KRuQQQ9ZUf23AfR4C0zf2gVvgJgtN8i5ME4+kber2JhpQdM6WvD07eY",
+	"QKv2hd7L699Xt31D/fNfP+7ITgHLKSwD0oQabs8+6DHiO1neb7N9bGl9zIKRzz4mWQ1f9ZTPeEh/O3C/",
+	"rf3opzZ9tMWzuH9H+W60F/ZdvpNQ6mwWCfmjkEaiKv6pHg/IlmS4caJIdQHNLCSkzWnh9sefr2+o4hFq",
+	"kZXfG0tjQqZ2trdsPT0hacbvqGbmp+vfV9rP/rWUXyzvlq3D/pNimoNwYA947bGY8IXUBaTRkNfI4Xvi",
+	"zn5iV0resSyhgRLzSwwmYGJoEpezR2dudqs6owrPvvoWzcLCwj7qjeS7uQSPqQV29E1K/8jZZNQdzLG0",
+	"83E8qjiE2oJtECXUElAO0Ooo8CGKcq1qEPtmTV6df3c2IalMkpMiNlqm4zmL9bSAB1yVjnMfLBOC6AXe",
+	"CsZN0ezJACGUujlMXJTdf5KVYAxF9apMEnOdcVfMO5uHvl7PZgzyXMEBFkgwrypw4RIlBE+d8TBExKYW",
+	"EVe9bPbCPGOLObf07V3CHFoLnvsLm4KqbH173Gh2OW6mIXqv7vwQLLZ2lg/MZl9/ALVpMz2lXrWMV6iA",
+	"ZMHL4pfEex7QUwhzI1wuQBrweDqGW+N7OYs83Wbyf6RlZr2e4fzvalj9xLvkXCuWzCDmxIHwyedTLW+v",
+	"/+f//z+mX1QTP45fPv+m38oMyZQzxBPVkkTSlvEUaeanxEiTNZYBYcWDgsRVqJVATiHkqlvEhJmClSyt",
+	"1bo1n7SvlJQqrqeSYJW0r4UYkdZWHlQxh5oxLXQSUbhTgSrwvurvnsJio/TXC4i5q1kx22B+F1HNgOxO",
+	"gSCgfKEsM64JeG+OURb3zK49j/DNzKV2+877KSiB04oDH1K3bekSRM1tcdaEGA5t3gKqRUwxr5ygXGeu",
+	"jBZjbJ6CpLQkN4ykGTPGM4stiS1zPNxyiXOhN1oi/ronvLFxsGKbGMj7nuhzgOoqDMbsroNyx6QEV/lj",
+	"tua0rKzhimRszpUGHaJKFBWP+otvtgP3MDR68cMr8s3XR1+bs8cHp60B5xfb+IqOX3YBgVQn8otZK6/x",
+	"Zxt282fj0cdv/8d/HVxd/XZ19f7g/3v/5/H4+Nk3H4Nk0lO843xLnwjztsSx8bWtloos/UKQgr9BlkLl",
+	"BkJN1++50mU24ka5Lps467xr2SHTWfy9qxhtRkNQa2seRIs8tmxqQdOUCQUMZ0KmQoJEqxbHgJLOLfcy",
+	"ZrsU4HN33MO+ZJQuPhfXsC224i5432kec1eI3ZQQC8pFS0jAKAwKcfmjPMsAWUVYCbBVBWqUUL5U28FJ",
+	"nMUxmh9hhIHysORsFizF6zwMKATEzE7Hvop8kU1TOd+YD4eWa5k2vUlYSMupyiG8AaDxdCOCLQGfp6ME",
+	"fvPz6ALusIlBMWpU2slTQwYyny+sJFVmy07cDkpXt2ooVoUOaUNjqDtJV7nJnCLCGFRf02SMV0tILDoj",
+	"CY3Ahh8sXhTMWPTdCP5JGn1qs7AcYKjtFIEqw0lwe0vqaGVmgrZA2SiVL/uRAjw0nIpWqTbSKZUDC3Fp",
+	"uZhtzjWJwprmpjew27kWe8y7035scPuP4xFLZai7yWtjhbi2JnlapMdDyxKqSCKluUMQ3tuABFiWhXw/",
+	"ZXEVPFAW51sJwQvVqhm+My9cV4ZrcCABUd1WpLUlV8r8N3wLIUJdIIKu6HpcmAQcOntgeTNbpnrtsgNd",
+	"MNvpjiWAwkbH/BONboNmPV2y+4CCvJmhVelqN7BiA7gI5jlCAaxf2ObBfBT4OJ11SfCUw8xBRhjJLO6/",
+	"cRf2OZ8mYf+ub9i127+wJug+QdwFACUeingRHy4gYGoMpvGlkircthdbEOI5UJv/BGN/bdVs5gWzeSXU",
+	"adjjt3U0rkvwbIiEWQk898TV4FyG8LnhAT+wq63oFnBfjMEae9wUmas1bvuYZYE2oOovabs0E9jVXcKs",
+	"3UJm82z4DUoweo271lxqWN0wFA/NJR6B4n8GuPTm/AHiso2ZIsb6/cAya9MsvueP3jPrwXbebsJj7P8u",
+	"qeh9HKaFlWyUsVleWEjYdD3+9gi+ypXKWThtdZf8FweBEWSlqs06DLFB93QxRR9fo0cWun0bgkSLM+gD",
+	"CW4ntX/+68ctHSSu2PGWrcnnFz+8Il9/dfz1Fyfk9SvyFqHhM/L24Pk3L8bkdfzsq6+OvwUf4MXlGZjP",
+	"miSMQkXMi2/IDddqQqY0mU+JNWfkjLy+fPbVyzF5fWkH+f7ybEwuzC8JFfGVeOv+i8WwM45Wyi2z9UXm",
+	"U65S1qj9/I6JCTlzWRowc3AcA4oawqh00f/vSorJBV39bDGmP45HP7IWONA7tgVF0mT+yCppU/O8DSNq",
+	"bJ0j5mXBOw9igT+EuJotUQK95ULuWIbB8GAJfQnj+ZkyBz92JqTRfwyxzWVCxXwis/nhh8OljA9Vvoxv",
+	"DoXUbLNssxISwRxnTQkqSSJ0+X5kg7ABQ4y7c4Af2XrHTJ3EgkCGPVSI1c/Rj+71xlAsu+MRU+hpB+tm",
+	"hohkbE2WjGkonHu+RcXty6MX3/SkxmyQwANLbIrCj+PRT0XVzI4W/w8ZA65zgF13UsptbW0F2QlS8Hli",
+	"9NUJcYrsyxen5k3wZUE98Mvnnl47Jojybjkrlhp+9TIIZOxX9fQuJVRiUyudhuHMjBTTttwf/YHAxyc9",
+	"PLUszgY3S+MGzGSSyFXIvy6StaGlGxZRs3l+tyPrrk240n5rH8+fjU7aZlqNIBQ8UyX0ITg7xwTBTcZE",
+	"s2w5JlCnNPZ8jGMHcAGCOGFLcDSmLAO/hRQhVprQNQvXkipGsjyxvU1PyE3OE024wFiIA/P6DItwrW8T",
+	"HdvuDllKcmEFL3ozS6QF/coRvgUzaEIs2Gul0BQDNNOBUg7nYbVa0BiDOOMSkdGiPtvNAu/GmNS882O8",
+	"Dtd2ETIjMeCmBcWRmUcriDT8sR2tDIIGzUW8sj1EMNRgnhk7DEyUIOCoC9fVZ2zJ4nUnGKdrSh1+Pw8F",
+	"bX7gCSJHJFywMblhiVzhGXOmDgsSgE08xd07LDrlFuRCbnJjzE7IJbtjGU0In1lESiqQCd8wiNe2Tazb",
+	"r/vdGqKGGPEC8frz63dn35+9O2stuQjtE3eRsXFZooU4A40xgOe17TU1nDUHX7PSjMbjIpWAarJgSRp0",
+	"BqwWMpwJg6GCGGXXxgECC4/YJ5TxNjmuVFCmYxHlVSwIDGc6LthjSKBjgLDBUTv862u73/OMre/vH98y",
+	"A7GdRIKoXKHYJpaMQfqMYYOnruhN8wgK2GSGjaLhLskcQFEzcwU8Blm6nCGyyzBeD/vxfrxLsmItNdG1",
+	"CXLHEDq5t4V3vyYMgXl3guJDLBJxJola8DCVI/PvBdf3WIflxYXixlRYoil93RJUMtRFiWArlhXhqhK/",
+	"ujmUpPHuNXJ1KVeO1r7dRZikfdvbN7LPkQINLqsgcT62AlgH4D1QKWAIg0sVYLBBfWhpfeP1zKz7fzD0",
+	"0p52h4IM0N7dcbuX8JTt2QCURbzkWmNXI4D3Ch1Y2aAi2HU/TZmAEYxY4kvmGgA6ztopFaFlZUvREM10",
+	"Kayx+tcwgIQugzKjBPQLoPQaza0FvpQuEV0aInbEtiIt8ExhrNa6+4aW6RK3UULfcgG9Eu2gJ2SaZ+IE",
+	"dZ4T98ur/OjoeRTJmMH/IAOtsITyjPfaqG6KsEYPrK+jH0QjCLifxic1Yu1ehv+w19+i5WY3GyY/UuzG",
+	"y9UPusvph+uYpXoRJsx2vATLoVsTWjaCryx2qYZeuTmu6WNGoCplEMFwVEHr5bL8Ld8uXlUlqccMXFVp",
+	"qtGzSSa5ZuTXi/OiX80so3NjmKK79puvj77+AjP/XIoe8DPEDHCIX6+wKXCBadJNutVJ/GwWgml8RQvX",
+	"BeUC06cwa8kBJL1oJu1aQJFh/Dk7xvkaV6ytFb2HKc6V822Vzi6OAAwuP9aD5zd/yljEOOpUm2bZhxwz",
+	"lVvbDXBXOeUKxt3AEHeNu1u/rP13bAjXaL3F/cPG8apf30dAr3ILN7w7WwiW+1DlfmTQljTYH9asntH7",
+	"yrFtorCH9PMLa9q61xIoEVqymOdLY53w+SL8nkzYp5hoMiC61yeXs7ITRoo5qCeXuzLgOW6aBmP2aRA2",
+	"bi7GQzNvmbAHzMEY9nQ24HuOhIHltdQj960lliuhdMbochDm0OGyH7ioeRMHXpBdWG+et/AQ7cAiB2cQ",
+	"DhqWgu+3iGRDRnVZUV/UlGDxpAsLftXLVKqHGfh0LKGTPMK5CgYJ54jzUQR1J8RVF9umTNxG0uCdG1Zo",
+	"wrEFtsXI+b0pZ/eTN79sPcIheNejlIcXe7Ud+Q2FqbU1ktbmDvXW1VrIgSYPg6rTsA2XyQRBIJQt9rPN",
+	"Dl3BA5QwhgujZMhleK4VES0eyPYO4OPRHaehTnMyT5VtvticJyDSV4ozuBgTXG2yxurjDGqnEIpni9Kk",
+	"1j7csOqx21Kcd/BAsM9DsO1/GCVE6UyKebIuazYRORBcxdj8LQtuK11mwZgkBETQ4XH89csvtirMGizB",
+	"n6ft2YuKMbEV3N3WWf5AKtd8m69AZiNCPg+ZJmmOHY8K9qTyndpEa7vTQV2DMGdLqA/NnssWuPdo8w45",
+	"ag3a3yqh7d49SinCTOgwY4aZ+oNvj47xzhWf14zi/gJimWuWge6zS+lwd1P2bcJs4Ai04eWWQNeuXdU6",
+	"W7w3p/W75kGHslL5Vpyl0sO9+ZkS6QLaWhcKX0sfrqeE4Wqbsge6fGMxIqzclZ3aKtkNOKXXl8p8YXec",
+	"V/vJarSsPN9eENA2UOfGmqlYn5AbFLOAuFYHdPFUE4toovqxuoQU7KTZTwcLdxdUESH9b9h68QVLQCN6",
+	"++Or115GBxXrVgicNoAuv7vtlnWEJSrztqy00soQR2k9myGEHrLUBxZ5v6albdnQCa8xjXW7qzp0WeeC",
+	"qus2nFKbWeOXjCuLIWe7lFhaL+AemybD9lUuHf6QTiwdLxcIaraN4e3B5OCMsWjCaNk8DkPJ7cQ/d/WZ",
+	"fwKO4aKYp8J9HW/1yNQLLVdOYjsnsrsRu/iJqnem5kcu8DQw87GgzRV0Li/bf1OSUqVWMosH1I0qyGTN",
+	"yf3IUk1yEdveyktqaBIqcgwzR/BOyNVrVVRCUW9VoWWyyri5n1xPyDkEYIWESiCriUw2d6m/QRfbTa41",
+	"pAO7rPw+X1obogh2/KgFWvd+u0Lu+iC5d5HpEJKnEAKPJHx28efvSTx1XxMop4AO2eDwXdF1Z6x1m5jC",
+	"HomsP+pQ4XkQefhVDZOgxZY2DXEA46rlzLZtO9h+Krt2F95eSOaKZa3zGE6CFp8phCmeR6g78FYyUu2W",
+	"a7UpNbTAS9MIOsd8YtjSu9JfOMzc35LOp52HbVRZI7ZiIm0k8hMXgRqywS5+V0enPEs2dIeWhaLmnV5T",
+	"3K1rF/JP+IxpHjq5S5fvRUlM17uXWL4M5hUFin65uOMaK1giGSw5C9vi9VIZO3L7Tg2gnaiHTxEz39xF",
+	"K9mNwd2zf95O7ePa4WvaRdNmuoSTDe/hBcWiPON6fQl9RLEzI6MZahf4vx/ccv/5r3ejBrCBMGwfb0Ph",
+	"xbM5nYgG7UAIwQFHppiaj1o0Jucf0pQf3h1PJ2A3mmmMTtwkihUttE5HH82MuZjJFqw3RJw2NlqlQZac",
+	"Obs+ooIohtWBDnsV4ilq7DdXVWPb0HXsdfta0jWJpf8b6PcFOAnjK+ECi9aJbXh6kmBf1smVuBJffnlW",
+	"ukG4FJMvv7Sz+gz7tp69PYdgZblXdg8TfmtmvMaI5AlRTMSwSH/fsW1skZrM1ZXo2GpCFZme+WibJ+Q7",
+	"2PHphLym0cJWM3EpIDKLlqJtru76GX+us7XZb5lrV0yi7J8U1kx+cXolStA2m3iB8y0bsnPtvCqAKO7c",
+	"wDRJJsQi+FG8fzGLuMUZ9Yq/CwQ1Oz4egN1zI6LUl19CY96LH16R58+ffzsh4OpBtcRivGKHXooomkX9",
+	"zZoh0DQ2wTslokA5x3dlEisyNRd9ar9nGKr5HkCEQhv6OVMnBAsPydTjidOy1L/4ArSMzsWtMPTwRw61",
+	"MzSjS2bkPnZdgHqxMlOakiVXKmWJvhJYBW/XBR3nPBx2Oz+ssVSG+KZvz969+scUae6fl29+IUuWzRkB",
+	"NmExSp5/+/ILC4ZrEUYNNcREabq2zQJx+dbqooI4PQxr7MEIm5A3wI/UlbCqzNTqwFMS0SxbY6cKMn39",
+	"js6np0jg3DZRNr8/nx38bGY1LcP3tgBKYY8jbIA0I0IiPCBVZIY+ks9fHD/Di7Piin1ht+G12UVHF648",
+	"KZZRbnRLhYv/9sVXX38xIVMvKjD1LsP9asImV+LFs29hOV8dPSeKwvWYXjCdrQ/OZpplU7JwjQmVQy+V",
+	"ZEW5PinKAWx2EHxFSSJnmglC7fPYbiCOM8MkzJMzypPisTGCwiiJnzBzUrAbRm03kxYOzHhCzgjsKpJ7",
+	"0ZmI/My/GxPBlMaUJvjt82ckZixFdJiER0ygXuNXX4zOUhot2MGzyZEzfCq/K2vLCgeyYeeGQXrW08no",
+	"2LV2pCkfnYyeT45hwJTqBcixQ9cEEwG4Qg4DYyMi9VgqL5B1x1geKpeu9I5qAE9wvbYnBCAVsMc4ZJBZ",
+	"SGzMIouKBinANUpu6uSj4faxZMoIveKv5/HoZGRu7lkxcwgbIgdQo5Pf/hxxM2/gDeXmVT2vRp8Iagfh",
+	"lyuBsu3ftgW65Yud0LR2XbDvOGjo8XLJhz/xJTcqX++DTod8D9G+VAqF2syzoyNwjUihbX6GJ+gPf7eY",
+	"BttNH9RmUEYaKE90juAa7gAnXr/ntuGL+R66ElVfM4NTdzqZgwM6yRiNR+/NalW+XNJsPToZmWkhpSJB",
+	"OGKUs0KdkUnMvNC+pnPlYQy9N98tr83hnzz+6N2dKp3OWUGmo/Ced6/1jWDF+w+3RxeMxq6ZknXwF5vk",
+	"kkFDG9O4hz3keP796OP75m4eRlREDDstbj8eNmzuLKyqtGuyGqJhajETHBtteJ79GDpCSI/12b5S2H9A",
+	"EWN6ks9fPHvmtADHAAv2huqDhSaxkWXwdSIICMWiuIgliVEV9YqDcmp4ImgyTfaHG/TJU9advGV12npt",
+	"9PKyrhpxzlF0envbeu0gSxEUkNY7B7LBe24j6VAmInZy901xJ0OfSJ3TdYPvPCmGX+z1Biy/PJfBmT50",
+	"6Ori+QiHjRkfNt3UEZnt7vWxi3l4Nhkq5Fi4jwafr7IU4OaQW7ugAf0FHdXlzo3QqcOU/k4i2M/AR4Ou",
+	"vo9V75F1/tYo43gPnw9RBSTUFU+YPVowGtvOFz/JqMCNC33CPnpYPGc/MDQ54QTrBPV3fscMFzPnqyWh",
+	"7fizNfqq8bBCeYhZwjDjskon+PsanVRO60X/Yr+Xgo0ecHfe0dtid1x8sXnPdtQU8pjrQ2NQOszgVhFg",
+	"nnxtH9xIBlgo8g1p2wyPfWubgqHWgERmoEWUCHBT8DedoOqB0GXY5+ra5TROzUtTGxR9BXQ1bZErBWLF",
+	"1naJzHUkl2y7Nb+xLwWWXa9dd0hx9zLHmsCbxuJsGXVzO60RubJyoepXbPlMkSq57Xe8HFbInBx7Pdlk",
+	"RmwiastXkUK2/SS6BxcyNTLK6LKQyQmNIIyM4jHa6srPM22bwIedyMxLQd1i3g4ixuIfZDUkqQq+pZby",
+	"tk3rcm2WtqOGAlXIHEtCdSspKI69rMrht8tI78MMbdSfOEhTO7+WaWErnoeb1pSqaDq2Dj4QM+AU9k3p",
+	"SctUZRbbhqtuqkVyiIpsLCWYFPLE1GQnj9b9arKVb4OryCA9gyryJaNZtPCctp7Qhrec8uLL37rvI9B3",
+	"EfCQaaRV1fdrZCP2xZMInUdJmkm42lZ3Rp8xV9WIhW1ciS17JuSdJNGCRbcuR0/OHDLNldBZrjTY02Wo",
+	"7YQgANU/qFp8Pk0YnU2/sA1oF1QtmJpCqEqRqc4Ym2RS6in5vKXsRSdyPoaAyctvXz77YmzXYcvojIJ6",
+	"Je5kHi2YKkJ8MCz4fZt+ooI+RnunwjseQ/+8Fq0c9v4BiQ/8TbQaLbCt4xRhbrJNghxGi0SfE6s2FQtT",
+	"NLaLkjImN0yvmE3pcc4M8Oxo5XB7oYQBdIo8aQOnQ+eP2XMYgkuLyItXxgZyroR1I1Fg/FIVAUDcsVM7",
+	"iyWLOVPNp5pIi0TIlfmsK5lwDVGrcRxjr18J25OOJIzGKkS7DLuNPQz9+r3f2qi3fOQBadj2XAt1qxqe",
+	"che2vG8ezoNmqc+FFFFyyfCQWaLYqTlmW3MQc00A5X49NQQgsDRWOb8c5gqUKOpLi7G5yrjWTExa+RjU",
+	"H+6bjcFHWojALPyhOVilIYDh9AVHMApk2fZ1gZsTEq82JtFp2L6yzwxv0+LIpVHbFsuCpMvNhmxkmoaM",
+	"ZcjKmNtFBVXElSgL0ra0PmzS6Bbqv91ga3cE6uNdJXybdbiLL7n8KHX+Rfg+JEa1fMj9rfyM36r57OD/",
+	"oQf/Pjr49n3538n14cH7P4/GL599DPYXbtHhuMJMhVObujKFL0+7poWJ7X8lPzeeUL/ybu/w4NzHjtvu",
+	"4cYrhGqol6flsRrHXtod3Rj6IrEsuH+RgYO9JGs1kujma3Nw45btybmNg2/r2O4+hl/Yys55T4cH9UNN",
+	"6YEFdBAxnFsXsrcxwRP0xEXAjdwED/G619o2CVbBRNxGyJdzySwAYAJqjMticj0xPFMM03y4tookJrRz",
+	"G+FEPuFWbf2YREvZJBWcdEEqWypGs58xG/T9p+IZ7zzp7z0E7jK4bqzDuZRxy01tyyzwbtcO0d/90nmH",
+	"mRe5aQe50k4Bf5fl3Ei7ZTRLONiUjiTBVOLzBWB6O7rkmnxeo9UvTo1FSjViy0Os3zWDsa1a2sN/hRcc",
+	"ssGaFI+VKYNQ/L7Yqs2x/jiujATJjwew3X+7z6gbMOtPgYiDVxizQ7vpuM6bD2n0R0650FRErD3T7szR",
+	"zZKuCU1WdA0RJDAhLNEZ3porlikbz75jrhMOqqYFO+b4hDH4HK6aGUpLm3bFwCrEtNdwel1lyttS6afl",
+	"evWW0q+/4faajYYorrI9sx9en1st5LIUEsUJLgB5y6lneMDKd0gth+Ot3YR8+GeR03LerYDUAqLWozCX",
+	"0NELqVpJyPUsYT9CK2vTHvwTHj0JTeAn5mXXCUkSKdC/fTvsEY6brSIwjQ9TFrDygyKpj22FBDbDVS51",
+	"Gs6siN6kFADu60lN5/GoztS7bD8jtfOw/WEJ3eqRElAFTgpclznTyjai4hk2iaNrw/Pwz8g5zZVad6fQ",
+	"pbl+4kRjSMU7RsA8sAdXHulm4ukmoUofZDTmebt0wkBygcAEug0eEvP/4spsEJe/DNaEfIUovr8zX7/A",
+	"j++iB/jvP1yS7DuWJDYpFDz6MyjAmXmYGCxjYBWlLN4jR/bsum63offck5bm5UI28MX4Rq9rWgGsw8Lp",
+	"PIabxhLIZzWbHGCuZGYku08u3rHtbiAFfT1ndg+KCiGbEmJL6kAoQ28zCMFyl50LpSCnrlrwljEw+xVZ",
+	"ULUou4s+O3LiA9ZVuBb+tZC2pkzZsq7SXrIlW7ukWnYbXNYbVWzlvjxSxQeG90qVcx+aXksCCwsdm+zo",
+	"pI41giN/M8PE2sWqDv8sf+jRHevOqAm5YHfydsNUeUypqh39JyHo+/YdVslqLle8RoPyhw24enlUfSKo",
+	"dq6HmXSNFR9gYl3Z2zKJHbtbyewWUzKm8o5lCU2nCF1VdKwxHEWwFaTLcdXOBdFTOjS3wj17QG5VNOn+",
+	"azCsn+ktOqpVDgm2zsYpAfQ2Y1dsNmMAT3RQYh0FNWNwbDrhSZeMRDK2bWE1SxLX67IUbyvpCoxirug8",
+	"Y8z32lSI5DMMQSpITIK+VqsFAw5srZ1csSsBsXmaGBuapUzExqwGoYzhWiPLoVstKOSQW2LIX8klu5Hx",
+	"ekygNNOV7BuyDCV6GC3ytduTSwde94Q1yepi+rVJJAPwB9XxB8BWpUv28Oqkz2xohbO4nKP1Hq2PjCkt",
+	"M7aHWr3BuSrO9FMOmtjQQ7hkrmAH+JTaNC546EYd9ojOrStGSJfv1vAE2KOAHsngA2i07ONFw16AcCZC",
+	"Gpk7Ib9gRaDzAGrIooybZ1qpj3hSZ3rJE8AgKW6sD3RhSTVuP190+fcY/O6hT708vgV4euPUmfMZAXcj",
+	"Ily4vbElKJnR5DgITIQvionorbRILCZhfQ4F5O6Ty13BTdnAYWJ373FK8m3oxTVdb6kxbxUZ0NxDMYah",
+	"r5jHyJQiKiDZ3MGlWGwb0HUU5ZC4t1QsuWMKLUzifBOgsVELQI47U6Ryo6LnjOK4oRFAzXckxSzhkZ4Q",
+	"1Jcqggtk2w0D8cZZoUHCUgMO64zZyJ09zH2ZBTj6oxSMupW1JHXaIxhex7JEHzYnzgw5EkjtNQT2mSJp",
+	"QqMSE6ASoYulI5BlWw27+1ovcoR/zvvlCw+94X3YE9R9eVCUicrGbxbzOMNMKYdVpDQYVoWIgYR6QPGq",
+	"X38w5QDp0wJmMxotTiGAhUFP18WM2R5K4fgIfugvFyCxrBQiJFgGZPjyHg/bYlEMqwL7AbEqgXBNEqlY",
+	"2Y0Ci0YMHVgPHoRaPYA0rndyaxa3pLasOtQ4K+0mrk8d6h54DWqA4SHtDrqj9URzPw2n6gbQI5YwMPRd",
+	"3RgPxso7yjY+butegKhaVRJX1mNOM80h6cyW4/xupD9VXryD2eYo9r6Yx82cpPBLglRR+0ONZSyXFjQN",
+	"C4pOga1cialtkDUdu09QH8iw9qkxUibqTw4nA+Znc9452GQ4zSthw0VjQ56u9gmsFlv3cpPb+llInMMo",
+	"Piar2OR2UQCyScRhhB8m5F0AKxHRHiFhD+uUr4RciVOMTnHzOqwOfbJqIVcWsJ8CnunYXD6E3SsS/yBp",
+	"ILMFG0uzPysGYHNtlU0XOJc96Vu2cGgLfesvU02FN+HEXaRx1dlVdiQqfuFLG0R57RQ96Cct0YbwXt0w",
+	"1zLLgjHNDH2Oa44yW/+PVx3TpTut7b/jI5+Srf2UDFTYvn7zFA/iwY3TuTvcoCDAv/aq87DE0b73sO0e",
+	"wyQfQZGf21UPp9l5270fva5Iw8VEJrkS1gqAwIrLwzQiU7CVrZ84xSTdxIg0W4MbMxrvotS10Mmnq1Hh",
+	"5tTdvyDrjVKi0Lfbrkhhmm0Pd4VHNuKu2xf8Fe1wURNpIjlZHIKeuj/MvvvLMWaZp5swZrOFg/MXHLaL",
+	"MVu6cIRlf+H7CUOpQH+3uZH7UOhg7METgHDG+9nesNsrBgB1tkz1upFLWmxzeX83KkJzCarGOvYjzqCM",
+	"Y0tprtuSvN2hPfUKsa5d/x5WGsje9Qi7XcFwRL1DFGyf9NWpHrQu836lYKGKqyEIaE/8Yuh6q8qgg5Vb",
+	"PTgTKoqtNmVAh5bD9GsTP9sHn3QGi7eSfhltt2Zf9Ux9stoe4mfK6lFuPoPd/hZSOPwT/3PeDbWZsaW8",
+	"Y96GPiWsTVwheM6CtR/32tieEiLqacsuOxi+11Iy5E5jkHqhdzZT024ApKRoMHeR1GDvXJtnyK6zuBqB",
+	"amDcYawzI98xY7RxEawm2i7tE7JejMIDk2lqNzSOnxrZvc11G+ot4QIgcTs59i1bd7PoH80De2ScP7J2",
+	"GL4yODI2ZycFAxY6OMM0m9DOLiHHgM+huZ150stnkdrlsrQ5LM0Lfu51WwoXRCVuEq4WrIB/sK71uVCE",
+	"zjTLyDRhNJ6W2dFcK5JmLGY2ubYyCOYxFQEKiy1qQSYW0LUfZt6W9vwjW+/JLvuRrf1E533mMZhFtPjh",
+	"DLO6ZetPDu4aiLE7nVqwDxYf9sAjzDYStMCrHQ7Rtw6adW+33H6h5ShwhvuKanTEJYwsslFAxONr20MX",
+	"ADmwSQWdLPPCPnxpnx3MWRZ6z+tVtGNDnC1AxIqVeRhiQZgw2BP5V3PBVQ+2X8+vp6IM32mhGpcLSa/6",
+	"HHwM+DpRd6JRYb85m3pP1kyfYhx9wZYgmW/W5p+2kr/q1u1JsFQ/Mrjnr7aGvZ1lDzQVnCSPWNk1Jy0E",
+	"e/fphjhZr7fQT66ZycxmRseM2qgtFsWAHxHqXIA+2jyHDTJ46i7EnlMrvIihMpVyu/ouZZvgDtyqHZxJ",
+	"D0XXHd7HJtp/N5MaEpyKFB3vgY9Viils6Q5ajQ56L2OuWALtz1IEu2IyzAHywNpQ6zZvJjK6LRGCzhyS",
+	"lRWY2DcTf5fSTBdgwQyBcFxXCuUp886oRkPaNxbDMG/ogh30Ju6blQ/tlA2PPph39lEFReGp3epOtYqG",
+	"w0bJZVPh/SuUIG5febiXKsMNNLqiubGFl9k/7+wjjsM/zV50ahEXoCUYFgY1HJYhWq2hTVu4tPmuT0vU",
+	"uyzdgU+h4fz9hZYNqOGbJ+TYyJXjZ9+QNONC05uEkbPLV+fnRiBlNNIAV2fBV1RKIzYmf+RSo6fphka3",
+	"KgHskLcsi5jQB0xAATU2PEb3m15cCcXmS2gxTQm8YKTW9P989sMUczcDrmZr3Q7jZlbNCh6uFUtmXrNI",
+	"xXQQaqokqeFlFoz9KOmjuKoW7wr6wVeYfpwxmwe8IoquMdUGmNiQXrcNpgOO/9Wn12uu747PuCju+Bg7",
+	"RWERUlFgQNebWGHQfq3TiQRPDOY6elJuFplsIIltDOdhe1eisesqhngWsN8epYHlBXbR3IsmLhM2vCvF",
+	"zHcvR9eeQtXWarS4j72uEAeZxR2EZtmJoFplNKd3rNUFgrN48o6P9t0unR5tvV1b/RmOjHcxuvZGUl1+",
+	"C3Mviw5JXcxgUI+FERClNeJkEEbRE+7aORcifxd0JBTQBJAjW30I9yfl/fCrwf0F3pjDeQkelgeWfoF2",
+	"NmidyG1FuO8WTDHr/4pkFquyGM0Vk2XsJueJxkzzMFCwIdB3zlv9aQNi7NYw851t5GB9dbHbDCzEa2uP",
+	"SbNd2rD63vlN2ooO21B0WMAQ6xT433AhJeMBUurXhXHnHrwaC1vnEuye3IxAVWpL8Ife2qx3tuvtfne0",
+	"zTa1iB8PXJulS1xNcOi5zr/DVWp5m7+fSq3ti6taDvrTLa5CHlsUV1nQ/yqPby+tylOlM0aX3Ub/r8VT",
+	"T9qX7pbRz7jSTN7xGHKhHwYUujiHbv/6m5SJ8+/L6aFQSplMEwaFhxBe4wge4p15ecxduRSKTDOGudfX",
+	"ecanBdqkhXIGpDXUpjDoz+LC52C0eYvKZlQufx4Aq1S0iFxjU5KEC4g3wq7SCJBQ2rwI7tz25Elwww/u",
+	"TSjmvTdi6SrMqtFKCzVUmECvp8GeMCZ/esdLxRoQcifkkilsyj6XRecOe7wInuVOXi2g2J4DhIPKWUYi",
+	"uWSIv9XiovDo4Km7KXqO8AJqDTY/xXbXReXu7GAN7p+G290Ym69+SDfGeUmRAPZ2WmQ+2N/6uRB2YhNy",
+	"6ZI1AFEEL4jA28JFm6NiIILeH0sc2mFRH3cwp8UjsVrnvNiK26q+RN1f1cbpuUN02w2Naya5a+ovW1Ke",
+	"/JUCP+Y8NmwLNrxi2IphA0phrqq5s/hzX3W7WdC+lCm1hwxXmO9eNrYjLJOr6jVWZZgU/t+rLJ3NLcws",
+	"WyNGCNOuXZXzKWExjINZL4GolkTesew+fVaxOqnstIrL3aDPqqWNJ69gtR+vU64QzizQW7W8RK1aldo9",
+	"rXV/xNwREGoh5sfqpwok/nmFJuv9VDu6p9oOBG1KlfoE80bNpAZXptQeckQfmNUW0Z+NuO1mmKwA3qxS",
+	"Rm0Tl5IVrmqQQ4AMGG6KjnRmYQNnIX+hZQN/NexVxHgMt6a7F9uoHSVmp2vek290Xj62Rw3PfmWTkt9T",
+	"l66WMTJjq4dW+FYL6Q6JA75w3SW49+MyP+Nu9fTlKlxB4KS8YXNaOozAO3RKCllwwxSPjRYzs7Dr6B0S",
+	"MhTkFwkXt+7IRk9A4/iRsbTQNwzjceWxzoXWbUCqe2Xn9j3lDjNw6Gaf1R5at5hxO/tmtXYP/FXBtlmo",
+	"PW0x/T9TJKVKrWQWj20ZOsDhymwMf4DyeKhatyQ5IT+ZpdmuhuibruD2p3mWSsVQj5GrRlvCGxbJJStn",
+	"cI/OhEAVnX0J0f4Ut3s02czwj4LoX6ytJfRpSGVCfoG9jyh2eXmUfmHUqKUHmi8t+cK9xQone7OjhYRs",
+	"O1oQY79C8ym1R+oiRDvPT9Pu6WyLZPlDsClSy6E4LtFdXOQeetrlRbiKDQqM7HIfKiDa3w4GlLBCE5IZ",
+	"5BUWeOR7UoPcNhz+af+3ZW9SC6S+WvCETchrEVtxtnF+gj2wp5GhcMnnriuKg54CRH1cQ6BZ6X5VHbt3",
+	"wXMdqAdasP3Yk+Kal1qmJXSXKCP8SytBwGAuvJohbtr6ZfyUgyr57c9RniWjk9EhTfnh3TFspB2sxZda",
+	"t9In5EzYCYECSc7O7Y9OrZYrYXsWoHqpLFjAqfmjNxS+v8ZmK+TNWa4XFrhqUk/5VIGiN/A52D+DDs/8",
+	"plFmMhNyaTvBBNpeW/XRwZ3apFWXw+M4rllOrgFpqpyS16K0Oa23kBkyqcZ1Qg9ahGMj/dFVPC5WY/bc",
+	"A21Tp7baxC8zsGheYBTzEsb1s4mfswrwXs1Pb5XT4i+liKs1xzzDDPibXMRmqjYfHcANqhMPrNUhFZfZ",
+	"pJCJ3PzIJeJdKB/wolaeXxQFwrHGUKY1IWdlsRlNVljuxkhKeRasnEWqt3W9jRzXooKrhSiNVMSEyHJS",
+	"iJCOwAHOGeYNbTPEAhnEC2buDBPxAWTG2gCEnFnWELOII2cvsL6Rhr3BaR5b9ac6Nhp8nykIlRQGm4Ng",
+	"KgOetnb9/cf/FQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -169,13 +169,14 @@ func TestBlastRadiusIsTold(t *testing.T) {
 		token.GrantID, token.SubjectID = grant.ID, joe.ID
 		modelstest.Issue(t, store, token)
 
-		told := func(tokens, grants, owned float64) object {
+		modelstest.Ask(t, store, w.Agent.ID, joe.ID)
+		told := func(tokens, grants, owned, approvals float64) object {
 			holders := []any{object{"client_id": w.Agent.ID, "tokens": tokens}}
-			return object{"tokens": tokens, "refresh_tokens": 0.0, "grants": grants, "owned_clients": owned, "holders": holders}
+			return object{"tokens": tokens, "refresh_tokens": 0.0, "grants": grants, "approvals": approvals, "owned_clients": owned, "holders": holders}
 		}
 		for at, want := range map[string]object{
-			"/clients/" + w.Agent.ID: told(2, 2, 0), "/users/" + w.Owner.ID: told(2, 2, 1),
-			"/users/" + joe.ID: told(1, 1, 0), "/consents/" + consent.ID: told(1, 1, 0),
+			"/clients/" + w.Agent.ID: told(2, 2, 0, 1), "/users/" + w.Owner.ID: told(2, 2, 1, 1),
+			"/users/" + joe.ID: told(1, 1, 0, 1), "/consents/" + consent.ID: told(1, 1, 0, 0),
 		} {
 			require.Equal(t, want, c.do(http.MethodGet, at+"/blast-radius", nil).is(http.StatusOK), at)
 		}
