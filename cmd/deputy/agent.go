@@ -13,6 +13,7 @@ type agentCmd struct {
 	List    agentListCmd    `cmd:"" help:"List agents and applications."`
 	Show    agentShowCmd    `cmd:"" help:"Show one, with its groups, roles and live credentials."`
 	Set     agentSetCmd     `cmd:"" help:"Change what is named; everything else stays."`
+	Ask     agentAskCmd     `cmd:"" help:"Say whom it may ask for approval besides its owner and whoever has consented to it."`
 	Rotate  agentRotateCmd  `cmd:"" help:"Give it a new secret; the old ones live on for the overlap."`
 	Suspend agentSuspendCmd `cmd:"" help:"Silence it and every token it has a part in, now."`
 	Restore agentRestoreCmd `cmd:"" help:"End a suspension."`

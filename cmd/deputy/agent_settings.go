@@ -16,17 +16,18 @@ import (
 // to the server, or as it is.
 type agentSettings struct {
 	Redirect      []string `name:"redirect-uri" sep:"none" placeholder:"URI" help:"Where people are sent back to. May be given several times, as may all that follow with URIs or scopes; together they replace what was there, and an empty one takes everything away."`
-	Grant         []string `placeholder:"TYPE" help:"How it may get tokens: client_credentials, token-exchange, authorization_code, refresh_token, ciba, device_code."`
+	Grant         []string `aliases:"grant-type" placeholder:"TYPE" help:"How it may get tokens: client_credentials, token-exchange, authorization_code, refresh_token, ciba, device_code."`
 	Public        *bool    `negatable:"" help:"It has no credential, and is held to PKCE."`
 	PostLogout    []string `name:"post-logout-uri" sep:"none" placeholder:"URI" help:"Where people are sent back to after they signed out."`
 	Backchannel   *string  `name:"backchannel-logout-uri" placeholder:"URI" help:"What is called when a session ends in which somebody signed in to it."`
+	Delivery      *string  `placeholder:"MODE" help:"How it gets to know what people answered whom it asked by ciba: poll, ping or push."`
+	Notification  *string  `name:"notification-endpoint" placeholder:"URI" help:"For ping and push: what is called then."`
 	DefaultScopes []string `sep:"none" placeholder:"'URI SCOPE …'" help:"What it gets when it asks for no scope: a resource server, and scopes there."`
 }
 
 // grantNames are what grant types may be called besides.
 var grantNames = map[string]string{
-	"token-exchange": exchangeGrant, "token_exchange": exchangeGrant,
-	"ciba": "urn:openid:params:grant-type:ciba", "device_code": "urn:ietf:params:oauth:grant-type:device_code", "device-code": "urn:ietf:params:oauth:grant-type:device_code",
+	"token-exchange": exchangeGrant, "token_exchange": exchangeGrant, "ciba": models.GrantCIBA, "device_code": models.GrantDevice, "device-code": models.GrantDevice,
 }
 
 // into adds what is given to a body for the admin API.
@@ -55,12 +56,26 @@ func (s *agentSettings) into(ctx context.Context, r *remote, body map[string]any
 	if s.Backchannel != nil {
 		body["backchannel_logout_uri"] = *s.Backchannel
 	}
+	s.tells(body)
 	if s.DefaultScopes == nil {
 		return nil
 	}
 	refs, err := r.scopeRefs(ctx, s.DefaultScopes)
 	body["default_scopes"] = refs
 	return err
+}
+
+// tells is how the client gets to know answers. Whoever polls is told nowhere.
+func (s *agentSettings) tells(body map[string]any) {
+	if s.Delivery != nil {
+		body["backchannel_token_delivery_mode"] = *s.Delivery
+		if *s.Delivery == models.DeliveryPoll {
+			body["backchannel_client_notification_endpoint"] = ""
+		}
+	}
+	if s.Notification != nil {
+		body["backchannel_client_notification_endpoint"] = *s.Notification
+	}
 }
 
 // scopeRefs reads scopes that are each written behind their resource server.
@@ -156,6 +171,8 @@ func (c *agentShowCmd) Run(ctx context.Context, io streams) error {
 		PostLogout  []string `json:"post_logout_redirect_uris"`
 		Backchannel string   `json:"backchannel_logout_uri"`
 		AuthMethod  string   `json:"token_endpoint_auth_method"`
+		Delivery    string   `json:"backchannel_token_delivery_mode"`
+		Told        string   `json:"backchannel_client_notification_endpoint"`
 		Defaults    []struct {
 			Resource string `json:"resource_server_id"`
 			Scope    string `json:"scope"`
@@ -168,7 +185,7 @@ func (c *agentShowCmd) Run(ctx context.Context, io streams) error {
 	for _, line := range [][2]string{
 		{"id", one.ID}, {"kind", one.Kind}, {"name", one.Name}, {"purpose", one.Purpose}, {"owner", named.of(ctx, one.Owner)}, {"status", one.Status},
 		{"expires", one.ExpiresAt}, {"grants", strings.Join(one.Grants, " ")}, {"auth", one.AuthMethod}, {"redirects", strings.Join(one.Redirects, " ")},
-		{"post-logout", strings.Join(one.PostLogout, " ")}, {"backchannel", one.Backchannel},
+		{"post-logout", strings.Join(one.PostLogout, " ")}, {"backchannel", one.Backchannel}, {"answers", strings.TrimSpace(one.Delivery + " " + one.Told)},
 	} {
 		told(io, line[0], line[1])
 	}

@@ -11,6 +11,7 @@ type apiFall struct {
 	Tokens        int64 `json:"tokens"`
 	RefreshTokens int64 `json:"refresh_tokens"`
 	Grants        int64 `json:"grants"`
+	Approvals     int64 `json:"approvals"`
 	Owned         int64 `json:"owned_clients"`
 	Holders       []struct {
 		ClientID string `json:"client_id"`
@@ -29,6 +30,9 @@ func (r *remote) falls(ctx context.Context, io streams, path string) error {
 	}
 	if f.Owned > 0 {
 		fmt.Fprintf(io.out, "Agents and applications that stop with them: %d.\n", f.Owned)
+	}
+	if f.Approvals > 0 {
+		fmt.Fprintf(io.out, "Requests that wait for an answer, and are cancelled: %d.\n", f.Approvals)
 	}
 	if f.Tokens+f.RefreshTokens == 0 {
 		fmt.Fprintln(io.out, "Nothing live hangs from it.")
