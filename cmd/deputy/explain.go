@@ -17,10 +17,11 @@ type explainCmd struct {
 	connection
 	Decision     string        `arg:"" optional:"" help:"Explain this decision of the ledger (dec_…) instead of a request."`
 	Client       string        `help:"Who would ask: name or id of an agent or application." placeholder:"NAME"`
-	Grant        string        `default:"client_credentials" enum:"client_credentials,token-exchange,authorization_code,refresh_token" help:"client_credentials, token-exchange, authorization_code or refresh_token."`
-	User         string        `help:"The user whom the client would ask: their username or id." placeholder:"NAME"`
+	Grant        string        `default:"client_credentials" enum:"client_credentials,token-exchange,authorization_code,refresh_token,ciba,device_code" help:"client_credentials, token-exchange, authorization_code, refresh_token, ciba or device_code."`
+	User         string        `help:"The user whom the client would ask, at a page or, with --grant ciba, elsewhere: their username or id." placeholder:"NAME"`
 	RedirectURI  string        `help:"With --user: where they would be sent." placeholder:"URI"`
 	Granted      string        `help:"Of authorization_code and refresh_token: what the user granted (gnt_…)." placeholder:"ID"`
+	Approval     string        `help:"Of ciba and device_code: what the user was asked (apr_…)." placeholder:"ID"`
 	Scope        string        `help:"Scopes, separated by spaces."`
 	Resource     []string      `help:"Identifier of the resource server (RFC 8707)." placeholder:"URI"`
 	SubjectToken string        `help:"Of a token exchange: the token, its id (tok_…), or - for standard input." placeholder:"TOKEN"`
@@ -140,14 +141,16 @@ func (c *explainCmd) ask(ctx context.Context, r *remote) (raw json.RawMessage, e
 		return nil, err
 	}
 	grant, user := c.Grant, c.User
-	switch {
-	case grant == "token-exchange":
-		grant = exchangeGrant
-	case user != "":
-		grant = "authorization_code"
+	if user != "" {
 		if user, err = r.user(ctx, user); err != nil {
 			return nil, err
 		}
+		if grant != "ciba" {
+			grant = "authorization_code"
+		}
+	}
+	if full, ok := grantNames[grant]; ok {
+		grant = full
 	}
 	body := map[string]any{"client_id": client.ID, "grant_type": grant, "scopes": strings.Fields(c.Scope), "resources": append([]string{}, c.Resource...)}
 	subject, err := readSecretArg(c.SubjectToken)
@@ -155,7 +158,7 @@ func (c *explainCmd) ask(ctx context.Context, r *remote) (raw json.RawMessage, e
 		return nil, err
 	}
 	for name, value := range map[string]string{"subject_token": subject, "actor_token": c.ActorToken, "credential_id": c.Credential,
-		"user_id": user, "redirect_uri": c.RedirectURI, "grant_id": c.Granted} {
+		"user_id": user, "redirect_uri": c.RedirectURI, "grant_id": c.Granted, "approval_id": c.Approval} {
 		if value != "" {
 			body[name] = value
 		}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models/modelstest"
 )
 
 func TestExplainTellsPeople(t *testing.T) {
@@ -57,6 +60,30 @@ func TestExplainTellsWhatAUserWouldSee(t *testing.T) {
 		require.Error(t, err)
 		require.Contains(t, out, "authorization_unusable")
 	})
+}
+
+func TestExplainTellsWhomAnAgentMayAsk(t *testing.T) {
+	d := startDev(t, "sqlite")
+	d.must("agent", "set", "search-agent", "--grant", "ciba")
+	ask := []string{"explain", "--client", "search-agent", "--grant", "ciba", "--user", "joe", "--resource", "https://support-agent.example", "--scope", "agent:chat"}
+	out, err := d.deputy(ask...)
+	require.Error(t, err)
+	require.Regexp(t, `told +unknown_user_id`, out)
+	require.Regexp(t, `rule +user_unknown +floor/approval/approval.rego:\d+`, out)
+	require.Contains(t, out, "an administrator with clients:write")
+	d.must("agent", "ask", "search-agent", "allow", "joe")
+	out, _ = d.deputy(ask...)
+	require.NotContains(t, out, "user_unknown")
+
+	store := d.store()
+	joe, err := store.UserNamed(context.Background(), "joe")
+	require.NoError(t, err)
+	asked := modelstest.Ask(t, store, d.client(store, "search-agent").ID, joe.ID)
+	out, err = d.deputy("explain", "--client", "search-agent", "--grant", "ciba", "--approval", asked.ID)
+	require.ErrorContains(t, err, "would not be granted")
+	require.Regexp(t, `told +authorization_pending`, out)
+	require.Regexp(t, `party +approval `+asked.ID, out)
+	d.wrong("auth_req_id is missing", "explain", "--client", "search-agent", "--grant", "ciba")
 }
 
 func TestExplainTellsOfADecision(t *testing.T) {

@@ -53,10 +53,14 @@ func (s *server) ExplainAuditEntry(ctx context.Context, r ExplainAuditEntryReque
 // visit writes the authorization request down, likewise.
 func visit(in *ExplainInput) (*grants.Visit, error) {
 	switch {
-	case in.GrantType != oauth.AuthorizationCode:
-		return nil, fault("invalid_value", "user_id", "Users are asked for authorization_code only.")
+	case in.GrantType != oauth.AuthorizationCode && in.GrantType != oauth.CIBA:
+		return nil, fault("invalid_value", "user_id", "Users are asked for authorization_code and CIBA only.")
 	case in.GrantID != "":
 		return nil, fault("invalid_value", "grant_id", "What a user granted is not asked for again.")
+	case in.ApprovalID != "":
+		return nil, fault("invalid_value", "approval_id", "What a user was asked is not asked again.")
+	case in.GrantType == oauth.CIBA && in.RedirectURI != "":
+		return nil, fault("invalid_value", "redirect_uri", "Nobody is sent anywhere who is elsewhere.")
 	case in.SubjectToken != "" || in.ActorToken != "":
 		return nil, fault("invalid_value", "subject_token", "A user is asked with no token.")
 	}
@@ -68,8 +72,12 @@ func visit(in *ExplainInput) (*grants.Visit, error) {
 	return &grants.Visit{UserID: in.UserID, Request: req}, nil
 }
 
-// carriers are the parameters in which what a user granted is named, by grant type.
-var carriers = map[ExplainInputGrantType]string{oauth.AuthorizationCode: "code", oauth.RefreshToken: "refresh_token"}
+// carriers are the parameters in which what a user granted is named, by grant type;
+// asked those in which what they were asked is.
+var (
+	carriers = map[ExplainInputGrantType]string{oauth.AuthorizationCode: "code", oauth.RefreshToken: "refresh_token"}
+	asked    = map[ExplainInputGrantType]string{oauth.CIBA: "auth_req_id", oauth.DeviceCode: "device_code"}
+)
 
 // tokenRequest writes the request down as a client would send it, so that it is
 // read by the one reader there is.
@@ -87,12 +95,18 @@ func tokenRequest(in *ExplainInput) (oauth.TokenRequest, error) {
 	if in.RedirectURI != "" {
 		return oauth.TokenRequest{}, fault("invalid_value", "redirect_uri", "Only a request with user_id sends anybody anywhere.")
 	}
-	if in.GrantID != "" {
-		name, ok := carriers[in.GrantType]
-		if !ok {
-			return oauth.TokenRequest{}, fault("invalid_value", "grant_id", "This grant_type brings nothing that a user granted.")
+	for field, carried := range map[string]struct {
+		id string
+		by map[ExplainInputGrantType]string
+	}{"grant_id": {in.GrantID, carriers}, "approval_id": {in.ApprovalID, asked}} {
+		if carried.id == "" {
+			continue
 		}
-		form.Set(name, in.GrantID)
+		name, ok := carried.by[in.GrantType]
+		if !ok {
+			return oauth.TokenRequest{}, fault("invalid_value", field, "This grant_type brings nothing that is named so.")
+		}
+		form.Set(name, carried.id)
 	}
 	f, problem := oauth.ParseForm(form.Encode())
 	if problem != nil {
@@ -114,6 +128,8 @@ func blamed(in *ExplainInput, reason string) string {
 		return "actor_token"
 	case reason == "code_missing", reason == "refresh_token_missing":
 		return "grant_id"
+	case reason == "auth_req_id_missing", reason == "device_code_missing":
+		return "approval_id"
 	}
 	return ""
 }

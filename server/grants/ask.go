@@ -144,6 +144,12 @@ func (e *Endpoint) whom(ctx context.Context, f *facts, clientID string, req oaut
 		return err
 	}
 	a.SubjectID = id
+	return e.between(ctx, f, clientID, id, in)
+}
+
+// between adds a user, and what there is between them and the client that asks.
+func (e *Endpoint) between(ctx context.Context, f *facts, clientID, id string, in *policies.Input) error {
+	var err error
 	if in.Subject, err = f.view.Principal(ctx, id); err != nil {
 		return err
 	}

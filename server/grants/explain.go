@@ -16,7 +16,8 @@ type Hypothesis struct {
 	ClientID string
 	// Request is what the client would send, less its credentials. A token is
 	// given raw or by its id.
-	// So are a code and a refresh token, by the id of their grant.
+	// So are a code and a refresh token, by the id of their grant, and an auth_req_id
+	// and a device code, by that of the approval.
 	Request oauth.TokenRequest
 	// Visit is asked about instead, if it is there: the client asks for a user.
 	Visit *Visit

@@ -8,15 +8,19 @@ import (
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
-// Visit is an authorization request that nobody has sent.
+// Visit is a request to a user that nobody has sent: an authorization request, or, with
+// the grant type of CIBA, one to somebody who is elsewhere.
 type Visit struct {
-	UserID  string // who would be asked; they are taken to have just signed in
+	UserID  string // who would be asked; at a page, they are taken to have just signed in
 	Request oauth.AuthorizationRequest
 }
 
 // supposed is the question of a request that nobody has sent.
 func (e *Endpoint) supposed(ctx context.Context, f *facts, h Hypothesis, who *proof) (policies.Input, error) {
-	if h.Visit != nil {
+	switch {
+	case h.Visit != nil && h.Request.GrantType == oauth.CIBA:
+		return e.supposedAsking(ctx, f, h, who)
+	case h.Visit != nil:
 		return e.supposedVisit(ctx, f, h)
 	}
 	in, err := question(ctx, f, e.grants[h.Request.GrantType], h.Request, who)
@@ -45,6 +49,26 @@ func (e *Endpoint) supposedVisit(ctx context.Context, f *facts, h Hypothesis) (p
 		err = &models.Invalid{Field: "user_id", Reason: "names no user"}
 	}
 	return in, err
+}
+
+// supposedAsking is what a client would ask policy about a user who is elsewhere, by
+// whichever hint it names them.
+func (e *Endpoint) supposedAsking(ctx context.Context, f *facts, h Hypothesis, who *proof) (policies.Input, error) {
+	in := policies.Input{Action: policies.AskApproval, Now: f.now, Credential: who.credential}
+	var err error
+	if in.Client, err = f.view.Principal(ctx, h.ClientID); err != nil {
+		return in, err
+	}
+	if err := e.between(ctx, f, h.ClientID, h.Visit.UserID, &in); err != nil {
+		return in, err
+	}
+	if in.Subject == nil || in.Subject.Value.Kind != "user" {
+		return in, &models.Invalid{Field: "user_id", Reason: "names no user"}
+	}
+	req := h.Visit.Request
+	return in, f.toApprove(ctx, &models.Approval{Kind: models.ApprovalCIBA, ClientID: h.ClientID, SubjectID: h.Visit.UserID, Request: models.ApprovalRequest{
+		Scopes: list(req.Scopes), Resources: list(req.Resources), ACRValues: []string{},
+	}}, &in)
 }
 
 // byCode, byApproval and byRefreshToken find what carries what a person granted. Where a request
