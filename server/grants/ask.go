@@ -144,24 +144,25 @@ func (e *Endpoint) whom(ctx context.Context, f *facts, clientID string, req oaut
 		return err
 	}
 	a.SubjectID = id
-	return e.between(ctx, f, clientID, id, in)
+	if a.tell.Channels, err = e.between(ctx, f, clientID, id, in); err != nil || in.Subject == nil {
+		return err
+	}
+	in.Acquaintance.UserCode, err = e.userCode(ctx, f, id, req.UserCode, in.Acquaintance.Known)
+	return err
 }
 
-// between adds a user, and what there is between them and the client that asks.
-func (e *Endpoint) between(ctx context.Context, f *facts, clientID, id string, in *policies.Input) error {
-	var err error
+// between adds a user, and what there is between them and the client that asks. It
+// returns the ways by which they can be reached.
+func (e *Endpoint) between(ctx context.Context, f *facts, clientID, id string, in *policies.Input) (channels []string, err error) {
 	if in.Subject, err = f.view.Principal(ctx, id); err != nil {
-		return err
+		return nil, err
 	}
 	if in.Acquaintance, err = f.view.Acquaintance(ctx, clientID, id); err != nil || in.Subject == nil {
-		return err
+		return nil, err
 	}
-	if in.Acquaintance.UserCode, err = e.userCode(ctx, f, id, req.UserCode, in.Acquaintance.Known); err != nil {
-		return err
-	}
-	a.tell.Channels, err = e.word.Reaches(ctx, id)
-	in.Acquaintance.Reached = len(a.tell.Channels) > 0
-	return err
+	channels, err = e.word.Reaches(ctx, id)
+	in.Acquaintance.Reached = len(channels) > 0
+	return channels, err
 }
 
 // userCode tells whether an agent knows the code without which a user is not asked.

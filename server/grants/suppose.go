@@ -59,12 +59,13 @@ func (e *Endpoint) supposedAsking(ctx context.Context, f *facts, h Hypothesis, w
 	if in.Client, err = f.view.Principal(ctx, h.ClientID); err != nil {
 		return in, err
 	}
-	if err := e.between(ctx, f, h.ClientID, h.Visit.UserID, &in); err != nil {
+	if _, err := e.between(ctx, f, h.ClientID, h.Visit.UserID, &in); err != nil {
 		return in, err
 	}
 	if in.Subject == nil || in.Subject.Value.Kind != "user" {
 		return in, &models.Invalid{Field: "user_id", Reason: "names no user"}
 	}
+	in.Acquaintance.UserCode = "ok" // what the user has told the client, if anything, it sends
 	req := h.Visit.Request
 	return in, f.toApprove(ctx, &models.Approval{Kind: models.ApprovalCIBA, ClientID: h.ClientID, SubjectID: h.Visit.UserID, Request: models.ApprovalRequest{
 		Scopes: list(req.Scopes), Resources: list(req.Resources), ACRValues: []string{},
