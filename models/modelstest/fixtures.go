@@ -190,7 +190,7 @@ func Ask(tb testing.TB, s *models.Store, clientID, userID string) *models.Approv
 	if userID == "" {
 		a.Kind = models.ApprovalDevice
 	}
-	_, err := s.Ask(tb.Context(), By(), a)
+	_, err := s.Ask(tb.Context(), By(), a, models.Telling{})
 	check(tb, err)
 	return a
 }
