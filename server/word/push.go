@@ -26,7 +26,7 @@ type Push struct {
 	store  *models.Store
 	master tokens.MasterKey
 	writer Writer
-	http   *http.Client // stays within reach: the addresses are browsers' to say
+	http   Caller // stays within reach: the addresses are browsers' to say
 
 	mu  sync.Mutex
 	key *pushKey
@@ -34,9 +34,14 @@ type Push struct {
 
 type pushKey struct{ public, private string }
 
+// Caller sends requests (outbound.Reach.HTTP).
+type Caller interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
 // NewPush makes the channel. client must refuse addresses that are not the public
 // network's, and follow no redirects.
-func NewPush(issuer string, store *models.Store, master tokens.MasterKey, writer Writer, client *http.Client) *Push {
+func NewPush(issuer string, store *models.Store, master tokens.MasterKey, writer Writer, client Caller) *Push {
 	return &Push{issuer: issuer, store: store, master: master, writer: writer, http: client}
 }
 
