@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,10 +15,12 @@ import (
 	"golang.org/x/net/html"
 )
 
-// browser is what people of the tour sit at. It keeps cookies, follows links within
-// the server, and reads forms as a person would; it runs no scripts.
+// browser is what people of the tour, and those who answer from a terminal, sit at. It
+// keeps cookies, follows links within the server, and reads forms as a person would; it
+// runs no scripts.
 type browser struct {
 	issuer string
+	agent  string // what it calls itself
 	http   *http.Client
 }
 
@@ -29,7 +32,7 @@ func newBrowser(issuer string) *browser {
 		}
 		return nil
 	}
-	return &browser{issuer, &http.Client{Jar: jar, CheckRedirect: stay, Timeout: 30 * time.Second}}
+	return &browser{issuer, "deputy tour", &http.Client{Jar: jar, CheckRedirect: stay, Timeout: 30 * time.Second}}
 }
 
 // screen is what a browser shows.
@@ -39,6 +42,8 @@ type screen struct {
 	forms []*sheet
 	links []string
 	title string
+	group string // of checkboxes, while it is read
+	root  *html.Node
 }
 
 // sheet is a form to fill in.
@@ -46,6 +51,7 @@ type sheet struct {
 	action string
 	values url.Values
 	boxes  []checkbox
+	until  string // how long it is to last, of what can be chosen
 }
 
 // checkbox is something to tick.
@@ -54,6 +60,9 @@ type checkbox struct {
 	name         string // of the scope, as developers know it
 	note         string
 	off          bool
+	on           bool   // ticked already
+	words, risk  string // what it means
+	group        string // where
 }
 
 // open loads a page.
@@ -80,8 +89,25 @@ func (b *browser) send(ctx context.Context, p *screen, f *sheet) (*screen, error
 	return b.load(req)
 }
 
+// json asks for something that is no page.
+func (b *browser) json(ctx context.Context, path string, out any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.issuer+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := b.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s says: %s", path, resp.Status)
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(out)
+}
+
 func (b *browser) load(req *http.Request) (*screen, error) {
-	req.Header.Set("User-Agent", "deputy tour")
+	req.Header.Set("User-Agent", b.agent)
 	resp, err := b.http.Do(req)
 	if err != nil {
 		return nil, err
@@ -95,10 +121,14 @@ func (b *browser) load(req *http.Request) (*screen, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &screen{at: resp.Request.URL}
+	p := &screen{at: resp.Request.URL, root: root}
 	p.read(root, nil)
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s says: %s", req.URL.Path, p.title)
+		why := []string{p.title}
+		for _, n := range p.all(classed("notice")) {
+			why = append(why, plain(wordsOf(n)))
+		}
+		return nil, fmt.Errorf("%s says: %s", req.URL.Path, strings.Join(why, ": "))
 	}
 	return p, nil
 }
@@ -138,6 +168,8 @@ func (p *screen) read(n *html.Node, f *sheet) {
 		case "form":
 			f = &sheet{action: attr(n, "action"), values: url.Values{}}
 			p.forms = append(p.forms, f)
+		case "legend":
+			p.group = wordsOf(n)
 		case "label":
 			p.label(n, f)
 		case "input":
@@ -157,14 +189,20 @@ func (p *screen) label(n *html.Node, f *sheet) {
 	for d := range n.Descendants() {
 		switch {
 		case d.Data == "input" && attr(d, "type") == "checkbox":
-			b.field, b.value, b.off = attr(d, "name"), attr(d, "value"), has(d, "disabled")
+			b.field, b.value, b.off, b.on = attr(d, "name"), attr(d, "value"), has(d, "disabled"), has(d, "checked")
+		case d.Data == "input" && f != nil && attr(d, "type") == "radio" && has(d, "checked"):
+			f.until = wordsOf(n)
 		case d.Data == "code":
 			b.name = textOf(d)
+		case d.Data == "b":
+			b.words = wordsOf(d)
+		case classed("risk")(d):
+			b.risk = wordsOf(d)
 		case attr(d, "class") == "note":
 			b.note = textOf(d)
 		}
 	}
-	if f != nil && b.name != "" {
+	if b.group = p.group; f != nil && b.name != "" {
 		f.boxes = append(f.boxes, b)
 	}
 }

@@ -24,6 +24,7 @@ type commands struct {
 	Role        roleCmd        `cmd:"" help:"See roles, give them and take them away through the admin API."`
 	Agent       agentCmd       `cmd:"" help:"Manage agents and applications through the admin API."`
 	Consent     consentCmd     `cmd:"" help:"See what people agreed to, and take it back, through the admin API."`
+	Approve     approveCmd     `cmd:"" help:"Answer, as the person you are, what agents ask of you."`
 	Approval    approvalCmd    `cmd:"" help:"See what agents asked of people, and end it, through the admin API."`
 	Upstream    upstreamCmd    `cmd:"" help:"Manage the OpenID providers that people may sign in with, through the admin API."`
 	Token       tokenCmd       `cmd:"" help:"Get, exchange and look at tokens."`
