@@ -161,7 +161,9 @@ func box(issuer, dir, sample string, w *devWorld) string {
 		"4. An agent acts for a person, who is asked first. Open " + sample + " and sign in as one of",
 		"   " + w.people(),
 		"   Joe lacks what the agent asks for in part; what it may do is in " + issuer + "/account, and ends there.",
-		"   Mails to them go nowhere; they are in " + issuer + "/dev/mailbox.",
+		"",
+		"5. Or it asks somebody who is elsewhere: press \"ask Alice\" there. The mail she gets is in " + issuer + "/dev/mailbox;",
+		"   answer as alice at the link in it, and look at the agent's page again.",
 		"",
 		"Every answer is in the ledger: ./deputy audit tail     The stories again: ./deputy tour",
 	}

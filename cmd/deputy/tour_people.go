@@ -38,6 +38,7 @@ func (t *tour) connectToServices() {
 		return err
 	})
 	t.active("Alice's lives on", "sales-api", alice.Access, true)
+	t.inTheBackground()
 }
 
 // asked is a person before the page that asks them.

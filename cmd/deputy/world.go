@@ -29,6 +29,7 @@ type castMember struct {
 	name, kind, purpose string
 	holds               []pair
 	redirects           []string // it acts for people, who come back here; "" stands for its own address
+	asks                []string // whom it may ask though they are elsewhere
 }
 
 // person is somebody who signs in.
@@ -48,6 +49,10 @@ var services = []service{ // what others hang from comes first
 	{"sales-api", []scopeSpec{
 		{"sales:read", "low", "See sales figures and reports", nil},
 		{"sales:export", "medium", "Export customer records", nil},
+	}},
+	{"payroll-api", []scopeSpec{
+		{"payslips:read", "medium", "See payslips", nil},
+		{"account:change", "high", "Change where pay goes", nil},
 	}},
 	{"support-agent", []scopeSpec{
 		{"agent:chat", "low", "Chat with the support agent", nil},
@@ -70,6 +75,7 @@ var cast = []castMember{
 	{
 		name: "assistant", kind: "agent", purpose: "Looks things up for you and gets them done",
 		holds: []pair{{"sales-api", "sales:read"}, {"sales-api", "sales:export"}}, redirects: []string{"", "http://127.0.0.1/callback"},
+		asks: []string{"alice", "joe"},
 	},
 	{
 		name: "orchestrator", kind: "agent", purpose: "Splits a task among other agents",
@@ -78,6 +84,11 @@ var cast = []castMember{
 	{name: "search-agent", kind: "agent", purpose: "Searches the web", holds: chainScopes[1:]},
 	{name: "summarize-agent", kind: "agent", purpose: "Summarizes texts", holds: chainScopes[3:]},
 	{name: "notes-agent", kind: "agent", purpose: "Keeps notes"},
+	{name: "payroll-api", kind: "application", purpose: "Knows what people earn"},
+	{
+		name: "payroll-agent", kind: "agent", purpose: "Sees to everybody's pay, at night",
+		holds: []pair{{"payroll-api", "payslips:read"}, {"payroll-api", "account:change"}}, asks: []string{"joe"},
+	},
 }
 
 // crowd is the people of the sample world. Olivia owns the agents. Whatever an agent does for
@@ -85,7 +96,7 @@ var cast = []castMember{
 var crowd = []person{
 	{"olivia", "Olivia Owner", nil},
 	{"alice", "Alice Adams", append([]pair{{"sales-api", "sales:read"}, {"orchestrator", "agent:orchestrate"}}, chainScopes...)},
-	{"joe", "Joe Junior", []pair{{"sales-api", "sales:read"}}},
+	{"joe", "Joe Junior", []pair{{"sales-api", "sales:read"}, {"payroll-api", "payslips:read"}, {"payroll-api", "account:change"}}},
 }
 
 // world is the sample world as it was made: ids, secrets and audiences by name.
@@ -136,7 +147,7 @@ func (w *world) gather(ctx context.Context, r *remote) error {
 		var made struct {
 			ID string `json:"id"`
 		}
-		if err := r.call(ctx, http.MethodPost, "/users", map[string]any{"username": p.username + w.suffix, "name": p.name}, &made); err != nil {
+		if err := r.call(ctx, http.MethodPost, "/users", map[string]any{"username": p.username + w.suffix, "name": p.name, "email": p.username + w.suffix + "@people.example"}, &made); err != nil {
 			return err
 		}
 		var link struct {
@@ -192,13 +203,23 @@ func (w *world) register(ctx context.Context, r *remote) error {
 	for _, m := range cast {
 		var c apiClient
 		body := map[string]any{"kind": m.kind, "name": m.name + w.suffix, "purpose": m.purpose, "owner_id": w.people["olivia"]}
+		types := []string{"client_credentials", exchangeGrant}
 		if len(m.redirects) > 0 {
 			redirects := slices.Clone(m.redirects)
 			redirects[0] = w.redirect(m.name)
-			body["redirect_uris"], body["grant_types"] = redirects, []string{"client_credentials", "authorization_code", "refresh_token", exchangeGrant}
+			body["redirect_uris"], types = redirects, append(types, "authorization_code", "refresh_token")
 		}
+		if len(m.asks) > 0 {
+			types = append(types, cibaGrant)
+		}
+		body["grant_types"] = types
 		if err := r.call(ctx, http.MethodPost, "/clients", body, &c); err != nil {
 			return err
+		}
+		for _, who := range m.asks {
+			if err := r.call(ctx, http.MethodPut, "/clients/"+c.ID+"/acquaintances/"+w.people[who], nil, nil); err != nil {
+				return err
+			}
 		}
 		secret, err := r.newSecret(ctx, c.ID)
 		if err != nil {
