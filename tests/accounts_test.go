@@ -176,7 +176,7 @@ var crossSite = []string{
 	"/account/agents/x/revoke", "/account/consents/x/revoke", "/account/password", "/account/totp", "/account/totp/confirm", "/account/totp/remove",
 	"/account/sessions/end", "/account/sessions/x/end", "/account/passkeys/begin", "/account/passkeys/finish", "/account/passkeys/x/remove",
 	"/approvals/x", "/device", "/login/upstream/x", "/account/identities/link/x", "/account/identities/x/remove",
-	"/account/word", "/account/word/test", "/account/word/push", "/account/word/push/x/remove",
+	"/account/word", "/account/word/test", "/account/word/code", "/account/word/code/remove", "/account/word/push", "/account/word/push/x/remove",
 }
 
 func TestAccounts_CrossSite(t *testing.T) {

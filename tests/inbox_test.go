@@ -221,3 +221,34 @@ func TestInbox_RiskTakesAFreshSignIn(t *testing.T) {
 		require.Contains(t, b.Post("/approvals/"+approval.ID, url.Values{"answer": {"deny"}}).Body, "You denied this")
 	})
 }
+
+// Whom somebody does not tell their code, they are not asked by.
+func TestInbox_UserCode(t *testing.T) {
+	eachInbox(t, func(t *testing.T, s *elsewhere) {
+		s.Clock.Stop()
+		b := s.phone()
+		ask := func(code string) string {
+			form := harness.AskForm(s.user, s.service, "work:do")
+			if code != "" {
+				form.Set("user_code", code)
+			}
+			return s.Form("/oauth2/bc-authorize", s.agent, form).String("error")
+		}
+		for _, wrong := range []string{"", "123", "one two", strings.Repeat("9", 65)} {
+			require.Equal(t, http.StatusUnprocessableEntity, b.Post("/account/word/code", url.Values{"user_code": {wrong}}).Status, wrong)
+		}
+		require.Empty(t, ask(""))
+		set := b.Post("/account/word/code", url.Values{"user_code": {"plum-42"}})
+		require.Contains(t, set.Body, "only agents that know your code")
+		require.NotContains(t, set.Body, "plum-42", "it is not shown again")
+		require.Equal(t, []string{"missing_user_code", "invalid_user_code", ""}, []string{ask(""), ask("plum-43"), ask("plum-42")})
+
+		s.Clock.Advance(20 * time.Minute)
+		late := b.Post("/account/word/code/remove", nil)
+		require.Contains(t, late.Header.Get("Location"), "/login?return=word", "that takes a recent sign-in")
+		require.Equal(t, "missing_user_code", ask(""))
+		b.Post("/login", url.Values{"username": {"alice"}, "password": {harness.Password}, "return": {"word"}})
+		require.Contains(t, b.Post("/account/word/code/remove", nil).Body, "need no code")
+		require.Empty(t, ask(""))
+	})
+}

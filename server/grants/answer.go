@@ -36,6 +36,16 @@ func (e *Endpoint) Waiting(ctx context.Context, who Person) ([]models.Approval, 
 	return waiting, nil
 }
 
+// ChooseUserCode has agents need a code to ask a user (CIBA Core section 7.1, user_code);
+// none any more where it is "".
+func (e *Endpoint) ChooseUserCode(ctx context.Context, by models.By, userID, code string) error {
+	mark := ""
+	if code != "" {
+		mark = e.keys.UserCode(userID, code)
+	}
+	return e.store.SetUserCode(ctx, by, userID, mark)
+}
+
 // Claim finds the request of a device by the code that somebody typed, which makes it
 // theirs. models.ErrNotFound if none waits under it; an *oauth.Error when codes are
 // guessed.

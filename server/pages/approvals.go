@@ -24,6 +24,7 @@ type Approver interface {
 	Approval(ctx context.Context, call grants.Call, id string, who grants.Person) (*grants.ApprovalOutcome, error)
 	AnswerApproval(ctx context.Context, call grants.Call, id string, who grants.Person, answer *policies.Answer, report bool) (*grants.ApprovalOutcome, error)
 	Claim(ctx context.Context, call grants.Call, userCode string, who grants.Person) (id string, err error)
+	ChooseUserCode(ctx context.Context, by models.By, userID, code string) error
 }
 
 // lately is how many requests that have ended are listed.

@@ -50,6 +50,11 @@ func (a *approvals) Claim(_ context.Context, _ grants.Call, code string, _ grant
 	return apr, a.err
 }
 
+func (a *approvals) ChooseUserCode(_ context.Context, _ models.By, _, code string) error {
+	a.calls = append(a.calls, "choose "+code)
+	return a.err
+}
+
 const apr = "apr_01jd9g7t4k01jd9g7t4k01jd9g"
 
 func (s *site) signIn() {

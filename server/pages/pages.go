@@ -133,6 +133,8 @@ func Register(root *gin.RouterGroup, c Config) error {
 	act.POST("/account/passkeys/:id/remove", h.member(h.removePasskey))
 	act.POST("/account/word", h.member(h.setWord))
 	act.POST("/account/word/test", h.member(h.testWord))
+	act.POST("/account/word/code", h.member(h.chooseUserCode))
+	act.POST("/account/word/code/remove", h.member(h.removeUserCode))
 	act.POST("/account/word/push", h.member(h.addSubscription))
 	act.POST("/account/word/push/:id/remove", h.member(h.removeSubscription))
 	return nil

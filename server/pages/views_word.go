@@ -17,6 +17,7 @@ type WordPage struct {
 	Push      bool   // browsers can be subscribed here
 	PushKey   string // with which they are
 	Browsers  []Browser
+	UserCode  bool // agents must know a code to ask them
 	Lang      string
 	Languages []word.Language
 }

@@ -62,6 +62,9 @@ func (h *handler) fillWord(ctx context.Context, user *models.User, view *WordPag
 	if view.Address, err = h.Word.Address(ctx, user.ID); err != nil {
 		return err
 	}
+	if view.UserCode, err = h.Store.HasUserCode(ctx, user.ID); err != nil {
+		return err
+	}
 	chosen, err := h.Store.WordSettings(ctx, user.ID)
 	if err != nil {
 		return err

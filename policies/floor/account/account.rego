@@ -25,6 +25,7 @@ required := {
 	"addSecondFactor": "recent",
 	"addSubscription": "recent",
 	"changePassword": "recent",
+	"chooseUserCode": "recent",
 	"endSession": "any",
 	"endSessions": "any",
 	"linkIdentity": "recent",

@@ -161,7 +161,7 @@ func account() []Page {
 			Identities: []pages.Linked{{ID: "idn_1", Name: "Example Workforce", Since: Now.Add(-9 * day)}}, Providers: []pages.Provider{{Name: "Example Workforce", Path: "/account/identities/link/ups_workforce"}}}},
 		{"security", "wrong", pages.Security{Member: joe, Username: "joe", PasswordSet: Now.Add(-3 * day), TOTP: true, Passkeys: 1, Form: pages.Form{Problems: []pages.Problem{{Field: "current", Code: "password_wrong"}}}}},
 		{"word", "", wordPage(joe)},
-		{"word", "none", pages.WordPage{Member: joe, Channels: []pages.WordChannel{{Name: "mail"}, {Name: "push"}}, Push: true, PushKey: "BKey", Lang: "en", Languages: languages}},
+		{"word", "none", pages.WordPage{UserCode: true, Member: joe, Channels: []pages.WordChannel{{Name: "mail"}, {Name: "push"}}, Push: true, PushKey: "BKey", Lang: "en", Languages: languages}},
 		{"word", "failed", pages.WordPage{Member: joe, Reached: true, Channels: []pages.WordChannel{{Name: "webhook", On: true}}, Failed: "webhook: answered 503", Lang: "de", Languages: languages}},
 		{"totp", "", pages.TOTP{Member: joe, Secret: "JBSW Y3DP EHPK 3PXP", Link: "otpauth://totp/Deputy:joe?secret=JBSWY3DPEHPK3PXP&issuer=Deputy"}},
 	}
