@@ -68,6 +68,11 @@ func TestExplainTellsWhomAClientMayAsk(t *testing.T) {
 		require.Contains(t, reasons, "user_unknown")
 		require.Contains(t, kindsOf(reasons["user_unknown"]), "administrator")
 		require.Equal(t, "stranger", reasons["user_unknown"].Name)
+		refused := s.Form("/oauth2/bc-authorize", s.agent, harness.AskForm(stranger, s.service, "work:do"))
+		require.Equal(t, "unknown_user_id", refused.String("error"), refused.Body)
+		recorded := explainDecision(s.Server, admin, refused.String("decision_id"))
+		require.Equal(t, "unknown_user_id", recorded.Error)
+		require.Contains(t, codesOf(recorded), "user_unknown")
 
 		s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
 			return st.Acquaint(ctx, by, s.agent.ID, stranger.ID)

@@ -5,8 +5,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/pquerna/otp/totp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
@@ -183,4 +186,34 @@ func TestApproveIsForWhomItIsAsked(t *testing.T) {
 	require.NotContains(t, out, at.world.People["joe"])
 	at.wrong("can't be used together", "approve", "--yes", "--deny")
 	at.wrong("nothing is", "approve", "--deny", "--only", "x")
+}
+
+// Who has a second factor types its code; a wrong one opens nothing.
+func TestApproveWithASecondFactor(t *testing.T) {
+	at := newTerminal(t, "sqlite", "joe")
+	ctx := context.Background()
+	b := newBrowser(at.url)
+	p := &petitioned{approveCmd: &approveCmd{Username: "joe", PasswordFile: at.password}, browser: b}
+	require.NoError(t, p.signIn(ctx))
+	page, err := b.open(ctx, at.url+"/account/security")
+	require.NoError(t, err)
+	page, err = b.send(ctx, page, &sheet{action: "/account/totp", values: url.Values{}})
+	require.NoError(t, err)
+	secret := strings.ReplaceAll(wordsOf(page.first(classed("secret"))), " ", "")
+	code := func(ahead time.Duration) string {
+		made, err := totp.GenerateCode(secret, time.Now().Add(ahead))
+		require.NoError(t, err)
+		return made
+	}
+	_, err = p.fill(ctx, page, "/account/totp/confirm", map[string]string{"code": code(-30 * time.Second)})
+	require.NoError(t, err)
+
+	asked, _ := at.asked("joe")
+	at.types("000000x\n")
+	out, err := at.approve("joe", asked.ID, "--yes")
+	require.ErrorContains(t, err, "/login/otp says", out)
+	at.types(code(0) + "\n")
+	out, err = at.approve("joe", asked.ID, "--yes")
+	require.NoError(t, err, out)
+	require.Contains(t, out, "You approved this.")
 }
