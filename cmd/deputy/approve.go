@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"path"
 	"slices"
 	"strings"
+
+	"github.com/deputyauth/deputy/models"
 )
 
 // approveCmd answers as a person, at the pages that people have: there is one way to
 // answer, and no administrator's.
 type approveCmd struct {
-	Approval     string   `arg:"" optional:"" help:"Id of the request (apr_…). Unless told, all that waits is shown, one after the other."`
+	Approval     string   `arg:"" optional:"" help:"Id of the request (apr_…), or the code that a device shows. Unless told, all that waits is shown, one after the other."`
 	URL          string   `env:"DEPUTY_URL" default:"http://localhost:8080" help:"The server's issuer URL."`
 	Username     string   `help:"What you sign in with; asked for unless told."`
 	PasswordFile string   `placeholder:"FILE" help:"Read the password from here, or from standard input for -; asked for unless told."`
@@ -140,9 +144,25 @@ func (p *petitioned) all(ctx context.Context) error {
 	return nil
 }
 
+// opened is the page of a request, and its id: the one that was named, or that of the
+// device that shows this code.
+func (p *petitioned) opened(ctx context.Context, named string) (page *screen, id string, err error) {
+	if strings.HasPrefix(named, models.PrefixApproval+"_") {
+		page, err = p.browser.open(ctx, p.browser.issuer+"/approvals/"+url.PathEscape(named))
+		return page, named, err
+	}
+	if page, err = p.browser.open(ctx, p.browser.issuer+"/device"); err != nil {
+		return nil, "", err
+	}
+	if page, err = p.fill(ctx, page, "/device", map[string]string{"user_code": named}); err != nil {
+		return nil, "", err
+	}
+	return page, path.Base(page.at.Path), nil
+}
+
 // one shows a request and answers it.
-func (p *petitioned) one(ctx context.Context, id string) error {
-	page, err := p.browser.open(ctx, p.browser.issuer+"/approvals/"+id)
+func (p *petitioned) one(ctx context.Context, named string) error {
+	page, id, err := p.opened(ctx, named)
 	if err != nil {
 		return err
 	}

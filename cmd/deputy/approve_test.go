@@ -188,6 +188,31 @@ func TestApproveIsForWhomItIsAsked(t *testing.T) {
 	at.wrong("nothing is", "approve", "--deny", "--only", "x")
 }
 
+// A device's request is whose code it shows: they name it so, and nobody else can.
+func TestApproveADevice(t *testing.T) {
+	at := newTerminal(t, "sqlite", "joe")
+	at.must("agent", "set", "assistant", "--grant", "device_code")
+	var begun struct {
+		Device string `json:"device_code"`
+		User   string `json:"user_code"`
+	}
+	r := newRemote(at.url, at.world.Cast["assistant"])
+	require.NoError(t, r.form(context.Background(), r.self, "/oauth2/device_authorization",
+		url.Values{"scope": {"sales:read"}, "resource": {"https://sales-api.example"}}, &begun))
+	out, err := at.approve("joe", "BBBB-BBBB")
+	require.ErrorContains(t, err, "/device says", out)
+	at.types("\n")
+	out, err = at.approve("joe", strings.ToLower(begun.User))
+	require.NoError(t, err, out)
+	require.Contains(t, out, "! Did you start this yourself")
+	require.Contains(t, out, "Compare: "+begun.User)
+	out, err = at.approve("joe", begun.User, "--yes")
+	require.NoError(t, err, out)
+	var got token
+	require.NoError(t, r.form(context.Background(), r.self, "/oauth2/token", url.Values{"grant_type": {models.GrantDevice}, "device_code": {begun.Device}}, &got))
+	require.Equal(t, "sales:read", got.Scope)
+}
+
 // Who has a second factor types its code; a wrong one opens nothing.
 func TestApproveWithASecondFactor(t *testing.T) {
 	at := newTerminal(t, "sqlite", "joe")
