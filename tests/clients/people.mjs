@@ -39,6 +39,17 @@ export async function registerFor(deputy, service, kind) {
   return client
 }
 
+// A client that asks Alice, who is elsewhere: by CIBA, or from a device.
+export async function registerElsewhere(deputy, service) {
+  const client = await register(deputy, {
+    kind: 'application',
+    grant_types: ['urn:openid:params:grant-type:ciba', 'urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+  })
+  await admin(deputy, 'POST', '/assignments', { role_id: service.role, principal_id: client.client_id })
+  await admin(deputy, 'PUT', `/clients/${client.client_id}/acquaintances/${service.alice}`)
+  return client
+}
+
 async function register(deputy, body) {
   const { id, token_endpoint_auth_method } = await admin(deputy, 'POST', '/clients', { name: named('client'), ...body })
   if (token_endpoint_auth_method === 'none') return { client_id: id }

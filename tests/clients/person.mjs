@@ -43,6 +43,39 @@ export class Person {
     return this.#open('/login', new URLSearchParams({ username: this.#username, password: this.#password, return: back }))
   }
 
+  // Answers what waits, 'allow' with all that is offered, or 'deny', as the page says that
+  // the agent said.
+  async answers(answer, says = '') {
+    await this.#signIn('/approvals')
+    const [id] = JSON.parse((await this.#open('/approvals/waiting')).page).waiting
+    return this.#decide(id, answer, says)
+  }
+
+  // Types the code of a device, and answers.
+  async types(url, answer) {
+    const { page } = await this.#signIn(url)
+    const [code] = values(page, /name="user_code"[^>]* value="([^"]+)"/g)
+    const at = await this.#open('/device', new URLSearchParams({ user_code: code }))
+    const [id] = values(at.page, /action="[^"]*\/approvals\/(apr_[0-9a-z]+)"/g)
+    assert.ok(id, at.page)
+    return this.#decide(id, answer, '')
+  }
+
+  async #decide(id, answer, says) {
+    const { page } = await this.#open(`/approvals/${id}`)
+    assert.ok(page.includes(says), page)
+    const scopes = values(page, /name="scope" value="([^"]+)"/g).map((scope) => ['scope', scope])
+    const [until] = values(page, /name="until" value="([^"]+)"/g)
+    return this.#open(`/approvals/${id}`, new URLSearchParams([['answer', answer], ['until', until], ...scopes]))
+  }
+
+  async #signIn(path) {
+    const at = await this.#open(path)
+    const [back] = values(at.page, /name="return" value="([^"]+)"/g)
+    if (!back) return at
+    return this.#open('/login', new URLSearchParams({ username: this.#username, password: this.#password, return: back }))
+  }
+
   // Opens a page, or sends a form; follows only where Deputy leads within itself.
   async #open(path, form) {
     const url = new URL(path, this.#issuer)
