@@ -49,11 +49,15 @@ type change struct {
 	entries []Entry
 }
 
+// maxDecided bounds how often the authority for a change is decided anew because what
+// it hangs from changed meanwhile: many may be at work at once.
+const maxDecided = 5
+
 // change makes a change on the authority of by. If that authority itself changed
 // since it was decided, it is decided once more, and its refusal is the answer.
 func (s *Store) change(ctx context.Context, by By, action string, fn func(*change) error) error {
 	err := s.tryChange(ctx, by, action, fn)
-	if errors.Is(err, ErrStale) && by.Again != nil {
+	for again := 1; again < maxDecided && errors.Is(err, ErrStale) && by.Again != nil; again++ {
 		if by, err = by.Again(ctx); err != nil {
 			return err
 		}

@@ -1,6 +1,8 @@
 package models_test
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -270,5 +272,38 @@ func TestReplicas(t *testing.T) {
 				require.NoError(t, here.Append(t.Context(), fresh))
 			})
 		}
+	})
+}
+
+// Others are at work, too: what a change hangs from may change several times while it
+// is decided, and it is made all the same.
+func TestAuthorityIsDecidedAnewUntilItHolds(t *testing.T) {
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		sc := newScene(t, s, "a")
+		decided := 0
+		var again func(context.Context) (models.By, error)
+		again = func(ctx context.Context) (models.By, error) {
+			decided++
+			v, err := s.View(ctx)
+			require.NoError(t, err)
+			sc.look(t, v)
+			if decided < 5 {
+				modelstest.Role(t, s, fmt.Sprintf("a-%d", decided), sc.Service.ID, "read")
+				_, err = s.SuspendClient(ctx, modelstest.By(), sc.Agent.ID)
+				require.NoError(t, err)
+				_, err = s.RestoreClient(ctx, modelstest.By(), sc.Agent.ID)
+			}
+			return models.By{System: "test", Seen: v, Again: again}, err
+		}
+		by, err := again(t.Context())
+		require.NoError(t, err)
+		user := &models.User{Username: "newcomer", Name: "New"}
+		require.NoError(t, s.CreateUser(t.Context(), by, user))
+		require.Equal(t, 5, decided)
+
+		decided = -10
+		by, err = again(t.Context())
+		require.NoError(t, err)
+		require.ErrorIs(t, s.CreateUser(t.Context(), by, &models.User{Username: "nobody", Name: "No"}), models.ErrUnavailable)
 	})
 }

@@ -29,12 +29,18 @@ const (
 // says what else stands in the way.
 func (h *handler) may(c *gin.Context, who grants.Person, what, id string) (models.By, error) {
 	by, err := h.Accounts.Account(c.Request.Context(), h.Call(c), who, what, id)
-	again := by.Again
-	by.Again = func(ctx context.Context) (models.By, error) {
-		by, err := again(ctx)
-		return by, inTheWay(err)
+	return tellingly(by), inTheWay(err)
+}
+
+// tellingly is by, whose refusals are as people are told of them.
+func tellingly(by models.By) models.By {
+	if again := by.Again; again != nil {
+		by.Again = func(ctx context.Context) (models.By, error) {
+			by, err := again(ctx)
+			return tellingly(by), inTheWay(err)
+		}
 	}
-	return by, inTheWay(err)
+	return by
 }
 
 // inTheWay is a refusal as people are told of it.
