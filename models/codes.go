@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"gorm.io/gorm"
+
+	"github.com/deputyauth/deputy/policies"
 )
 
 // Prefixes let scanners find leaked codes and refresh tokens.
@@ -26,9 +28,10 @@ type Code struct {
 	Hash        string `gorm:"primaryKey"` // of the code; see HashCode
 	GrantID     string
 	ClientID    string
-	RedirectURI string              // as the authorization request had it, "" if it had none
-	Challenge   string              // of PKCE, S256
-	Scopes      map[string][]string `gorm:"serializer:json"` // resource server id -> names
+	RedirectURI string                       // as the authorization request had it, "" if it had none
+	Challenge   string                       // of PKCE, S256
+	Scopes      map[string][]string          `gorm:"serializer:json"` // resource server id -> names
+	Details     map[string][]policies.Detail `gorm:"serializer:json"` // likewise; empty if there are none
 	Nonce       string
 	SessionID   string // in which the person granted it
 	AuthTime    int64
@@ -80,6 +83,11 @@ func (c *change) newCode(g *Grant, rests map[string]string, code *Code) (raw str
 			return "", invalid("scopes", "rest on no consent at %s", id)
 		}
 	}
+	for id := range code.Details {
+		if len(code.Scopes[id]) == 0 {
+			return "", invalid("details", "rest on no scope at %s", id)
+		}
+	}
 	raw = newSecret(CodePrefix)
 	code.Hash, code.ExpiresAt = HashCode(raw), c.now+CodeLife
 	return raw, c.putCode(g, code)
@@ -88,6 +96,9 @@ func (c *change) newCode(g *Grant, rests map[string]string, code *Code) (raw str
 // putCode stores what a secret that its client holds is worth.
 func (c *change) putCode(g *Grant, code *Code) error {
 	code.GrantID, code.ClientID, code.CreatedAt, code.UsedAt = g.ID, g.ClientID, c.now, 0
+	if code.Details == nil {
+		code.Details = map[string][]policies.Detail{}
+	}
 	if code.AMR == nil {
 		code.AMR = []string{}
 	}

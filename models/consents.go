@@ -13,18 +13,20 @@ import (
 // Consent is a user's permission for one client at one resource server: standing, or
 // for one request that they approved.
 type Consent struct {
-	ID            string   `gorm:"primaryKey" json:"id"`
-	ClientID      string   `json:"client_id"`
-	SubjectID     string   `json:"subject_id"`
-	ResourceID    string   `json:"resource_server_id"`
-	Scopes        []string `gorm:"serializer:json" json:"scopes"` // sorted
-	Redirects     string   `json:"redirects"`                     // RedirectsDigest of the client's, when the user was asked
-	PreapprovedBy string   `json:"preapproved_by,omitempty"`      // the administrator who agreed in the user's place
-	ApprovalID    string   `json:"approval_id,omitempty"`         // the one request it answered, and counts for; "" if it is standing
-	CreatedAt     int64    `gorm:"autoCreateTime:false" json:"created_at"`
-	UpdatedAt     int64    `gorm:"autoUpdateTime:false" json:"updated_at"`
-	ExpiresAt     int64    `json:"expires_at"`
-	RevokedAt     int64    `json:"revoked_at"`
+	ID         string   `gorm:"primaryKey" json:"id"`
+	ClientID   string   `json:"client_id"`
+	SubjectID  string   `json:"subject_id"`
+	ResourceID string   `json:"resource_server_id"`
+	Scopes     []string `gorm:"serializer:json" json:"scopes"` // sorted
+	// Details of what it is to: objects of the resource server's types (RFC 9396).
+	Details       []policies.Detail `gorm:"serializer:json" json:"details,omitempty"`
+	Redirects     string            `json:"redirects"`                // RedirectsDigest of the client's, when the user was asked
+	PreapprovedBy string            `json:"preapproved_by,omitempty"` // the administrator who agreed in the user's place
+	ApprovalID    string            `json:"approval_id,omitempty"`    // the one request it answered, and counts for; "" if it is standing
+	CreatedAt     int64             `gorm:"autoCreateTime:false" json:"created_at"`
+	UpdatedAt     int64             `gorm:"autoUpdateTime:false" json:"updated_at"`
+	ExpiresAt     int64             `json:"expires_at"`
+	RevokedAt     int64             `json:"revoked_at"`
 }
 
 // GrantConsent says on which consent a grant of a user rests at a resource server.
@@ -44,10 +46,10 @@ func (c *Consent) touches(ch *change) {
 // them are allowed until c.ExpiresAt. Of a consent that is live already what was not
 // asked about stays, and makes nothing last longer than it did. c is the result.
 func (s *Store) GiveConsent(ctx context.Context, by By, c *Consent, asked []string) error {
-	return s.change(ctx, by, ActionGiveConsent, func(ch *change) error { return ch.giveConsent(c, asked) })
+	return s.change(ctx, by, ActionGiveConsent, func(ch *change) error { return ch.giveConsent(c, asked, nil) })
 }
 
-func (c *change) giveConsent(given *Consent, asked []string) error {
+func (c *change) giveConsent(given *Consent, asked []string, shown []policies.Detail) error {
 	var client Client
 	if err := c.tx.First(&client, "id = ?", given.ClientID).Error; err != nil {
 		return err
@@ -63,13 +65,17 @@ func (c *change) giveConsent(given *Consent, asked []string) error {
 		return err
 	}
 	kept := slices.DeleteFunc(slices.Clone(before.Scopes), func(scope string) bool { return slices.Contains(asked, scope) })
-	if len(given.Scopes) == 0 && len(kept) == len(before.Scopes) { // what was asked was new, and is not wanted
+	said := withoutDetails(before.Details, shown)
+	if len(given.Scopes) == 0 && len(kept) == len(before.Scopes) && len(said) == len(before.Details) { // what was asked was new, and is not wanted
 		*given = before
 		return nil
 	}
 	after := before
 	after.Scopes, after.ExpiresAt, after.PreapprovedBy = append(kept, given.Scopes...), given.ExpiresAt, given.PreapprovedBy
-	if len(kept) > 0 { // nobody was asked whether that may last longer
+	if after.Details, err = c.heldDetails(given.ResourceID, after.Scopes, append(said, given.Details...)); err != nil {
+		return err
+	}
+	if len(kept) > 0 || len(said) > 0 { // nobody was asked whether that may last longer
 		after.ExpiresAt = min(before.ExpiresAt, given.ExpiresAt)
 	}
 	*given = after
@@ -116,6 +122,7 @@ func (c *change) saveConsent(before, after *Consent) error {
 func (c *Consent) validate(now int64) error {
 	slices.Sort(c.Scopes)
 	c.Scopes = slices.Compact(c.Scopes)
+	c.Details = distinctDetails(c.Details)
 	for _, scope := range c.Scopes {
 		if err := CheckScope("scopes", scope); err != nil {
 			return err
@@ -151,6 +158,10 @@ func (s *Store) RevokeConsent(ctx context.Context, by By, id, scope string) erro
 			if len(c.Scopes) > 1 {
 				c.Scopes = slices.Delete(c.Scopes, i, i+1)
 				c.UpdatedAt = ch.now
+				var err error
+				if c.Details, err = ch.heldDetails(c.ResourceID, c.Scopes, c.Details); err != nil {
+					return err
+				}
 			}
 		}
 		if len(c.Scopes) == len(before.Scopes) { // all of it, or the last there was
@@ -280,6 +291,9 @@ func (v *View) consentFact(ctx context.Context, c *consentRow) (*policies.Consen
 	fact := &policies.Consent{
 		ID: c.ID, Client: c.ClientID, Subject: c.SubjectID, Resource: c.ResourceID, Scopes: map[string]bool{},
 		ExpiresAt: c.ExpiresAt, Revoked: c.RevokedAt != 0, RedirectsOK: c.redirectsOK, Approval: c.ApprovalID,
+	}
+	if len(c.Details) > 0 {
+		fact.Details = c.Details
 	}
 	for _, scope := range c.Scopes {
 		fact.Scopes[scope] = true

@@ -17,7 +17,7 @@ import (
 func tables() []any {
 	return []any{
 		&models.User{}, &models.Client{}, &models.Credential{}, &models.Group{}, &models.GroupMember{}, &models.ResourceServer{},
-		&models.Scope{}, &models.Downstream{}, &models.Role{}, &models.RoleScope{}, &models.Assignment{}, &models.Grant{}, &models.Token{},
+		&models.Scope{}, &models.DetailType{}, &models.Downstream{}, &models.Role{}, &models.RoleScope{}, &models.Assignment{}, &models.Grant{}, &models.Token{},
 		&models.Once{}, &models.SigningKey{}, &models.Entry{}, &models.FactBody{}, &models.TreePart{}, &models.Head{}, &models.SignedHead{},
 		&models.Changed{}, &models.Password{}, &models.Passkey{}, &models.TOTP{}, &models.Session{}, &models.Link{}, &models.Visit{},
 		&models.Consent{}, &models.GrantConsent{}, &models.Code{}, &models.RefreshToken{}, &models.Notice{}, &models.Upstream{}, &models.Identity{},

@@ -186,6 +186,10 @@ func (v *View) Resource(ctx context.Context, id string) (*policies.Fact[policies
 		for _, sc := range scopes {
 			fact.Scopes[sc.Name] = policies.Scope{Risk: sc.Risk}
 		}
+		var err error
+		if fact.Types, err = detailTypesOf(db, id); err != nil {
+			return nil, nil, err
+		}
 		f, err := policies.NewFact(fact)
 		return f, []string{key("resource", id)}, err
 	})

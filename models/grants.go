@@ -1,6 +1,10 @@
 package models
 
-import "context"
+import (
+	"context"
+
+	"github.com/deputyauth/deputy/policies"
+)
 
 // Grant is what a chain of tokens hangs from: one authorization. A client's own
 // tokens hang from its standing self-grant, so ending that ends them all.
@@ -26,10 +30,12 @@ type Token struct {
 	ResourceID string   `json:"resource_server_id"`
 	Scopes     []string `gorm:"serializer:json" json:"scopes"`
 	Chain      []string `gorm:"serializer:json" json:"chain"`
-	DecisionID string   `json:"decision_id"`
-	IssuedAt   int64    `json:"issued_at"`
-	ExpiresAt  int64    `json:"expires_at"`
-	RevokedAt  int64    `json:"revoked_at"`
+	// Details of its authorization, at the resource server it is for (RFC 9396).
+	Details    []policies.Detail `gorm:"serializer:json" json:"authorization_details,omitempty"`
+	DecisionID string            `json:"decision_id"`
+	IssuedAt   int64             `json:"issued_at"`
+	ExpiresAt  int64             `json:"expires_at"`
+	RevokedAt  int64             `json:"revoked_at"`
 }
 
 // complete brings the record into the form it is stored in: no list is null.
@@ -39,6 +45,9 @@ func (t *Token) complete() {
 	}
 	if t.Chain == nil {
 		t.Chain = []string{}
+	}
+	if t.Details == nil {
+		t.Details = []policies.Detail{}
 	}
 }
 

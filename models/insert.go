@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/deputyauth/deputy/policies"
 )
 
 // table writes rows in statements of several rows each, past GORM's builder,
@@ -23,7 +25,7 @@ var (
 	ledgerTable = newTable("ledger", "", "seq", "id", "at", "kind", "action", "outcome", "client_id", "subject_id",
 		"resource_id", "token_id", "parent_id", "txn", "grant_id", "policy", "detail")
 	tokensTable = newTable("tokens", "", "id", "grant_id", "parent_id", "txn", "client_id", "subject_id", "resource_id",
-		"scopes", "chain", "decision_id", "issued_at", "expires_at", "revoked_at")
+		"scopes", "chain", "details", "decision_id", "issued_at", "expires_at", "revoked_at")
 	refreshTable = newTable("refresh_tokens", "", "hash", "grant_id", "client_id", "parent", "created_at", "expires_at", "used_at")
 	factsTable   = newTable("facts", " on conflict do nothing", "digest", "body")
 	usedTable    = newTable("used_once", " on conflict do nothing", "purpose", "value", "expires_at")
@@ -59,12 +61,20 @@ func (e *Entry) row() []any {
 func (t *Token) row() []any {
 	return []any{
 		t.ID, t.GrantID, t.ParentID, t.Txn, t.ClientID, t.SubjectID, t.ResourceID, jsonText(t.Scopes), jsonText(t.Chain),
-		t.DecisionID, t.IssuedAt, t.ExpiresAt, t.RevokedAt,
+		detailsText(t.Details), t.DecisionID, t.IssuedAt, t.ExpiresAt, t.RevokedAt,
 	}
 }
 
 func jsonText(list []string) string {
 	body, _ := json.Marshal(list) // strings cannot fail
+	return string(body)
+}
+
+func detailsText(list []policies.Detail) string {
+	if len(list) == 0 {
+		return "[]"
+	}
+	body, _ := json.Marshal(list) // of JSON
 	return string(body)
 }
 

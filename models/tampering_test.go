@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
 )
 
 func rowTamperings() []tampering {
@@ -120,7 +121,7 @@ func tokenTamperings() []tampering {
 	insert := func(name, decision string) tampering {
 		return tampering{name, func(t *testing.T, e *evidence) {
 			forged := e.token
-			forged.ID = "tok_forged"
+			forged.ID, forged.Details = "tok_forged", []policies.Detail{}
 			if decision != "" {
 				forged.DecisionID = decision
 			}
@@ -128,7 +129,7 @@ func tokenTamperings() []tampering {
 		}, func(*evidence) []string { return []string{"token tok_forged"} }}
 	}
 	return []tampering{
-		change("scopes", `scopes = '["read","write"]'`), change("chain", `chain = '[]'`), change("client", "client_id = 'agt_other'"),
+		change("scopes", `scopes = '["read","write"]'`), change("details", `details = '[{"type":"payment"}]'`), change("chain", `chain = '[]'`), change("client", "client_id = 'agt_other'"),
 		change("subject", "subject_id = 'usr_other'"), change("resource server", "resource_id = 'rsv_other'"), change("grant", "grant_id = 'gnt_other'"),
 		change("parent", "parent_id = ''"), change("transaction", "txn = id"), change("decision", "decision_id = 'dec_other'"),
 		change("issue", "issued_at = issued_at + 1"), change("expiry", "expires_at = expires_at + 1"),

@@ -335,7 +335,7 @@ func tokenProblem(t Token, e Entry) string {
 	}
 	if t.ClientID != e.ClientID || t.SubjectID != e.SubjectID || t.ResourceID != e.ResourceID || t.GrantID != e.GrantID ||
 		t.ParentID != e.ParentID || t.Txn != e.Txn || t.IssuedAt != d.Input.Now || t.ExpiresAt != t.IssuedAt+d.Decision.TTL ||
-		!slices.Equal(t.Scopes, d.Decision.Scopes) || !slices.Equal(t.Chain, d.Decision.Chain) {
+		!slices.Equal(t.Scopes, d.Decision.Scopes) || !slices.Equal(t.Chain, d.Decision.Chain) || !sameDetails(t.Details, d.Decision.Details) {
 		return "is not what the ledger granted"
 	}
 	return ""

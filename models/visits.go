@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"github.com/deputyauth/deputy/policies"
 )
 
 // PushedPrefix lets scanners find a leaked request_uri.
@@ -50,6 +52,8 @@ type VisitRequest struct {
 	LoginHint   string   `json:"login_hint,omitempty"`
 	UILocales   []string `json:"ui_locales"`
 	Subject     string   `json:"subject,omitempty"` // the user who is meant, "" if anybody
+	// Details of the authorization that is asked for (RFC 9396), in its own order.
+	Details []policies.Detail `json:"details,omitempty"`
 }
 
 // PushVisit keeps a request until its user is sent with the token that is
@@ -124,11 +128,13 @@ func (s *Store) AskVisit(ctx context.Context, v *Visit, sessionID string, signIn
 	return wrap("ask visit", err)
 }
 
-// Given is what a user answered about the scopes of one resource server.
+// Given is what a user answered about the scopes of one resource server, and the
+// details there.
 type Given struct {
 	Consent Consent
 	Asked   []string
 	Once    bool // it counts for this request alone
+	Shown   []policies.Detail
 }
 
 // Allowed is what follows when a visit is answered with a code.
@@ -201,7 +207,7 @@ func (c *change) restsOn(a Allowed, once *Approval) (map[string]string, error) {
 	}
 	for _, g := range a.Given {
 		consent := g.Consent
-		give := func() error { return c.giveConsent(&consent, g.Asked) }
+		give := func() error { return c.giveConsent(&consent, g.Asked, g.Shown) }
 		if g.Once {
 			consent.ApprovalID = once.ID
 			give = func() error { return c.consentOnce(&consent) }

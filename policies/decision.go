@@ -17,6 +17,8 @@ type Decision struct {
 	Claims   map[string]any `json:"claims,omitempty"`
 	Removed  []Reason       `json:"removed,omitempty"` // scopes taken away, and why
 
+	Details []Detail `json:"details,omitempty"` // of the authorization (RFC 9396), and of an introspected token
+
 	Refreshable bool `json:"refreshable,omitempty"` // a refresh token goes with it
 
 	IDToken *IDToken `json:"id_token,omitempty"` // what goes with it to tell who the user is; nil: nothing
@@ -30,7 +32,11 @@ type Decision struct {
 	Offers []Offer  `json:"offers,omitempty"`
 	Grants []Grants `json:"grants,omitempty"` // what the client gets, once nothing is asked any more
 	Once   []string `json:"once,omitempty"`   // ids of servers of which what is granted counts for this request alone
-	Until  int64    `json:"until,omitempty"`  // the end of a consent: the last there may be, or the one that was chosen
+	// Details are likewise offered and granted.
+	DetailOffers []DetailOffer   `json:"detail_offers,omitempty"`
+	DetailGrants []GrantedDetail `json:"detail_grants,omitempty"`
+
+	Until int64 `json:"until,omitempty"` // the end of a consent: the last there may be, or the one that was chosen
 
 	// Ends is the moment, in unix seconds, at which the token ends because somebody or
 	// something does that it hangs from, so that TTL is what was left until then; 0 if
@@ -74,6 +80,22 @@ type Offer struct {
 type Grants struct {
 	Resource string `json:"resource"`
 	Scope    string `json:"scope"`
+}
+
+// DetailOffer is one of the details that a client asks a user for.
+type DetailOffer struct {
+	Resource string   `json:"resource"` // id
+	Index    int      `json:"index"`    // position among the request's details
+	Scope    string   `json:"scope"`    // through which it is held
+	Risk     string   `json:"risk"`
+	State    string   `json:"state"`             // granted before | offered | greyed
+	Reasons  []Reason `json:"reasons,omitempty"` // why it is greyed
+}
+
+// GrantedDetail is one of the details that a client gets at a resource server.
+type GrantedDetail struct {
+	Resource string `json:"resource"` // id
+	Index    int    `json:"index"`    // position among the request's details
 }
 
 // Reason says why something was refused or removed.

@@ -79,6 +79,7 @@ type Request struct {
 	Resources    []string `json:"resources"` // canonical identifiers named by the request
 	Scopes       []string `json:"scopes"`
 	RequestedTTL int64    `json:"requested_ttl,omitempty"` // seconds; 0 = not asked
+	Details      []Detail `json:"details,omitempty"`       // authorization_details (RFC 9396)
 	// ActorToken is set when RFC 8693 actor_token was sent.
 	ActorToken *ActorToken `json:"actor_token,omitempty"`
 	Visit      *Visit      `json:"visit,omitempty"`  // how a client asks for a user
@@ -101,8 +102,9 @@ type Visit struct {
 
 // Answer is what a user ticked, and until when.
 type Answer struct {
-	Scopes []Grants `json:"scopes"`
-	Until  int64    `json:"until"`
+	Scopes  []Grants        `json:"scopes"`
+	Details []GrantedDetail `json:"details,omitempty"`
+	Until   int64           `json:"until"`
 }
 
 // Session is how the user who is there signed in.
@@ -180,6 +182,8 @@ type Resource struct {
 	TokenTTL   int64            `json:"token_ttl"`
 	MaxDepth   int              `json:"max_depth"`
 	Scopes     map[string]Scope `json:"scopes"`
+	// Types of authorization details, absent if there are none.
+	Types map[string]DetailType `json:"types,omitempty"`
 }
 
 // Scope is what a resource server says of one of its scopes.
@@ -198,8 +202,9 @@ type Token struct {
 	IssuedAt int64    `json:"iat"`
 	Revoked  bool     `json:"revoked"`
 	Grant    Grant    `json:"grant"`
-	Txn      string   `json:"txn"` // the first token of the chain
-	Own      []string `json:"own"` // scopes written in the token, at its audience
+	Txn      string   `json:"txn"`               // the first token of the chain
+	Own      []string `json:"own"`               // scopes written in the token, at its audience
+	Details  []Detail `json:"details,omitempty"` // written in the token, at its audience
 	// Scopes is the token's reach: resource server id -> scope -> the token's
 	// own scopes that lead to it. Its own scopes lead to themselves.
 	Scopes map[string]map[string][]string `json:"scopes"`
@@ -232,6 +237,8 @@ type Consent struct {
 	RedirectsOK bool `json:"redirects_ok"`
 	// Approval is the request that it answered and counts for, "" if it is standing.
 	Approval string `json:"approval"`
+	// Details of what it is to, at the resource server.
+	Details []Detail `json:"details,omitempty"`
 	// Reach is everything the scopes lead to, like that of a token.
 	Reach map[string]map[string][]string `json:"reach"`
 }
@@ -245,17 +252,19 @@ type Authorization struct {
 	Subject   string   `json:"subject"`
 	Resources []string `json:"resources"` // ids
 	// Scopes: resource server id -> scope -> itself.
-	Scopes     map[string]map[string][]string `json:"scopes"`
-	RedirectOK bool                           `json:"redirect_ok"`
-	PKCE       string                         `json:"pkce"`       // ok | missing | wrong | unexpected
-	ExpiresAt  int64                          `json:"expires_at"` // of the code or refresh token
-	EndsAt     int64                          `json:"ends_at"`    // of the grant
-	Revoked    bool                           `json:"revoked"`    // it, or the grant
-	Used       bool                           `json:"used"`       // before
-	AuthTime   int64                          `json:"auth_time"`  // when the user signed in
-	ACR        string                         `json:"acr"`
-	AMR        []string                       `json:"amr"`
-	Nonce      string                         `json:"nonce,omitempty"`
+	Scopes map[string]map[string][]string `json:"scopes"`
+	// Details: resource server id -> what was granted of them there.
+	Details    map[string][]Detail `json:"details,omitempty"`
+	RedirectOK bool                `json:"redirect_ok"`
+	PKCE       string              `json:"pkce"`       // ok | missing | wrong | unexpected
+	ExpiresAt  int64               `json:"expires_at"` // of the code or refresh token
+	EndsAt     int64               `json:"ends_at"`    // of the grant
+	Revoked    bool                `json:"revoked"`    // it, or the grant
+	Used       bool                `json:"used"`       // before
+	AuthTime   int64               `json:"auth_time"`  // when the user signed in
+	ACR        string              `json:"acr"`
+	AMR        []string            `json:"amr"`
+	Nonce      string              `json:"nonce,omitempty"`
 }
 
 // MarshalJSON renders the document policy sees: the form that schemas describe,

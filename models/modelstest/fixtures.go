@@ -194,3 +194,23 @@ func Ask(tb testing.TB, s *models.Store, clientID, userID string) *models.Approv
 	check(tb, err)
 	return a
 }
+
+// Payment is a type of authorization details, held through a scope.
+func Payment(resourceID, scope string) *models.DetailType {
+	return &models.DetailType{
+		ResourceID: resourceID, Name: "payment", Scope: scope, Risk: models.RiskLow,
+		Schema: `{"type": "object", "additionalProperties": false, "required": ["amount", "currency", "payee"], "properties": {
+			"amount": {"type": "string", "title": "Amount", "pattern": "^[0-9]{1,9}(\\.[0-9]{2})?$"}, "currency": {"type": "string", "enum": ["EUR", "USD"]},
+			"payee": {"type": "string", "maxLength": 70}, "purposes": {"type": "array", "items": {"type": "string"}, "maxItems": 8}}}`,
+		Template: map[string]string{"en": "Pay {amount} {currency} to {payee}", "de": "{amount} {currency} an {payee} zahlen"},
+		Narrow:   map[string]string{"amount": "at_most", "currency": "same", "purposes": "subset"},
+	}
+}
+
+// DetailType registers one.
+func DetailType(tb testing.TB, s *models.Store, d *models.DetailType) *models.DetailType {
+	tb.Helper()
+	_, err := s.PutDetailType(tb.Context(), By(), d)
+	check(tb, err)
+	return d
+}

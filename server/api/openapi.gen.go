@@ -583,6 +583,66 @@ type Cursor = cursor
 // DeliveryMode How it gets to know what a person answered whom it asked by CIBA. poll: it asks the token endpoint; this is what it is unless told. ping: it is told that there is an answer. push: it is told the answer
 type DeliveryMode = string
 
+// DetailNarrow How a property may differ from what covers it: `at_most` (integers, or decimals as strings), `subset` (arrays) or `same`, which
+// goes for those not named
+type DetailNarrow map[string]string
+
+// DetailSchema JSON Schema 2020-12 of an object, less its member `type`. Every value says its type (object, array, string, integer or boolean),
+// every object its properties and `"additionalProperties": false`, every array its items. There are no references and no
+// alternatives. At most 16 KiB, 5 levels deep
+type DetailSchema map[string]interface{}
+
+// DetailTemplate The sentence by which a person is asked, by language; English (en) at least. `{name}` stands for a required property
+type DetailTemplate map[string]string
+
+// DetailType defines model for DetailType.
+type DetailType struct {
+	// Narrow How a property may differ from what covers it: `at_most` (integers, or decimals as strings), `subset` (arrays) or `same`, which
+	// goes for those not named
+	Narrow           DetailNarrow `json:"narrow"`
+	ResourceServerID string       `json:"resource_server_id"`
+	Risk             Risk         `json:"risk"`
+
+	// Schema JSON Schema 2020-12 of an object, less its member `type`. Every value says its type (object, array, string, integer or boolean),
+	// every object its properties and `"additionalProperties": false`, every array its items. There are no references and no
+	// alternatives. At most 16 KiB, 5 levels deep
+	Schema DetailSchema `json:"schema"`
+
+	// Scope Scope of the resource server through which objects of the type are held
+	Scope string `json:"scope"`
+
+	// Template The sentence by which a person is asked, by language; English (en) at least. `{name}` stands for a required property
+	Template DetailTemplate `json:"template"`
+	Type     string         `json:"type"`
+}
+
+// DetailTypeInput defines model for DetailTypeInput.
+type DetailTypeInput struct {
+	// Narrow How a property may differ from what covers it: `at_most` (integers, or decimals as strings), `subset` (arrays) or `same`, which
+	// goes for those not named
+	Narrow DetailNarrow `json:"narrow,omitempty,omitzero"`
+	Risk   Risk         `json:"risk"`
+
+	// Schema JSON Schema 2020-12 of an object, less its member `type`. Every value says its type (object, array, string, integer or boolean),
+	// every object its properties and `"additionalProperties": false`, every array its items. There are no references and no
+	// alternatives. At most 16 KiB, 5 levels deep
+	Schema DetailSchema `json:"schema"`
+
+	// Scope Scope of the resource server through which objects of the type are held
+	Scope string `json:"scope"`
+
+	// Template The sentence by which a person is asked, by language; English (en) at least. `{name}` stands for a required property
+	Template DetailTemplate `json:"template"`
+}
+
+// DetailTypeList defines model for DetailTypeList.
+type DetailTypeList struct {
+	Items []DetailType `json:"items"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
 // EffectiveScope defines model for EffectiveScope.
 type EffectiveScope struct {
 	// ResourceServer Its identifier
@@ -1558,6 +1618,15 @@ type UpdateResourceServerParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
+// ListDetailTypesParams defines parameters for ListDetailTypes.
+type ListDetailTypesParams struct {
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // ListScopesParams defines parameters for ListScopes.
 type ListScopesParams struct {
 	// Limit How many at most; 50 unless told.
@@ -1712,6 +1781,9 @@ type UpdateResourceServerJSONRequestBody = ResourceServerPatch
 
 // UpdateResourceServerApplicationMergePatchPlusJSONRequestBody defines body for UpdateResourceServer for application/merge-patch+json ContentType.
 type UpdateResourceServerApplicationMergePatchPlusJSONRequestBody = ResourceServerPatch
+
+// PutDetailTypeJSONRequestBody defines body for PutDetailType for application/json ContentType.
+type PutDetailTypeJSONRequestBody = DetailTypeInput
 
 // PutScopeJSONRequestBody defines body for PutScope for application/json ContentType.
 type PutScopeJSONRequestBody = ScopeInput
@@ -1901,6 +1973,18 @@ type ServerInterface interface {
 	// UpdateResourceServer Change a resource server
 	// (PATCH /resource-servers/{id})
 	UpdateResourceServer(c *gin.Context, id ID, params UpdateResourceServerParams)
+	// ListDetailTypes List the types of authorization details of a resource server
+	// (GET /resource-servers/{id}/detail-types)
+	ListDetailTypes(c *gin.Context, id ID, params ListDetailTypesParams)
+	// DeleteDetailType Delete a type of authorization details
+	// (DELETE /resource-servers/{id}/detail-types/{type})
+	DeleteDetailType(c *gin.Context, id ID, pType string)
+	// GetDetailType Read a type of authorization details
+	// (GET /resource-servers/{id}/detail-types/{type})
+	GetDetailType(c *gin.Context, id ID, pType string)
+	// PutDetailType Register a type of authorization details, or replace what is said of it
+	// (PUT /resource-servers/{id}/detail-types/{type})
+	PutDetailType(c *gin.Context, id ID, pType string)
 	// ListScopes List the scopes of a resource server
 	// (GET /resource-servers/{id}/scopes)
 	ListScopes(c *gin.Context, id ID, params ListScopesParams)
@@ -3815,6 +3899,152 @@ func (siw *ServerInterfaceWrapper) UpdateResourceServer(c *gin.Context) {
 	siw.Handler.UpdateResourceServer(c, id, params)
 }
 
+// ListDetailTypes operation middleware
+func (siw *ServerInterfaceWrapper) ListDetailTypes(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDetailTypesParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDetailTypes(c, id, params)
+}
+
+// DeleteDetailType operation middleware
+func (siw *ServerInterfaceWrapper) DeleteDetailType(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "type" -------------
+	var pType string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", c.Param("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteDetailType(c, id, pType)
+}
+
+// GetDetailType operation middleware
+func (siw *ServerInterfaceWrapper) GetDetailType(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "type" -------------
+	var pType string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", c.Param("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDetailType(c, id, pType)
+}
+
+// PutDetailType operation middleware
+func (siw *ServerInterfaceWrapper) PutDetailType(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "type" -------------
+	var pType string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "type", c.Param("type"), &pType, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutDetailType(c, id, pType)
+}
+
 // ListScopes operation middleware
 func (siw *ServerInterfaceWrapper) ListScopes(c *gin.Context) {
 
@@ -4943,6 +5173,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/resource-servers/:id/scopes", wrapper.ListScopes)
 	router.DELETE(options.BaseURL+"/resource-servers/:id/scopes/:name", wrapper.DeleteScope)
 	router.PUT(options.BaseURL+"/resource-servers/:id/scopes/:name", wrapper.PutScope)
+	router.GET(options.BaseURL+"/resource-servers/:id/detail-types", wrapper.ListDetailTypes)
+	router.DELETE(options.BaseURL+"/resource-servers/:id/detail-types/:type", wrapper.DeleteDetailType)
+	router.GET(options.BaseURL+"/resource-servers/:id/detail-types/:type", wrapper.GetDetailType)
+	router.PUT(options.BaseURL+"/resource-servers/:id/detail-types/:type", wrapper.PutDetailType)
 	router.GET(options.BaseURL+"/grants", wrapper.ListGrants)
 	router.GET(options.BaseURL+"/grants/:id", wrapper.GetGrant)
 	router.POST(options.BaseURL+"/grants/:id/revoke", wrapper.RevokeGrant)
@@ -7057,6 +7291,182 @@ func (response UpdateResourceServerdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListDetailTypesRequestObject struct {
+	ID     ID `json:"id"`
+	Params ListDetailTypesParams
+}
+
+type ListDetailTypesResponseObject interface {
+	VisitListDetailTypesResponse(w http.ResponseWriter) error
+}
+
+type ListDetailTypes200JSONResponse DetailTypeList
+
+func (response ListDetailTypes200JSONResponse) VisitListDetailTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDetailTypesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDetailTypesdefaultApplicationProblemPlusJSONResponse) VisitListDetailTypesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDetailTypeRequestObject struct {
+	ID   ID     `json:"id"`
+	Type string `json:"type"`
+}
+
+type DeleteDetailTypeResponseObject interface {
+	VisitDeleteDetailTypeResponse(w http.ResponseWriter) error
+}
+
+type DeleteDetailType204Response = DoneResponse
+
+func (response DeleteDetailType204Response) VisitDeleteDetailTypeResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteDetailTypedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteDetailTypedefaultApplicationProblemPlusJSONResponse) VisitDeleteDetailTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDetailTypeRequestObject struct {
+	ID   ID     `json:"id"`
+	Type string `json:"type"`
+}
+
+type GetDetailTypeResponseObject interface {
+	VisitGetDetailTypeResponse(w http.ResponseWriter) error
+}
+
+type GetDetailType200JSONResponse DetailType
+
+func (response GetDetailType200JSONResponse) VisitGetDetailTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDetailTypedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDetailTypedefaultApplicationProblemPlusJSONResponse) VisitGetDetailTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutDetailTypeRequestObject struct {
+	ID   ID     `json:"id"`
+	Type string `json:"type"`
+	Body *PutDetailTypeJSONRequestBody
+}
+
+type PutDetailTypeResponseObject interface {
+	VisitPutDetailTypeResponse(w http.ResponseWriter) error
+}
+
+type PutDetailType200JSONResponse DetailType
+
+func (response PutDetailType200JSONResponse) VisitPutDetailTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutDetailType201ResponseHeaders struct {
+	Location string
+}
+
+type PutDetailType201JSONResponse struct {
+	Body    DetailType
+	Headers PutDetailType201ResponseHeaders
+}
+
+func (response PutDetailType201JSONResponse) VisitPutDetailTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutDetailTypedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PutDetailTypedefaultApplicationProblemPlusJSONResponse) VisitPutDetailTypeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListScopesRequestObject struct {
 	ID     ID `json:"id"`
 	Params ListScopesParams
@@ -8350,6 +8760,18 @@ type StrictServerInterface interface {
 	// UpdateResourceServer Change a resource server
 	// (PATCH /resource-servers/{id})
 	UpdateResourceServer(ctx context.Context, request UpdateResourceServerRequestObject) (UpdateResourceServerResponseObject, error)
+	// ListDetailTypes List the types of authorization details of a resource server
+	// (GET /resource-servers/{id}/detail-types)
+	ListDetailTypes(ctx context.Context, request ListDetailTypesRequestObject) (ListDetailTypesResponseObject, error)
+	// DeleteDetailType Delete a type of authorization details
+	// (DELETE /resource-servers/{id}/detail-types/{type})
+	DeleteDetailType(ctx context.Context, request DeleteDetailTypeRequestObject) (DeleteDetailTypeResponseObject, error)
+	// GetDetailType Read a type of authorization details
+	// (GET /resource-servers/{id}/detail-types/{type})
+	GetDetailType(ctx context.Context, request GetDetailTypeRequestObject) (GetDetailTypeResponseObject, error)
+	// PutDetailType Register a type of authorization details, or replace what is said of it
+	// (PUT /resource-servers/{id}/detail-types/{type})
+	PutDetailType(ctx context.Context, request PutDetailTypeRequestObject) (PutDetailTypeResponseObject, error)
 	// ListScopes List the scopes of a resource server
 	// (GET /resource-servers/{id}/scopes)
 	ListScopes(ctx context.Context, request ListScopesRequestObject) (ListScopesResponseObject, error)
@@ -10110,6 +10532,132 @@ func (sh *strictHandler) UpdateResourceServer(ctx *gin.Context, id ID, params Up
 	}
 }
 
+// ListDetailTypes operation middleware
+func (sh *strictHandler) ListDetailTypes(ctx *gin.Context, id ID, params ListDetailTypesParams) {
+	var request ListDetailTypesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDetailTypes(ctx, request.(ListDetailTypesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDetailTypes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDetailTypesResponseObject); ok {
+		if err := validResponse.VisitListDetailTypesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteDetailType operation middleware
+func (sh *strictHandler) DeleteDetailType(ctx *gin.Context, id ID, pType string) {
+	var request DeleteDetailTypeRequestObject
+
+	request.ID = id
+	request.Type = pType
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteDetailType(ctx, request.(DeleteDetailTypeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteDetailType")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteDetailTypeResponseObject); ok {
+		if err := validResponse.VisitDeleteDetailTypeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDetailType operation middleware
+func (sh *strictHandler) GetDetailType(ctx *gin.Context, id ID, pType string) {
+	var request GetDetailTypeRequestObject
+
+	request.ID = id
+	request.Type = pType
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDetailType(ctx, request.(GetDetailTypeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDetailType")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetDetailTypeResponseObject); ok {
+		if err := validResponse.VisitGetDetailTypeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PutDetailType operation middleware
+func (sh *strictHandler) PutDetailType(ctx *gin.Context, id ID, pType string) {
+	var request PutDetailTypeRequestObject
+
+	request.ID = id
+	request.Type = pType
+
+	var body PutDetailTypeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutDetailType(ctx, request.(PutDetailTypeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutDetailType")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PutDetailTypeResponseObject); ok {
+		if err := validResponse.VisitPutDetailTypeResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListScopes operation middleware
 func (sh *strictHandler) ListScopes(ctx *gin.Context, id ID, params ListScopesParams) {
 	var request ListScopesRequestObject
@@ -11091,265 +11639,277 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tctw29jd4K9j+/7ecZFotyXacuPVlFceZ0diJXZKzU7WRVw2R6G5EbIAhQLV7Mt7aq3ku7LmSp3AO",
-	"QIIkyH4RW7JSzydbEgni5eC8n9/5cxDJRSoFE1oNxn8O5ozGLIP/vv5AZ+bfmKko46nmUgzGgw9zRuT1",
-	"7yzSTxS5ZZniUowGw0HG/sh5xuLBWGc5Gw5UNGcLat7Xq5QNxgOlMy5mg8+fh4O3MqI4XH30f81Zxoie",
-	"MyLY0n6HcLXdBz4PBynN6IJpu5JXGYuZ0JwmZz+an7n5VEr1fDAcCLowL0flI/GWq3mVZ0pmzbVMBPuk",
-	"ryL464TIKSwrpTNGrtlUZswsCmbyR86ylTcVHM//6H9nbDoYD/7rsDysQ/yrOrSfNzNpXR3fdk1nsBl6",
-	"1TGifWDrkac/Ux3Nw4RlSA62KZpTMWOEK3JNFYuJFCPyL67nMteE6yGRGVlyPSeTbyZDeCGhShMpGFly",
-	"oYqdRWouZ302PcCv+3NMqdYsM4//v19dXn7zn8vBb8cHLz/+dnTw8uOfR8Pj7z5fDr7+78EwRMh8wXVz",
-	"Kf+QS7KgYkWoJgup9An59ojkImFKES2TuO3kExjOn9uCfuKLfDEYPz06Gg4WXOBPx8VkuNBsxvD4L5gy",
-	"t7H1zJT9e7ztbcqYSqVQDC7TD2arz2nMc/gxkkIzAZtA0zTheLMPf1d4vTejYX9M+GKdK1BNDEUoMs3k",
-	"gnBNhFyOBp+Hgx+lYM0DML+FP//Clq8SbufXy1TtcIFZfrBcK4InzBkHmGloaPvYITxTY49dzxfPwWTM",
-	"Ugsm1t9yyyG7llw8NSJnU3M+XBFKFIsyps0F5cr8xlxUKZIV0XzB7FNqLpdiRH5htywjEY3mLK5t3c7b",
-	"8fdM5mlvO4GjdWzCzDzwEMd+zpTMs4hdsOyWZb0tuDZsx8oz+yRR8OiD7IFMWH8rN4N1rVcm7CEW+Wuq",
-	"dMbooreFFgN2LDbN5C2PH+ZUf1U90jMM1rHQXD3AIt8JdpqaLe6RZxcDtiyW2r+DhHwn2L1KyDtKR7tn",
-	"98ja78bW7XwflEX3xZ7dWu6L1d6JzdrJ3jvLvDO7dBO/L9Z3J7ZnhnyfyeuEde1wik/8bbtJu3HbDIIl",
-	"E5osMylmI/L86GgM6qWxa5jSJKJCSE2uGcmFma+WMjaPHQ/J86NnYyIk0fKGCTAljd2ozZALuiLmtViC",
-	"zmpeeA7PqjyaW3fE6FI8P3o5tuqrBocFTTJG49WIPD9+Cn9B+zUmiosINN0lVcQ8Yx55NiTPj7/F+V7L",
-	"eAXjSEkSms0YzGdKqJBmaGKssRF5/vTpmEymnCXxhMypIvRS3NIkt9MuF6u0zFg8It+aNepsReiMckHo",
-	"VLOMULKQC8N8LwXYi3ajzTmcRn/klAtNRQR3O81kyjLN0eRDnn3F44B9OBxEGaOaxVdUrzvRD3zBzBtp",
-	"xkXEU5rYIauHewokCQdDkfsOyXIuFSMLtrhmmYJjumaEqhsWB+3y0rr9zZt87cOVmX8shsFTNtP0N+Ut",
-	"V7q5MVyzRfU/nXLZ3+TPxQdpltGV+dnzF23h9PHXitMIrsVTMgJ3iVq5jHsKBEhSlikpyNReEHuzhoSK",
-	"mCzNS9csogtmHuZ6RGAcPWcrQpNELllsyJoLdOdIocz8kVwFBetvBAfibycVasmyrUhpDWnKRUozdhXJ",
-	"OOAluDCmJzELkXpOmIjVkCiJc0yZTBNmbhbRLEmcgQp/g92J2S2P2NhQJvzlRsilMjfdECcupEmau1yW",
-	"mCX8lmWrdc//aJ/72azVvMdnTAWcUxf/OD14+u0LWEWS4IoMd4KTH5oTm7NPoamzTynPmNpi6rOMFmcT",
-	"ILprNqMC/Xjg9mp8seVUedrmOObeUsBVFBr1hovAjCYRv6aTMR6uYUDgZaILw00neNj4V3fgZlxlqTu2",
-	"jJhr8GeoEZlYkp+MCV4L9PzCU1TdKLhW9pkhXieuSMbVzSo054ylMtMsuJM4nZgJbu6cJoqu7EVTcsH0",
-	"nIuZGRskZXO3r6VMGBUDy0ksyWxiXpzbx40k0VSzTd+7gIfNWzmwpxYCkeBDMid5Qui12SeSC80TWBWI",
-	"zdoJeNcytIXmTK/ozKon3TIDpAPQybAiP9wOFbfLLd07IaDPyucqt75yj7o4dS8Sp7AEH0banJcUVeP0",
-	"UXYFCkx1LY1Dq0x6OPh0MJMH1pt9+ur8/8YRPg8HC6YUnbFwVOGai9hcAvsQKl54rE8UMTJgKbNYhe8d",
-	"mk4qoKYobxzkFOYXhuVsuB5QwWS61R7Uz8AO4M906O9u1+lcuFtb44RIoPHEaL5w0ZxcBnHOF8ywN6PE",
-	"JAk8ZbkuEzGLbWyLULGqvGroXuQLM+WUwXGYecJE4I/IvsxVcQMXNyX2FlHuyqlSfCYW9jrX9NWthWyL",
-	"pNlMUbUkIDPUVoN0JBMWVlJCnMc9vbXCWuzJmUhzNMPimJvp0uS9t0VTmihW177qi/XjYnSm/0PT9D+5",
-	"yv4zy9Kvr347OnhJD/798W//vWa53iiZTDrfq21Fyy50L7wXrlmS1n3zTaXyReq8iDWWua1OTHM9vzIK",
-	"gGy122zQJkzdKHP51GdzxvYUkhhN0wv6oLYx5VqtPdQ2ys1jrn9kmvKknWoxUhnyBJTqa8Gq0EpZnUCo",
-	"eC4Li9yoWkMMI+J/udAS/jsatE3stdCof9eFmDupxt72ZcDExZZ0Eqy3ezW1e1Od2inFaz/zxjz4eTiQ",
-	"uY7kgm30zjv7LCZmdCw3lQmPVk1aPGe3XHEpXBbFXOaKEft0h9hu+45ifzQ/cqYVSRMaMWe1JiyeGf4O",
-	"xHIEqrPMNZnR1ND5VGYLc8wDLvSL54NmRL6u4DYFu7xhovWPn8R6aWHWMUSZAaqlVVktYZaHVBDSx04S",
-	"74V5lhfmvpknfPmWxyzoxGLuEm8++ymNMCsqzI+C97WufMIYyCAneAgTUBYVuV4RtCKGxGhPn2ikyT8v",
-	"3v1CNPukTwjXijhb3cbOC6OjsfY0k3K60eLew5P1XcXNcSt247Xu8j8YjZs7bKQmW8tFLuApGMEQSMY2",
-	"4yEfzIP1acPbrbN8Ezb0YxYBM5mMLQcphIbRa0FMTMae7Wyki5UeIzKZUp7kGUO1V9ishQUjWhJKwNqx",
-	"CXFO3XWfM+objALbDIOEFVufYwLd4jjA1RlaodNcodYsRccg7x1RVI9pTtU8ZND8QBV78dyyO+R/dGrW",
-	"BX51KfVWlo15OWyOIaUbIsdrYYY3B0kiuVgYqtcyxNN7oBQ7q6HbglbK+WC/Vd042IOWbQvNWPF/wyhr",
-	"JUWdq5v3hvi50BRrGVghhUjmSUymNElG5IORMpYD0YwRxROjyU1lVgQZMkaVFIYLLVmSDDHaQZHnqFyl",
-	"TDjhW/heWKKcnFwMYdxI5oY+A15da26qkFyHG6OcF5LjvNxXnih7Na3TGVZ1DV5ZtBFPiJCC4Vp8bxqP",
-	"5tZ2LYYgGXwI7uEGohtuW2DGf4ff43zn9JZBuAgs3yGhCykgfXFhM52sv4/RaF71N2g8E8MOnJtygznN",
-	"ZeIidE1nmfkjnhgOPoTMQ6swLciUZ0qb7SILCRm2VJCnR0dwclomsX+3O9VWM/g/YCLgd6GfzvA1SFCs",
-	"MwG5FCy+wqUH5v3O+VrHxKgst4yAw0zBaXsBRGXjCniQU5m5M1ZapujStJ6XDXYxY9OMqfkVblOIJuHv",
-	"7oxcgI0ozZMEAorIezf4VNsnTqMIU0GrN1MwDtfRuj2IkIZqb+XNZt+rczz8eGPBBW0PvZtZP6qS2EIM",
-	"6BXIsSygKnYbFzVBbL2pLJv4LrmhUYxKzgSPjMjEzM89CO55Y9QhRaAzHX3smV6Zh1OWUS2rA1sXPRDT",
-	"pagnRZCJ1db9bxTXiaiUUfTaj8jEWNYwuJxWTJERmcylMiO4IEGWC0V+ZGmuV6NLMaHxgguutJuceyyi",
-	"WcaZIpOMz+Z6YlZglj8ZGy7sf8GqjobaR5fC0zKKvbRHCf/aXRgUlog5c5g7HDCokpUpmZfMh4M6Bfpd",
-	"A8cLkw7LenBPIhPiipy+PyviJJresPXuAqCcIAkWOUtVCrym0Y1RswRLLDFfCan51HKSKybiVPJgDGBY",
-	"eTmRM5nrqzzjzUerjugfyrfewku/np/VR0NTz4XyrhY2HrlNPG+XyOGU5om+CjiZOxV08/g5m4a0ul1j",
-	"gBCq2cbN7RwVTZJ6d5prJ07RPbiTMwMJyHkzEnrNkrU78xafQrl3pXWykXbXcXPgpl61rTTI5sKR0lQq",
-	"7Ug2YzHPWAS0u3t45b1UGsn53I736/kZrD3Ns1SqFlbQy7frX1QsmV61B5MxS48KDTZzi37V1M5TKawb",
-	"ovk3TXWu1icoWbf0BT5euHQck6m7YNcqVq/ti4bEf8bXPg8HeRpvefNtXdYuxgfcKPd+4VGCgymPvty9",
-	"Yq+KO1S98g0uVN6dOrV0UXHnzq5ntXUSqkVkvQ1ulzW7hFS2kUZVmv5JZiTlYgaqcJqr+dhoLhE1Vg9Z",
-	"zo1G4kyx5RxLYjDrAbLDCn/GXOtUDYkx7kiaXyc8IjSOM6bsQbxlYqbnoL0fDbcRiDXXqZvaELVxSvBp",
-	"l2MHE6bEFiBBqo0xHq0S7xaC/iOwKjH/ziUL32kZDyKsm6I3YKVzTWZMK9wd7uWFCGkVJy5ApeVRntDs",
-	"BLKLcqXB1mvEmvsR6Y2sGpiZsbMUWcrshovZiJwKNNRw+i+PSExXyi9wOyEiTxJDseAh860Xc9MONF+U",
-	"ORq/lSdl3jJXEE7MThRzFgfeLw/UDU8PZIqX8ABukLFGdJazpsbRLM2zSVozZulTjciv5dzHTrco41to",
-	"kKIhwD6hF29IjBmKngdLks5+QRWb/xvvOOSmmPcrdph/ck6Hb37X8KZMjDnT0zGUtKqxNKOPYY2wGWMY",
-	"7sBNq9Dw/c/XjUA7rEyZ4LEb2Bsy4td0k09jsg1+4mPLvVur592rslYlhrdSzJjSJOFTm8ZYGOVcEMUi",
-	"KWJ1Qp69OKqUb4aM8aJQ8/sXz9eVapYKYXU6vwr+R86M1hInbEyODRs8fvo9JDYd/JscHbwkI3JF/i/y",
-	"N3IwJNdsxoXgLqeLkoRpzTIiMxLzWVhN3Enf9O67YCxWRArQBcrAfq6yUGC/cbHXKaqhlD6biAmeSzMF",
-	"w6jB2Q4pzeAXsnLDyBuqySGQ6dND/MiIvOU3jFQ+dUJsXmiMvuhk5d/G9VLRd3rdXYcOCwau0M9VeDZw",
-	"G8zpLHmSkKUUMctOXIUxOT46OiLRnGY0gqr34Qa6+RbbXYrgDP5nRPHx0+9GR6Oj0fGQ/DYeH380f0tk",
-	"RJO5VNqlbKcyQ257S7PVifU6+749QhMljW5grm1xCyEpC8k6ltrcRkOHr+7n2BrmR2kpNP2uqRF9eFEg",
-	"Yx1TT+Hn8nSerj2cPRgOIVeKZT3tWq6LmTmZ5DIYvRMLOofw7T4CyK587H6Dx/jV9w6aYE86/l007seh",
-	"5u5VHb2LUtnhivpr6l+hmOwWihNehTWurt20nk61ZA9qxYOJ9i3cY/cjvu5J7FS5a9UQSA1d/ea5VD4C",
-	"+8XYbSDHzoaoWpVWrzQJbGhUXTFgDCFpkM5FCQF36BRKU5eG3MyM7LnebXuvecunDcdoDVwWqDP1yKWN",
-	"WRIhlzaGnhjVbFkUbMFeoNIC27M0mqCNPJ5AhNuYPUYLS7jSGya/pRlz+d1X16vw4VWCT2h6zDJmfUDW",
-	"Inlis/I68/wwiNd2YnYpW+z/9nn5a7P9tvXihvyyftTD+1xwI4ZlbcBWzk68ibt4OyvXxmNoL56DZHA/",
-	"HvdSWxY+ej/bXN2uyVIPHLI36+On36+ddi39YcGF/fF4HXlssz0dBa1bEMGasiN77r1o8JaZ37cKX0E/",
-	"2m8Fc28cfSPvV7Gw0gOm9JXh6VtMoFX7Qu/l1e/Lm3VD/fNfb3ZkpwAEFZYBaUINt2ef9BDBoSzvt9k+",
-	"ti4/ZsHI5zomWQ1frSmf8WACd+B+W/vRT2z6aItncf+O8t1oL+y7/CChTtosEvJHIY1EVfxTazwgW5Lh",
-	"xoki1QU0s5CQNieF2x9/vrqmikeoRVZ+byyNEZnY2d6w1WRM0ozfUs3MT1e/L7Wf/Wspv1jeDVuF/SfF",
-	"NHvhwB5q20Mx4XOpCzykPq+RAwfFnf3CrpS8ZVlCA/XpFxhMwMTQJC5nj87c7EZ1RhWefvsSzcLCwj5a",
-	"G8l3cwkeUwtm6buU/pGz0aA7mGNp5/NwUHEItQXbIEqoJUAkoNVRgEsU5VrVIPb1irw6++F0RFKZJOMi",
-	"Nlqm4zmL9aTAFlyWjnMfaROC6AVYC8ZN0ezJAF6UujmMXJTdf5KVSA5F9apMEnOdcVfMO5uHvl5Ppwzy",
-	"XMEBFkgwrypw4RIlRF6d8jC+xKYWEVdr2ey5ecYWc27p27uAObQWPK8vbAqqsvXtcaPZ5biZhui9uvN9",
-	"sNjaWd4zm339CdSmzfSUetUyXqECzwUvi18S73lATyDMjVi7AGnA48kQU9ulTd4eOoSLiuOzuKLlAOZK",
-	"Fw97nmh40Xwvqr4ZKCWItMysDzWcTV4N0o89lsG1YskUIlgcrhH5aqLlzdX//P//x+TrahrJ8Ytn36+3",
-	"WTtdU++msFxQICaenxaSfu0WYLzV1a6OiLndNlXZsCBqZm12Wd0UYUBXDiEkUVIK1I+FzWioBmVpmq2x",
-	"f0Mi9hSxWbUkkbRVTUXW/QkxwnWFVVFYAOKmSZVlnEIuuyVumEdaQdtavFxz0fs6WqnxexoaFo37SpmR",
-	"8G3VUhXrsBniQ58ZBRYTKIpfVwy/ps7a2ED1emruSni8m8HgEp0AGUA1R1l1XdN3vDlGWbxmdu1ple+m",
-	"LtPdj2VMkKQr8YwGUdtaNUvSMoZsGYvP5lVXlOvMlVHqjAnoU/41I2nGFDNjWRJb5Hi45RJnQm+0RPz1",
-	"mmjPxrGb7UJC9xLt8YMLAUKusHBzYA5pH9mQq60yu31S1i5xRTI240qDllals0rM4vn328GnGLI//+kV",
-	"+f67o+8MOeGDk9aQ/vNtvHHHL7qgVqoT+cWsldckoA1s+rPxSO63/+O/Di4vf7u8/Hjw/33883h4/PT7",
-	"z0HKW1Me5bx3X4hAs8SxMSeoFuMs/FKbgmVCHkjlUkPV3O+50mW+54hYcVkfkYdGMpIHqHejJKRNvKge",
-	"g+hQtlj8oyvlbYapUJ1unp+oaUVW67IMc07TlAkFrG9EJkKCbK1WLYH1xC0fNdqTFBAMcXzMvmS0YT4T",
-	"VxwKja0HNsQmaB5zVyHflFVzykVLrMboXgq7LUR5lgHkjbCyaKvS4CihfKG2w/k4jWO0C8PQD+Vhyek0",
-	"WCPZeRhQoYkpt47rFYk8m+bYvjMfDi3Xig96nbCQvlWViEjuoHt1Q7UtADipA5tg8/PoQlSxGVsx6nba",
-	"SXZDBjKfza1MV2bLxm4HpSsoNhSrQoe0oZXanT2t3GROEPoNyuJpYtH0hMRqQJLQCJwrvQXygqmkvn/H",
-	"P0mj2W0WLwVwu51Cg2WcD25vSR2tzEzQFowhpfLFeggHD6aoot+qjbRb5VBcXL40lgFwTaKwzrvpDez2",
-	"esYe8+407Bvc/vNwwFIZ6lnz2thDrllNnhZ1C9CIhiqSSGnuEMRdNyABlmUhp1xZ9QYPlKgJnrGIGlkz",
-	"rmpeuKoM1+BAAsLtrRB4C66U+W/4FkLqQIHzuqSrYWGccOjXgnXnbJHqlUvbdFkGTuUskS02Oua3NLoJ",
-	"+lvogt0FreXdFO1bV1SDpTTARTABFSqT/YpDD3+lAC7qLBiDpxyYETLCSGbx+ht3bp/zaRL27+qaXbn9",
-	"CyuQ7hPEXQDQ/aG6GoH7AgKmxmAaXyqpwm17sQUhngOgCY8wKNtWZmheMJtXAtiGXbFbh0m7BM+GEKWV",
-	"jIA1AU84lz6coXjA9+wDLXpA3BX8scYeN4VMaw2oP2S9po10+0vaLv8HdnWX+He3kNm8TGGD2pi1xl1r",
-	"kjusrh+Kh5YhD0DxPwMIfnP+gD3axkwROf9uKKa1aRbf80dfM+vedt5uwkPs/y41Aus4TAsr2SiVtryw",
-	"kEnrOjfuERWXK5WzcD7xLolJDpskyEpVm3UYYoPu6WKKPvDJGlno9q0PEi3OYB16czup/fNfb7Z0kLgq",
-	"1Bu2Il+d//SKfPft8Xdfj8nrV+Q9Av5n5P3Bs++fD8nr+Om33x6/BNfh+cUpmM+aJIxCqdLz78k112pE",
-	"JjSZTYg1Z+SUvL54+u2LIXl9YQf58eJ0SM7NLwkV8aV47/6LVcpTjlbKDbOFX+ZTroTZqP38lokROXXp",
-	"MzBz8DcDvB3i23TR/+9KitE5Xf5swb8/DwdvWAtO6y3bgiJpMntglbSped6EoU62Tt7zyhOcB7EAhkLA",
-	"05bggt5yIbcswyyFILZBia/6RJmDHzoT0ug/hthmMqFiNpLZ7PDT4ULGhypfxNeHQmq2WRpgiVVhjrOm",
-	"BJUkEbp8b1gvbMAQ4+4c4A1b7ZhClVh0zrCHCpsocHS/ex1PFMtuecQUOujBupkiVBxbkQVjGioan21R",
-	"Cv3i6Pn3a3KWNsisgiU2ReHn4eBtUc60o8X/U8aA6xxgL6WUclv0XIHcgtoInhh9dUScIvvi+Yl5E3xZ",
-	"UKj94pmn1w4Jwu9bzoo1oN++CCJM++VWa5cSqn2q1bTDcGZGimmLw4D+QODjozU8tayaBzdL4wZMZZLI",
-	"Zci/LpKVoaVrFlGzeX4PK+uuTbjSfsMmz5+NTtpmvpMgFDxTJSYlODuHBFFnhkSzbDEkUEA29HyMQ4c8",
-	"AoI4YQtwNKYsA7+FFCFWmtAVCxf5KkayPLEda8fkOueJJlxgLMShrD3B6mjr20THtrtDlpJcWMGL3kwT",
-	"adHYcsTVwdSmEAv2elw0xQDNdKDGxnlYrRY0xCDOsITKdDksQ2KBue22gZ9jSGp++iFejCu7HJmRGKDt",
-	"goLJzKgV5xv+2A4oB+GD5nJe2TYvGHQwzwwdTCnKEnDZhaEPMrZg8aoTL9U1HQ+/n4fCNz/xBME9Ei7Y",
-	"kFyzRC7xtDlThwUxwCae4O4dFp2QC8Ih17kxa0fkgt2yjCaETy1oKBXIjq8ZBHzbJtbt4f1hBfFDjH2B",
-	"oP359YfTH08/nLZWxYT2ibsY2bCsokMoiMYYwP3a9poaHpuD11lpRuNhkYtANZmzJA26BZZzGc7OwaBB",
-	"jFJs41CBRbBcJ57xXjn+VFCmYxblpSwIDGc6LBhlSLRjqLDBWzs87Su737OMre7uKd8ySbSdRILAaaEo",
-	"J1b1QUqPYYgnri5R8whqDGWGjcDhLskccGszcwU8Vlk6nyHGyzByD/vxcbhLPmkte9R1cnLHEDq594Wf",
-	"vyYWgY139i2AqCRCgRI152EqRzGwtv+BxzosLy5UOKbCsk3pq5bwkqEuSgRbsqwIXJUQ482hJI13L2Os",
-	"y7tytPbtLgIm7dvevpHrXCrQwLSK4+fDX4CdAH4ElQLMMzhXAakcFImW7kReT9S6JwiDMO2pgCjIAJDf",
-	"Hbd7CU/Zng2gjcQLrjU2ngIEttCBlT1EAtwYM1BgBCOW+IK5Bo+Os3ZKRWhJ2lLXRTNdCmss0DYMIKGL",
-	"oMwoMRcDQMpGh2tBmKULBACH2B2xrWYLyFkYqxUaoaFvutx6lNA3XEAvTDvomEzyTIxR5xm7X17mR0fP",
-	"okjGDP4HKWyFTZRnfK216qYIa/TwFDtadjTCgfvpTVMj1u5l+A97LUhabnazIfYDRXG8coqg45x+uopZ",
-	"qudhwmyHtLAcujW1ZSOE0WKXagCjm0PPPmQsqlKpEgxMFbReLsvf8u0iV1WSesgQVpWmGm21ZJJrRn49",
-	"PytaCk0zOjMmKjpuv//u6Luvx7akApP1gJ8hrIMDZXuFTZ+LHONu0q1O4mezEEzoK1r0zikXmEiF+UsO",
-	"w+p5M+vXYr7049nZMeLXuGJN0dCAfefKeblKtxdHjAyXYOt1UDB/yljEOOpUm2b+h1w0lVvbjUFYOeUK",
-	"DGHPKISNu1u/rOvvWB9O0poguOeIXvXr+wjtVW7hhndnC8FyF6rcjwzakgbXBzirZ/SxcmybKOwh/fzc",
-	"mrbutQTKlhYs5vnCWCd8Ng+/JxP2Jaac9AjA9sVlr+wEY2MO6tFlsfR4jpsmxJh96oWNm4tx38xbJuwe",
-	"szH6PZ0N+J4jYWB5LSXj69YSy6VQOmN00Qtz6HDZ91x3vokDL8gurDfPW3iIdmCRvTMIh95LwfdbxLQh",
-	"t7oEPSiqS7Cg0wUIv13LVKqHGfh0LKHZPyLuCgap5wjFUoR3R8QVgNu+WdzG1OCda1ZowrEtOsYY+p0p",
-	"Z/eTN79sPcI+eNeDVPAXe7Ud+fUFe7Y12NnmDvXW1VpUiCYPg7LVsA2XyQRxOpStFrT9KF3pA9RAhkuk",
-	"ZMhleKYVES0eyPYm7cPBLaehZoAyT5Xtj9mcJzQNqJRpcDEkuNpkhRXRGVRRIVrSFkVKra3SYdVDt6U4",
-	"7+CBYCuOkOMwCwO5KJ1JMUtWZYkmgjuCqxj782XBbaWLLBiThIAIOjyOv3vx9VYlWr2l+vO0PY9RMSa2",
-	"QiTcOt8fSOWKb/MVyHFEVO4+EybNseNRwZ5UvlObaG13OqirF+ZsCfW+2XPZpfgOnfghW61B+1ultt25",
-	"jSxF6AsdZswwU3/w7RE7Prjq9ZpRvL6UWOaaZaD77FJE3N03f5swGzgCbXi5JdC1a+O7zi78zWn9rnnQ",
-	"oaxUvhVnqbTZb36mRN+AzuOFwtfSKu0xwezavvmBRuxYlggrdwWotl52A07ptQ4zX9gditd+shotK893",
-	"LU5rG+52Y81UrMbkGsUsgOLVQWY81cSirKj1cGpCCjZutjzCEt45VURI/xu2cnzOEtCI3r959drL6KBi",
-	"1QrL04ah5jcg3rKisATO3paVVrpN4iitZ9OH0EOWes8i79e0tC0bOuEVJrRud1X7LvCcU3XVBiVrM2v8",
-	"4nFlYf5sIxlL6wUiZ9Nk2L7epcMf0gnG4+UCQfW2Mbw9nB2cMZZPGC2bx2G0v534564+8y/AMVyU9VS4",
-	"r+OtHpl6oeXKSWznRHY3Yhc/UfXO1PzIBbIGZj4WtLmE5vJlh3ZKUqrUUmZxj7pRBS2tObk3LNUkF7Ft",
-	"f72ghiahNscwc8RXhVy9VkUlFPVWFVomy4yb+8n1iJxBAFZIqAmymshoc5f6O3SxXedaQzqwy89f50tr",
-	"wxZBmK5aoHXvtyvkrg+SexeZ9iF5CiHwQMJnF3/+nsRT9zWBwgpoYg4O3yVddcZat4kp7JHI1kcdKjwP",
-	"Ig+/qn4StNjCpiH2YFy1nNm2nSHbT2XXBtDbC8lcsax1Hv1J0OIzhTDF8wg1cN5KRqrdcq02pYYWBHAa",
-	"QXOfLwz+e1f6C4eZ13cN9GnnfnuJ1oitmEgbibzlIlBN1tvF72q6lWfJhu7QsmTUvLPWFHfr2oX8Ez5l",
-	"modO7sLle1ES09XuxZYvgnlFgfJfLm65xgqWSAaLz8K2eL1Uxo7cvlM9aCfq/lPEzDd30Up2Y3B3bHG4",
-	"U4e/diCbdtG0mS7hZMNHeEGxKM+4Xl1Aq1dsnslohtoF/u8nt9x//uvDoAFxIAzbx9tQePFsTiciVDs4",
-	"QnDAkQmm5qMWjcn5hzTlh7fHkxHYjWYag7GbRLGiudbp4LOZMRdT2YL6hijYxkar9DCTU2fXR1QQxbA6",
-	"0IG3QjxFDf3+t2poe+4OvYZsC7oisfR/Ay3ZADFheClcYNE6sQ1PTxJsnTu6FJfim29OK4jqo2++sbN6",
-	"gq11T9+fQbCy3Cu7hwm/MTNeYURyTBQTMSzS33fs7FukJnN1KTq2mlBFJqc+7uaY/AA7PhmR1zSa22om",
-	"LgVEZtFStP3vXcvpr3S2Mvstc+2KSZT9k8Kaya9PLkUJ32YTL3C+Zc98rp1XBVDOnRuYJsmIWCw/ivcv",
-	"ZhG3iKNeGXiBpWbHxwOwe25ElPrmG+idfP7TK/Ls2bOXIwKuHlRLLNorNlGmiKdZ1N+sGIJfY5/CEyIK",
-	"5HV8VyaxIhNz0Sf2e4ahmu8BWCgXJKUzpsYECw/JxOOJk7Lov/gCdPXOxY0w9PBHDrUzNKMLZuQ+NsaA",
-	"erEyU5qSBVcqZYm+FFgPb9cFTQE9bHg7P6yxVIb4Ju9PP7z6xwRp7p8X734hC5bNGAE2YdFKnr188bWF",
-	"xbVYo4YaYqI0Xdl+jrh8a3VRQZwehtX2YISNyDvgR+pSWFVmYnXgCYlolq2wmQiZvP5AZ5MTJHBu+1yb",
-	"359ND342s5qU4XtbAKWwDRX2qJoSIREokCoyRR/JV8+Pn+LFWXLFvrbb8NrsoqMLV54Uyyg3uqXCxb98",
-	"/u13X4/IxIsKTLzLcLeasNGleP70JSzn26NnRFG4HpNzprPVwelUs2xC5q53pHI4ppIsKdfjohzAZgfB",
-	"V5QkcqqZINQ+P0RGGGeGSZgnp5QnxWNDhIdREj9h5qRgN4zabiYtHKzxiJwS2FUk96J5FPmZ/zAkgimN",
-	"KU3w22dPScxYijgxCY+YQL3Gr74YnKY0mrODp6MjZ/hUflfWlhUOZMPODYP0rKfx4Nh136QpH4wHz0bH",
-	"MGBK9Rzk2KErpEcorpDDwNiISD2WyguM3SGWh8qFK72jGmAUXDv0EQFwBWwDDxlkFgkbs8iioocNcI2S",
-	"mzr5aLh9LJkyQq/461k8GA/MzT0tZg5hQ+QAajD+7c8BN/MG3lBuXtXzavSJoHYQfrkSKNv+bVugW77Y",
-	"CVJr1wX7joOGHi+XfPiWL7hR+dY+6HTIjxDtS6VQqM08PToC14gU2uZneIL+8HeLabDd9EFtBmWkgfdE",
-	"Zwiz4Q5w5LXkbhu+mO+hK1H1NTM4daeTOWCgccZoPPhoVqvyxYJmq8F4YKaFlIoE4YhRTgt1RiYx80L7",
-	"ms6Uhzb00Xy3vDaHf/L4s3d3qnQ6YwWZDsJ73r3Wd4IV79/fHp0zGrt+V9bBX2ySSwYNbUzjHq4hx7Mf",
-	"B58/NnfzMKIiYtgMc/vxsKd2Z2FVpaOW1RANU4uZ4Nj8w/Psx7ZnUMn6bOsvbGCgiDE9yVfPnz51WoBj",
-	"gAV7Q/XBQpPYyDL4OhEEhGJRXMSSxKiKeslBOTU8ETSZJvvDDfriKetW3rA6bb02enlZV42I5yg6vb1t",
-	"vXaQpQgKSOudA9ngPbeRdCgTETu5+6YIlKFPpM7pusF3HhXDL/Z6A5ZfnkvvTB+aqHXxfATGxowPm27q",
-	"iMw2YPvcxTw8mwwVcizcR4PPV1kKmHPIrZ3TgP6Cjupy5wbo1GFK/yAR7Kfno0FX3+eq98g6f2uUcbyH",
-	"z4eoAhLqiifMHs0ZjW0PjLcyKhDkQp+wjx4Wz9kP9E1OOME6Qf2d3zLDxcz5eu3kAki0Nfqq8bBCeYhZ",
-	"wjDjskon+PsanVRO6/n6xf4oBRvc4+58oDfF7rj4YvOe7agp5DHXh8agdOjBrSLAPPnaPriRDLCg5BvS",
-	"thkeWws3BUOtFYnMQIsoseAm4G8ao+qB0GXYe+vK5TROzEsTGxR9BXQ1aZErBWLF1naJzHUkF2y7Nb+z",
-	"LwWWXa9dd5hxdzLHmhCcxuJsGXVzO60RubJyoepXbPlMkSq57Xe8HFbInBx6feJkRmwiastXkUK2/SS6",
-	"B+cyNTLK6LKQyQktIYyM4jHa6srPM22bwKedyMxLQd1i3g4ixuIfZDUkqQrSpZbypk3rcg2XtqOGAlXI",
-	"HEtCdSspKI5drcrht8tIX4ce2qg/ceCmdn4t08KmPPc3rQlV0WRoHXwgZsAp7JvSo5apyiy2PXHdVIvk",
-	"EBXZWEowKeSRqclOHq3Wq8lWvvWuIoP0DKrIF4xm0dxz2npCG95yyosvf+u+j0DjRkBGppFWVd+vkY3Y",
-	"WE8idB4laSbhalvdGX3GXFUjFraZJjbvGZEPkkRzFt24HD05dcg0l0JnudJgT5ehtjFBAKp/UDX/apIw",
-	"Op18bXsEz6maMzWBUJUiE50xNsqk1BPyVUvZi07kbAgBkxcvXzz9emjXYcvojIJ6KW5lHs2ZKkJ8MCz4",
-	"fZt+ooI+BnunwlseQye9Fq0c9v4eiQ/8TbQaLbBN5BRhbrJNguxHi0SfE6u2FwtTNDaOkjIm10wvmU3p",
-	"cc4M8Oxo5RB8oYQBdIo8aQOnQ+eP2XMYgkuLzYtXxgZyLoV1I1Fg/FIVAUDcsRM7iwWLOVPNp5pIi0TI",
-	"pfmsK5lwHVWrcRxjr18K252OJIzGKkS7DPuO3Q/9+l3g2qi3fOQeadh2Xwv1reqfcue2vG8WzoNmqc+F",
-	"FFFygY1HoQXpiTlmW3MQc00A7341MQQgsDRWOb8c5gqUeOoLi7G5zLjWTIxa+RjUH+6bjcFHWojALPy+",
-	"OVilNYDh9AVHMApk2Td2jpsTEq82JtFp2L6yz/Rv0+LIpVHbFsuCpMvNhmxkmoaMZcjKmNlFBVXEpSgL",
-	"0ra0PmzS6Bbqv91ga3cE6uNdJXybdbiLL7n8KHX+Rfg+JEa1fMj9rfyM3+v59OD/oQf/Pjp4+bH87+jq",
-	"8ODjn0fDF08/BzsNt+hwXGGmwolNXZnAlydd08LE9r+SnxtPaL3ybu9w79zHjtvu4cYrhGqol6flsRrH",
-	"Xtod3Rj6IrEsuH+RgYNdJWs1kujma3Nw45btybmNg2/r2O4+hl/Y0s55T4cH9UNN6YEFdBAxnFkXsrcx",
-	"wRP0xEXAjdwED/H62No2CVbBRNxGyJdzySwAYAJqjMtict0xPFMM03y4tookJrRzG+FEPuFWbf2YREvZ",
-	"JBWcdEEqWypG058xG/Tjl+IZ7zzpHz0E7jK4bqzDmZRxy01tyyzwbtcO0d/90nmHmRe5aQe50k4Bf5fl",
-	"3Ei7ZTRLONiUjiTBVOKzOWB6O7rkmnxVo9WvT4xFSjViy0Os37WFsU1b2sN/hRccssGaFI+VKb1Q/L7Y",
-	"qs2x/jysjATJjwew3X+7y6gbMOsvgYiDVxizQ7vpuM6bD2n0R0650FRErD3T7tTRzYKuCE2WdAURJDAh",
-	"LNEZ3porlikbz75lricOqqYFO+b4hDH4HK6aGUpLm3bFwCrEtNdwel1lyttS6ZflevWWsl5/w+01Gw1R",
-	"XGW7Z9+/Precy0UpJIoTnAPyllPP8ICV75Ba9Mdbuwn58M8ip+WsWwGpBUStR2EmobcXUrWSkOtZwn6E",
-	"VtamPfgnPHgUmsBb5mXXCUkSKdC/fdPvEQ6brSIwjQ9TFrDygyKpD22FBLbFVS51Gs6siN6kFADu60lN",
-	"Z/GgztS7bD8jtfOw/WEJ3eqRElAFxgWuy4xpZRtR8QzbxdGV4Xn4Z+Sc5kqtulPo0lw/cqIxpOIdI2Ae",
-	"2IMrj3Qz8XSdUKUPMhrzvF06YSC5QGAC3QYPifl/cWU2iMtfBmtCvkIU3z+Yr5/jx3fRA/z37y9J9gNL",
-	"EpsUCh79KRTgTD1MDJYxsIpSFu+RI3t2Xbfb0HvuUUvzciEb+GJ8o9c1rQDWYeF0HsJNYwnkSc0mB5gr",
-	"mRnJ7pOLd2y7G0hBX8+p3YOiQsimhNiSOhDK0NsMQrDcZedCKciJqxa8YQzMfkXmVM3LPqNPj5z4gHUV",
-	"roV/zaWtKVO2rKu0l2zJ1i6plt0Gl/VGFVu5L49U8YH+vVLl3Pum15LAwkLHJjs6qWON4MjfzDCxdrGq",
-	"wz/LH9bojnVn1Iics1t5s2GqPKZU1Y7+ixD06/YdVslqLle8Rr3yhw24enlU60RQ7VwPM+kaK97DxLqy",
-	"t2USO3a3lNkNpmRM5C3LEppOELqq6FhjOIpgS0iX46qdC6KntG9uhXt2j9yqaNf912BYP9MbdFSrHBJs",
-	"nY1TAuhtxq7YdMoAnuigxDoKasbg2HTCky4YiWRs28JqliSu12Up3pbSFRjFXNFZxpjvtakQyRMMQSpI",
-	"TIK+Vss5Aw5srZ1csUsBsXmaGBuapUzExqwGoYzhWiPLoVstKOSQW2LIX8kFu5bxakigNNOV7BuyDCV6",
-	"GC3ytduTCwde94g1yepi1muTSAbgD6rjD4CtShfs/tVJn9nQCmdxOUerPVofGVNaZmwPtXq9c1Wc6Zcc",
-	"NLGhh3DJXMEO8Cm1aVzw0I3a7xGdWVeMkC7freEJsEcBPZLBB9Bo2ceLhr0A4UyENDJ3RH7BikDnAdSQ",
-	"RRk3z7RSH/GozvSCJ4BBUtxYH+jCkmrcfr7o8l9j8LuHvvTy+Bbg6Y1TZ86mBNyNiHDh9saWoGRGk+Mg",
-	"MBG+KCZibaVFYjEJ63MoIHcfXe4KbsoGDhO7ew9Tkm9DL67pekuNeavIgOYeijEMfcU8RqYUUQHJ5g4u",
-	"xWLbgK6jKIfEvYViyS1TaGES55sAjY1aAHLcmSKVGxU9ZxTHDY0Aar4jKaYJj/SIoL5UEVwg264ZiDfO",
-	"Cg0SlhpwWGfMRu7sYe7LLMDRH6Rg1K2sJanTHkH/OpYl+rA5cWrIkUBqryGwJ4qkCY1KTIBKhC6WjkAW",
-	"bTXs7mtrkSP8c94vX7jvDV+HPUHdl3tFmahs/GYxj1PMlHJYRUqDYVWIGEioBxSv+vUHUw6QPi1gNqPR",
-	"/AQCWBj0dF3MmO2hFI6P4If+cgESy0ohQoJlQIYv7/GwLRZFvyqwHxCrEgjXJJGKld0osGjE0IH14EGo",
-	"1QNI43ont2ZxS2rLqkONs9Ju4vrEoe6B16AGGB7S7qA72ppo7pfhVN0AesQSBoa+qxvjwVh5R9nGx23d",
-	"CxBVq0riynrMaaY5JJ3ZcpzfjfSnyot3MNscxd4X87iZkxR+SZAqan+osYzlwoKmYUHRCbCVSzGxDbIm",
-	"Q/cJ6gMZ1j41RMpE/cnhZMD8bM47B5sMp3kpbLhoaMjT1T6B1WLrXq5zWz8LiXMYxcdkFZvcLgpANok4",
-	"jPDDiHwIYCUi2iMk7GGd8qWQS3GC0SluXofVoU9WzeXSAvZTwDMdmsuHsHtF4h8kDWS2YGNh9mfJAGyu",
-	"rbLpHOeyJ33LFg5toW/9Zaqp8CaM3UUaVp1dZUei4he+tEGU107Rg37SEm0I79U1cy2zLBjT1NDnsOYo",
-	"s/X/eNUxXbrT2v47PvIl2dqPyUCF7VtvnuJB3LtxOnOHGxQE+Ne16jwscbDvPWy7xzDJB1DkZ3bV/Wl2",
-	"3nbvR68r0nAxkUkuhbUCILDi8jCNyBRsaesnTjBJNzEizdbgxozGuyh1LXTy5WpUuDl19y/IeqOUKPTt",
-	"titSmGa7hrvCIxtx1+0L/op2uKiJNJGcLA7Bmro/zL77yzFmmaebMGazhb3zFxy2izFbunCEZX/h+wlD",
-	"qUB/t7mR+1DoYOzeE4BwxvvZ3rDbKwYAdbZI9aqRS1psc3l/NypCcwmqxjr2I86gjGNLaa7bkrzdoT32",
-	"CrGuXf8RVhrI3vUIu13BcES9QxRsn/TVqR60LvNupWChiqs+CGhP/KLveqvKoL2VW907EyqKrTZlQIeW",
-	"w6zXJn62Dz7qDBZvJetltN2afdUzrZPV9hCfKKtHufn0dvtbSOHwT/zPWTfUZsYW8pZ5G/qYsDZxheA5",
-	"C9Z+3Glj15QQUU9bdtnB8L2WkiF3Gr3UC32wmZp2AyAlRYO5i6QGe+faPEN2ncXVCFQD4w5jnRn5gRmj",
-	"jYtgNdF2aZ+Q9WIUHphMU7uhcfzYyO59rttQbwkXAInbybFv2KqbRb8xD+yRcb5h7TB8ZXBkaM5OCgYs",
-	"tHeGaTahnV1CjgGfQXM786SXzyK1y2Vpc1iaF/zc67YULohKXCdczVkB/2Bd6zOhCJ1qlpFJwmg8KbOj",
-	"uVYkzVjMbHJtZRDMYyoCFBZb1IJMzKFrP8y8Le35DVvtyS57w1Z+ovM+8xjMIlr8cIZZ3bDVFwd3DcTY",
-	"nU4t2CeLD3vgEWYbCVrg1Q6H6HsHzbq3W26/0HIUOMN9RTU64hJGFtkoIOLxte2hC4Ac2KSCTpZ5bh++",
-	"sM/25iwLvef1KtqxIc4WIGLFyjwMsSBMGOyJ/Ku54KoHu17Pr6ei9N9poRqXC0mv+hx8DPg6UXeiUWG/",
-	"OZt6T1ZMn2Acfc4WIJmvV+aftpK/6tbtSbBUP9K756+2hr2d5RpoKjhJHrGya05aCPbu0w1xsrXeQj+5",
-	"ZiozmxkdM2qjtlgUA35EqHMB+mjzHDbI4LG7ENecWuFFDJWplNu17lK2Ce7ArdrBmXRfdN3hfWyi/Xcz",
-	"qT7BqUjR8R74WKWYwpbuoNXooPcy5ool0P4sRbArJsMcIA+sDbVu82Yio5sSIejUIVlZgYl9M/F3Kc10",
-	"ARbMEAjHdaVQnjLvjGo0pH1jMQzzhi7YXm/ivll5307Z8Oi9eWcfVFAUntqt7lSraDhslFw2Fd6/Qgni",
-	"9pWHe6ky3ECjK5obW3iZ/fPOdcRx+KfZi04t4hy0BMPCoIbDMkSrNbRpCxc23/VxiXqXpdvzKTScv7/Q",
-	"sgE1fHNMjo1cOX76PUkzLjS9Thg5vXh1dmYEUkYjDXB1FnxFpTRiQ/JHLjV6mq5pdKMSwA55z7KICX3A",
-	"BBRQY8NjdL/p+aVQbLaAFtOUwAtGak3+z6c/TTB3M+BqttZtP25m1azg4VqxZOo1i1RMB6GmSpLqX2bB",
-	"2A+SPoqravGuoB98ienHGbN5wEui6ApTbYCJ9el122A64Phffnm95tbd8SkXxR0fYqcoLEIqCgzoahMr",
-	"DNqvdTqR4IneXEePys0ikw0ksY3h3G/vSjR2XcUQzwL224M0sDzHLpp70cRlwvp3pZj57uXo2lOo2lqN",
-	"FvdxrSvEQWZxB6FZdiKoVhnN6C1rdYHgLB6946N9t0unR1tv11Z/hiPjXYyuvZFUl9/C3MuiQ1IXM+jV",
-	"Y2EERGmNOBmEUfSEu3bOhcjfBR0JBTQB5MhWH8LdSXk//Kp3f4E3Zn9egvvlgaVfoJ0NWidyWxHuhzlT",
-	"zPq/IpnFqixGc8VkGbvOeaIx0zwMFGwI9IPzVn/ZgBi7Ncz8YBs5WF9d7DYDC/Ha2mPSbJc2rL53fpO2",
-	"ov02FO0XMMQ6Bf43XEjJeICU1uvCuHP3Xo2FrXMJdk9uRqAqtSX4w9rarA+26+1+d7TNNrWIH/dcm6VL",
-	"XE1w6LnOv/1Vanmbv59Kre2Lq1oO+sstrkIeWxRXWdD/Ko9vL63KU6UzRhfdRv+vxVOP2pfulrGecaWZ",
-	"vOUx5ELfDyh0cQ7d/vV3KRNnP5bTQ6GUMpkmDAoPIbzGETzEO/PymLtyKRSZZAxzr6/yjE8KtEkL5QxI",
-	"a6hNYdCfxYXPwWjzFpXNqFz+PABWqWgRucKmJAkXEG+EXaURIKG0eRHcue3Jk+CG792bUMx7b8TSVZhV",
-	"o5UWaqgwgbWeBnvCmPzpHS8VK0DIHZELprAp+0wWnTvs8SJ4ljt5NYdiew4QDipnGYnkgiH+VouLwqOD",
-	"x+6mWHOE51BrsPkptrsuKndnB2tw/zTc7sbYfPV9ujHOSooEsLeTIvPB/tbPhbATG5ELl6wBiCJ4QQTe",
-	"Fi7aHBU9EfT+WGLfDov6uL05LR6I1TrnxVbcVq1L1P1VbZye20e33dC4ZpK7pv6yBeXJXynwY85jw7Zg",
-	"/SuGrRg2oBTmqpo7iz+vq243C9qXMqX2kOEK893LxnaEZXJVvcaqDJPC/9cqS6czCzPLVogRwrRrV+V8",
-	"SlgM42DWSyCqBZG3LLtLn1WsTio7reJyN+izamnj0StY7cfrlCuEMwv0Vi0vUatWpXZPa90fMXcEhFqI",
-	"+aH6qQKJf1WhyXo/1Y7uqbYDQZtSpb7AvFEzqd6VKbWHHNF7ZrVF9GcjbrsZJiuAN6uUUdvEpWSFyxrk",
-	"ECADhpuiI51Z2MBpyF9o2cBfDXsVMR7DrenuxDZqR4nZ6ZqvyTc6Kx/bo4Znv7JJye+JS1fLGJmy5X0r",
-	"fMu5dIfEAV+47hLc+3GZn3G31vTlKlxB4KS8ZjNaOozAO3RCCllwzRSPjRYztbDr6B0SMhTkFwkXN+7I",
-	"Bo9A43jDWFroG4bxuPJY50LrNiDVnbJz1z3lDjNw6Gaf1R5at5hxO/tmtXYP/FXBtlmoPW0x/Z8oklKl",
-	"ljKLh7YMHeBwZTaEP0B5PFStW5IckbdmabarIfqmK7j9aZ6lUjHUY+Sy0ZbwmkVywcoZ3KEzIVBFZ19C",
-	"tD/FzR5NNjP8gyD6F2trCX0aUhmRX2DvI4pdXh6kXxg1aumB5gtLvnBvscLJ3uxoLiHbjhbEuF6h+ZLa",
-	"I3URop3nl2n3dLZFsvwh2BSp5VAcl+guLnIPPe7yIlzFBgVGdrn3FRBd3w4GlLBCE5IZ5BUWeOR7UoPc",
-	"Nhz+af+3ZW9SC6S+nPOEjchrEVtxtnF+gj2wx5GhcMFnriuKg54CRH1cQ6BZ6X5VHbt3wXPtqQdasP3Y",
-	"o+KaF1qmJXSXKCP8CytBwGAuvJohbtr6ZfyUgyr57c9BniWD8eCQpvzw9hg20g7W4kutW+kjcirshECB",
-	"JKdn9kenVsulsD0LUL1UFizgxPzRGwrfX2GzFfLuNNdzC1w1qqd8qkDRG/gc7J9Bh2d+0ygzmRG5sJ1g",
-	"Am2vrfro4E5t0qrL4XEc1ywn14A0VU7Ja1HanNZ7yAwZVeM6oQctwrGR/ugqHharMXvugbapE1tt4pcZ",
-	"WDQvMIp5CeP6ZOTnrAK8V/PTW+W0+Esp4mrNMU8xA/46F7GZqs1HB3CD6sQDa3VIxWU2KWQiNz9ygXgX",
-	"yge8qJXnF0WBcKwxlGmNyGlZbEaTJZa7MZJSngUrZ5HqbV1vI8e1qOBqIUojFTEhspwUIqQjcIBzhnlD",
-	"2wyxQAbxnJk7w0R8AJmxNgAhp5Y1xCziyNkLrG+kYW9wmsdW/amOjQbfEwWhksJgcxBMZcDT1q5//Py/",
-	"AgAA//8=",
+	"7L37chu30i/6Kjj8vlOJsyjqYseJpX+OYjsrWk5il+ScVfVF3iLEAUlEQ2AyAEVzeXnXfpr9YPtJdqG7",
+	"MYMZYoYXkZKV+v6yJc1gcGn0vX/9qTPQk0wroazpHH/qjAVPRA7/ff2ej9y/iTCDXGZWatU57rwfC6av",
+	"/xAD+5VhtyI3Uqtep9vJxZ9TmYukc2zzqeh2zGAsJty9b+eZ6Bx3jM2lGnU+f+52ftYDjsPVR//nWOSC",
+	"2bFgSszoO0ya9T7wudvJeM4nwtJKXuYiEcpKnp69cj9L96mM23Gn21F84l4elI8ka67m5TQ3Ol9cS1+J",
+	"j/ZqAH/tMz2EZWV8JNi1GOpcuEXBTP6cinweTAXHCz/6n7kYdo47/7FfHtY+/tXs0+fdTBpXJ9dd0xls",
+	"hp23jEgPrD3y8BduB+M4YTmSg20ajLkaCSYNu+ZGJEyrHvuntGM9tUzaLtM5m0k7Zv1v+l14IeXGMq0E",
+	"m0llip1Fai5nfTbcw6+Hc8y4tSJ3j/+Pry8vv/n3Zef3w70XH34/2Hvx4dNB9/C7z5edJ//Z6cYIWU6k",
+	"XVzKT3rGJlzNGbdsoo09Yd8esKlKhTHM6jRpOvkUhgvnNuEf5WQ66RwfHRx0OxOp8KfDYjJSWTESePwX",
+	"wrjb2Hhmhv6erHubcmEyrYyAy/SD2+pznsgp/DjQygoFm8CzLJV4s/f/MHi9V6PhcEz4Yp0rcMscRRg2",
+	"zPWEScuUnvU6n7udV1qJxQNwv4U//ypmL1NJ89vKVGm4yCzfE9cawBPujCPMNDY0PbYPz9TYY9vzxXMw",
+	"GbfUgoltb7nlkG1LLp7qsbOhOx9pGGdGDHJh3QWVxv3GXVSt0jmzciLoKTPWM9Vjv4pbkbMBH4xFUtu6",
+	"jbfj77meZlvbCRytZRNG7oGHOPZzYfQ0H4gLkd+KfGsLrg3bsvKcnmQGHn2QPdCp2N7K3WBt69WpeIhF",
+	"/pYZmws+2dpCiwFbFpvl+lYmD3Oqv5kt0jMM1rLQqXmARb5V4jRzW7xFnl0M2LBYTn8HCflWiXuVkHeU",
+	"jrRn98ja78bWab4PyqK3xZ79Wu6L1d6JzdJk751l3pld+onfF+u7E9tzQ77L9XUq2nY4wyf+tt6k/bhN",
+	"BsFMKMtmuVajHnt2cHAM6qWza4SxbMCV0pZdCzZVbr5W68Q9dthlzw6eHjOlmdU3QoEp6exG64ac8Dlz",
+	"ryUadFb3wjN41kwHY3JH9C7Vs4MXx6S+WnBY8DQXPJn32LPDI/gL2q8JM1INQNOdccPcM+6Rp1327PBb",
+	"nO+1TuYwjtYs5flIwHyGjCvthmbOGuuxZ0dHx6w/lCJN+mzMDeOX6panU5p2uVhjdS6SHvvWrdHmc8ZH",
+	"XCrGh1bkjLOJnjjme6nAXqSNdudwOvhzyqWyXA3gbme5zkRuJZp8yLOvZBKxD7udQS64FckVt8tO9L2c",
+	"CPdGlks1kBlPacjq4Z4CScLBcOS+XTYbayPYREyuRW7gmK4F4+ZGJFG7vLRufw8mX/twZeYfimHwlN00",
+	"w035WRq7uDHSikn1P61yOdzkz8UHeZ7zufs58Bet4fQJ14rTiK4lUDIid4mTXMY9BQJkmciNVmxIF4Ru",
+	"VpdxlbCZe+laDPhEuIel7TEYx47FnPE01TOROLKWCt05Whk3fyRXxcH668GBhNvJlZmJfC1SWkKaepLx",
+	"XFwNdBLxElw405O5hWg7ZkIlpsuMxjlmQmepcDeLWZGm3kCFv8HuJOJWDsSxo0z4y43SM+NuuiNOXMgi",
+	"aW5yWRKRyluRz5c9/4qe+8Wt1b0nR8JEnFMXP53uHX37HFaRprgix53g5LvuxMbiY2zq4mMmc2HWmPoo",
+	"58XZRIjuWoy4Qj8euL0WvthwqjJrchzLYCngKoqNeiNVZEb9gbzm/WM8XMeAwMvEJ46b9vGw8a/+wN24",
+	"hqg7IUYsLfgzTI/1ieT7xwyvBXp+4SlubgxcK3qmi9dJGpZLczOPzTkXmc6tiO4kTicRSro7Z5nhc7po",
+	"Rk+EHUs1cmODpFzc7WutU8FVhzgJkcwq5sU5Pe4kieVWrPreBTzs3poCe2ogEA0+JHeSJ4xfu31iU2Vl",
+	"CqsCsVk7geBaxrbQnekVH5F60i4zQDoAnXQr8sPvUHG7/NKDEwL6rHyucusr96iNU29F4hSW4MNIm/OS",
+	"omqcfpBfgQJTXcvCoVUm3e183BvpPfJmn748//9xhM/dzkQYw0ciHlW4lipxl4AeQsULj/Urw5wMmOk8",
+	"MfF7h6aTiagpJhgHOYX7hWM5K64HVDCdrbUH9TOgAcKZdsPdbTudC39ra5wQCTTpO80XLpqXyyDO5UQ4",
+	"9uaUmDSFp4jrCpWIhGJbjKt55VVH92o6cVPOBByHmydMBP6I7MtdFT9wcVOSYBHlrpwaI0dqQte5pq+u",
+	"LWQbJM1qiiqRgM5RW43SkU5FXEmJcR7/9NoKa7EnZyqbohmWJNJNl6fvgi0a8tSIuvZVX2wYF+Mj+2+e",
+	"Zf+emvzfozx7cvX7wd4LvvevD3/7zyXLDUbJddr6Xm0rGnahfeFb4Zolad033zRmOsm8F7HGMtfVifnU",
+	"jq+cAqAb7TYK2sSpG2WuHIZsztmeSjOnaQZBH9Q2htKapYfaRLnTRNpXwnKZNlMtRipjnoBSfS1YFVop",
+	"8xMIFY91YZE7VauLYUT8r1RWw397naaJvVYW9e+6EPMntbC32zJgkmJLWgk22L2a2r2qTu2V4qWfeeMe",
+	"/Nzt6Kkd6IlY6Z239CwmZrQsN9OpHMwXafFc3EojtfJZFGM9NYLR0y1iu+k7Rvy5+JEza1iW8oHwVmsq",
+	"kpHj70AsB6A666llI545Oh/qfOKOuSOVff6ssxiRryu4i4Jd3wjV+MeParm0cOvooswA1ZJUViLM8pAK",
+	"QvrQSuJbYZ7lhblv5glfvpWJiDqxhL/Eq89+yAeYFRXnR9H7Wlc+YQxkkH08hD4oi4ZdzxlaEV3mtKeP",
+	"fGDZPy7e/sqs+GhPmLSGeVudYueF0bGw9izXerjS4t7Bk/Vdxc3xK/bjNe7yT4InizvspKZYykUu4CkY",
+	"wRFILlbjIe/dg/Vpw9uNs3wTN/QTMQBm0j8mDlIIDafXgpjoHwe2s5MuJD16rD/kMp3mAtVeRVkLE8Gs",
+	"ZpyBtUMJcV7d9Z9z6huMAtsMg8QV25BjAt3iOMDVBVqhw6lBrVmrlkHeeaKoHtOYm3HMoPmBG/H8GbE7",
+	"5H986NYFfnWt7VqWjXs5bo4hpTsix2vhhncHyQZ6MnFUb3WMp2+BUmhWXb8FjZTznr5V3TjYg4Zti83Y",
+	"yH/BKEslRZ2ru/e6+LnYFGsZWDGFSE/ThA15mvbYeydliAPxXDAjU6fJDXVeBBlywY1WjgvNRJp2MdrB",
+	"keeYqcmE8sK38L2I1Hg5OenCuAM9dfQZ8eqSuWlich1ujPFeSInz8l/5ytDVJKczrOoavLJoI54wpZXA",
+	"tYTeNDkYk+1aDMFy+BDcwxVEN9y2yIz/Dr/H+Y75rYBwEVi+XcYnWkH64oQyncjfJ/hgXPU3WDwTxw68",
+	"m3KFOY116iN0i84y90c8MRy8C5mHpDBN2FDmxrrtYhMNGbZcsaODAzg5q9MkvNutaqsb/CeYCPhd+Mcz",
+	"fA0SFOtMQM+USK5w6ZF5v/W+1mPmVJZbwcBhZuC0gwCiobgCHuRQ5/6MjdUZujTJ87LCLuZimAszvsJt",
+	"itEk/N2fkQ+wMWNlmkJAEXnvCp9q+sTpYICpoNWbqYSE60huD6a0o9pbfbPa9+ocDz++sOCCtrvBzawf",
+	"VUlsMQb0EuRYHlEV242LmiAmb6rI+6FLrusUo5IzwSM91nfz8w+Ce94ZdUgR6ExHH3tu5+7hTOTc6urA",
+	"5KIHYrpU9aQI1idtPfxGcZ2YyQRHr32P9Z1lDYPrYcUU6bH+WBs3gg8S5FNl2CuRTe28d6n6PJlIJY31",
+	"k/OPDXieS2FYP5ejse27Fbjl948dFw6/QKqjo/bepQq0jGIv6SjhX9qFTmGJuDOHucMBgypZmZJ7yX04",
+	"qlOg3zVyvDDpuKwH9yQyIWnY6buzIk5i+Y1Y7i4AyomSYJGzVKXAaz64cWqWEikR85XSVg6Jk1wJlWRa",
+	"RmMA3crLqR7pqb2a5nLx0aoj+ofyrZ/hpd/Oz+qjoannQ3lXE4pHrhPP2yRyOOTT1F5FnMytCrp7/FwM",
+	"Y1rdpjFACNWs4+b2jopFknp7OrVenKJ7cCNnBhKQ92ak/FqkS3fmZ3wK5d6VtelK2l3LzYGbetW00iib",
+	"i0dKM22sJ9lcJDIXA6DdzcMr77SxSM7nNN5v52ew9myaZ9o0sIKtfLv+RSPS4VVzMBmz9LiyYDM36FeL",
+	"2nmmFbkhFv9muZ2a5QlK5Ja+wMcLl45nMnUX7FLF6jW96Ej8F3ztc7czzZI1bz7VZW1ifMCN8u8XHiU4",
+	"mPLoy90r9qq4Q9Urv8CFyrtTp5Y2Km7d2eWstk5CtYhssMHNsmaTkMo60qhK0z/qnGVSjUAVzqZmfOw0",
+	"lwF3Vg+bjZ1G4k2x2RhLYjDrAbLDCn/G2NrMdJkz7lg2vU7lgPEkyYWhg/hZqJEdg/Z+0F1HINZcp35q",
+	"XdTGOcOnfY4dTJgzKkCCVBtnPJIS7xeC/iOwKjH/zicL32kZDyKsF0VvxEqXlo2ENbg7MsgLUZoUJ6lA",
+	"pZWDacrzE8gumhoLtt5CrHk7In0hqwZm5uwsw2Y6v5Fq1GOnCg01nP6LA5bwuQkL3E6Ymqapo1jwkIXW",
+	"i7tpe1ZOyhyN38uTcm+5KwgnRhPFnMVO8Ms9cyOzPZ3hJdyDG+SsEZtPxaLGsViaR0laI0H0aXrst3Lu",
+	"x163KONbaJCiISA+ohevy5wZip4HIklvv6CKLf+FdxxyU9z7FTssPDmvwy9+1/GmXB1LYYfHUNJqjrUb",
+	"/RjWCJtxDMPt+WkVGn74+boRSMPqTCiZ+IGDIQfymq/yaUy2wU98aLh3S/W8e1XWqsTws1YjYSxL5ZDS",
+	"GAujXCpmxECrxJywp88PKuWbMWO8KNT8/vmzZaWapUJYnc5vSv45FU5rSVJxzA4dGzw8+h4Sm/b+xQ72",
+	"XrAeu2L/H/sb2+uyazGSSkmf08VZKqwVOdM5S+QoriZupG8G910JkRimFegCZWB/avJYYH/hYi9TVGMp",
+	"fZSICZ5LNwXHqMHZDinN4BciueHkDbdsH8j0aB8/0mM/yxvBKp86YZQXmqAvOp2Ht3G5VAydXnfXoeOC",
+	"QRr0cxWeDdwGdzozmaZsplUi8hNfYcwODw4O2GDMcz6AqvfuCrr5GttdiuAc/udE8eHRd72D3kHvsMt+",
+	"Pz4+/OD+luoBT8faWJ+ynekcue0tz+cn5HUOfXuMp0Y73cBd2+IWQlIWknWirbuNjg5f3s+xLZgfpaWw",
+	"6HfNnOjDiwIZ65h6Cj+Xp3O09HB2YDjEXCnEepq1XB8z8zLJZzAGJxZ1DuHb2wgg+/Kx+w0e41ffeWiC",
+	"Hen4d9G4H4eau1N19C5KZYsr6q+pf8VismsoTngVlri6NtN6WtWSHagVDyba13CP3Y/4uiexU+WuVUMg",
+	"c3T1e+BS+QDsF2O3kRw7ClE1Kq1BaRLY0Ki6YsAYQtIgnYsSAunRKYzlPg15MTNyy/Vu63vNGz7tOEZj",
+	"4LJAnalHLilmyZSeUQw9darZrCjYgr1ApQW2Z+Y0QYo8nkCE25k9TgtLpbErJr9lufD53VfX8/jhVYJP",
+	"aHqMckE+ILJIvqKsvNY8PwziNZ0YLWWN/V8/L39ptt+6XtyYXzaMegSfi25Et6wNWMvZiTdxE29n5doE",
+	"DO35M5AM/sfDrdSWxY8+zDY3t0uy1COHHMz68Oj7pdOupT9MpKIfD5eRxzrb01LQugYRLCk7onPfigZP",
+	"zPy+VfgK+tFuK5i3xtFX8n4VCys9YMZeOZ6+xgQatS/0Xl79MbtZNtQ//vlmQ3YKQFBxGZCl3HF78dF2",
+	"ERyKeD9l+1BdfiKikc9lTLIavlpSPhPABG7A/db2o59Q+miDZ3H3jvLNaC/uu3yvoU7aLRLyRyGNxFT8",
+	"U0s8IGuS4cqJItUFLGYhIW32C7c//nx1zY0coBZZ+b2zNHqsT7O9EfP+MctyecutcD9d/TGzYfYvUX6x",
+	"vBsxj/tPimluhQMHqG0PxYTPtS3wkLZ5jTw4KO7sF3al9K3IUx6pT7/AYAImhqZJOXt05uY3pjWqcPTt",
+	"CzQLCwv7YGkk388lekwNmKVvM/7nVPQ67cEcop3P3U7FIdQUbIMoodUAkYBWRwEuUZRrVYPY13P28uyH",
+	"0x7LdJoeF7HRMh3PW6wnBbbgrHSch0ibEEQvwFowbopmTw7wotzPoeej7OGTokRyKKpXdZq664y74t5Z",
+	"PfSFJVq/8jzXszuUlbht5YyuzRy864kcDkVelrWxgTt9w6Q9Zn1urxwP7rOviVTQj5+IgZxAcNNZw+5T",
+	"5kkX0iCNcA8DvzBP3KN9wyeiT1m3l2qkhc+5dIakMxCh/hkyEhdoDVd9UWD+rF7cB9Uw+CI7Ojg62Ds8",
+	"QmwcguLpMjhoaQ1Bw7C++3q/x147omQIkQN4CBDam2eCfe1fheV1aeVQBui2xq2WIBGedC+Bm8wLHGJr",
+	"WMmsQDb0L6PLuewcM+Bu/S7DIeBrMALwzh57j8BBuds+louhyIUa0KhKXyqeOkOGW3krTI+dejH6nL2R",
+	"P3TZtywVtyI1LBEia9v292KSpVTmfYcqJqfPu/m5m4lZG8UVlkXt5fWcpVyNpnwkTthrNUqlGbOvhXri",
+	"tIBUcBCcnxylfO6jz8FQAN2zrYKoWxYEv66LR1XcqXb3dXD/1nAfSLNUJzl3z3xeFbO5ciW8JRoRGmX2",
+	"7AKKG7PjXE9HYzoO3CbjHwZSd8Q1Fmk0RdIGdLF8pgUVFdrEssrEqC0Kr/jV0r4WWxbMqevP80MrGWyi",
+	"pW9IKP9NAQUFxAAo2g6z/Qy3oe0GjOGetd3Xw6GAwpULf3y1irHqLYjXHCOU+lDGAaN2wKNyna4brLuA",
+	"OTQimGzID+rbs8AacKbLd34bVFQ7y/umpI/gB1mNpdVhSFAnLgDaUPsNMW6CkOYJ5K0heD5gFMmk38Va",
+	"NU3VWF0PWVWJZBY6dzmA09GLh4PQMrzovjeovhmpDRxYnVNQNF4eVs26Ow5sAGmNSIegyoJelbCv+1bf",
+	"XP2f//W/+0+qeaGHz59+v9wJ3RprejuE5aLWFwReoYqHtgATqDwYRY+52021R86m4G7WbpfNTZHX4+sb",
+	"lWZGa4UOL0UpitUsK57lSxzaMZv5FMHWrWYDTWXKRRndCSqnWOaMFZ1+mtyQJaT0rN2Ejhs9ZDk3opHU",
+	"Yu6h06V04QUuF0SBCb0sTktoKn+uuHsXc3YwCMaBxURQbpah2ywBTnH6ch0gRfqa3OBmCLhEJ0AGUJ5Z",
+	"wqjUHBjBHAd5smR2zXUSb4e+dC1MTugjSVcSFBaImorPiaR1AumvpJQE5ZLlOqfOLgSfbkj514JluQBj",
+	"IiESm0zxcMsljpRdaYleEW1N31g5GWO9HI97Sd8IswUihFxh4e7AfOscZEO+WNrt9klZjCwNy8VIGgtu",
+	"lyqdVZIQnn2/Hh6aI/vzH1+y7787+M6REz7Yb8zRe7ZOeO3weRt2WnUiv7q1ypoEpEylcDYByf3+//zH",
+	"3uXl75eXH/b+54dPh93Do+8/RylvSb2zD8d9IQKNiGNlTlCtrp2EtbMFy4TEzsqlhjL4P6bGlgUcPUbi",
+	"sj6ijI3kJA9Q70pZxauERQMG0aJsieSVx+ZYzDtBdXrx/FRNKyKtixjmmGeZUAZYX4/1lQbZWi1DBneo",
+	"JD7qtCetILvB8zF6yWnDcqSuJCCHUEg1xib4NJEe8mZRVo25VA3JF073Mtg+aTDNc8CwUySL1sL6GKRc",
+	"Tsx6vr3TJEFHbxzLqTwsPRxGQQ9aDwMgF7CGxnO9IjN31aKZt+7DseWS+ODXqYjpW1WJiOQOulc79uoE",
+	"kBBb3HSrn0cbRBqlYCeo21kv2R0ZgDOBHA1uy479DmqPEOIo1sQOaUUrtb0cyvjJnCCWK+Dc8JTgcZXG",
+	"8n6W8gFES7aWmROtDQkDNuFJOs1utQQoQKvdKNenTNyB21tSRyMzU7wBNNCY6WQ5JlOAO1jRb81K2m3h",
+	"c/IFUOiQkpYN4jrvqjewPYyZBMy71bBf4Pafux2R6VgTOowbUPe5aVYUIkJnOW5YqrW7Q5BItQIJiDyP",
+	"RdnKMnZ4oIRBCoxFHffawQtXleEWOJCC/LlGTNuJNMb9N34LyS9PSRgzPu8WxomEBmwIJCMmmZ37Ogyf",
+	"NuhVzhKqaqVj/pkPbqL+Fj4Rd4FfeztE+9ZXyWJtLHARrCiBkEUIIRAAqhVIhK0V4PCURydERjjQebL8",
+	"xp3TcyFNwv5dXYsrv39xBdJ/gvkLALo/wKUgEm9EwNQYzMKXSqrw215sQYznAArSI8yyasINAGe5DBHp",
+	"467YtfOe2gTPipjjlRS/JRlMcC7bcIbiAd+zD7Ro6nRXNOcae1wVA7UxQ+4hARgodS1c0noJvbCrm4TK",
+	"2oXM6nWHKxS7LjXuGqvWYHXboXjoAfYAFP8LpC4szh/AxJuYKeY73A2WvDbN4nvh6EtmvbWdp014iP3f",
+	"pOhvGYdpYCUr1caUFxZKY3wr5h3C3EtjpiJeILRJprEHG4uyUtNkHcbYoH+6mGKIZLZEFvp92waJFmew",
+	"rB1DM6n9459v1nSQeFiJGzFnX5//+JJ99+3hd0+O2euX7B128MnZu72n3z/rstfJ0bffHr4A1+H5xSmY",
+	"z5Ryw44Onn3PrqU1Pdbn6ajPyJzRQ/b64ujb5132+oIGeXVx2mXn7peMq+RSvfP/RdiRoUQr5UZQJbf7",
+	"lMckcWq/vBWqx059PizMHPzNgFfbi+QpVen/D6NV75zPfqFuHp+7nTeiAXj9VqxBkTwdPbBKuqh53sSx",
+	"y9bOxg/qDb0HsUB6RATzhuCCXXMhtyLHLIUoWFEJmP6VcQff9Sak038csY10ytWop/PR/sf9iU72zXSS",
+	"XO8rbcVqef0l+JQ7zpoSVJJE7PK9EVthA44YN+cAb8R8w5zolOC24x4q7Iok0f0etDAzIr+VA2HQQQ/W",
+	"zRCxX8WcTYSwAFHwdA1sk+cHz75fkoS8Qqo0LHFRFH7udn4u6pM3tPh/zAVwnT3M/My4JBSTCoYmFDvK",
+	"1OmrZWbl82cn7k3wZQHyyvOngV7bxVxSQ5wVQR2+fR5tGRHWTy9dSqyYuQZSA8O5GRlhCVgJ/YHAx3tL",
+	"eGoJgwNuloUbMNRpqmcx/7pK546WrsWAu80Lm1KSuzaVxoYdGAN/NjppF/OdFOPgmSpBpsHZ2WUII9dl",
+	"VuSTLoOK8G7gY+x6KDEQxKmYgKMxEzn4LbSKsdKUz0UctcMIlk9TakF/zK6nMrVMKoyFeNjUrzBNmnyb",
+	"lHNHd4goyYcVgujNMNUErzpFoDxMbYqx4KBp1aIY4LmNFM16DytpQV0M4nRL7Gufw9Jl1GmDtg38HF1W",
+	"89N38WJc0XIgKTyb2mhPDZhRY+MO+GMzQiyEDxaX85L6tmHQwT3T9bjjKEvAZRfHMsrFRCTzVgB08uM2",
+	"vD+NhW9+lCmidaVSiS67Fqme4WlLYfYLYoBNPMHd2/fB5pJw2PXUmbU9diFuRc5TJoeEAs4VsuNrAQHf",
+	"pom1e3h/wExyjH2BoP3l9fvTV6fvTxvLXGP7JH2MrFuWxSO208IYwP2a9po7HjsFr7OxgifdIheBWzYW",
+	"aRZ1C8zGOp6dg0GDBKXYyqECgqReJp7xXnn+VFCmZxblpSwIDGfaLRhlTLRjqHCBt7Z42ue036NczO/u",
+	"KV8zSbSZRKJIqLEoJ5bpQ0qPY4gnHmjAygGABugcOmEquEt6CkD0ubsCAassnc8Q4xUYuYf9+NDdJJ+0",
+	"notMrRn9McRO7l3h56+JRWDjrY2IICqJ2N7MjGWcylEMLG1oFLAO4sWFCidMXLYZe9UQXnLUxZkSM5EX",
+	"gauyZ8jiUJonm+MS1OVdOVrzdhcBk+Ztb97IZS4V6EheBeYN8azATgA/gsmgbwM4V6H1CCgSDe0Ggybn",
+	"dU8QBmGaUwFRkEGHHX/c/iU8ZTobgA9LJtJa7CQJkKqxAyubgkW4MWagwAhOLMmJ8B2bPWdtlYrQY7yh",
+	"UJvnthTWiLjiGEDKJ1GZUYIoRzojOB2uATKeT7CjBxZOUe/4AkOeakgaYv4L+qbPrUcJfSMVNLemQY9Z",
+	"f5qrY9R5jv0vL6cHB08HA50I+B+ksBU20TSXS61VP0VYYwCQ3NKDayEcuJtmczVibV9G+HDQU6zhZp8T",
+	"Q74oKh0eKIoTlFNEHef841UiMjuOE2YzRhVx6MbUlpUgw4tdqiGGr44l/5CxqEqlSjQwVdB6uaxwy9eL",
+	"XFVJ6iFDWFWaWuiTqdOpFey387OiR+Aw5yNnoqLj9vvvDr57ckwlFZisB/wMcZo8yupLrpS2rMgxbifd",
+	"6iR+cQvBhL6i5/6YS4WJVJi/5EEpny1m/RKI23Y8OxtG/Bau2KJoWOjjIo33cpVuL4mgVz7BNmiJ5P6U",
+	"i4GQqFOtmvkfc9FUbm07qHDllCu4wluGFV64u/XLuvyObcNJWhME9xzRq359F6G9yi1c8e6sIVjuQpW7",
+	"kUFr0uDyAGf1jD5Ujm0VhT2mn5+TaetfS6FsaSISOZ0460SOxvH3dCq+xJSTLSKqfnHZKxvh0rmDenRZ",
+	"LFs8x1UTYtw+bYWNu4tx38xbp+IeszG2ezor8D1PwsDyGkrGl60l0TNlbC74ZCvMocVlv+W681UceFF2",
+	"Qd68YOEx2oFFbp1BeDh+Dr7fIqYNudWLEChU0OkDhN8uZSrVw4x8OtFSjXzDEiUg9Ryx1Yrwbo/5AnBq",
+	"hCkppgbvXItCE05KyJ5t9I3Z/OTdLxuPcBu860Eq+Iu9Wo/8toVjujZ66eoO9cbVEirEIg+DstW4DZfr",
+	"FIG3DFULUoNpX/oANZDxEikdcxmeWcNUgwfSvdHEuG4lj3X31dPMUMPrxXlCF6BKmYZUXYarTedYEY2Q",
+	"LAh/uEaRUv00aOa06q7fUpx39ECwt1bMcZjHkdmMzbUapfOyRBPRmsFVjA138+i28kkejUlCQAQdHoff",
+	"PX+yVonW1lL9Zdacx2iEUGtBDK+d7w+kciXX+QrkOGKbjW0mTLpjx6OCPal8pzbR2u60UNdWmDMR6n2z",
+	"Z1jxT5RJVbsiq4Po6lg0dK3Utjv3hecIfdEArQQzDQdfH7Hjva9erxnFy0uJ9dSKHHSfTYqI24qH1guz",
+	"gSOQwssNga5NO9k2Rh3i0/rDyqhD2ZjpWpyFsnmaPlOib3ATKnwNvU8fE26+/dhAdFSWCCv3BahUL7sC",
+	"pwx6gbovbI6tT5+sRsvK810KvN7USGNhzVzNjxF/kVtAua2DzASqCaGsmOX4qEorcbzYwxBLeMfcMKXD",
+	"b1Dl+FikoBG9e/PydZDRwdW8EZanCRQV1v8TdJtft6Kw7ISxLiuttI/GURrPZhtCD1nqPYu837LStlzQ",
+	"Ca8woXW9q7rtAs8xN1dN2PCUWRMWjxvC7aXOcETrBcT2osmwfr1Liz+kFYwnyAWC6m1neAc4OzhjLJ9w",
+	"WrZM4mh/G/HPTX3mX4BjuCjrqXBfz1sDMg1Cy5WTWM+J7G/EJn6i6p2p+ZELZA3MfCxoc8aVNWyCafcc",
+	"2hdzY2Y6T7aoG1XQ0hYn90Zklk1Vgu0y2YQ7moTaHMAaBlECuXqNikos6m0qtMxmuXT3U9oeO4MArNJQ",
+	"E0SaSG91l/pbdLFdT62FdGCfn7/Ml9aELYIwXbVA685vV8xdHyX3NjLdhuQphMADCZ9N/Pk7Ek/t1wQK",
+	"Kyy/ASpmfMbnrbHWdWIKOySy5VGHCs+DyMNvZjsJWmJCaYhbMK4azmzdVs/Np7JSaLyeOLqRkJwakTfO",
+	"Y3sStPhMIUzxPAJJSbu3pow0m+VarUoNDS09+AC69X1h/Tw2pb94mHl5G+CQdu63OXiN2IqJNJHIz1JF",
+	"qsm2dvHbumhO83RFd2hZMureWWqK+3VtQv6pHAorYyd34fO9OEv4fPNiy+fRvKJI+a9Ut9JiBQu0AVnV",
+	"Fq+XytDIzTu1Be3E3H+KmPvmJlrJZgzujj2LN2rZ2wxk0yyaVtMlvGz4AC8YMZjm0s6hjQF1wxY8R+0C",
+	"//ejX+4//vm+swBxoBzbx9tQePEopxMRqqt9D/qYmo9aNCbn7/NM7t8e9nu+9wB4AHASxYrG1madz27G",
+	"Ug11A+obomA7G63SlFQPvV0/4IoZgdWBHrwV4immGza0N11qot8NOqxCjx4d/gZ6rAJiQvdS+cAiObEd",
+	"T09T7IXfu1SX6ptvTiuI6r1vvqFZfYW98k/fnUGwcqFHRCpv3IznGJE8ZkaoBBYZ7ju26i9Sk6W5VC1b",
+	"zbhh/dMQd/OY/QA73u+x13wwpmomqRVEZtFSxJQEaSGLwbCvbT53+62n1heTGPqTwZrJJyfUfgfg2yjx",
+	"AucLgBNjaElrvVcFUM69G5inqe8B5P7vtiYRA0mIo0EZeIGlRuPjAdCeOxFlvvkGumic//iSPX369EWP",
+	"gasH1RJCe4UyYXSVBvU3c4Hg19h4+ISpAnkd39VpYljfXfQ+fc8xVPc9AAuVimV8JMwxw8JD1g94Yr8s",
+	"+i++0GOnik3VjXL08OcUamd4zifCyX3sdAX1YmWmNGcTaUwmUnupsB6e1gVdfgNseJof1lgaR3z9d6fv",
+	"X/7UR5qDNk0TkY8EAzZBaCVPXzx/QrC4hDUKTaKYsXxODZpx+WR1ccW8Hkadm5wR1mNvsbHJpSJVpk86",
+	"cJ8NeJ7PsTsY679+z0f9EyRwaaEdAfz+bLj3i5tVvwzfUwGUwb6S2HRyyJRGoEBu2BB9JF8/OzzCizOT",
+	"RjyhbXjtdtHThS9PSvRg6nRLg4t/8ezb7570WD+ICvSDy3C3mrDepXp29AKW8+3BU2Y4XI/+ubD5fO90",
+	"aEXeZ2PfDNp4HFPNZlza46IcgLKD4CtGMz20QjFOz3eRESa5YxLuySGXafFYF+FhjMZPuDkZ2A2ntrtJ",
+	"Kw9r3GOnDHYVyb3oBsl+kT90mRLGYkoT/PbpEbSzQpyYVA6EQr0mrL7onGZ8MBZ7R70Db/hUflfWlhUO",
+	"ZMfOHYMMrKfjzqFvp80z2TnuPO0dwoAZt2OQY/u+kB6huGIOA2cjIvUQlRcYu10sD9UTX3rHLcAoIIeS",
+	"tscAXAEcaJhBRkjYmEU2KJrSAdcouamXj47bJ1oYJ/SKv54lneOOu7mnxcwhbIgcwHSOf//UkW7ewBvK",
+	"zat6Xn3vogXtIP5yJVC2/ttUoLtayyS/Lth3HDT2eLnk/Z/lRDqVb+mDXof8ANG+TCuD2szRwQG4RrSy",
+	"lJ8RCPr9PwjTYL3pg9oMysgC3hMfIcyGP8AeRr4Rub5h+GK++75ENdTM4NS9TuaBgY5zwZPOB7daM51M",
+	"eD7vHHfctKh1IBCEJ0Y9LNQZnSYiCO1bPjIB2tAH993y2ux/ksnn4O5U6XQkCjLtxPe8fa1vlSjev789",
+	"Ohc88Q0sycFfbJJPBo1tzMI9XEKOZ686nz8s7ub+gKuBwO7W64/X7UAflbbCqkqLTNIQHVNLhJLY/CPw",
+	"7CfUM6hkfdTLExsYGOZMT/b1s6MjrwV4BliwN1QfCJqEIsvg60QQEI5FcQORpk5VtDMJyqnjiaDJLLI/",
+	"3KAvnrJu9Y2o09Zrp5eXddWIeI6iM9jbxmsHWYqggDTeOZANwXMrSYcyEbGVu6+KQBn7ROadrit851Ex",
+	"/GKvV2D55blsnelDE7U2no/A2JjxQemmnsioAdvnNuYR2GSokGPhvilbF5LKUsCcQ27tmEf0F3RUlzvX",
+	"QaeOMPYHjWA/Wz4adPV9rnqPyPlbo4zDHXw+RhWQUFc84fZoLHhCPTB+1oMCQS72CXp0v3iOPrBtcsIJ",
+	"1gnq7/JWOC7mzjdoJxdBoq3RV42HFcpDIlKBGZdVOsHf1+ikclrPli/2lVaic4+7857fFLvj44uL92xD",
+	"TWGaSLvvDEqPHtwoAtyTr+nBlWQAgZKvSNtueGi1HxEMtVYkOgctosSC64O/6RhVD4Quw95bVz6nsY/t",
+	"qDEo+hLoqt8gVwrEirXtEj21Az0R6635Lb0UWXa9dt1jxt3JHFuE4HQWZ8Ooq9tpC5ErkgtVv2LDZ4pU",
+	"yXW/E+SwQuZkN+gTp3NGiagNX0UKWfeT6B4c68zJKKfLQiYntIRwMkomaKubMM+0aQIfNyKzIAV1jXl7",
+	"iBjCP8hrSFIVpEur9U2T1uUbLq1HDQWqkDuWlNtGUjASu1qVw6+Xkb4MPXSh/sSDm9L8GqaFTXnub1p9",
+	"bgb9Ljn4QMyAUzg0pXsNU9V5Qj1x/VSL5BAzoFhKNCnkkanJXh7Nl6vJJN+2riKD9IyqyBeC54Nx4LQN",
+	"hDa85ZWXUP7WfR+Rxo2AjMwH1lR9v042YmM9jdB5nGW5hqtNujP6jKWpRiyomSY27+mx95oNxmJw43P0",
+	"9NAj01wqm0+NBXu6DLUdMwSg+omb8df9VPBh/wn1CB5zMxamD6Eqw/o2F6KXa2377OuGsheb6lEXAibP",
+	"Xzw/etKldVAZnVNQL9Wtng7GwhQhPhgW/L6LfqKCPjo7p8JbmUAnvQatHPb+HokP/E28Gi2gJnKGCT/Z",
+	"RYLcjhaJPidRbS8Wp2hsHKV1wq6FnQlK6fHODPDsWOMRfKGEAXSKadoETofOH7fnMITUhM2LV4YCOZeK",
+	"3EgcGL82RQAQd+yEZjERiRRm8alFpEWm9Mx91pdM+I6q1TiOs9cvFXWnY6ngiYnRrsC+Y/dDv2EXuCbq",
+	"LR+5Rxqm7muxvlXbp9wxlfeN4nnQIgu5kGFGT7DxKLQgPXHHTDUHibQM8O7nfUcACktjjffLYa5Aiac+",
+	"IYzNWS6tFarXyMeg/nDXbAw+0kAEbuH3zcEqrQEcpy84glMgy76xY9ycmHilmESrYfuSntm+TYsjl0Zt",
+	"UywLki5XG3Ih0zRmLENWxogWFVURZ6osSFvT+qCk0TXUf9pgsjsi9fG+Er7JOtzEl1x+lHv/InwfEqMa",
+	"PuT/Vn4m7PV8uvdffO9fB3svPpT/7V3t7334dNB9fvQ52mm4QYeTBjMVTih1pQ9f7rdNCxPb/0p+bjyh",
+	"5co73eGtcx8at9nDjVcI1dAgTytgNZ69NDu6MfTFEl1w/yIDB7tK1mok0c3X5ODGLduRcxsHX9ex3X4M",
+	"v4oZzXlHhwf1Q4vSAwvoIGI4IhdysDHREwzERcSNvAgeEvSxpTYJpGAibiPky/lkFgAwATXGZzH57hiB",
+	"KYZpPtKSIokJ7ZIinMgn/KrJj8ms1oukgpMuSGVNxWj4C2aDfvhSPOOtJ/0qQOAug+vOOhxpnTTc1KbM",
+	"guB2bRD93S2dt5h5Az/tKFfaKODvs5wX0m4Fz1MJNqUnSTCV5GgMmN6eLqVlX9do9cmJs0i5RWx5iPX7",
+	"tjDUtKU5/Fd4wSEbbJHisTJlKxS/K7ZKOdafu5WRIPlxD7b7b3cZdQVm/SUQcfQKY3ZoOx3XefM+H/w5",
+	"5VJZrgaiOdPu1NPNhM8ZT2d8DhEkMCGI6BxvnRqRG4pn3wrfEwdV04IdS3zCGXweV80NZTWlXQmwCjHt",
+	"NZ5eV5nyulT6Zbleg6Us199we91GQxTXUPfs+9fnZmM9KYVEcYJjQN7y6hkesAkdUpPt8dZ2Qt7/VOS0",
+	"nLUrILWAKHkURhp6eyFVGw25niXsR2xlTdpDeMKdR6EJ/CyC7DqlWaoV+rdvtnuE3cVWEZjGhykLWPnB",
+	"kdS7VCGBbXGNT52GMyuiNxkHgPt6UtNZ0qkz9Tbbz0ntadz+IEInPVIDqsBxgesyEtZQIyqZY7s4Pnc8",
+	"D/+MnNNdqXl7Cl02tY+caBypBMcImAd0cOWRriaerlNu7F7OEzltlk4YSC4QmEC3wUMS4V98mQ3i8pfB",
+	"mpivEMX3D+7r5/jxTfSA8P37S5J9L9KUkkLBoz+EApxhgIkhcgFWUSaSHXLkwK5rdxsGzz1qaV4uZAVf",
+	"TGj0+qYVwDoITuch3DREIF/VbHKAudK5k+whuQTHtrmBFPX1nNIeFBVClBJCJXUglKG3GYRgpc/OhVKQ",
+	"E18teCMEmP2GjbkZl31Gjw68+IB1Fa6Ff4411ZQZKusq7SUq2dok1bLd4CJvVLGVu/JIFR/YvleqnPu2",
+	"6bUksLjQoWRHL3XICB6Emxkn1jZWtf+p/GGJ7lh3RvXYubjVNyumymNKVe3ovwhBv2zfYZWi5nLFa7RV",
+	"/rACVy+PapkIqp3rfq59Y8V7mFhb9rZOE8/uZjq/wZSMvr4VecqzPkJXFR1rHEdRYgbpctI0c0H0lG6b",
+	"W+Ge3SO3Ktp1/zUY1i/8Bh3VZgoJtt7GKQH0VmNXYjgUAE+0V2IdRTVjcGx64ckngg10Qm1hrUhT3+uy",
+	"FG8z7QuMEmn4KBci9NpUiOQrDEEaSEyCvlazsQAOTNbO1IhLBbF5njobWmRCJc6sBqGM4Vony6FbLSjk",
+	"kFviyN/oibjWybzLoDTTl+w7sowlejgt8rXfkwsPXveINcnqYpZrk0gG4A+q4w+Arcon4v7VyZDZ8Apn",
+	"8TlH8x1aH7kwVudiB7V6W+eqONMvOWhCoYd4yVzBDvAps2pccN+Put0jOiNXjNI+323BE0BHAT2SwQew",
+	"0LJPFg17AcKZKe1kbo/9ihWB3gNoIYsyWTzTSn3EozrTC5kCBklxY0OgCyLVpPl80eW/xOD3D33p5fEN",
+	"wNMrp86cDRm4GxHhwu8NlaDkTpOTIDARvihhammlRUqYhPU5FJC7jy53BTdlBYcJ7d7DlORT6MU3XW+o",
+	"MW8UGdDcwwiBoa9EJsiUBlxBsrmHSyFsG9B1DJeQuDcxIr0VBi1M5n0ToLFxAiDHnSlSuVHR80ZxsqAR",
+	"QM33QKthKge2x1BfqggukG3XAsSbFIUGCUuNOKxzQZE7OsxdmQU4+oMUjPqVNSR10hFsX8cioo+bE6eO",
+	"HBmk9joC+8qwLOWDEhOgEqFLtCeQSVMNu//aUuSI8Jx3yxfue8OXYU9w/+WtokxUNn61mMcpZkp5rCJj",
+	"wbAqRAwk1AOKV/36gykHSJ8EmC34YHwCASwMevouZoJ6KMXjI/ihv1yAhFgpREiwDMjx5R0eNmFRbFcF",
+	"DgNiVQKRlqXaiLIbBRaNODogDx6EWgOANGk3cmsWt6S2rDrUuCjtJmlPPOoeeA1qgOEx7Q66oy2J5n4Z",
+	"TtUVoEeIMDD0Xd2YAMYqOMomPk51L0BUjSqJL+txp5lNIemMynH+cNKfmyDeIag5Ct0X97ibk1ZhSZAp",
+	"an+4s4z1hEDTsKDoBNjKpepTg6x+13+Ch0CGtU91kTJRf/I4GTA/ynmXYJPhNC8VhYu6jjx97RNYLVT3",
+	"cj2l+llInMMoPiarUHK7KgDZNOIwwg899j6ClYhoj5Cwh3XKl0rP1AlGp6R7HVaHPlkz1jMC7OeAZ9p1",
+	"lw9h94rEP0gayKlgY+L2ZyYAbK6psukc57IjfYsKh9bQt/4y1VR4E479RepWnV1lR6LiF6G0QZTXVtGD",
+	"ftISbQjv1bXwLbMIjGno6LNbc5RR/T9edUyXbrW2/46PfEm29mMyUGH7lpuneBD3bpyO/OFGBQH+dak6",
+	"D0vs7HoPm+4xTPIBFPkRrXp7ml2w3bvR64o0XExk0jNFVgAEVnwephOZSsyofuIEk3RTJ9KoBjcRPNlE",
+	"qWugky9Xo8LNqbt/QdY7pcSgb7dZkcI02yXcFR5ZibuuX/BXtMNFTWQRyYlwCJbU/WH23V+OMetptgpj",
+	"dlu4df6Cw7YxZqILT1j0i9BPGEsF+jvlRu5CoYOxt54AhDPezfbG3V4JAKiLSWbnC7mkxTaX93elIjSf",
+	"oOqs4zDiDMo4tpSWtinJ2x/aY68Qa9v1V7DSSPZuQNjNCoYn6g2iYLukr1b1oHGZdysFi1VcbYOAdsQv",
+	"tl1vVRl0a+VW986EimKrVRnQPnGY5drEL/Tgo85gCVayXEbT1uyqnmmZrKZD/MqQHuXns7Xb30AK+5/w",
+	"P2ftUJu5mOhbEWzoY8LaxBWC5yxa+3GnjV1SQsQDbdlnB8P3GkqG/GlspV7oPWVq0gZASooFcxdJDfbO",
+	"t3mG7DrC1YhUA+MOY50Z+0E4o02qaDXRemmfkPXiFB6YzKJ2w5PksZHdu6ltQr1lUgEkbivHvhHzdhb9",
+	"xj2wQ8b5RjTD8JXBka47O60EsNCtM0y3Cc3sEnIM5Aia27kng3wWbX0uS5PD0r0Q5l43pXBBVOI6lWYs",
+	"CvgHcq2PlGF8aEXO+qngSb/MjpbWsCwXiaDk2sogmMdUBCgIW5RAJsbQtR9m3pT2/EbMd2SXvRHzMNF5",
+	"l3kMbhENfjjHrG7E/IuDuwZibE+nVuIj4cPuBYTZRIIEvNriEH3noVl3dsvpCw1HgTPcVVSjJS7hZBFF",
+	"ARGPr2kPfQBkj5IKWlnmOT18Qc9uzVkWey/oVbRhQ5w1QMSKlQUYYlGYMNgT/VdzwVUPdrmeX09F2X6n",
+	"hWpcLia96nMIMeDrRN2KRoX95ij1ns2FPcE4+lhMQDJfz90/TSV/1a3bkWCpfmTrnr/aGnZ2lkugqeAk",
+	"5UCUXXOyQrC3n26Mky31FobJNUOdU2Z0IjhFbbEoBvyIUOcC9NHkOVwgg8fuQlxyaoUXMVamUm7XskvZ",
+	"JLgjt2oDZ9J90XWL93ER7b+dSW0TnIoVHe+Bj1WKKah0B61GD72XC18sgfZnKYJ9MRnmAAVgbah1uzdT",
+	"PbgpEYJOPZIVCUzsm4m/y3huC7BggUA4viuFCZR5b1SjIR0ai3GYN3TBbvUm7pqVb9spGx99a97ZBxUU",
+	"had2rTvVKBr2E2G5TKEXQbva+woefD9/9NWI5UKWq3iwLeDI3UnR4QoKHqQtzqmkoZpciEdHKDS7Z7Gr",
+	"0dD+J/dPq8rxK2Upgs/CsURKE4O+0hOdUzIjVIMQayX9o0nvKI+089g0B7dbjUe7qeLQth+7uEhNlr9b",
+	"XO9BNI47besWXPe/8rJ9OMwF2zg/ffGcGQGNpNjRk2N26DSFw6Pv3aP9073/YnzvX+xg7wXrsSt2zPbZ",
+	"Xt+pGSOpwA1EHatTYQEvM2eJHIGewUzKzRg7rf+/Rz/2Mcs2EhSwnibuGhD4J2V9Ynd/8ppiE3q6zQQ+",
+	"N5S2wHnAz/j23anWN+gO5SMu1Qk0mYY8BcXzXM+8cob5CqgFgUINdfhz0LfGIk2wLbqHuVF6Fssxzqb1",
+	"W7F9rab8wINkGa92H7EnDHQpwJTxGTN8jllZcFe36aBdcUoQJ5p9ea0JV7bZW9lNF1uOYTWb718PBZEg",
+	"ATfV3BbAMhZ1tr8CeMT6mBEPqaqZovz0YVUynMf+J7cXrcrYOfh31tS3LqhS6XGpWr6+6j5lP3wzkPNZ",
+	"LpXl16lgpxcvz87YYMxzPrAANEyweSbjA9Flf061RRZ9zQc3IN977J3IB0LZPaEA+kZCZRMGTu34Uhkx",
+	"mghlT9xiSSFg7foAxSW2kyBgFmuvpTUiHQZtvo2wUZDQkqS2L5dh7AcRybiqBtGHGQz3KY5XmM7jFMWv",
+	"xFCq4o5HBK6FXV1B1ELj3NbwHzyxtaDfowqQ6XQFSUzZN/fbdRzDFL7WW+YRz/uDtB4/x/7nO/Gh6lRs",
+	"Pwjm5ruTo2tOfm9qEl/cx6VBLA92Kj34edlDqlofPuK3ojF4hbN49CGr5t0uw1VNXfkbI1GejDdxl++M",
+	"pNoiTu5eFr0t25jBVmNNTkCU1oiXQZj/mKKNQAD9IPI3wbVEAc0A87sx+nN3Ut4Nv9p6pCcYc3vxnfvl",
+	"gWVEp5kNUvi/CT7l/VgYQZHLgc4TU8IIeBiAXFxPZWqxRjDe4sER6HufZ/BlQ5lt1ur8PbXgoihr4jcD",
+	"IRSaGpvzfJMG+mFexSoN4bfbCn67UG/kFPhvoLeS8QAprRA/hJ279zp6acxUJJA8ZCK5Q5WqYPxhaVU9",
+	"LLiz6x1t9BIjVts9V9XbEhEdHHqW9mB7NfbB5u+mxn79sviGg/5yy+KRxxZl8dSuqcrjm4vip5mxueCT",
+	"dqP/t+KpR+1L98tYzriyXN/KBKrY7qedR3EO7f71t5lQZ6/K6aFQyoTOUgGQEZAYJRH2LTjz8pjbsmAN",
+	"6+cCq+auprnsFzjh1IQDMHJRm8LQj0gKn4PT5glP16lc4TwAELNo7j3HdnKpVJApBrvKB4Bh1+RF8Oe2",
+	"I0+CH37r3oRi3jsjlraS+hqtNFBDhQks9TTQCWPZTnC8PnWlxy4EdB01bKSLnmt0vAh76k/ejAEmSQL4",
+	"lpmKnA30RCByaoOLIqCDx+6mWHKE51AluvopNrsuKndnA2tw9zTc7MZYffXbdGOclRQJML0nRc4q/TbM",
+	"YqWJ9diFT7MFLDi8IApvi1RNjootEfTuWOK2HRb1cbfmtHggVuudF2txW7OsxOo3s3Jh1ZolTu98H8Vl",
+	"NU5ukpsWbYkJl+lfKfDjzmPFhq7bVwwb0QdBKZyaatUT/rwMl8gtaFfKlNlBbRLMdycb2xKWmZrqNTZl",
+	"mBT+v1RZOh1RgwAxR3Q3YX2jUe9TwjJm3yCnhBCdMH0r8rt0yMe68rJHPi53hQ75RBuPXsFqPl6vXCEQ",
+	"baQrfnmJGrUqs3lB0u6IuSUg1EDMD9UJH0j86wpN1jvht/S9p95RTUqV+QIrftyktq5MmR1U99wzqy2i",
+	"Pytx29XQ9KHthskEp/Z7JSuc1cAiAdMZuTTYqeWxENsmwOdhzF9IbOCvhpqP6NzxpsJ3Yhu1o8S6QiuX",
+	"5BudlY/tUMOjr6wC1nLi09VywYZidt8K32ys/SFJ6AxRdwnu/Ljcz7hbSzqqFq4gcFJeixEvHUbgHTph",
+	"hSy4FkYmTosZUsMc9A4pHQvyq1SqG39knUegcbwRIiv0Dcd4PLCJd6G1G5DmTtm5y57yhxk5dLfPZgdN",
+	"99y4rR1PG/s+/2Zg2wgk2VI3pq8My7gxM50nXQIQgkYGOu/CHwDYCPCGiCR77Ge3NOpHTZU6YcelbJpn",
+	"2gjUY/RsoaH0tRjoiShncIee0kAVrR2l0f5UNzs02dzwD9KLqVhbQ+jTkUqP/Qp7P+DYn+9BOr1yp5bu",
+	"WTkh8oV7i1VZdLMHYw3ZdrwgxuUKzZfU2LKNEGmeX6bd09rQkvhDtJ1lw6F4LtFeXOQfetzlRbiKFQqM",
+	"aLn3FRBd3sgPlLBCE9I55BUWnWR2pAb5bdj/RP9bs6s8tcCZjWUqeuy1SkicrZyfQAf2ODIULuTI97Pz",
+	"oKHQCwnXEGkzv1tVh/Yueq5b6l4bbRz7qLjmhdVZCbqqygj/hCQIGMyFVzPGTRu/jJ/yIHO/f+pM87Rz",
+	"3Nnnmdy/PYSNpMEafKl1K73HThVNCBRIdnpGP3q1Ws8UdZtC9dIQzNOJ+2MwFL4/xzZ57O3p1I4JcrRX",
+	"T/k0kaI38DnQn0GHF2G7TzeZHrugHn4TPmfXAgsOiz5toD56oHpKWvU5PJ7juuVMLWCEllMKmssvTusd",
+	"ZIb0qnGd2IPUm8JJf3QVd4vVuD0P4HbNCVWbhGUGhMMKRrEsAfi/6oU5qwDMuvjptXJawqUUcbXFMU8x",
+	"A/56qhI3VcpHB1iq6sQja/U9JspsUshEXvzIBSKVmRCqrAasVBQFwrEmUKYFeAW+2IynMyx3EyzjMo9W",
+	"ziLVU13vQo5rUcHVQJROKmJCZDkp7G2DkE/eGRYMTRlikQzisXB3RqhkDzJjKQChh8QaEjGQyNmLLi1I",
+	"w8HgfJqQ+lMdGw2+rwyESgqDzYNnlgFPQh368Pn/BgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
