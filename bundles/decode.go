@@ -61,6 +61,12 @@ func (r *reader) field(d *policies.Decision, name string, v ast.Value) {
 		d.Refreshable = r.boolean(name, v)
 	case "id_token":
 		d.IDToken = r.idToken(name, v)
+	case "details":
+		d.Details = r.details(name, v)
+	case "detail_offers":
+		d.DetailOffers = r.detailOffers(name, v)
+	case "detail_grants":
+		d.DetailGrants = r.detailGrants(name, v)
 	case "release":
 		d.Release = r.texts(name, v)
 	case "ask":

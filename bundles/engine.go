@@ -164,6 +164,9 @@ func (e *Engine) evaluate(ctx context.Context, in policies.Input, house *layer) 
 	for _, o := range d.Offers {
 		lists = append(lists, o.Reasons)
 	}
+	for _, o := range d.DetailOffers {
+		lists = append(lists, o.Reasons)
+	}
 	for _, reasons := range lists {
 		for i := range reasons {
 			reasons[i].Rule = e.ruleOf(policies.Kind(in.Action), reasons[i], house)

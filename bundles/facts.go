@@ -52,7 +52,7 @@ func principalTerm(p policies.Principal) any {
 }
 
 func resourceTerm(r policies.Resource) any {
-	return ast.ObjectTerm(
+	pairs := append(make([][2]*ast.Term, 0, 9),
 		pair("id", ast.StringTerm(r.ID)), pair("identifier", ast.StringTerm(r.Identifier)), pair("name", ast.StringTerm(r.Name)),
 		pair("status", ast.InternedTerm(r.Status)), pair("operator", ast.StringTerm(r.Operator)),
 		pair("token_ttl", numberTerm(r.TokenTTL)), pair("max_depth", numberTerm(int64(r.MaxDepth))),
@@ -60,6 +60,14 @@ func resourceTerm(r policies.Resource) any {
 			return ast.ObjectTerm(pair("risk", ast.InternedTerm(s.Risk)))
 		})),
 	)
+	if len(r.Types) > 0 {
+		pairs = append(pairs, pair("types", objectTerm(r.Types, func(d policies.DetailType) *ast.Term {
+			return ast.ObjectTerm(
+				pair("scope", ast.StringTerm(d.Scope)), pair("risk", ast.InternedTerm(d.Risk)), pair("narrow", objectTerm(d.Narrow, ast.StringTerm)),
+			)
+		})))
+	}
+	return ast.ObjectTerm(pairs...)
 }
 
 // alike are scopes held at one service, as policy sees them. Many hold the same

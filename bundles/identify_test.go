@@ -41,6 +41,8 @@ func fill(v reflect.Value) {
 		v.SetString("text")
 	case reflect.Int64, reflect.Int:
 		v.SetInt(7)
+	case reflect.Uint8:
+		v.SetUint('5')
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Pointer:
@@ -95,6 +97,8 @@ func walk(v reflect.Value, path string, at func(reflect.Value) reflect.Value, vi
 		for i := range v.NumField() {
 			walk(v.Field(i), path+"."+v.Type().Field(i).Name, func(root reflect.Value) reflect.Value { return at(root).Field(i) }, visit)
 		}
+	case reflect.Uint8: // of an object in JSON
+		visit(path, func(root reflect.Value) { at(root).SetUint('7') })
 	case reflect.Slice:
 		visit(path+" null", func(root reflect.Value) { at(root).SetZero() })
 		visit(path+" shorter", func(root reflect.Value) { at(root).SetLen(1) })

@@ -84,6 +84,9 @@ func requestTerm(r policies.Request) *ast.Term {
 	if r.RequestedTTL != 0 {
 		pairs = append(pairs, pair("requested_ttl", numberTerm(r.RequestedTTL)))
 	}
+	if len(r.Details) > 0 {
+		pairs = append(pairs, pair("details", detailsTerm(r.Details)))
+	}
 	if r.TokenProblem != "" {
 		pairs = append(pairs, pair("token_problem", ast.StringTerm(r.TokenProblem)))
 	}
@@ -94,12 +97,7 @@ func requestTerm(r policies.Request) *ast.Term {
 		pairs = append(pairs, pair("visit", visitTerm(r.Visit)))
 	}
 	if r.Answer != nil {
-		pairs = append(pairs, pair("answer", ast.ObjectTerm(
-			pair("scopes", arrayTerm(r.Answer.Scopes, func(g policies.Grants) *ast.Term {
-				return ast.ObjectTerm(pair("resource", ast.StringTerm(g.Resource)), pair("scope", ast.StringTerm(g.Scope)))
-			})),
-			pair("until", numberTerm(r.Answer.Until)),
-		)))
+		pairs = append(pairs, pair("answer", answerTerm(r.Answer)))
 	}
 	return ast.ObjectTerm(pairs...)
 }
@@ -116,7 +114,7 @@ func actorTokenTerm(a *policies.ActorToken) *ast.Term {
 }
 
 func tokenTerm(t *policies.Token) *ast.Term {
-	return ast.ObjectTerm(
+	pairs := append(make([][2]*ast.Term, 0, 13),
 		pair("jti", ast.StringTerm(t.ID)), pair("client", ast.StringTerm(t.Client)), pair("subject", ast.StringTerm(t.Subject)),
 		pair("aud", ast.ObjectTerm(
 			pair("id", ast.StringTerm(t.Audience.ID)), pair("operator", ast.StringTerm(t.Audience.Operator)),
@@ -131,6 +129,10 @@ func tokenTerm(t *policies.Token) *ast.Term {
 		pair("txn", ast.StringTerm(t.Txn)), pair("own", stringsTerm(t.Own)),
 		pair("scopes", reachTerm(t.Scopes)),
 	)
+	if len(t.Details) > 0 {
+		pairs = append(pairs, pair("details", detailsTerm(t.Details)))
+	}
+	return ast.ObjectTerm(pairs...)
 }
 
 func pair(key string, value *ast.Term) [2]*ast.Term {
@@ -182,6 +184,9 @@ func (d *document) forHouse(floor ast.Value) ast.Value {
 	}
 	if scopes, ok := lookup(answer, "scopes").(ast.Set); ok {
 		d.add("granted", ast.ArrayTerm(scopes.Slice()...))
+	}
+	if details, ok := lookup(answer, "details").(ast.Set); ok && details.Len() > 0 {
+		d.add("granted_details", ast.ArrayTerm(details.Slice()...))
 	}
 	return d.value()
 }

@@ -203,6 +203,9 @@ func TestATermIsTheFactsJSON(t *testing.T) {
 	requireTerm(t, policies.Resource{
 		ID: "rs", Identifier: "https://x", Name: "X", Status: "active", Operator: "agt_1", TokenTTL: 300, MaxDepth: 3,
 		Scopes: map[string]policies.Scope{"a": {Risk: "low"}},
+		Types: map[string]policies.DetailType{
+			"payment": {Scope: "a", Risk: "high", Narrow: map[string]string{"amount": "at_most"}}, "plain": {}, "bare": {Narrow: map[string]string{}},
+		},
 	}, resourceTerm)
 }
 

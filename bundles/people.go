@@ -17,6 +17,9 @@ func authorizationTerm(a *policies.Authorization) *ast.Term {
 		pair("revoked", ast.BooleanTerm(a.Revoked)), pair("used", ast.BooleanTerm(a.Used)),
 		pair("auth_time", numberTerm(a.AuthTime)), pair("acr", ast.StringTerm(a.ACR)), pair("amr", stringsTerm(a.AMR)),
 	}
+	if len(a.Details) > 0 {
+		pairs = append(pairs, pair("details", objectTerm(a.Details, detailsTerm)))
+	}
 	if a.Nonce != "" {
 		pairs = append(pairs, pair("nonce", ast.StringTerm(a.Nonce)))
 	}
@@ -28,12 +31,16 @@ func reachTerm(reach map[string]map[string][]string) *ast.Term {
 }
 
 func consentTerm(c *policies.Consent) *ast.Term {
-	return ast.ObjectTerm(
+	pairs := append(make([][2]*ast.Term, 0, 11),
 		pair("id", ast.StringTerm(c.ID)), pair("client", ast.StringTerm(c.Client)), pair("subject", ast.StringTerm(c.Subject)),
 		pair("resource", ast.StringTerm(c.Resource)), pair("scopes", objectTerm(c.Scopes, ast.BooleanTerm)),
 		pair("expires_at", numberTerm(c.ExpiresAt)), pair("revoked", ast.BooleanTerm(c.Revoked)),
 		pair("redirects_ok", ast.BooleanTerm(c.RedirectsOK)), pair("approval", ast.StringTerm(c.Approval)), pair("reach", reachTerm(c.Reach)),
 	)
+	if len(c.Details) > 0 {
+		pairs = append(pairs, pair("details", detailsTerm(c.Details)))
+	}
+	return ast.ObjectTerm(pairs...)
 }
 
 func approvalTerm(a *policies.Approval) *ast.Term {
@@ -50,6 +57,21 @@ func acquaintanceTerm(a *policies.Acquaintance) *ast.Term {
 		pair("waiting", numberTerm(a.Waiting)), pair("pending", numberTerm(a.Pending)), pair("asked", numberTerm(a.Asked)),
 		pair("denials", numberTerm(a.Denials)), pair("denied_at", numberTerm(a.DeniedAt)), pair("reported_at", numberTerm(a.ReportedAt)),
 	)
+}
+
+func answerTerm(a *policies.Answer) *ast.Term {
+	pairs := [][2]*ast.Term{
+		pair("scopes", arrayTerm(a.Scopes, func(g policies.Grants) *ast.Term {
+			return ast.ObjectTerm(pair("resource", ast.StringTerm(g.Resource)), pair("scope", ast.StringTerm(g.Scope)))
+		})),
+		pair("until", numberTerm(a.Until)),
+	}
+	if len(a.Details) > 0 {
+		pairs = append(pairs, pair("details", arrayTerm(a.Details, func(g policies.GrantedDetail) *ast.Term {
+			return ast.ObjectTerm(pair("resource", ast.StringTerm(g.Resource)), pair("index", numberTerm(int64(g.Index))))
+		})))
+	}
+	return ast.ObjectTerm(pairs...)
 }
 
 func visitTerm(v *policies.Visit) *ast.Term {

@@ -134,10 +134,15 @@ func (s *source) contributed(name string, r *ast.Rule, out map[ruleKey]rule) {
 		out[ruleKey{string(literal), "house"}] = rule{}
 	case name == "remove" && !coded:
 		known := rule{shape: "scope", exact: policies.Reason{Scope: string(literal)}}
+		code := "scope_removed"
 		if isObject {
 			known = rule{shape: headShape(object), exact: literals(object)}
 		}
-		out[ruleKey{"scope_removed", "house"}] = known
+		if isObject && lookup(object, "details") != nil { // which compose gives as a value
+			details, _ := lookup(object, "details").(ast.String)
+			code, known = "details_removed", rule{shape: "value", exact: policies.Reason{Value: string(details)}}
+		}
+		out[ruleKey{code, "house"}] = known
 	case name == "require":
 		for _, what := range []string{"consent", "approval", "step_up"} {
 			if !isLiteral || string(literal) == what {

@@ -208,6 +208,7 @@ func (w *writer) request(r policies.Request) {
 	w.texts(r.Resources)
 	w.texts(r.Scopes)
 	w.numbers(r.RequestedTTL)
+	w.details(r.Details)
 	if w.present(r.Visit != nil) {
 		w.visit(r.Visit)
 	}
@@ -229,6 +230,7 @@ func (w *writer) token(t *policies.Token) {
 	w.present(t.Revoked)
 	w.present(t.Grant.Revoked)
 	w.texts(t.Own)
+	w.details(t.Details)
 	w.reach(t.Scopes)
 }
 
@@ -238,6 +240,7 @@ func (w *writer) consent(c *policies.Consent) {
 	w.numbers(c.ExpiresAt)
 	w.present(c.Revoked)
 	w.present(c.RedirectsOK)
+	w.details(c.Details)
 	w.reach(c.Reach)
 }
 
@@ -259,6 +262,18 @@ func (w *writer) answer(a *policies.Answer) {
 	for _, g := range a.Scopes {
 		w.text(g.Resource, g.Scope)
 	}
+	w.numbers(int64(len(a.Details)))
+	for _, g := range a.Details {
+		w.text(g.Resource)
+		w.numbers(int64(g.Index))
+	}
+}
+
+func (w *writer) details(of []policies.Detail) {
+	w.numbers(int64(len(of)))
+	for _, d := range of {
+		w.text(string(d))
+	}
 }
 
 func (w *writer) authorization(a *policies.Authorization) {
@@ -266,6 +281,7 @@ func (w *writer) authorization(a *policies.Authorization) {
 	w.texts(a.Resources)
 	w.texts(a.AMR)
 	w.reach(a.Scopes)
+	table(w, a.Details, w.details)
 	w.numbers(a.ExpiresAt, a.EndsAt, a.AuthTime)
 	for _, flag := range []bool{a.RedirectOK, a.Revoked, a.Used} {
 		w.present(flag)

@@ -86,7 +86,8 @@ type Grants struct {
 type DetailOffer struct {
 	Resource string   `json:"resource"` // id
 	Index    int      `json:"index"`    // position among the request's details
-	Scope    string   `json:"scope"`    // through which it is held
+	Type     string   `json:"type"`
+	Scope    string   `json:"scope"` // through which it is held
 	Risk     string   `json:"risk"`
 	State    string   `json:"state"`             // granted before | offered | greyed
 	Reasons  []Reason `json:"reasons,omitempty"` // why it is greyed

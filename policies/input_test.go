@@ -13,6 +13,7 @@ import (
 func full(t *testing.T) Input {
 	t.Helper()
 	reach := map[string]map[string][]string{"rsv_1": {"read": {"rol_1"}}}
+	payments := []Detail{Detail(`{"amount":"50","type":"payment"}`)}
 	principal, err := NewFact(Principal{
 		ID: "agt_1", Kind: "agent", Name: "One", Status: "active", ExpiresAt: Never,
 		Labels: map[string]string{"team": "blue"}, Scopes: reach, MaxTTL: 600, Public: true,
@@ -23,32 +24,33 @@ func full(t *testing.T) Input {
 	resource, err := NewFact(Resource{
 		ID: "rsv_1", Identifier: "https://one", Name: "One", Status: "active", Operator: "agt_1",
 		TokenTTL: 300, MaxDepth: 4, Scopes: map[string]Scope{"read": {Risk: "low"}},
+		Types: map[string]DetailType{"payment": {Scope: "read", Risk: "low", Narrow: map[string]string{"amount": "at_most"}}},
 	})
 	require.NoError(t, err)
 	token := &Token{
 		ID: "tok_1", Client: "agt_1", Subject: "usr_1", Chain: []string{"agt_1"}, Expires: 2000, IssuedAt: 900, Txn: "tok_1",
-		Audience: Audience{ID: "rsv_1", Operator: "agt_1", Status: "active"}, Own: []string{"read"}, Scopes: reach,
+		Audience: Audience{ID: "rsv_1", Operator: "agt_1", Status: "active"}, Own: []string{"read"}, Scopes: reach, Details: payments,
 		Grant: Grant{ID: "gnt_1", ExpiresAt: 3000},
 	}
 	return Input{
 		Action: IssueTokenExchange, Now: 1000,
 		Request: Request{
 			GrantType: "urn:ietf:params:oauth:grant-type:token-exchange", Resources: []string{"https://one"}, Scopes: []string{"read"},
-			RequestedTTL: 60, TokenProblem: "none",
+			RequestedTTL: 60, TokenProblem: "none", Details: payments,
 			Visit:      &Visit{RedirectOK: true, PKCE: "ok", Prompt: []string{"login"}, MaxAge: new(int64), ACRValues: []string{"1"}, Began: 900, Subject: "usr_1"},
-			Answer:     &Answer{Scopes: []Grants{{Resource: "rsv_1", Scope: "read"}}, Until: 2000},
+			Answer:     &Answer{Scopes: []Grants{{Resource: "rsv_1", Scope: "read"}}, Details: []GrantedDetail{{Resource: "rsv_1"}}, Until: 2000},
 			ActorToken: &ActorToken{Subject: "agt_1", Client: "agt_1", Chain: []string{}, Expires: 2000, Problem: "none", Audience: "https://one"},
 		},
 		Client: principal, Subject: principal, Chain: []*Fact[Principal]{principal}, Resources: []*Fact[Resource]{resource},
 		Parent: token, Token: token, Credential: Credential{ID: "crd_1", Method: "private_key_jwt"},
-		Consent: &Consent{ID: "cns_1", Client: "agt_1", Subject: "usr_1", Resource: "rsv_1", Scopes: map[string]bool{"read": true}, ExpiresAt: 2000, Reach: reach},
-		Session: &Session{AuthTime: 900, ACR: "1", AMR: []string{"pwd"}}, Consents: []*Consent{{Scopes: map[string]bool{}, Reach: reach}},
+		Consent: &Consent{ID: "cns_1", Client: "agt_1", Subject: "usr_1", Resource: "rsv_1", Scopes: map[string]bool{"read": true}, ExpiresAt: 2000, Reach: reach, Details: payments},
+		Session: &Session{AuthTime: 900, ACR: "1", AMR: []string{"pwd"}}, Consents: []*Consent{{Scopes: map[string]bool{}, Reach: reach, Details: payments}},
 		Approval:     &Approval{ID: "apr_1", Kind: "ciba", Client: "agt_1", Subject: "usr_1", State: "pending", Delivery: "ping", ACRValues: []string{"1"}, CreatedAt: 900, ExpiresAt: 1200},
 		Acquaintance: &Acquaintance{Known: "owner", Reached: true, UserCode: "ok", Waiting: 1, Pending: 1, Asked: 1, Denials: 1, DeniedAt: 900, ReportedAt: 900},
 		Object:       &Object{Kind: "passkey", ID: "psk_1", Owner: "usr_1", SecondFactor: true},
 		Authorization: &Authorization{
 			ID: "gnt_1", Client: "agt_1", Subject: "usr_1", Resources: []string{"rsv_1"}, Scopes: reach, PKCE: "ok", ExpiresAt: 1060, EndsAt: 2000,
-			AuthTime: 900, ACR: "1", AMR: []string{"pwd"}, Nonce: "n",
+			AuthTime: 900, ACR: "1", AMR: []string{"pwd"}, Nonce: "n", Details: map[string][]Detail{"rsv_1": payments},
 		},
 	}
 }
@@ -109,7 +111,7 @@ func TestSchemaKnowsNoOtherFields(t *testing.T) {
 func TestSchemaPromisesNothingThatGoDoesNotKeep(t *testing.T) {
 	_, schema := inputSchema(t)
 	definitions := schema["definitions"].(map[string]any)
-	addedForHousePolicy := []string{"resource", "granted"}
+	addedForHousePolicy := []string{"resource", "granted", "granted_details"}
 	var kept func(where string, schema map[string]any, doc any)
 	kept = func(where string, schema map[string]any, doc any) {
 		if ref, ok := schema["$ref"].(string); ok {

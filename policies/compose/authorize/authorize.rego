@@ -20,6 +20,8 @@ decision := {
 	"sign_in": input.floor.sign_in,
 	"offers": offers,
 	"grants": grants,
+	"detail_offers": detail_offers,
+	"detail_grants": detail_grants,
 	"until": until,
 	"once": input.floor.once,
 }
@@ -30,7 +32,40 @@ ask := "consent" if {
 
 offers := {_narrowed(o) | some o in input.floor.offers}
 
-grants := {g | some g in input.floor.grants; not house.removals[g.scope]}
+grants := {g | some g in input.floor.grants; not removals[[g.resource, g.scope]]}
+
+detail_offers := {_narrowed_detail(o) | some o in input.floor.detail_offers}
+
+detail_grants := {d |
+	some d in input.floor.detail_grants
+	some o in detail_offers
+	o.resource == d.resource
+	o.index == d.index
+	o.state != "greyed"
+}
+
+# METADATA
+# scope: document
+# description: Why the house takes a scope away at a server. It is worth nothing without its details.
+removals[[o.resource, o.scope]] contains r if {
+	some o in input.floor.offers
+	some r in house.removals[o.scope]
+}
+
+removals[[o.resource, o.scope]] contains r if {
+	some o in input.floor.detail_offers
+	every other in _beside(o) {
+		house.detail_removals[other.type]
+	}
+	some r in house.detail_removals[o.type]
+}
+
+_beside(o) := {other |
+	some other in input.floor.detail_offers
+	other.resource == o.resource
+	other.scope == o.scope
+	other.state != "greyed"
+}
 
 # METADATA
 # description: max_ttl is how long a consent may last from now on, in seconds.
@@ -48,13 +83,22 @@ reasons contains r if {
 	input.floor.ask == "nothing"
 	some g in input.floor.grants
 	count(grants) == 0
-	some r in house.removals[g.scope]
+	some r in removals[[g.resource, g.scope]]
 }
 
 reasons contains r if {
 	input.floor.answers == true
 	some g in input.floor.grants
-	some r in house.removals[g.scope]
+	some r in removals[[g.resource, g.scope]]
+}
+
+reasons contains r if {
+	input.floor.answers == true
+	some d in input.floor.detail_grants
+	some o in input.floor.detail_offers
+	o.resource == d.resource
+	o.index == d.index
+	some r in house.detail_removals[o.type]
 }
 
 # Nor is a page shown on which there is nothing to tick.
@@ -103,6 +147,11 @@ _asks_anyway if {
 	input.floor.answers == false
 }
 
-_narrowed(o) := object.union(o, {"state": "greyed", "reasons": (o.reasons | house.removals[o.scope])}) if {
-	house.removals[o.scope]
+_narrowed(o) := object.union(o, {"state": "greyed", "reasons": (o.reasons | removals[[o.resource, o.scope]])}) if {
+	removals[[o.resource, o.scope]]
+} else := o
+
+_narrowed_detail(o) := object.union(o, {"state": "greyed", "reasons": (o.reasons | why)}) if {
+	why := object.get(house.removals, o.scope, set()) | object.get(house.detail_removals, o.type, set())
+	count(why) > 0
 } else := o

@@ -13,7 +13,7 @@ _list := {"resource": "rsv_sales", "scope": "sales:list"}
 
 _floor := {
 	"allow": true, "reasons": set(), "ask": "consent", "sign_in": set(), "silent": false, "answers": false, "now": 1000, "until": 9000, "once": {"rsv_sales"},
-	"scopes": {"sales:read", "sales:list"}, "grants": {_read},
+	"scopes": {"sales:read", "sales:list"}, "grants": {_read}, "detail_offers": set(), "detail_grants": set(),
 	"offers": {
 		object.union(_read, {"risk": "low", "state": "granted", "reasons": set()}),
 		object.union(_list, {"risk": "low", "state": "offered", "reasons": set()}),
@@ -26,7 +26,7 @@ _quiet := object.union(_floor, {"ask": "nothing"})
 
 test_silent_house_leaves_the_floor_as_it_is if {
 	every floor in [_floor, _reply] {
-		_decision(floor, {}) == object.filter(floor, ["allow", "reasons", "ask", "sign_in", "offers", "grants", "until", "once"])
+		_decision(floor, {}) == object.remove(floor, ["silent", "answers", "now", "scopes"])
 	}
 }
 
@@ -52,6 +52,30 @@ test_house_may_keep_back_what_was_agreed_to if {
 	d := _decision(_floor, {"remove": {"sales:read"}})
 	d.grants == set()
 	_codes(_quiet, {"remove": {"sales:read"}}) == {"scope_removed"}
+}
+
+_pays := {"resource": "rsv_sales", "index": 0, "type": "payment", "scope": "sales:list", "risk": "low", "state": "offered", "reasons": set()}
+
+_moves := {"resource": "rsv_sales", "index": 1, "type": "transfer", "scope": "sales:list", "risk": "low", "state": "offered", "reasons": set()}
+
+test_house_may_keep_details_back if {
+	both := object.union(_floor, {"detail_offers": {_pays, _moves}})
+	d := _decision(both, {"remove": {{"details": "payment"}}})
+	{o.index: o.state | some o in d.detail_offers} == {0: "greyed", 1: "offered"}
+	{o.scope: o.state | some o in d.offers} == {"sales:read": "granted", "sales:list": "offered"}
+	all := _decision(both, {"remove": {{"details": "payment"}, {"details": "transfer"}}})
+	{o.scope: o.state | some o in all.offers} == {"sales:read": "granted", "sales:list": "greyed"}
+	scope := _decision(both, {"remove": {"sales:list"}})
+	{o.index: o.state | some o in scope.detail_offers} == {0: "greyed", 1: "greyed"}
+}
+
+test_user_cannot_allow_details_that_the_house_keeps_back if {
+	floor := object.union(_reply, {"detail_offers": {_pays, _moves}, "detail_grants": {{"resource": "rsv_sales", "index": 0}}})
+	kept := _decision(floor, {"remove": {{"details": "transfer"}}})
+	kept.allow
+	kept.detail_grants == {{"resource": "rsv_sales", "index": 0}}
+	_codes(floor, {"remove": {{"details": "payment"}}}) == {"details_removed"}
+	_decision(floor, {"remove": {{"details": "payment"}}}).detail_grants == set()
 }
 
 test_page_with_nothing_to_tick_is_not_shown if {

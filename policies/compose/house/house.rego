@@ -37,6 +37,18 @@ removals[r.scope] contains object.union_n([{"code": "scope_removed"}, r, {"party
 	_removal(r)
 }
 
+# METADATA
+# description: Types of authorization details that are kept back.
+# custom: {lacks: details, who: [author], remedy: "Change the rule, or what it looks at."}
+detail_removals[r.details] contains object.union_n([
+	{"code": "details_removed"},
+	object.remove(r, ["details"]),
+	{"party": "house", "value": r.details},
+]) if {
+	some r in input.house.remove
+	_detail_removal(r)
+}
+
 malformed contains "house" if not is_object(input.house)
 
 malformed contains key if {
@@ -54,6 +66,7 @@ malformed contains "remove" if {
 	some r in input.house.remove
 	not is_string(r)
 	not _removal(r)
+	not _detail_removal(r)
 }
 
 malformed contains "require" if {
@@ -86,6 +99,14 @@ _reason(d) if is_string(d.code)
 _removal(r) if {
 	is_string(r.scope)
 	is_string(object.get(r, "code", "scope_removed"))
+	not r.details
+}
+
+# One rule takes a scope away or a type, so that what it means can be read.
+_detail_removal(r) if {
+	is_string(r.details)
+	is_string(object.get(r, "code", "details_removed"))
+	not r.scope
 }
 
 _positive(ttl) if {

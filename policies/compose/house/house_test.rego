@@ -43,6 +43,17 @@ test_removal_may_be_a_name if {
 	}}} with input.house as {"remove": {"sales:read"}}
 }
 
+test_types_of_details_may_be_removed if {
+	_malformed({"remove": {{"details": "payment"}, {"details": "transfer", "code": "closed"}}}) == set()
+	house.detail_removals == {
+		"payment": {{"code": "details_removed", "party": "house", "value": "payment"}},
+		"transfer": {{"code": "closed", "party": "house", "value": "transfer"}},
+	} with input.house as {"remove": {{"details": "payment"}, {"details": "transfer", "code": "closed", "party": "client"}}}
+	every r in [{"details": 1}, {"details": "a", "scope": "b"}, {"details": "a", "code": 1}, {"scope": "b", "details": 1}] {
+		_malformed({"remove": {r}}) == {"remove"}
+	}
+}
+
 test_removal_may_say_why if {
 	house.removals == {"sales:read": {{
 		"code": "withheld",

@@ -17,12 +17,14 @@ decision := {
 	"scopes": input.floor.scopes,
 	"valid_until": input.floor.valid_until,
 } if {
+	input.floor.details == set()
 	answer.untouched
 } else := {
 	"allow": count(reasons) == 0,
 	"reasons": reasons,
 	"scopes": _scopes,
 	"valid_until": object.get(input.floor, "valid_until", 0),
+	"details": object.get(input.floor, "details", set()),
 }
 
 reasons contains r if some r in input.floor.reasons

@@ -31,6 +31,7 @@ decision := {
 	"refreshable": input.floor.refreshable,
 } if {
 	input.floor.id_token == {}
+	input.floor.details == set()
 	answer.untouched
 } else := {
 	"allow": count(reasons) == 0,
@@ -47,6 +48,7 @@ decision := {
 	"removed": union({removed, object.get(input.floor, "removed", set())}),
 	"refreshable": object.get(input.floor, "refreshable", false),
 	"id_token": _id_token,
+	"details": details,
 }
 
 reasons contains r if some r in input.floor.reasons
@@ -60,7 +62,22 @@ reasons contains r if {
 	some r in removed
 }
 
-_left := input.floor.scopes - _removed_scopes
+_left := input.floor.scopes - (_removed_scopes | _bare)
+
+# METADATA
+# description: Details of a type that the house removes go, and those whose scope goes.
+details := {d |
+	some d in object.get(input.floor, "details", set())
+	not house.detail_removals[d.type]
+	not input.floor.through[d.type] in _removed_scopes
+}
+
+# A scope is worth nothing without what was to be done with it.
+_bare contains scope if {
+	some type, scope in object.get(input.floor, "through", {})
+	house.detail_removals[type]
+	not scope in {input.floor.through[d.type] | some d in details}
+}
 
 _something_left if {
 	input.floor.narrows == true
@@ -111,6 +128,11 @@ removed contains r if {
 removed contains r if {
 	some scope in input.floor.scopes
 	some r in house.removals[scope]
+}
+
+removed contains r if {
+	some d in object.get(input.floor, "details", set())
+	some r in house.detail_removals[d.type]
 }
 
 _removed_scopes contains r.scope if some r in removed

@@ -11,7 +11,7 @@ _granted := {
 	"allow": true, "reasons": set(), "scopes": {"sales:read", "sales:list"},
 	"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 	"subject": "usr_joe", "chain": ["agt_assistant"], "consented": false,
-	"removed": set(), "narrows": false, "refreshable": true, "id_token": {},
+	"removed": set(), "narrows": false, "refreshable": true, "id_token": {}, "details": set(), "through": {},
 }
 
 test_silent_house_leaves_the_floor_as_it_is if {
@@ -42,6 +42,35 @@ test_house_may_remove if {
 }
 
 test_removed_scope_refuses_the_request_that_named_it if _codes({"remove": {"sales:read"}}) == {"scope_removed"}
+
+test_house_may_remove_details_of_a_type if {
+	paying := object.union(_granted, {
+		"narrows": true, "details": {_pay, _look, _glance},
+		"through": {"payment": "sales:read", "look": "sales:list", "glance": "sales:list"},
+	})
+	untouched := issue.decision with input as {"floor": paying, "house": {}}
+	untouched.details == {_pay, _look, _glance}
+	less := issue.decision with input as {"floor": paying, "house": {"remove": {{"details": "payment"}}}}
+	less.allow
+	less.details == {_look, _glance}
+	less.scopes == {"sales:list"}
+	less.removed == {{"code": "details_removed", "party": "house", "value": "payment"}}
+	part := issue.decision with input as {"floor": paying, "house": {"remove": {{"details": "look"}}}}
+	part.scopes == {"sales:read", "sales:list"}
+	scopeless := issue.decision with input as {"floor": paying, "house": {"remove": {"sales:list"}}}
+	scopeless.details == {_pay}
+	exact := issue.decision with input as {
+		"floor": object.union(paying, {"narrows": false}),
+		"house": {"remove": {{"details": "payment", "code": "no_payments"}}},
+	}
+	{r.code | some r in exact.reasons} == {"no_payments"}
+}
+
+_pay := {"type": "payment", "amount": 5}
+
+_look := {"type": "look"}
+
+_glance := {"type": "glance"}
 
 _personal := object.union(_granted, {
 	"narrows": true,

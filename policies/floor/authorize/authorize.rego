@@ -25,6 +25,8 @@ decision := {
 	"sign_in": sign_in,
 	"offers": offer.offers,
 	"grants": grants,
+	"detail_offers": offer.detail_offers,
+	"detail_grants": detail_grants,
 	"until": _until,
 	"scopes": offer.names,
 	"silent": _silent,
@@ -88,13 +90,26 @@ _reasons_to_sign_in contains "risk" if {
 # METADATA
 # scope: document
 # description: What the client gets, as pairs of resource server and scope.
-grants contains {"resource": o.resource, "scope": o.scope} if {
+grants contains g if {
+	some g in _allowed
+	_done_with(g)
+}
+
+# METADATA
+# scope: document
+# description: Authorization details that the client gets, with the scopes through which they are held.
+detail_grants contains d if {
+	some d in _allowed_details
+	{"resource": d.resource, "scope": _scope_of(d)} in _allowed
+}
+
+_allowed contains {"resource": o.resource, "scope": o.scope} if {
 	not _answers
 	some o in offer.offers
 	o.state == "granted"
 }
 
-grants contains {"resource": t.resource, "scope": t.scope} if {
+_allowed contains {"resource": t.resource, "scope": t.scope} if {
 	_answers
 	some t in input.request.answer.scopes
 }
@@ -108,6 +123,38 @@ once contains o.resource if {
 	some o in offer.offers
 	o.risk == "high"
 	{"resource": o.resource, "scope": o.scope} in grants
+}
+
+once contains o.resource if {
+	some o in offer.detail_offers
+	o.risk == "high"
+	{"resource": o.resource, "index": o.index} in detail_grants
+}
+
+_allowed_details contains {"resource": o.resource, "index": o.index} if {
+	not _answers
+	some o in offer.detail_offers
+	o.state == "granted"
+}
+
+_allowed_details contains {"resource": t.resource, "index": t.index} if {
+	_answers
+	some t in input.request.answer.details
+}
+
+# A scope through which details are asked for is worth nothing without one of them.
+_done_with(g) if not [g.resource, g.scope] in offer.through
+
+_done_with(g) if {
+	some d in _allowed_details
+	d.resource == g.resource
+	_scope_of(d) == g.scope
+}
+
+_scope_of(d) := o.scope if {
+	some o in offer.detail_offers
+	o.resource == d.resource
+	o.index == d.index
 }
 
 reasons contains r if some r in offer.reasons
@@ -196,6 +243,14 @@ reasons contains {"code": "scope_not_offered", "party": "subject", "id": g.resou
 }
 
 # METADATA
+# description: Nor is anything allowed that was not among the details on the page.
+# custom: {lacks: details, who: [subject], remedy: Answer the page as it is now.}
+reasons contains {"code": "details_not_offered", "party": "subject", "id": d.resource} if {
+	some d in _allowed_details
+	not d in _offered_details
+}
+
+# METADATA
 # custom: {lacks: consent, who: [subject], remedy: Allow something of what is asked for.}
 reasons contains {"code": "nothing_ticked", "party": "subject", "id": standing.subject_id} if {
 	_answers
@@ -221,10 +276,20 @@ _offered contains {"resource": o.resource, "scope": o.scope} if {
 	o.state in {"granted", "offered"}
 }
 
+_offered_details contains {"resource": o.resource, "index": o.index} if {
+	some o in offer.detail_offers
+	o.state in {"granted", "offered"}
+}
+
 _to_be_asked if "consent" in input.request.visit.prompt
 
 _to_be_asked if {
 	some o in offer.offers
+	o.state == "offered"
+}
+
+_to_be_asked if {
+	some o in offer.detail_offers
 	o.state == "offered"
 }
 
@@ -250,7 +315,7 @@ _risky if _ticked_risk
 _risky if {
 	not standing.away
 	not _answers
-	some o in offer.offers
+	some o in offer.offers | offer.detail_offers
 	o.risk == "high"
 	o.state == "offered"
 }

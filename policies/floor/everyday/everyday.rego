@@ -24,7 +24,7 @@ answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
 	"ttl": ttl, "ends": 0, "valid_until": last, "subject": client.id,
 	"chain": [], "consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {},
-	"approved": false,
+	"approved": false, "details": set(), "through": {},
 } if {
 	input.action.name == "issue:access_token:client_credentials"
 	count(input) == 8
@@ -48,10 +48,11 @@ answer := {
 	"allow": true, "reasons": set(), "scopes": scopes, "resource": at.id, "audience": at.identifier, "index": 0,
 	"ttl": ttl, "ends": ends, "valid_until": last, "subject": input.subject.id,
 	"chain": chain, "consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {},
-	"approved": false,
+	"approved": false, "details": set(), "through": {},
 } if {
 	input.action.name == "issue:access_token:token_exchange"
 	count(input) == 10
+	not input.parent.details
 	client := _client
 	at := _at
 	"urn:ietf:params:oauth:grant-type:token-exchange" in client.grant_types
@@ -86,12 +87,13 @@ answer := {
 # description: >-
 #   What a service sees of a token that is locked to it: the scopes its subject
 #   still holds, if every actor holds them, too.
-seen := {"allow": true, "reasons": set(), "scopes": scopes, "valid_until": end - 1} if {
+seen := {"allow": true, "reasons": set(), "scopes": scopes, "details": set(), "valid_until": end - 1} if {
 	input.action.name == "introspect"
 	count(input) == 10
 	client := _client
 	token := input.token
 	_live(token)
+	not token.details
 	token.aud.operator == client.id
 	theirs := input.subject.scopes[token.aud.id]
 	is_array(token.own)

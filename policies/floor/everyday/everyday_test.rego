@@ -24,7 +24,7 @@ test_agent_asks_for_itself if {
 	everyday.answer == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"}, "resource": "rsv_sales", "audience": "https://sales",
 		"index": 0, "ttl": 300, "ends": 0, "valid_until": 8700, "subject": "agt_reporter", "chain": [], "consented": false,
-		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false,
+		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false, "details": set(), "through": {},
 	} with input as _own
 }
 
@@ -32,7 +32,7 @@ test_agent_asks_for_another if {
 	everyday.answer == {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"}, "resource": "rsv_sales", "audience": "https://sales",
 		"index": 0, "ttl": 300, "ends": 0, "valid_until": 4700, "subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"],
-		"consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false,
+		"consented": false, "removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false, "details": set(), "through": {},
 	} with input as _handed
 }
 
@@ -44,7 +44,7 @@ test_holder_asks_itself if {
 
 test_service_looks_at_a_token if {
 	seen := everyday.seen with input as _presented
-	_timeless(seen) == {"allow": true, "reasons": set(), "scopes": {"relay:run"}}
+	_timeless(seen) == {"allow": true, "reasons": set(), "scopes": {"relay:run"}, "details": set()}
 	seen.valid_until == 4999
 }
 

@@ -11,7 +11,9 @@ package floor.introspect
 
 import rego.v2
 
+import data.floor.audience
 import data.floor.consent
+import data.floor.details
 import data.floor.everyday
 import data.floor.standing
 import data.floor.token
@@ -24,7 +26,7 @@ decision := answer if {
 
 # METADATA
 # description: The answer to any question whatever, at the moment it was asked.
-thorough := {"allow": count(reasons) == 0, "reasons": reasons, "scopes": held}
+thorough := {"allow": count(reasons) == 0, "reasons": reasons, "scopes": worth, "details": shown}
 
 reasons contains r if some r in standing.reasons
 
@@ -38,7 +40,15 @@ reasons contains {"code": "caller_not_audience", "party": "client", "id": standi
 
 # METADATA
 # custom: {lacks: scope, who: [roles:assign], remedy: Assign the scopes anew to those in the token that lost them.}
-reasons contains {"code": "nothing_left", "party": "parent"} if count(held) == 0
+reasons contains {"code": "nothing_left", "party": "parent"} if count(worth) == 0
+
+# METADATA
+# description: Of what is not known any more nobody can say what it is worth.
+# custom: {lacks: details, who: [resources:write], remedy: Register the type anew.}
+reasons contains {"code": "details_type_unknown", "party": "resource", "id": input.token.aud.id, "value": d.type} if {
+	some d in input.token.details
+	not _through(d)
+}
 
 # METADATA
 # description: The name of the action lifts restrictions elsewhere, so it must be this one.
@@ -59,3 +69,30 @@ held contains s if {
 	}
 	consent.agreed(input.token.aud.id, s)
 }
+
+# METADATA
+# description: What the token is worth. A scope through which details were held is worth nothing without them.
+worth contains s if {
+	some s in held
+	not s in _bare
+}
+
+# METADATA
+# description: Details of the token that its user still agrees to, and whose scope is still held.
+shown contains d if {
+	some d in input.token.details
+	_through(d) in held
+	_agreed(d)
+}
+
+_bare contains s if {
+	some d in input.token.details
+	s := _through(d)
+	not s in {_through(other) | some other in shown}
+}
+
+_through(d) := details.types[d.type].scope if audience.id == input.token.aud.id
+
+_agreed(_) if consent.unneeded
+
+_agreed(d) if details.agreed(d)

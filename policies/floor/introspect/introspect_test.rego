@@ -13,6 +13,7 @@ test_service_sees_the_token_locked_to_it if {
 		"allow": true,
 		"reasons": set(),
 		"scopes": {"relay:run"},
+		"details": set(),
 	} with input as fixtures.inspection
 }
 

@@ -16,6 +16,7 @@ import data.floor.audience
 import data.floor.authorization
 import data.floor.consent
 import data.floor.delegation
+import data.floor.details
 import data.floor.everyday
 import data.floor.identity
 import data.floor.lifetime
@@ -52,6 +53,8 @@ thorough := {
 	"refreshable": _refreshable,
 	"id_token": _id_token,
 	"approved": _approved,
+	"details": details.granted,
+	"through": details.through,
 }
 
 reasons contains r if {
@@ -64,6 +67,8 @@ reasons contains r if some r in audience.reasons
 reasons contains r if some r in authorization.reasons
 
 reasons contains r if some r in delegation.reasons
+
+reasons contains r if some r in details.reasons
 
 reasons contains r if some r in lifetime.reasons
 
@@ -182,7 +187,7 @@ _chain := delegation.chain
 
 _removed contains r if {
 	_something_left
-	some r in scope.missing
+	some r in scope.missing | details.missing
 }
 
 _something_left if {

@@ -13,7 +13,7 @@ test_agent_gets_a_token_of_its_own if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "agt_reporter", "chain": [], "consented": false,
-		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false,
+		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false, "details": set(), "through": {},
 	} with input as fixtures.credentials
 }
 
@@ -22,7 +22,7 @@ test_service_gets_a_token_for_the_subject_it_serves if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "agt_root", "chain": ["agt_relay", "agt_near", "agt_far"], "consented": false,
-		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false,
+		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false, "details": set(), "through": {},
 	} with input as fixtures.relay
 }
 
@@ -31,7 +31,7 @@ test_assistant_gets_a_token_for_its_user if {
 		"allow": true, "reasons": set(), "scopes": {"sales:read"},
 		"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 		"subject": "usr_joe", "chain": ["agt_assistant"], "consented": true,
-		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false,
+		"removed": set(), "narrows": false, "refreshable": false, "id_token": {}, "approved": false, "details": set(), "through": {},
 	} with input as fixtures.assist
 }
 
@@ -41,7 +41,7 @@ test_client_gets_a_token_for_the_user_who_let_it_act if {
 			"allow": true, "reasons": set(), "scopes": {"sales:read"},
 			"resource": "rsv_sales", "audience": "https://sales", "index": 0, "ttl": 300, "ends": 0, "valid_until": 1000,
 			"subject": "usr_joe", "chain": ["agt_assistant"], "consented": true,
-			"removed": set(), "narrows": true, "refreshable": refreshable, "id_token": {}, "approved": false,
+			"removed": set(), "narrows": true, "refreshable": refreshable, "id_token": {}, "approved": false, "details": set(), "through": {},
 		} with input as question
 	}
 }

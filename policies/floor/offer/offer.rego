@@ -156,6 +156,12 @@ _consented contains [i, s] if {
 	not standing.away
 	some [i, s] in wanted
 	input.resources[i].scopes[s].risk != "high"
+	some c in _live
+	c.resource == input.resources[i].id
+	c.scopes[s] == true
+}
+
+_live contains c if {
 	some c in input.consents
 	c.revoked == false
 	standing.unexpired(c.expires_at)
@@ -163,6 +169,4 @@ _consented contains [i, s] if {
 	c.approval == ""
 	c.subject == input.subject.id
 	c.client == input.client.id
-	c.resource == input.resources[i].id
-	c.scopes[s] == true
 }

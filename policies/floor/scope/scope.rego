@@ -14,6 +14,7 @@ import rego.v2
 
 import data.floor.audience
 import data.floor.consent
+import data.floor.details
 import data.floor.standing
 
 requested contains s if some s in audience.asked
@@ -112,6 +113,15 @@ missing contains {"code": "scope_not_held", "party": "actor", "id": id, "scope":
 	some s in _compared
 	some i, id in input.parent.chain
 	not input.chain[i].scopes[audience.id][s][0]
+}
+
+# METADATA
+# description: What is held through a scope is part of what it allows; without it the scope would allow more.
+# custom: {lacks: details, who: [requester, subject],
+#   remedy: "Ask for authorization details that are covered, or leave the scope out."}
+missing contains {"code": "details_missing", "party": "resource", "id": audience.id, "scope": s} if {
+	some s in _compared
+	s in details.bare
 }
 
 # METADATA
