@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"gorm.io/gorm"
+
+	"github.com/deputyauth/deputy/policies"
 )
 
 // Prefixes let scanners find leaked auth_req_ids and device codes.
@@ -63,6 +65,8 @@ type ApprovalRequest struct {
 	Resources []string `json:"resources"` // as sent
 	Message   string   `json:"message,omitempty"`
 	ACRValues []string `json:"acr_values"`
+	// Details of the authorization that is asked for (RFC 9396), in its own order.
+	Details []policies.Detail `json:"details,omitempty"`
 }
 
 // Now is the state of the approval at a moment.
@@ -224,7 +228,8 @@ func (s *Store) AllowApproval(ctx context.Context, by By, id string, a Allowed) 
 func (c *change) restsOnApproval(row *Approval, a Allowed) (*Grant, error) {
 	rests := map[string]string{}
 	for resource, scopes := range a.Code.Scopes {
-		consent := Consent{ClientID: row.ClientID, SubjectID: row.SubjectID, ResourceID: resource, Scopes: scopes, ExpiresAt: a.Until, ApprovalID: row.ID}
+		consent := Consent{ClientID: row.ClientID, SubjectID: row.SubjectID, ResourceID: resource, Scopes: scopes,
+			Details: a.Code.Details[resource], ExpiresAt: a.Until, ApprovalID: row.ID}
 		if err := c.as(ActionGiveConsent, func() error { return c.newConsent(&consent) }); err != nil {
 			return nil, err
 		}

@@ -13,14 +13,18 @@ import (
 // Metadata and keys may be kept a while; a rotated key is published before it signs.
 const shortCache = "public, max-age=300"
 
-func (s *Server) oauthMetadata(c *gin.Context) {
-	c.Header("Cache-Control", shortCache)
-	c.JSON(http.StatusOK, oauth.NewMetadata(s.Issuer, false))
-}
+func (s *Server) oauthMetadata(c *gin.Context)  { s.metadata(c, false) }
+func (s *Server) openIDMetadata(c *gin.Context) { s.metadata(c, true) }
 
-func (s *Server) openIDMetadata(c *gin.Context) {
+// metadata is the same to everybody. Types of authorization details are as resource
+// servers registered them; while they cannot be read they are left out.
+func (s *Server) metadata(c *gin.Context, openID bool) {
+	m := oauth.NewMetadata(s.Issuer, openID)
+	if view, err := s.Store.View(c.Request.Context()); err == nil {
+		m.DetailTypes, _ = view.DetailTypeNames(c.Request.Context())
+	}
 	c.Header("Cache-Control", shortCache)
-	c.JSON(http.StatusOK, oauth.NewMetadata(s.Issuer, true))
+	c.JSON(http.StatusOK, m)
 }
 
 // resourceMetadata describes Deputy's own API (RFC 9728).

@@ -217,6 +217,6 @@ func (q *asking) granted(who *Person) models.Allowed {
 	}
 	return models.Allowed{
 		Subject: who.UserID, Until: q.decision.Until,
-		Code: models.Code{Scopes: scopes, SessionID: who.SessionID, AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR},
+		Code: models.Code{Scopes: scopes, Details: q.details(), SessionID: who.SessionID, AuthTime: who.AuthTime, ACR: who.ACR, AMR: who.AMR},
 	}
 }

@@ -129,7 +129,7 @@ func (e *Endpoint) request(ctx context.Context, f *facts, clientID string, req o
 		}
 	}
 	a.ClientID = clientID
-	a.Request = models.ApprovalRequest{Scopes: list(req.Scopes), Resources: list(req.Resources), Message: req.Message, ACRValues: list(req.ACRValues)}
+	a.Request = models.ApprovalRequest{Scopes: list(req.Scopes), Resources: list(req.Resources), Message: req.Message, ACRValues: list(req.ACRValues), Details: req.Details}
 	return f.toApprove(ctx, &a.Approval, in)
 }
 
@@ -259,7 +259,7 @@ func (e *Endpoint) delivery(ctx context.Context, clientID string, req oauth.Back
 
 // toApprove adds what is asked for, and the request itself.
 func (f *facts) toApprove(ctx context.Context, a *models.Approval, in *policies.Input) error {
-	in.Request = policies.Request{Scopes: a.Request.Scopes, Resources: []string{}}
+	in.Request = policies.Request{Scopes: a.Request.Scopes, Resources: []string{}, Details: a.Request.Details}
 	in.Approval = approval(a)
 	if a.ID == "" {
 		in.Approval.State, in.Approval.CreatedAt, in.Approval.ExpiresAt = models.ApprovalPending, f.now, f.now+1
@@ -267,5 +267,8 @@ func (f *facts) toApprove(ctx context.Context, a *models.Approval, in *policies.
 	if err := f.target(ctx, oauth.TokenRequest{Resources: a.Request.Resources}, in); err != nil {
 		return err
 	}
-	return f.acquaint(ctx, in)
+	if err := f.acquaint(ctx, in); err != nil {
+		return err
+	}
+	return f.wellFormed(ctx, in)
 }

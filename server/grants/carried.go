@@ -24,6 +24,9 @@ func authorization(c *models.Carried) *policies.Authorization {
 		Scopes: map[string]map[string][]string{}, EndsAt: c.Grant.ExpiresAt, Revoked: c.Grant.RevokedAt != 0,
 		AuthTime: c.Code.AuthTime, ACR: c.Code.ACR, AMR: c.Code.AMR, Nonce: c.Code.Nonce,
 	}
+	if len(c.Code.Details) > 0 {
+		a.Details = c.Code.Details
+	}
 	for resource, scopes := range c.Code.Scopes {
 		a.Scopes[resource] = map[string][]string{}
 		for _, s := range scopes {

@@ -187,6 +187,7 @@ func (b byID) Verify(ctx context.Context, raw string) (*tokens.Claims, error) {
 		return nil, err
 	}
 	return &tokens.Claims{
+		Details: kept.Decision.Details,
 		Subject: t.SubjectID, Audience: kept.Decision.Audience, ClientID: t.ClientID, Scope: scopeClaim(t.Scopes),
 		ID: t.ID, Txn: t.Txn, GrantID: t.GrantID, IssuedAt: t.IssuedAt, Expires: t.ExpiresAt,
 		Act: tokens.NestActors(t.Chain, func(string) string { return "" }),

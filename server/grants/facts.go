@@ -125,7 +125,7 @@ func (f *facts) presented(ctx context.Context, raw string, in *policies.Input) (
 	t := &policies.Token{
 		ID: claims.ID, Client: claims.ClientID, Subject: claims.Subject, Chain: claims.Chain(),
 		Expires: claims.Expires, IssuedAt: claims.IssuedAt, Revoked: state.Revoked, Grant: state.Grant, Txn: state.Txn,
-		Own: claims.Scopes(), Scopes: map[string]map[string][]string{},
+		Own: claims.Scopes(), Details: claims.Details, Scopes: map[string]map[string][]string{},
 	}
 	if models.HasPrefix(t.Subject, models.PrefixUser) {
 		if in.Consent, err = f.view.ConsentOf(ctx, t.Grant.ID, t.Txn); err != nil {

@@ -187,7 +187,9 @@ func question(ctx context.Context, f *facts, grant Grant, req oauth.TokenRequest
 	if in.Client, err = f.view.Principal(ctx, who.clientID); err != nil {
 		return in, err
 	}
-	err = grant.Question(ctx, f, req, &in)
+	if err = grant.Question(ctx, f, req, &in); err == nil {
+		err = f.wellFormed(ctx, &in)
+	}
 	return in, err
 }
 
@@ -214,5 +216,5 @@ func request(req oauth.TokenRequest) policies.Request {
 	if resources == nil {
 		resources = []string{}
 	}
-	return policies.Request{GrantType: req.GrantType, Resources: resources, Scopes: req.Scopes}
+	return policies.Request{GrantType: req.GrantType, Resources: resources, Scopes: req.Scopes, Details: req.Details}
 }

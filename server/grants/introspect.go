@@ -24,7 +24,7 @@ func (e *Endpoint) Introspect(ctx context.Context, call Call, q oauth.TokenQuery
 			Active: true, Issuer: claims.Issuer, Subject: claims.Subject, SubProfile: claims.SubProfile, Audience: claims.Audience,
 			ClientID: claims.ClientID, ClientProfile: claims.ClientProfile, Scope: strings.Join(d.Scopes, " "), TokenType: "Bearer",
 			ID: claims.ID, Txn: claims.Txn, GrantID: claims.GrantID, IssuedAt: claims.IssuedAt, Expires: claims.Expires, Act: claims.Act,
-			AuthTime: claims.AuthTime, ACR: claims.ACR, AMR: claims.AMR,
+			AuthTime: claims.AuthTime, ACR: claims.ACR, AMR: claims.AMR, Details: d.Details,
 		}
 		return nil
 	})
@@ -106,8 +106,10 @@ func (f *facts) handedIn(ctx context.Context, raw string, in *policies.Input) (e
 		find = f.view.ByRefreshToken
 	case in.Action == policies.Revoke && strings.HasPrefix(raw, models.CodePrefix):
 	default:
-		in.Token, in.Request.TokenProblem, err = f.presented(ctx, raw, in)
-		return err
+		if in.Token, in.Request.TokenProblem, err = f.presented(ctx, raw, in); err != nil {
+			return err
+		}
+		return f.typesOf(ctx, in)
 	}
 	found, err := find(ctx, raw)
 	if found == nil {

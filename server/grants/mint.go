@@ -41,7 +41,7 @@ func (e *Endpoint) mint(in policies.Input, d policies.Decision, out *issuance, r
 func said(in policies.Input, d policies.Decision) (models.Token, tokens.Claims) {
 	t := models.Token{
 		ID: models.NewID(models.PrefixToken), ClientID: in.Client.Value.ID, SubjectID: d.Subject, ResourceID: d.Resource,
-		Scopes: d.Scopes, Chain: d.Chain, IssuedAt: in.Now, ExpiresAt: in.Now + d.TTL,
+		Scopes: d.Scopes, Chain: d.Chain, Details: d.Details, IssuedAt: in.Now, ExpiresAt: in.Now + d.TTL,
 	}
 	signIn := policies.Authorization{}
 	switch {
@@ -59,7 +59,7 @@ func said(in policies.Input, d policies.Decision) (models.Token, tokens.Claims) 
 		Subject: d.Subject, SubProfile: profile(d.Subject), Audience: d.Audience,
 		ClientID: t.ClientID, ClientProfile: profile(t.ClientID), Scope: strings.Join(d.Scopes, " "),
 		ID: t.ID, Txn: t.Txn, GrantID: t.GrantID, IssuedAt: t.IssuedAt, Expires: t.ExpiresAt,
-		Act: tokens.NestActors(d.Chain, profile), House: d.Claims,
+		Act: tokens.NestActors(d.Chain, profile), Details: d.Details, House: d.Claims,
 	}
 }
 
@@ -82,7 +82,7 @@ func (i *issuance) response(g Grant) oauth.TokenResponse {
 	resp := oauth.TokenResponse{
 		AccessToken: i.raw, TokenType: "Bearer",
 		ExpiresIn: i.token.ExpiresAt - i.token.IssuedAt, Scope: strings.Join(i.token.Scopes, " "),
-		RefreshToken: i.refresh, IDToken: i.id,
+		Details: i.token.Details, RefreshToken: i.refresh, IDToken: i.id,
 	}
 	if g.Type() == oauth.TokenExchange {
 		resp.IssuedTokenType = oauth.TypeAccessToken

@@ -124,6 +124,22 @@ var answers = []answer{
 	{"scope_unknown", oauth.InvalidScope, oauth.InvalidToken, func(t teller, r policies.Reason) string {
 		return fmt.Sprintf("%s defines no scope %s.", t.name(r.ID), r.Scope)
 	}},
+	{"details_type_unknown", oauth.InvalidAuthorizationDetails, oauth.InvalidToken, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("%s knows no authorization details of type %s.", t.name(r.ID), r.Value)
+	}},
+	{"details_not_covered", oauth.InvalidAuthorizationDetails, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("Authorization details of type %s are more than the %s has.", r.Value, r.Party)
+	}},
+	{"details_scope_missing", oauth.InvalidAuthorizationDetails, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("Authorization details are asked for that are held through scope %s, which is not granted.", r.Scope)
+	}},
+	{"details_removed", oauth.InvalidAuthorizationDetails, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("House policy removes authorization details of type %s.", r.Value)
+	}},
+	{"details_not_offered", oauth.AccessDenied, oauth.InsufficientScope, fixed("These authorization details are not offered, or not any more.")},
+	{"details_missing", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+		return fmt.Sprintf("Scope %s is not granted without any of the authorization details that go with it.", r.Scope)
+	}},
 	{"nothing_to_offer", oauth.AccessDenied, oauth.InsufficientScope, fixed("Client and user together hold nothing of what is asked for.")},
 	{"insufficient_scope", oauth.InsufficientScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("The token lacks scope %s.", r.Scope)
@@ -156,6 +172,9 @@ var answers = []answer{
 	{"approval_required", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		if r.Party == "house" {
 			return "House policy asks for a person's approval of this request, which this grant does not bring. A grant in which a person is asked (CIBA) does."
+		}
+		if r.Scope == "" {
+			return fmt.Sprintf("Authorization details of type %s are of high risk, which a person approves each time; nobody approved them for this. Ask them anew.", r.Value)
 		}
 		return fmt.Sprintf("Scope %s is one of high risk, which a person approves each time; nobody approved it for this. Ask them anew.", r.Scope)
 	}},

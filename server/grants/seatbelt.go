@@ -22,7 +22,7 @@ func seatBelt(in policies.Input, d policies.Decision) error {
 	if policies.Kind(in.Action) != policies.KindIssue {
 		return nil
 	}
-	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltChain, beltLife, beltIdentity} {
+	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltDetails, beltChain, beltLife, beltIdentity} {
 		if err := check(in, d); err != nil {
 			return err
 		}
@@ -42,6 +42,9 @@ func beltGrants(in policies.Input, d policies.Decision) error {
 		if len(in.Request.Scopes) > 0 && !slices.Contains(in.Request.Scopes, g.Scope) {
 			return fmt.Errorf("scope %s was not requested", g.Scope)
 		}
+	}
+	if err := beltTicked(in, d); err != nil {
+		return err
 	}
 	if in.Action == policies.AnswerConsent && (d.Until <= in.Now || d.Until > in.Subject.Value.ExpiresAt) {
 		return fmt.Errorf("a consent until %d, asked at %d", d.Until, in.Now)

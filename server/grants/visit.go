@@ -79,7 +79,7 @@ func (e *Endpoint) visitor(ctx context.Context, req oauth.AuthorizationRequest) 
 	}
 	v := &models.Visit{ClientID: req.ClientID, Request: models.VisitRequest{
 		RedirectURI: req.RedirectURI, State: req.State, Nonce: req.Nonce, Scopes: list(req.Scopes), Resources: list(req.Resources), Challenge: req.Challenge,
-		PKCE: req.PKCE, Prompt: list(req.Prompt), MaxAge: req.MaxAge, ACRValues: list(req.ACRValues), LoginHint: req.LoginHint, UILocales: list(req.UILocales),
+		PKCE: req.PKCE, Prompt: list(req.Prompt), MaxAge: req.MaxAge, ACRValues: list(req.ACRValues), LoginHint: req.LoginHint, UILocales: list(req.UILocales), Details: req.Details,
 	}}
 	return v, e.wayBack(ctx, v)
 }
@@ -148,7 +148,7 @@ func (e *Endpoint) again(ctx context.Context, call Call, v *models.Visit, who *P
 }
 
 // mendable are reasons that whoever allows something can do something about.
-var mendable = []string{"login_required", "nothing_ticked", "scope_not_offered", "until_out_of_bounds"}
+var mendable = []string{"login_required", "nothing_ticked", "details_not_offered", "scope_not_offered", "until_out_of_bounds"}
 
 // proceed asks policy what is to happen, and has it happen. Whoever answers is asked
 // again for reasons in mend.
@@ -256,14 +256,17 @@ func (e *Endpoint) visit(ctx context.Context, f *facts, v *models.Visit, who *Pe
 	if err = e.wayBack(ctx, v); err != nil {
 		return err
 	}
-	in.Request = policies.Request{Scopes: v.Request.Scopes, Resources: []string{}, Visit: &policies.Visit{
+	in.Request = policies.Request{Scopes: v.Request.Scopes, Resources: []string{}, Details: v.Request.Details, Visit: &policies.Visit{
 		RedirectOK: v.ReturnTo != "", PKCE: v.Request.PKCE, Prompt: v.Request.Prompt, MaxAge: v.Request.MaxAge, ACRValues: v.Request.ACRValues, Began: v.BeganAt,
 		Subject: v.Request.Subject,
 	}}
 	if err = f.target(ctx, oauth.TokenRequest{Resources: v.Request.Resources}, in); err != nil {
 		return err
 	}
-	if err = f.acquaint(ctx, in); err != nil || who == nil {
+	if err = f.acquaint(ctx, in); err != nil {
+		return err
+	}
+	if err = f.wellFormed(ctx, in); err != nil || who == nil {
 		return err
 	}
 	f.view.InSession(who.SessionID)

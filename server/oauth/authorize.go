@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,9 +22,10 @@ type AuthorizationRequest struct {
 	State        string
 	Nonce        string
 	Scopes       []string
-	Resources    []string // RFC 8707, as sent
-	Challenge    string   // code_challenge, S256
-	PKCE         string   // PKCEFound | PKCEMissing | PKCEPlain
+	Details      []json.RawMessage // authorization_details (RFC 9396); see ParseDetails
+	Resources    []string          // RFC 8707, as sent
+	Challenge    string            // code_challenge, S256
+	PKCE         string            // PKCEFound | PKCEMissing | PKCEPlain
 	Prompt       []string
 	MaxAge       *int64 // seconds, nil if left out
 	ACRValues    []string
@@ -152,6 +154,9 @@ func (req *AuthorizationRequest) read(f Form) *Error {
 	}
 	var problem *Error
 	if req.Scopes, problem = ParseScope(f.Get("scope")); problem != nil {
+		return problem
+	}
+	if req.Details, problem = ParseDetails(f.Get("authorization_details")); problem != nil {
 		return problem
 	}
 	if problem = req.readPrompt(f); problem != nil {

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,7 +14,8 @@ import (
 type BackchannelRequest struct {
 	Client    ClientAuth
 	Scopes    []string
-	Resources []string // RFC 8707, as sent
+	Details   []json.RawMessage // authorization_details (RFC 9396); see ParseDetails
+	Resources []string          // RFC 8707, as sent
 
 	// The rest is of CIBA.
 	LoginHint         string
@@ -67,7 +69,10 @@ func readBackchannel(r *http.Request) (req BackchannelRequest, f Form, problem *
 	if req.Resources = f.All("resource"); len(req.Resources) > 16 {
 		return req, f, Errorf(InvalidTarget, "Too many resources.").Named("too_large")
 	}
-	req.Scopes, problem = ParseScope(f.Get("scope"))
+	if req.Scopes, problem = ParseScope(f.Get("scope")); problem != nil {
+		return req, f, problem
+	}
+	req.Details, problem = ParseDetails(f.Get("authorization_details"))
 	return req, f, problem
 }
 

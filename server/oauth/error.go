@@ -14,16 +14,19 @@ import (
 // RFC 9470, OpenID Connect Core section 3.1.2.6, CIBA Core sections 11 and 13, and
 // RFC 8628 section 3.5.
 const (
-	InvalidRequest       = "invalid_request"
-	InvalidClient        = "invalid_client"
-	InvalidGrant         = "invalid_grant"
-	LoginRequired        = "login_required"
-	ConsentRequired      = "consent_required"
-	UnmetAuthentication  = "unmet_authentication_requirements"
-	RequestNotSupported  = "request_not_supported"
-	InvalidRequestURI    = "invalid_request_uri"
-	InvalidScope         = "invalid_scope"
-	InvalidTarget        = "invalid_target"
+	InvalidRequest      = "invalid_request"
+	InvalidClient       = "invalid_client"
+	InvalidGrant        = "invalid_grant"
+	LoginRequired       = "login_required"
+	ConsentRequired     = "consent_required"
+	UnmetAuthentication = "unmet_authentication_requirements"
+	RequestNotSupported = "request_not_supported"
+	InvalidRequestURI   = "invalid_request_uri"
+	InvalidScope        = "invalid_scope"
+	InvalidTarget       = "invalid_target"
+
+	InvalidAuthorizationDetails = "invalid_authorization_details" // RFC 9396 section 5
+
 	InvalidToken         = "invalid_token"
 	InsufficientScope    = "insufficient_scope"
 	UnauthorizedClient   = "unauthorized_client"

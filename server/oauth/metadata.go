@@ -25,6 +25,8 @@ type Metadata struct {
 	RevocationEndpointAuthMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationEndpointAuthSigningAlgs []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	OpenIDMetadata
+	// DetailTypes are those of any resource server (RFC 9396 section 10).
+	DetailTypes []string `json:"authorization_details_types_supported,omitempty"`
 	BackchannelMetadata
 	ServiceDocumentation string `json:"service_documentation,omitempty"`
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,8 +32,9 @@ const (
 type TokenRequest struct {
 	GrantType string
 	Client    ClientAuth
-	Scopes    []string // as sent, without repetitions
-	Resources []string // RFC 8707 resource and RFC 8693 audience, as sent
+	Scopes    []string          // as sent, without repetitions
+	Resources []string          // RFC 8707 resource and RFC 8693 audience, as sent
+	Details   []json.RawMessage // authorization_details (RFC 9396); see ParseDetails
 
 	SubjectToken       string
 	SubjectTokenType   string
@@ -50,13 +52,14 @@ type TokenRequest struct {
 
 // TokenResponse is the answer of RFC 6749 section 5.1 and RFC 8693 section 2.2.1.
 type TokenResponse struct {
-	AccessToken     string `json:"access_token"`
-	IssuedTokenType string `json:"issued_token_type,omitempty"`
-	TokenType       string `json:"token_type"`
-	ExpiresIn       int64  `json:"expires_in"` // seconds
-	Scope           string `json:"scope"`
-	RefreshToken    string `json:"refresh_token,omitempty"`
-	IDToken         string `json:"id_token,omitempty"` // OpenID Connect Core section 3.1.3.3
+	AccessToken     string            `json:"access_token"`
+	IssuedTokenType string            `json:"issued_token_type,omitempty"`
+	TokenType       string            `json:"token_type"`
+	ExpiresIn       int64             `json:"expires_in"` // seconds
+	Scope           string            `json:"scope"`
+	Details         []json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 section 7
+	RefreshToken    string            `json:"refresh_token,omitempty"`
+	IDToken         string            `json:"id_token,omitempty"` // OpenID Connect Core section 3.1.3.3
 }
 
 // exchangeOnly parameters mean something to token exchange alone. Elsewhere they
@@ -110,6 +113,9 @@ func (req *TokenRequest) read(f Form) *Error {
 	}
 	var problem *Error
 	if req.Scopes, problem = ParseScope(f.Get("scope")); problem != nil {
+		return problem
+	}
+	if req.Details, problem = ParseDetails(f.Get("authorization_details")); problem != nil {
 		return problem
 	}
 	if len(req.Resources) > 16 {
@@ -239,6 +245,8 @@ type Introspection struct {
 	IssuedAt      int64  `json:"iat,omitempty"`
 	Expires       int64  `json:"exp,omitempty"`
 	Act           *Act   `json:"act,omitempty"`
+
+	Details []json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 section 9.2
 
 	// How the user signed in (RFC 9470 section 6.2).
 	AuthTime int64    `json:"auth_time,omitempty"`

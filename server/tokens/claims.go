@@ -33,6 +33,9 @@ type Claims struct {
 	ACR      string   `json:"acr,omitempty"`
 	AMR      []string `json:"amr,omitempty"`
 
+	// Details of what the token is for (RFC 9396 section 9.1).
+	Details []policies.Detail `json:"authorization_details,omitempty"`
+
 	House map[string]any `json:"-"` // claims of house policy, namespaced
 }
 
