@@ -185,7 +185,7 @@ func (c *change) approvedHere(v *Visit, a Allowed) (*Approval, error) {
 	}
 	row := &Approval{
 		ID: NewID(PrefixApproval), Kind: ApprovalConsent, ClientID: v.ClientID, SubjectID: a.Subject, Delivery: DeliveryPoll, State: ApprovalApproved,
-		Request: ApprovalRequest{Scopes: v.Request.Scopes, Resources: v.Request.Resources, ACRValues: v.Request.ACRValues},
+		Request: ApprovalRequest{Scopes: v.Request.Scopes, Resources: v.Request.Resources, ACRValues: v.Request.ACRValues, Details: v.Request.Details},
 		Hash:    HashCode(v.ID), CreatedAt: c.now, ExpiresAt: c.now, AnsweredAt: c.now,
 	}
 	if err := row.seal(); err != nil {

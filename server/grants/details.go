@@ -79,6 +79,13 @@ func (q *asking) shown(resource string) []policies.Detail {
 	return out
 }
 
+// fell tells of a scope that the person ticked, and that is not granted all the same,
+// because they ticked none of the details that go with it: they did not take it back.
+func (q *asking) fell(o policies.Offer) bool {
+	pair := policies.Grants{Resource: o.Resource, Scope: o.Scope}
+	return slices.Contains(q.in.Request.Answer.Scopes, pair) && !slices.Contains(q.decision.Grants, pair)
+}
+
 // beltTicked: details that a person allows were asked for, and go with their scope.
 func beltTicked(in policies.Input, d policies.Decision) error {
 	for _, o := range d.DetailOffers {

@@ -295,14 +295,14 @@ func (q *asking) allowed(v *models.Visit, who *Person) models.Allowed {
 	}
 	on := map[string][]string{} // what the page had, by resource server
 	for _, o := range q.decision.Offers {
-		if o.State != "greyed" {
+		if o.State != "greyed" && !q.fell(o) {
 			on[o.Resource] = append(on[o.Resource], o.Scope)
 		}
 	}
 	for resource, shown := range on {
 		if len(scopes[resource]) > 0 || a.Rests[resource] != "" {
-			a.Given = append(a.Given, models.Given{Asked: shown, Once: slices.Contains(q.decision.Once, resource), Consent: models.Consent{
-				ClientID: v.ClientID, SubjectID: who.UserID, ResourceID: resource, Scopes: scopes[resource], ExpiresAt: q.decision.Until,
+			a.Given = append(a.Given, models.Given{Asked: shown, Shown: q.shown(resource), Once: slices.Contains(q.decision.Once, resource), Consent: models.Consent{
+				ClientID: v.ClientID, SubjectID: who.UserID, ResourceID: resource, Scopes: scopes[resource], Details: a.Code.Details[resource], ExpiresAt: q.decision.Until,
 			}})
 		}
 	}

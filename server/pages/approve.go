@@ -36,7 +36,8 @@ func (h *handler) pending(c *gin.Context, out *grants.ApprovalOutcome, who grant
 	if out.Refusal != nil {
 		view.Refused, view.Again = out.Refusal.DecisionID, false
 	} else if out.Asked != nil {
-		view.Services, view.Choices, view.Risky = asked(said, out.Asked.Offers), shortly(h.Store.Now(), out.Asked.Until), risky(out.Asked.Offers)
+		view.Services, view.Choices, view.Risky = asked(said, out.Asked.Offers), shortly(h.Store.Now(), out.Asked.Until), risky(out.Asked)
+		view.Services = detailed(said, view.Services, out.Asked.DetailOffers, a.Request.Details)
 	}
 	if said.err != nil {
 		h.broken(c, said.err)
@@ -53,8 +54,9 @@ func (h *handler) pending(c *gin.Context, out *grants.ApprovalOutcome, who grant
 	h.Render.Page(c, status, "approval", view)
 }
 
-func risky(offers []policies.Offer) bool {
-	return slices.ContainsFunc(offers, func(o policies.Offer) bool { return o.Risk == models.RiskHigh && o.State != "greyed" })
+func risky(d *policies.Decision) bool {
+	return slices.ContainsFunc(d.Offers, func(o policies.Offer) bool { return o.Risk == models.RiskHigh && o.State != "greyed" }) ||
+		slices.ContainsFunc(d.DetailOffers, func(o policies.DetailOffer) bool { return o.Risk == models.RiskHigh && o.State != "greyed" })
 }
 
 // hours are those for which somebody can allow what was asked once.

@@ -96,6 +96,13 @@ func ticked(c *gin.Context) *policies.Answer {
 		}
 		answer.Scopes = append(answer.Scopes, policies.Grants{Resource: resource, Scope: scope})
 	}
+	for _, value := range c.Request.PostForm["detail"] {
+		d, ok := tick(value)
+		if !ok || len(answer.Details) == maxTicks {
+			return nil
+		}
+		answer.Details = append(answer.Details, d)
+	}
 	return answer
 }
 

@@ -38,7 +38,7 @@ func (h *handler) ask(c *gin.Context, out *grants.Outcome) {
 }
 
 // wrongAnswers are the words for answers that did not count.
-var wrongAnswers = map[string]string{"nothing_ticked": "nothing_ticked", "scope_not_offered": "not_offered", "until_out_of_bounds": "not_offered"}
+var wrongAnswers = map[string]string{"nothing_ticked": "nothing_ticked", "details_not_offered": "not_offered", "scope_not_offered": "not_offered", "until_out_of_bounds": "not_offered"}
 
 func (h *handler) consent(c *gin.Context, out *grants.Outcome, who *grants.Person) (Consent, error) {
 	client, err := h.Store.Client(c.Request.Context(), out.Visit.ClientID)
@@ -48,7 +48,8 @@ func (h *handler) consent(c *gin.Context, out *grants.Outcome, who *grants.Perso
 	said := h.names(c.Request.Context())
 	view := Consent{
 		Authorization: out.Visit.ID, Agent: party(client), Owner: said.owner(client), Purpose: client.Purpose, User: said.person(who.UserID),
-		Services: asked(said, out.Asked.Offers), Until: choices(h.Store.Now(), out.Asked.Until), Risky: risky(out.Asked.Offers),
+		Services: detailed(said, asked(said, out.Asked.Offers), out.Asked.DetailOffers, out.Visit.Request.Details),
+		Until:    choices(h.Store.Now(), out.Asked.Until), Risky: risky(out.Asked),
 	}
 	view.RedirectHost, view.App, view.LocalOnly = host(out.Visit.ReturnTo)
 	return view, said.err
@@ -83,6 +84,8 @@ func greyed(reasons []policies.Reason) string {
 		switch {
 		case r.Party == "house":
 			return "house"
+		case r.Code == "details_scope_missing" || r.Code == "details_missing":
+			word = "together"
 		case r.Code == "approval_required":
 			word = "approval"
 		case r.Party == "subject":

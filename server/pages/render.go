@@ -73,7 +73,7 @@ func NewRenderer(files fs.FS, issuer string, now func() time.Time, log *slog.Log
 // templates reads the templates of one language: each page with layout and components.
 func templates(files fs.FS, k clock) (map[string]*template.Template, error) {
 	shared, err := template.New("").Funcs(template.FuncMap{
-		"t": k.t, "rich": k.rich, "word": k.word, "dict": dict, "initials": initials, "tone": tone,
+		"t": k.t, "rich": k.rich, "word": k.word, "detail": k.detail, "dict": dict, "initials": initials, "tone": tone,
 		"date": k.date, "moment": k.moment, "hour": k.hour, "ago": k.ago, "span": k.span, "soon": k.soon,
 	}).ParseFS(files, "layout.html", "components.html")
 	if err != nil {

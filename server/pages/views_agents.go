@@ -31,6 +31,7 @@ type Consent struct {
 type Asked struct {
 	Service Party
 	Scopes  []Scope
+	Details []Detail
 }
 
 // Scope is one scope in plain words.

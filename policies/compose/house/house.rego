@@ -40,13 +40,17 @@ removals[r.scope] contains object.union_n([{"code": "scope_removed"}, r, {"party
 # METADATA
 # description: Types of authorization details that are kept back.
 # custom: {lacks: details, who: [author], remedy: "Change the rule, or what it looks at."}
-detail_removals[r.details] contains object.union_n([
-	{"code": "details_removed"},
-	object.remove(r, ["details"]),
-	{"party": "house", "value": r.details},
-]) if {
+detail_removals[type] contains {"code": "details_removed", "party": "house", "value": type} if {
 	some r in input.house.remove
 	_detail_removal(r)
+	not r.code
+	type := r.details
+}
+
+detail_removals[type] contains {"code": r.code, "party": "house", "value": type} if {
+	some r in input.house.remove
+	_detail_removal(r)
+	type := r.details
 }
 
 malformed contains "house" if not is_object(input.house)

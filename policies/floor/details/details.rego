@@ -63,7 +63,7 @@ through[d.type] := types[d.type].scope if some d in granted
 # METADATA
 # description: Scopes of which all that was to be done with them is gone.
 bare contains s if {
-	some d in wanted | carried
+	some d in (wanted | carried)
 	s := types[d.type].scope
 	not _served[s]
 }
@@ -95,7 +95,7 @@ lacks[d] contains r if {
 # METADATA
 # custom: {lacks: details, who: [requester, operator, resources:write], remedy: "Register the type there, or ask for one that is."}
 unknown contains {"code": "details_type_unknown", "party": "resource", "id": _server, "value": type} if {
-	some d in wanted | carried
+	some d in (wanted | carried)
 	not types[d.type].risk in audience.risks
 	type := object.get(d, "type", "")
 }

@@ -94,6 +94,9 @@ test_a_scope_falls_with_its_details if {
 	d.allow
 	d.scopes == {"sales:read", "sales:list"}
 	_codes(question) == {"details_not_covered"}
+	_codes(fixtures.but(fixtures.but(fixtures.code_paying, "authorization/details", {}), "request/scopes", [])) == {
+		"details_not_covered", "details_missing",
+	}
 	left := issue.decision with input as fixtures.but(fixtures.without(wide, "request/details"), "consent/details", [])
 	left.allow
 	left.scopes == {"sales:list"}

@@ -101,6 +101,7 @@ reasons contains {"code": "token_unexpected", "party": "client", "id": standing.
 # custom: {lacks: scope, who: [requester, subject, roles:assign], remedy: "Ask the user again, or assign the scopes anew."}
 reasons contains {"code": "nothing_left", "party": "grant"} if {
 	standing.personal
+	not details.named
 	count(audience.asked) == 0
 	count(scope.granted) == 0
 }
