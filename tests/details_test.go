@@ -16,6 +16,8 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -398,4 +400,47 @@ func covers(d, by map[string]any) bool {
 	some, all := list(d["purposes"]), list(by["purposes"])
 	return d["payee"] == by["payee"] && less(d["amount"], by["amount"]) && (len(some) == 0) == (len(all) == 0) &&
 		!slices.ContainsFunc(some, func(p string) bool { return !slices.Contains(all, p) })
+}
+
+// Whoever is elsewhere approves an object as it is, and that is what the token says.
+func TestDetails_AreApprovedElsewhere(t *testing.T) {
+	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+		b := &bank{visit: &visit{sitting: s.sitting}, teller: s.agent}
+		b.register(func(d *models.DetailType) { d.Risk = models.RiskHigh })
+		ask := func(details ...map[string]any) (string, models.Approval) {
+			return s.AskUser(s.agent, with(harness.AskForm(s.user, s.service, "work:do work:undo"), details...))
+		}
+		answer := func(id string, details ...int) {
+			a := &policies.Answer{Until: s.Clock.Now().Unix() + 3600}
+			for _, scope := range workScopes {
+				a.Scopes = append(a.Scopes, policies.Grants{Resource: s.service.ID, Scope: scope})
+			}
+			for _, place := range details {
+				a.Details = append(a.Details, policies.GrantedDetail{Resource: s.service.ID, Index: place})
+			}
+			out, err := s.Endpoint.AnswerApproval(context.Background(), grants.Call{}, id, s.person, a, false)
+			require.NoError(t, err)
+			require.Equal(t, models.ApprovalApproved, out.State, "%+v", out)
+		}
+		secret, approval := ask(pay("50", "Bob"), pay("5", "Eve"))
+		sameDetails(t, []map[string]any{pay("50", "Bob"), pay("5", "Eve")}, approval.Request.Details)
+		shown, err := s.Endpoint.Approval(context.Background(), grants.Call{}, approval.ID, s.person)
+		require.NoError(t, err)
+		require.Len(t, shown.Asked.DetailOffers, 2)
+		answer(approval.ID, 0)
+		b.refused(t, s.token(with(harness.PollForm(secret), pay("51", "Bob"))), "invalid_authorization_details", "details_not_covered")
+		b.carries(t, s.token(harness.PollForm(secret)), pay("50", "Bob"))
+
+		// It counts for nothing else, and nothing without a tick.
+		secret, approval = ask(pay("50", "Bob"))
+		answer(approval.ID)
+		a := s.token(harness.PollForm(secret))
+		require.Equal(t, "work:undo", a.String("scope"), a.Body)
+		require.NotContains(t, a.JSON, "authorization_details")
+
+		bad := s.Form("/oauth2/bc-authorize", s.agent, with(harness.AskForm(s.user, s.service, "work:do"), map[string]any{"type": "transfer"}))
+		b.refused(t, bad, "invalid_authorization_details", "details_type_unknown")
+		bad = s.Form("/oauth2/device_authorization", s.agent, with(url.Values{"resource": {s.service.Identifier}, "scope": {"work:do"}}, map[string]any{"type": "payment"}))
+		b.refused(t, bad, "invalid_authorization_details", "details_mismatch")
+	})
 }
