@@ -14,6 +14,9 @@ import (
 // shape of: they are read from their JSON, and written as JSON again.
 
 func detailsTerm(list []policies.Detail) *ast.Term {
+	if list == nil {
+		return ast.NullTerm()
+	}
 	out := make([]*ast.Term, len(list))
 	for i, d := range list {
 		v, err := ast.ValueFromReader(bytes.NewReader(d))

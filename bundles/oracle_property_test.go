@@ -28,6 +28,10 @@ func answer(d policies.Decision) verdict {
 		Scopes: d.Scopes, Resource: d.Resource, Audience: d.Audience,
 		TTL: d.TTL, Ends: d.Ends, Subject: d.Subject, Chain: d.Chain, Again: d.Refreshable,
 	}
+	for _, one := range d.Details {
+		v.Details = append(v.Details, string(one))
+	}
+	slices.Sort(v.Details)
 	for _, r := range d.Reasons {
 		if !slices.Contains(v.Codes, r.Code) {
 			v.Codes = append(v.Codes, r.Code)
@@ -71,7 +75,7 @@ func differ(got, want verdict) bool {
 	if len(want.Codes) > 0 {
 		return false
 	}
-	return !slices.Equal(got.Chain, want.Chain) || got.Again != want.Again || !slices.Equal(got.Identity, want.Identity) ||
+	return !slices.Equal(got.Details, want.Details) || !slices.Equal(got.Chain, want.Chain) || got.Again != want.Again || !slices.Equal(got.Identity, want.Identity) ||
 		got.Resource != want.Resource || got.Audience != want.Audience || got.TTL != want.TTL || got.Ends != want.Ends || got.Subject != want.Subject
 }
 

@@ -105,9 +105,10 @@ func (o *oracle) introspect() verdict {
 			held[s] = held[s] && o.subject != nil && holds(o.subject.Scopes, t.Audience.ID, s) && o.agreed(t.Audience.ID, s)
 		}
 	}
+	shown := o.seen(held)
 	maps.DeleteFunc(held, func(_ string, still bool) bool { return !still })
 	o.refuse("nothing_left", len(held) == 0)
-	return verdict{Scopes: slices.Sorted(maps.Keys(held))}
+	return verdict{Scopes: slices.Sorted(maps.Keys(held)), Details: shown}
 }
 
 func (o *oracle) admin() {

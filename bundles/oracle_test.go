@@ -36,6 +36,7 @@ type verdict struct {
 	Chain    []string
 	Removed  []string // scope and code, of what was narrowed away
 	Again    bool     // a refresh token goes with it
+	Details  []string // JSON
 
 	Identity []string // names of claims that are released, and how long an ID token with them lives
 
@@ -119,7 +120,13 @@ func (o *oracle) issue() verdict {
 	o.authorized(audience)
 	o.carriedOut(audience)
 	v := verdict{}
-	v.Scopes, v.Removed = o.scopes(audience)
+	x := o.details(audience)
+	v.Scopes, v.Removed = o.scopes(audience, x)
+	var removed []string
+	v.Details, removed = x.grant(v.Scopes)
+	v.Removed = append(v.Removed, removed...)
+	slices.Sort(v.Removed)
+	v.Removed = slices.Compact(v.Removed)
 	v.TTL, v.Ends = o.lifetime(audience)
 	v.Subject, v.Chain = o.delegation(audience)
 	v.Again = o.person && o.client != nil && slices.Contains(o.client.GrantTypes, "refresh_token")
@@ -230,12 +237,15 @@ func holds(reach map[string]map[string][]string, server, scope string) bool {
 
 // scopes is the intersection; on the way it names everyone who lacks something. What
 // a person granted is narrowed, as long as something is left.
-func (o *oracle) scopes(at *policies.Resource) (granted, removed []string) {
+func (o *oracle) scopes(at *policies.Resource, x *details) (granted, removed []string) {
 	asked := o.requested(at)
 	o.refuse("scope_required", len(asked) == 0)
 	held, codes := map[string]bool{}, map[string]bool{}
 	for _, s := range asked {
 		lacking := o.lacking(at, s)
+		if at != nil && x.bare(s) {
+			lacking = append(lacking, "details_missing")
+		}
 		for _, code := range lacking {
 			codes[code], codes[s+" "+code] = true, true
 		}
@@ -243,7 +253,7 @@ func (o *oracle) scopes(at *policies.Resource) (granted, removed []string) {
 			held[s] = true
 		}
 	}
-	o.refuse("nothing_left", o.person && o.in.Request.Scopes != nil && len(o.in.Request.Scopes) == 0 && len(held) == 0)
+	o.refuse("nothing_left", o.person && !x.named && o.in.Request.Scopes != nil && len(o.in.Request.Scopes) == 0 && len(held) == 0)
 	for code := range codes {
 		told := strings.Contains(code, " ")
 		switch narrows := o.person && len(held) > 0; {

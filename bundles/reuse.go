@@ -270,6 +270,7 @@ func (w *writer) answer(a *policies.Answer) {
 }
 
 func (w *writer) details(of []policies.Detail) {
+	w.present(of != nil)
 	w.numbers(int64(len(of)))
 	for _, d := range of {
 		w.text(string(d))

@@ -61,6 +61,7 @@ func either[T any](w *world, what string, order, disorder []T) T {
 
 func (w *world) question(action string) policies.Input {
 	in := w.anyQuestion(action)
+	w.detailed(&in)
 	if w.coin("usual") {
 		usual(&in)
 	}
