@@ -113,6 +113,9 @@ func (o *oracle) risky(offers map[string]string) bool {
 	if o.away {
 		return false
 	}
+	if slices.ContainsFunc(o.inquiries, func(a inquiry) bool { return a.risk == "high" && a.state == "offered" }) {
+		return true
+	}
 	for _, r := range o.chosen() {
 		for s, scope := range r.Scopes {
 			if scope.Risk == "high" && offers[r.ID+" "+s] == "offered" {
@@ -131,11 +134,11 @@ func (o *oracle) tickedRisk() bool {
 	for _, g := range o.in.Request.Answer.Scopes {
 		ticked = append(ticked, g.Resource+" "+g.Scope)
 	}
-	return len(o.once(ticked)) > 0
+	return len(o.once(o.allowed(ticked))) > 0
 }
 
 // once are the servers at which something of high risk is granted, which was asked for.
-func (o *oracle) once(granted []string) (out []string) {
+func (o *oracle) once(granted []string, details []inquiry) (out []string) {
 	for _, r := range o.chosen() {
 		asked := o.asked()
 		if len(asked) == 0 && o.client != nil {
@@ -143,6 +146,11 @@ func (o *oracle) once(granted []string) (out []string) {
 		}
 		if slices.ContainsFunc(asked, func(s string) bool { return r.Scopes[s].Risk == "high" && slices.Contains(granted, r.ID+" "+s) }) {
 			out = append(out, r.ID)
+		}
+	}
+	for _, a := range details {
+		if a.risk == "high" {
+			out = append(out, a.server)
 		}
 	}
 	slices.Sort(out)

@@ -2,6 +2,7 @@ package bundles
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
@@ -21,7 +22,7 @@ func (w *world) payment(what string, amounts []any) policies.Detail {
 		"payee":  either(w, what+" payee", []string{"Bob"}, []string{"Eve"}),
 	}
 	if w.upTo(4, what+" to") < 4 {
-		d["to"] = either(w, what+" list", [][]string{{"a", "b"}, {"b"}}, [][]string{{}, {"c"}, {"a", "b", "c"}})
+		d["to"] = either(w, what+" list", [][]string{{"a", "b"}, {"b"}, {"b"}, {}}, [][]string{{"c"}, {"a", "b", "c"}})
 	}
 	body, err := json.Marshal(d)
 	if err != nil {
@@ -32,7 +33,7 @@ func (w *world) payment(what string, amounts []any) policies.Detail {
 
 var (
 	much   = []any{"50.5", "50.5", 50}
-	little = []any{"50.5", "5", 5}
+	little = []any{"50.5", "5", 5, "5", 5, 60, "60.5", -1}
 )
 
 func (w *world) has(what string) []policies.Detail {
@@ -49,7 +50,7 @@ func (w *world) has(what string) []policies.Detail {
 // detailed adds authorization details to a question, now and then.
 func (w *world) detailed(in *policies.Input) {
 	kind := policies.Kind(in.Action)
-	if kind != policies.KindIssue && kind != policies.KindIntrospect || w.upTo(2, "details") < 2 {
+	if kind != policies.KindIssue && kind != policies.KindIntrospect && kind != policies.KindAuthorize || w.upTo(3, "details") < 3 {
 		return
 	}
 	if kind == policies.KindIssue && w.coin("named") {
@@ -57,6 +58,9 @@ func (w *world) detailed(in *policies.Input) {
 		if w.coin("two asked") {
 			in.Request.Details = append(in.Request.Details, w.payment("asked besides", little))
 		}
+	}
+	if kind == policies.KindAuthorize {
+		w.detailedVisit(in)
 	}
 	if in.Consent != nil {
 		in.Consent.Details = w.has("consent")
@@ -83,6 +87,22 @@ func (w *world) detailed(in *policies.Input) {
 			v := r.Value
 			v.Types = w.types()
 			in.Resources[i] = fact(w, "typed", v)
+		}
+	}
+}
+
+func (w *world) detailedVisit(in *policies.Input) {
+	in.Request.Details = []policies.Detail{w.payment("asked", little)}
+	if w.coin("two asked") {
+		in.Request.Details = append(in.Request.Details, w.payment("asked besides", little))
+	}
+	for _, c := range in.Consents {
+		c.Details = w.has("consent")
+	}
+	if in.Request.Answer != nil {
+		for range w.upTo(2, "ticks") {
+			tick := policies.GrantedDetail{Resource: either(w, "tick at", []string{oneServer, oneServer, twoServer}, []string{openID, "rsv_none"}), Index: either(w, "tick", []int{0, 0, 1}, []int{2, -1})}
+			in.Request.Answer.Details = append(in.Request.Answer.Details, tick)
 		}
 	}
 }
@@ -121,7 +141,7 @@ func (o *oracle) details(at *policies.Resource) *details {
 		if o.grant != nil {
 			x.carried = slices.Concat(x.carried, o.grant.Details[at.ID])
 		}
-		if p := o.in.Parent; p != nil && !o.alone && !o.person && p.Audience.ID == at.ID {
+		if p := o.in.Parent; p != nil && p.Audience.ID == at.ID {
 			x.carried = slices.Concat(x.carried, p.Details)
 		}
 	}
@@ -308,4 +328,103 @@ func (o *oracle) onlyResource() *policies.Resource {
 		return nil
 	}
 	return value(o.in.Resources[0])
+}
+
+// inquiry is an object of which a user is asked at a resource server.
+type inquiry struct {
+	server, scope, risk, state string
+	index                      int
+}
+
+func (a inquiry) pair() string { return a.server + " " + a.scope }
+
+// askedDetails says what a user is asked of details, and takes scopes away that go with them.
+func (o *oracle) askedDetails(at []*policies.Resource, offers map[string]string) (out []inquiry) {
+	some, known := map[string]bool{}, map[int]bool{}
+	for _, r := range at {
+		for n, d := range o.in.Request.Details {
+			kind := r.Types[kindOf(d)]
+			if !slices.Contains([]string{"low", "medium", "high"}, kind.Risk) {
+				continue
+			}
+			a := inquiry{server: r.ID, scope: kind.Scope, risk: kind.Risk, index: n}
+			if known[n] = true; !slices.ContainsFunc(out, func(b inquiry) bool { return a.server == b.server && a.index == b.index }) {
+				out = append(out, a)
+			}
+			some[a.pair()] = some[a.pair()] || !(o.fromDevice() && kind.Risk == "high")
+		}
+	}
+	for n := range o.in.Request.Details {
+		o.refuse("details_type_unknown", !known[n])
+	}
+	for pair, any := range some {
+		if offers[pair] != "" && !any {
+			offers[pair] = "greyed"
+		}
+	}
+	for i, a := range out {
+		out[i].state = o.detailState(at, a, offers[a.pair()])
+	}
+	return out
+}
+
+func (o *oracle) detailState(at []*policies.Resource, a inquiry, scope string) string {
+	if scope != "granted" && scope != "offered" || o.fromDevice() && a.risk == "high" {
+		return "greyed"
+	}
+	if o.away || a.risk == "high" {
+		return "offered"
+	}
+	d := o.in.Request.Details[a.index]
+	for _, r := range at {
+		for _, c := range o.in.Consents {
+			live := !c.Revoked && o.ahead(c.ExpiresAt) && c.RedirectsOK && c.Approval == "" && c.Subject == o.subject.ID && c.Client == o.client.ID
+			if r.ID == a.server && live && c.Resource == a.server &&
+				slices.ContainsFunc(c.Details, func(by policies.Detail) bool { return covered(r.Types[kindOf(d)].Narrow, d, by) }) {
+				return "granted"
+			}
+		}
+	}
+	return "offered"
+}
+
+// allowed filters pairs of server and scope by the details that are allowed with them.
+func (o *oracle) allowed(pairs []string) (scopes []string, details []inquiry) {
+	ticked := map[policies.GrantedDetail]bool{}
+	if o.answers() && o.in.Request.Answer != nil {
+		for _, t := range o.in.Request.Answer.Details {
+			ticked[t] = true
+		}
+	}
+	through, done := map[string]bool{}, map[string]bool{}
+	for _, a := range o.inquiries {
+		through[a.pair()] = true
+		if tick := (policies.GrantedDetail{Resource: a.server, Index: a.index}); ticked[tick] || !o.answers() && a.state == "granted" {
+			done[a.pair()] = true
+			o.refuse("details_not_offered", a.state == "greyed")
+			delete(ticked, tick)
+			if slices.Contains(pairs, a.pair()) {
+				details = append(details, a)
+			}
+		}
+	}
+	o.refuse("details_not_offered", len(ticked) > 0)
+	for _, pair := range pairs {
+		if !through[pair] || done[pair] {
+			scopes = append(scopes, pair)
+		}
+	}
+	return scopes, details
+}
+
+// told is what is offered of details, and granted.
+func (o *oracle) told(granted []inquiry) (out []string) {
+	for _, a := range o.inquiries {
+		out = append(out, fmt.Sprint(a.server, a.index, a.scope, a.risk, a.state))
+	}
+	for _, a := range granted {
+		out = append(out, fmt.Sprint(a.server, a.index))
+	}
+	slices.Sort(out)
+	return out
 }

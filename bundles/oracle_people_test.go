@@ -20,6 +20,7 @@ func (o *oracle) authorize() verdict {
 	}
 	v := verdict{SignIn: o.signIn(visit)}
 	offers := o.offers(o.chosen())
+	o.inquiries = o.askedDetails(o.chosen(), offers)
 	open := map[string]bool{}
 	for pair, state := range offers {
 		v.Offers = append(v.Offers, pair+" "+state)
@@ -29,6 +30,10 @@ func (o *oracle) authorize() verdict {
 		if state == "granted" && !o.answers() {
 			v.Grants = append(v.Grants, pair)
 		}
+	}
+	var details []inquiry
+	if !o.answers() {
+		v.Grants, details = o.allowed(v.Grants)
 	}
 	if o.risky(offers) && !o.fresh(visit) {
 		v.SignIn = append(v.SignIn, "risk")
@@ -40,17 +45,19 @@ func (o *oracle) authorize() verdict {
 	o.refuse("nothing_to_offer", len(v.SignIn) == 0 && len(open) == 0 && o.subject != nil)
 	v.Until = o.until()
 	v.Ask = policies.AskNothing
-	if slices.Contains(visit.Prompt, "consent") || slices.Contains(slices.Collect(maps.Values(offers)), "offered") {
+	if slices.Contains(visit.Prompt, "consent") || slices.Contains(slices.Collect(maps.Values(offers)), "offered") ||
+		slices.ContainsFunc(o.inquiries, func(a inquiry) bool { return a.state == "offered" }) {
 		v.Ask = policies.AskConsent
 	}
 	if o.answers() {
 		v.Ask = policies.AskNothing
-		o.answer(&v, open)
+		details = o.answer(&v, open)
 	}
 	if len(v.SignIn) > 0 {
 		v.Ask = policies.AskSignIn
 	}
-	v.Once = o.once(v.Grants)
+	v.Once = o.once(v.Grants, details)
+	v.Details = o.told(details)
 	silent := slices.Contains(visit.Prompt, "none")
 	o.refuse("login_required", v.Ask == policies.AskSignIn && (silent || o.answers()))
 	o.refuse("consent_required", v.Ask == policies.AskConsent && silent)
@@ -60,10 +67,14 @@ func (o *oracle) authorize() verdict {
 }
 
 // answer is what the user ticked: all of it must be open to them.
-func (o *oracle) answer(v *verdict, open map[string]bool) {
+func (o *oracle) answer(v *verdict, open map[string]bool) []inquiry {
 	a := cmp.Or(o.in.Request.Answer, &policies.Answer{})
+	var ticked []string
 	for _, g := range a.Scopes {
-		pair := g.Resource + " " + g.Scope
+		ticked = append(ticked, g.Resource+" "+g.Scope)
+	}
+	scopes, details := o.allowed(ticked)
+	for _, pair := range scopes {
 		o.refuse("scope_not_offered", !open[pair])
 		if !slices.Contains(v.Grants, pair) {
 			v.Grants = append(v.Grants, pair)
@@ -75,6 +86,7 @@ func (o *oracle) answer(v *verdict, open map[string]bool) {
 	if o.tickedRisk() {
 		v.Until = min(a.Until, o.in.Now+3600)
 	}
+	return details
 }
 
 // signIn lists why the user must sign in, or do so again.

@@ -31,6 +31,12 @@ func answer(d policies.Decision) verdict {
 	for _, one := range d.Details {
 		v.Details = append(v.Details, string(one))
 	}
+	for _, o := range d.DetailOffers {
+		v.Details = append(v.Details, fmt.Sprint(o.Resource, o.Index, o.Scope, o.Risk, o.State))
+	}
+	for _, g := range d.DetailGrants {
+		v.Details = append(v.Details, fmt.Sprint(g.Resource, g.Index))
+	}
 	slices.Sort(v.Details)
 	for _, r := range d.Reasons {
 		if !slices.Contains(v.Codes, r.Code) {

@@ -11,17 +11,18 @@ import (
 // oracle says in plain Go what the floor must answer. It reads facts and
 // nothing else, and is written from the design, not from the Rego.
 type oracle struct {
-	in      policies.Input
-	client  *policies.Principal
-	subject *policies.Principal
-	chain   []*policies.Principal // beside token.Chain, nil where unknown
-	token   *policies.Token       // the one presented, nil if none
-	alone   bool                  // an agent asking for itself
-	grant   *policies.Authorization
-	person  bool // a person granted what is presented
-	visit   bool // a person is at a page, or is to come there
-	away    bool // which is not where the client is
-	codes   map[string]bool
+	in        policies.Input
+	client    *policies.Principal
+	subject   *policies.Principal
+	chain     []*policies.Principal // beside token.Chain, nil where unknown
+	token     *policies.Token       // the one presented, nil if none
+	alone     bool                  // an agent asking for itself
+	grant     *policies.Authorization
+	person    bool      // a person granted what is presented
+	visit     bool      // a person is at a page, or is to come there
+	away      bool      // which is not where the client is
+	inquiries []inquiry // details of which a user is asked
+	codes     map[string]bool
 }
 
 // verdict is what an answer is compared with.

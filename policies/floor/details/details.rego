@@ -35,7 +35,6 @@ named if count(input.request.details) > 0
 carried contains d if some d in input.authorization.details[audience.id]
 
 carried contains d if {
-	not standing.first
 	input.parent.aud.id == audience.id
 	some d in input.parent.details
 }
@@ -53,7 +52,11 @@ granted contains d if {
 # description: What nothing is missing for, but perhaps the scope.
 covered contains d if {
 	some d in wanted
-	not lacks[d]
+	_known(d)
+	not _unapproved(d)
+	every party in {"consent", "grant", "parent"} {
+		_covered_by(party, d)
+	}
 }
 
 # METADATA
@@ -71,32 +74,10 @@ bare contains s if {
 _served contains types[d.type].scope if some d in covered
 
 # METADATA
-# scope: document
-# description: Why an object cannot be granted.
-lacks[d] contains r if {
-	some d in wanted
-	some r in uncovered
-	r.value == d.type
-	not _covered_by(r.party, d)
-}
-
-lacks[d] contains r if {
-	some d in wanted
-	some r in unapproved
-	r.value == d.type
-}
-
-lacks[d] contains r if {
-	some d in wanted
-	some r in unknown
-	r.value == d.type
-}
-
-# METADATA
 # custom: {lacks: details, who: [requester, operator, resources:write], remedy: "Register the type there, or ask for one that is."}
 unknown contains {"code": "details_type_unknown", "party": "resource", "id": _server, "value": type} if {
 	some d in (wanted | carried)
-	not types[d.type].risk in audience.risks
+	not _known(d)
 	type := object.get(d, "type", "")
 }
 
@@ -129,10 +110,8 @@ uncovered contains {"code": "details_not_covered", "party": "parent", "id": id, 
 # description: What is risky is approved each time.
 # custom: {lacks: approval, who: [subject, resources:write], remedy: "Ask the user to approve it, or lower the risk of the type there."}
 unapproved contains {"code": "approval_required", "party": "subject", "id": standing.subject_id, "value": d.type} if {
-	not consent.unneeded
 	some d in wanted
-	types[d.type].risk == "high"
-	not consent.approved(audience.id, types[d.type].scope)
+	_unapproved(d)
 }
 
 # METADATA
@@ -161,6 +140,14 @@ reasons contains r if {
 	named
 	count(granted) == 0
 	some r in missing
+}
+
+_known(d) if types[d.type].risk in audience.risks
+
+_unapproved(d) if {
+	not consent.unneeded
+	types[d.type].risk == "high"
+	not consent.approved(audience.id, types[d.type].scope)
 }
 
 _covered_by("consent", _) if consent.unneeded
@@ -197,7 +184,6 @@ agreed(d) if {
 #   narrower in the way that its type says. What is absent from one may stand for
 #   anything, so it must be absent from both.
 covers(kinds, d, by) if {
-	d.type == by.type
 	object.keys(d) == object.keys(by)
 	narrow := kinds[d.type].narrow
 	every field, value in d {
