@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -92,4 +93,22 @@ func TestRestoringCancelsNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, models.ApprovalPending, a.State)
 	})
+}
+
+// Nobody reads all approvals, either, to find those that wait.
+func TestPendingApprovalsAreFoundByIndexes(t *testing.T) {
+	t.Parallel()
+	s := modelstest.New(t, "sqlite")
+	for _, id := range []string{"agt_1", "usr_1"} {
+		var steps []struct{ Detail string }
+		require.NoError(t, s.Reader().Raw("explain query plan select * from approvals where "+models.PendingOf, models.BindPending(id, s.Now())).Scan(&steps).Error)
+		var plan strings.Builder
+		for _, step := range steps {
+			require.NotRegexp(t, `^SCAN (approvals|clients)\b`, step.Detail)
+			plan.WriteString(step.Detail + "\n")
+		}
+		for _, index := range []string{"approvals_client_idx (client_id=?)", "approvals_subject_idx (subject_id=?)"} {
+			require.Contains(t, plan.String(), index)
+		}
+	}
 }

@@ -13,8 +13,14 @@ var (
 	Closure  = closure
 )
 
-// Hanging is the query of FallOf.
-const Hanging = hanging
+// Hanging and PendingOf are the queries of FallOf.
+const (
+	Hanging   = hanging
+	PendingOf = pendingOf
+)
+
+// BindPending binds PendingOf.
+var BindPending = bindPending
 
 const (
 	MaxQueue = maxQueue

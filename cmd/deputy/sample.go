@@ -77,7 +77,9 @@ type given struct {
 	Life int64
 }
 
-func (s *sample) show(w http.ResponseWriter, problem string, claims *given) { s.page(w, problem, claims, nil) }
+func (s *sample) show(w http.ResponseWriter, problem string, claims *given) {
+	s.page(w, problem, claims, nil)
+}
 
 func (s *sample) page(w http.ResponseWriter, problem string, claims *given, waits *petition) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
