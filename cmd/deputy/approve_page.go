@@ -55,7 +55,14 @@ func (f *sheet) list(w io.Writer) {
 		case b.on:
 			mark = "x"
 		}
-		fmt.Fprintf(w, "  [%s] %d. %s\n", mark, i+1, plain(strings.Join(strings.Fields(strings.Join([]string{b.words, "(" + b.name + ")", b.risk, b.note}, " ")), " ")))
+		says := []string{b.words, "(" + b.name + ")", b.risk, b.note}
+		if b.name == b.words {
+			says[1] = ""
+		}
+		fmt.Fprintf(w, "  [%s] %d. %s\n", mark, i+1, plain(strings.Join(strings.Fields(strings.Join(says, " ")), " ")))
+		for _, row := range b.rows {
+			fmt.Fprintf(w, "         %s\n", plain(row))
+		}
 	}
 }
 
@@ -71,13 +78,26 @@ func (p *screen) ended(w io.Writer) {
 // facts prints the list of facts of a page.
 func (p *screen) facts(w io.Writer) {
 	name := ""
-	for _, n := range p.all(func(n *html.Node) bool { return tag("dt")(n) || tag("dd")(n) }) {
+	for _, n := range p.all(func(n *html.Node) bool { return n.Parent != nil && classed("facts")(n.Parent) }) {
 		if n.Data == "dt" {
 			name = wordsOf(n)
 			continue
 		}
 		fmt.Fprintf(w, "%s: %s\n", plain(name), plain(wordsOf(n)))
 	}
+}
+
+// rowsOf are the rows that stand beside what can be ticked: what it is exactly.
+func rowsOf(item *html.Node) (rows []*html.Node) {
+	if item == nil || item.Data != "li" {
+		return nil
+	}
+	for n := range item.Descendants() {
+		if n.Parent != nil && classed("rows")(n.Parent) && n.Type == html.ElementNode {
+			rows = append(rows, n)
+		}
+	}
+	return rows
 }
 
 // named are the boxes of scopes that are named: as developers know them, or as they

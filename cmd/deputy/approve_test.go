@@ -11,6 +11,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/html"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
@@ -241,4 +242,42 @@ func TestApproveWithASecondFactor(t *testing.T) {
 	out, err = at.approve("joe", asked.ID, "--yes")
 	require.NoError(t, err, out)
 	require.Contains(t, out, "You approved this.")
+}
+
+// What is asked for exactly is shown under it, and nothing is approved that is not.
+func TestATerminalShowsDetails(t *testing.T) {
+	root, err := html.Parse(strings.NewReader(`<main><h1>pay asks</h1><form action="/approvals/apr_1"><fieldset><legend>At bank</legend><ul>
+		<li><label class="scope"><input type="checkbox" name="scope" value="rsv_1 pay:send" checked><span><b>Send money</b> <code>pay:send</code></span></label></li>
+		<li><label class="scope"><input type="checkbox" name="detail" value="rsv_1 0"><span><b>Pay 250.00 EUR to ACME</b></span><span class="risk risk-high">High</span></label>
+			<dl class="rows"><div><dt>amount</dt> <dd><bdi>250.00`+"\x1b"+`[2J</bdi></dd></div></dl></li>
+		<li><label class="scope off"><input type="checkbox" disabled><span><b>Pay more</b> <span class="note">You do not hold this</span></span></label></li>
+		<li><label class="scope"><input type="checkbox" disabled checked><span><b>Once you signed in</b></span></label></li>
+		</ul></fieldset></form><dl class="facts"><dt>From</dt><dd>192.0.2.7</dd></dl></main>`))
+	require.NoError(t, err)
+	p := &screen{root: root}
+	p.read(root, nil)
+	f := p.form("/approvals/apr_1")
+	var out strings.Builder
+	p.petition(&out, "apr_1", f)
+	require.Equal(t, `pay asks  (apr_1)
+At bank
+  [x] 1. Send money (pay:send)
+  [ ] 2. Pay 250.00 EUR to ACME High
+         amount 250.00 [2J
+  [-] 3. Pay more You do not hold this
+  [-] 4. Once you signed in
+From: 192.0.2.7
+`, out.String())
+	boxes, err := f.numbered([]string{"1,", "2"})
+	require.NoError(t, err)
+	f.tickBoxes(boxes)
+	require.Equal(t, url.Values{"scope": {"rsv_1 pay:send"}, "detail": {"rsv_1 0"}}, f.values)
+	f.tickBoxes(f.ticked())
+	require.Equal(t, url.Values{"scope": {"rsv_1 pay:send"}}, f.values)
+	for _, wrong := range []string{"3", "0", "4", "5", "x"} {
+		_, err := f.numbered([]string{wrong})
+		require.ErrorContains(t, err, "nothing was answered")
+	}
+	_, err = f.named([]string{"Pay more"})
+	require.ErrorContains(t, err, "You do not hold this")
 }

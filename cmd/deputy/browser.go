@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -57,12 +58,13 @@ type sheet struct {
 // checkbox is something to tick.
 type checkbox struct {
 	field, value string
-	name         string // of the scope, as developers know it
+	name         string // of the scope, as developers know it; of anything else what it says
 	note         string
 	off          bool
-	on           bool   // ticked already
-	words, risk  string // what it means
-	group        string // where
+	on           bool     // ticked already
+	words, risk  string   // what it means
+	group        string   // where
+	rows         []string // what exactly, line by line
 }
 
 // open loads a page.
@@ -186,9 +188,11 @@ func (p *screen) read(n *html.Node, f *sheet) {
 // label reads what can be ticked, and what could be if it were not greyed.
 func (p *screen) label(n *html.Node, f *sheet) {
 	var b checkbox
+	box := false
 	for d := range n.Descendants() {
 		switch {
 		case d.Data == "input" && attr(d, "type") == "checkbox":
+			box = true
 			b.field, b.value, b.off, b.on = attr(d, "name"), attr(d, "value"), has(d, "disabled"), has(d, "checked")
 		case d.Data == "input" && f != nil && attr(d, "type") == "radio" && has(d, "checked"):
 			f.until = wordsOf(n)
@@ -202,7 +206,11 @@ func (p *screen) label(n *html.Node, f *sheet) {
 			b.note = textOf(d)
 		}
 	}
-	if b.group = p.group; f != nil && b.name != "" {
+	for _, row := range rowsOf(n.Parent) {
+		b.rows = append(b.rows, wordsOf(row))
+	}
+	b.group, b.name = p.group, cmp.Or(b.name, b.words)
+	if f != nil && box {
 		f.boxes = append(f.boxes, b)
 	}
 }
