@@ -66,6 +66,9 @@ func (s *Store) DeleteGroup(ctx context.Context, by By, id string, ifVersion int
 		if err := c.tx.Where("principal_id = ?", g.ID).Delete(&Assignment{}).Error; err != nil {
 			return err
 		}
+		if err := c.tx.Where("principal_id = ?", g.ID).Delete(&Acquaintance{}).Error; err != nil {
+			return err
+		}
 		return c.tx.Where("group_id = ? or member_id = ?", g.ID, g.ID).Delete(&GroupMember{}).Error
 	})
 }

@@ -249,7 +249,7 @@ func TestATerminalShowsDetails(t *testing.T) {
 	root, err := html.Parse(strings.NewReader(`<main><h1>pay asks</h1><form action="/approvals/apr_1"><fieldset><legend>At bank</legend><ul>
 		<li><label class="scope"><input type="checkbox" name="scope" value="rsv_1 pay:send" checked><span><b>Send money</b> <code>pay:send</code></span></label></li>
 		<li><label class="scope"><input type="checkbox" name="detail" value="rsv_1 0"><span><b>Pay 250.00 EUR to ACME</b></span><span class="risk risk-high">High</span></label>
-			<dl class="rows"><div><dt>amount</dt> <dd><bdi>250.00`+"\x1b"+`[2J</bdi></dd></div></dl></li>
+			<dl class="rows"><div><dt>amount</dt> <dd><bdi>250.00` + "\x1b" + `[2J</bdi></dd></div></dl></li>
 		<li><label class="scope off"><input type="checkbox" disabled><span><b>Pay more</b> <span class="note">You do not hold this</span></span></label></li>
 		<li><label class="scope"><input type="checkbox" disabled checked><span><b>Once you signed in</b></span></label></li>
 		</ul></fieldset></form><dl class="facts"><dt>From</dt><dd>192.0.2.7</dd></dl></main>`))
