@@ -1,11 +1,14 @@
 package tests
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -39,5 +42,35 @@ func TestOldRefreshTokensShowAReplayWhileTheirFamilyLives(t *testing.T) {
 		s.Clock.Advance(time.Minute)
 		s.mustNot(s.token(harness.RefreshForm(first)), "authorization_used")
 		s.mustNot(s.token(harness.RefreshForm(latest)), "authorization_ended")
+	})
+}
+
+// What was asked is remembered for as long as policy looks back: who reported an agent
+// is not asked by it a month later. After that only what was allowed stays.
+func TestApprovalsAreForgottenWhenNothingHangsFromThem(t *testing.T) {
+	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+		_, allowed := s.ask()
+		require.Equal(t, models.ApprovalApproved, s.Approve(s.person, allowed.ID, s.service, "work:do").State)
+		_, late := s.ask()
+		_, reported := s.ask()
+		_, err := s.Endpoint.AnswerApproval(t.Context(), grants.Call{}, reported.ID, s.person, nil, true)
+		require.NoError(t, err)
+		left := func() (ids []string) {
+			rows, _, err := s.Store.Approvals(t.Context(), models.ApprovalFilter{}, models.Page{})
+			require.NoError(t, err)
+			for _, a := range rows {
+				ids = append(ids, a.ID)
+			}
+			return ids
+		}
+		s.Clock.Advance(29 * 24 * time.Hour)
+		s.tended()
+		require.Equal(t, []string{allowed.ID, late.ID, reported.ID}, left())
+		no := s.Form("/oauth2/bc-authorize", s.agent, harness.AskForm(s.user, s.service, "work:do"))
+		require.Equal(t, http.StatusForbidden, no.Status, no.Body)
+		s.Clock.Advance(3 * 24 * time.Hour)
+		s.tended()
+		require.Equal(t, []string{allowed.ID}, left())
+		s.ask()
 	})
 }

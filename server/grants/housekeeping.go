@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -69,7 +70,8 @@ const (
 )
 
 // Tend writes when credentials were last used and forgets expired single-use
-// values and visits, and what people granted once nobody needs it any more. It is
+// values and visits, what people granted once nobody needs it any more, and what they
+// were asked a month ago and did not allow. It is
 // called every fifteen seconds, and once more at the end.
 func (e *Endpoint) Tend(ctx context.Context) error {
 	var errs []error
@@ -80,7 +82,8 @@ func (e *Endpoint) Tend(ctx context.Context) error {
 	earliest := e.past.earliest(now)
 	errs = append(errs, e.store.PurgeUsed(ctx, earliest), e.store.PurgeVisits(ctx, now))
 	if last := e.purged.Load(); (earliest < last || earliest >= last+purgeEvery) && e.purged.CompareAndSwap(last, earliest) {
-		if _, err := e.store.PurgeGranted(ctx, earliest-keepGranted); err != nil {
+		_, err := e.store.PurgeGranted(ctx, earliest-keepGranted)
+		if err = errors.Join(err, e.store.PurgeApprovals(ctx, earliest-models.ApprovalsKept)); err != nil {
 			e.purged.Store(last) // the next call goes on
 			errs = append(errs, err)
 		}
