@@ -2,11 +2,14 @@ package tests
 
 import (
 	"context"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -114,4 +117,68 @@ func kindsOf(l lack) (kinds []string) {
 		kinds = append(kinds, c.Kind)
 	}
 	return kinds
+}
+
+// Whatever is so, the explanation says what the client then hears.
+func TestExplainSaysWhatTheBackchannelSays(t *testing.T) {
+	for name, happens := range map[string]func(t *testing.T, s *elsewhere){
+		"nothing": func(*testing.T, *elsewhere) {},
+		"no such grant type": func(_ *testing.T, s *elsewhere) {
+			s.edit(func(c *models.Client) { c.GrantTypes = []string{own} })
+		},
+		"agent suspended": func(t *testing.T, s *elsewhere) {
+			s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+				_, err := st.SuspendClient(ctx, by, s.agent.ID)
+				return err
+			})
+		},
+		"user suspended": func(_ *testing.T, s *elsewhere) {
+			s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+				_, err := st.SuspendUser(ctx, by, s.user.ID)
+				return err
+			})
+		},
+		"unlisted": func(_ *testing.T, s *elsewhere) {
+			s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+				return st.Estrange(ctx, by, s.agent.ID, s.user.ID)
+			})
+		},
+		"three wait": func(_ *testing.T, s *elsewhere) {
+			for range 3 {
+				s.ask()
+			}
+		},
+		"denied just now": func(t *testing.T, s *elsewhere) {
+			_, approval := s.ask()
+			_, err := s.Endpoint.AnswerApproval(t.Context(), grants.Call{}, approval.ID, s.person, nil, false)
+			require.NoError(t, err)
+		},
+		"reported": func(t *testing.T, s *elsewhere) {
+			_, approval := s.ask()
+			_, err := s.Endpoint.AnswerApproval(t.Context(), grants.Call{}, approval.ID, s.person, nil, true)
+			require.NoError(t, err)
+			s.Clock.Advance(48 * time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+				admin := explainer(s.Server)
+				happens(t, s)
+				x := explain(s.Server, admin, object{"client_id": s.agent.ID, "grant_type": models.GrantCIBA, "user_id": s.user.ID,
+					"resources": []string{s.service.Identifier}, "scopes": workScopes})
+				a := s.Form("/oauth2/bc-authorize", s.agent, harness.AskForm(s.user, s.service, "work:do work:undo"))
+				require.Equal(t, a.String("error"), x.Error, a.Body)
+				require.Equal(t, a.Status == http.StatusOK, x.Granted, a.Body)
+			})
+		})
+	}
+}
+
+// edit changes the agent.
+func (s *elsewhere) edit(change func(*models.Client)) {
+	s.TB.Helper()
+	s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+		_, err := st.UpdateClient(ctx, by, s.agent.ID, models.AnyVersion, change)
+		return err
+	})
 }
