@@ -321,7 +321,11 @@ func (s *Store) AskedOf(ctx context.Context, userID string, n int) ([]Approval, 
 }
 
 // PurgeApprovals forgets approvals that ended before a moment, unless a grant that
-// began with them is still there.
+// began with them had not. The ledger still knows them.
 func (s *Store) PurgeApprovals(ctx context.Context, moment int64) error {
-	return wrap("purge approvals", s.write.WithContext(ctx).Where("expires_at < ? and grant_id = ''", moment).Delete(&Approval{}).Error)
+	if earliest := s.Now() - reportedFor; moment > earliest {
+		moment = earliest // until then, what users said counts
+	}
+	return wrap("purge approvals", s.write.WithContext(ctx).Where("expires_at < ?", moment).
+		Where("not exists (select 1 from grants where grants.id = approvals.grant_id and grants.expires_at >= ?)", moment).Delete(&Approval{}).Error)
 }
