@@ -106,13 +106,20 @@ func TestInbox_Foreign(t *testing.T) {
 // Who denies leaves nothing behind, and who reports is not asked by that agent again.
 func TestInbox_DenyAndReport(t *testing.T) {
 	eachInbox(t, func(t *testing.T, s *elsewhere) {
+		s.Clock.Stop()
 		b := s.phone()
 		secret, approval := s.ask()
-		require.Contains(t, b.Post("/approvals/"+approval.ID, url.Values{"answer": {"report"}}).Body, "Denied and reported")
+		require.Contains(t, b.Post("/approvals/"+approval.ID, url.Values{"answer": {"report"}}).Body, "cannot ask you again for 30 days")
 		require.Contains(t, s.token(harness.PollForm(secret)).Body, "access_denied")
 		require.Zero(t, s.Tokens())
-		again := s.Form("/oauth2/bc-authorize", s.agent, harness.AskForm(s.user, s.service, "work:do"))
-		require.Equal(t, http.StatusForbidden, again.Status, again.Body)
+		for _, then := range []struct {
+			after time.Duration
+			want  int
+		}{{29 * 24 * time.Hour, http.StatusForbidden}, {2 * 24 * time.Hour, http.StatusOK}} {
+			s.Clock.Advance(then.after)
+			again := s.Form("/oauth2/bc-authorize", s.agent, harness.AskForm(s.user, s.service, "work:do"))
+			require.Equal(t, then.want, again.Status, again.Body)
+		}
 	})
 }
 
