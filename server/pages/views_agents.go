@@ -172,4 +172,5 @@ type Revoke struct {
 type Taken struct {
 	Service string
 	Scopes  []string
+	Details []Detail
 }

@@ -19,8 +19,9 @@ type ApprovalCard struct {
 	Agent    Party
 	Services []string // names
 	What     []string // in plain words
-	Device   bool     // asked by a device that has no browser
-	State    string   // approval.state.<state> in the locales
+	Details  []Detail
+	Device   bool   // asked by a device that has no browser
+	State    string // approval.state.<state> in the locales
 	Until    time.Time
 	At       time.Time // when it came to its end; zero: it waits
 }
