@@ -259,3 +259,27 @@ func TestInbox_UserCode(t *testing.T) {
 		require.Empty(t, ask(""))
 	})
 }
+
+// A payment is told in the words of its service, in the inbox, on its page and once it
+// is allowed; what is not ticked is nowhere but in what was asked.
+func TestInbox_Details(t *testing.T) {
+	eachInbox(t, func(t *testing.T, s *elsewhere) {
+		bank := &bank{visit: &visit{sitting: s.sitting}, teller: s.agent}
+		bank.register(nil)
+		b := s.phone()
+		secret, approval := s.AskUser(s.agent, with(harness.AskForm(s.user, s.service, "work:do"), pay("50", "Bob"), pay("5", "Eve")))
+		told := regexp.MustCompile(`Pay <strong><bdi>(50|5)</bdi></strong> <strong><bdi>EUR</bdi></strong> to <strong><bdi>(Bob|Eve)</bdi></strong>`)
+		path := "/approvals/" + approval.ID
+		require.Len(t, told.FindAllString(b.Get("/approvals").Body, -1), 2)
+		page := b.Get(path)
+		require.Len(t, told.FindAllString(page.Body, -1), 2)
+		form := s.yes(page.Body, "work:do")
+		form.Add("detail", s.service.ID+" 0")
+		for _, done := range []string{b.Post(path, form).Body, b.Get("/approvals").Body} {
+			found := told.FindAllStringSubmatch(done, -1)
+			require.Len(t, found, 1, done)
+			require.Equal(t, []string{"50", "Bob"}, found[0][1:])
+		}
+		bank.carries(t, s.token(harness.PollForm(secret)), pay("50", "Bob"))
+	})
+}
