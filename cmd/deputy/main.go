@@ -26,6 +26,7 @@ type commands struct {
 	Consent     consentCmd     `cmd:"" help:"See what people agreed to, and take it back, through the admin API."`
 	Approve     approveCmd     `cmd:"" help:"Answer, as the person you are, what agents ask of you."`
 	Approval    approvalCmd    `cmd:"" help:"See what agents asked of people, and end it, through the admin API."`
+	Resource    resourceCmd    `cmd:"" help:"Manage what resource servers say of authorization details, through the admin API."`
 	Upstream    upstreamCmd    `cmd:"" help:"Manage the OpenID providers that people may sign in with, through the admin API."`
 	Token       tokenCmd       `cmd:"" help:"Get, exchange and look at tokens."`
 	Audit       auditCmd       `cmd:"" help:"Read and verify the ledger, directly in the database."`
