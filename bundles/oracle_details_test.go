@@ -1,6 +1,7 @@
 package bundles
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,7 +9,9 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"testing"
 
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/deputyauth/deputy/policies"
@@ -36,6 +39,31 @@ var (
 	little = []any{"50.5", "5", 5, "5", 5, 60, "60.5", -1}
 )
 
+// detailedWorlds are questions that are all about authorization details.
+func detailedWorlds() *rapid.Generator[policies.Input] {
+	return rapid.Custom(func(t *rapid.T) policies.Input {
+		w := &world{t: t, always: true, noise: rapid.SampledFrom([]int{0, 0, 1, 4}).Draw(t, "noise")}
+		return w.question(rapid.SampledFrom([]string{
+			policies.IssueClientCredentials, policies.IssueTokenExchange, policies.IssueTokenExchange, policies.IssueTokenExchange, policies.IssueAuthorizationCode,
+			policies.IssueRefreshToken, policies.IssueCIBA, policies.Introspect, policies.Authorize, policies.AnswerConsent, policies.ShowApproval, policies.AnswerApproval,
+		}).Draw(t, "action"))
+	})
+}
+
+func TestDetailsAgreeWithOracle(t *testing.T) {
+	e, err := New(Options{House: silent()})
+	require.NoError(t, err)
+	rapid.Check(t, func(t *rapid.T) {
+		in := detailedWorlds().Draw(t, "world")
+		d, err := e.Decide(context.Background(), in)
+		require.NoError(t, err)
+		if got, want := answer(d), judge(in); differ(got, want) {
+			doc, _ := json.MarshalIndent(in, "", " ")
+			t.Fatalf("the engine says %+v\nthe oracle says %+v\nasked %s", got, want, doc)
+		}
+	})
+}
+
 func (w *world) has(what string) []policies.Detail {
 	if w.bad("no " + what) {
 		return nil
@@ -50,7 +78,7 @@ func (w *world) has(what string) []policies.Detail {
 // detailed adds authorization details to a question, now and then.
 func (w *world) detailed(in *policies.Input) {
 	kind := policies.Kind(in.Action)
-	if kind != policies.KindIssue && kind != policies.KindIntrospect && kind != policies.KindAuthorize || w.upTo(3, "details") < 3 {
+	if kind != policies.KindIssue && kind != policies.KindIntrospect && kind != policies.KindAuthorize || !w.always && w.upTo(3, "details") < 3 {
 		return
 	}
 	if kind == policies.KindIssue && w.coin("named") {
@@ -184,7 +212,6 @@ func (x *details) missing(at *policies.Resource, d policies.Detail) (codes []str
 	lack("details_not_covered", o.person && (at == nil || o.grant == nil || !within(o.grant.Details[at.ID])))
 	lack("details_not_covered", !o.alone && !o.person && (at == nil || parent == nil || parent.Audience.ID != at.ID || !within(parent.Details)))
 	lack("approval_required", at != nil && !o.ofNoPerson() && x.kind(d).Risk == "high" && !o.approved(at.ID, x.kind(d).Scope))
-	lack("details_type_unknown", !x.known(d))
 	return codes
 }
 
@@ -217,7 +244,9 @@ func (x *details) grant(scopes []string) (granted, removed []string) {
 		x.o.refuse("details_type_unknown", !x.known(d))
 	}
 	for _, d := range x.wanted {
+		_, there := x.types[kindOf(d)]
 		switch {
+		case !there && len(x.lacks[string(d)]) == 0: // which is refused as such
 		case len(x.lacks[string(d)]) > 0:
 			for _, code := range x.lacks[string(d)] {
 				codes[" "+code] = true
@@ -228,7 +257,6 @@ func (x *details) grant(scopes []string) (granted, removed []string) {
 			granted = append(granted, string(d))
 		}
 	}
-	delete(codes, " details_type_unknown")
 	slices.Sort(granted)
 	if x.named && (!x.o.person || len(granted) == 0) {
 		for code := range codes {

@@ -103,9 +103,9 @@ func questions(t *testing.T) []judged {
 	for _, in := range nearlyEveryday(t) {
 		out = append(out, judged{in, judge(in)})
 	}
-	issue, others := issueWorlds(), otherWorlds()
+	issue, others, detailed := issueWorlds(), otherWorlds(), detailedWorlds()
 	for seed := range sabotageWorlds {
-		for _, gen := range []*rapid.Generator[policies.Input]{issue, others} {
+		for _, gen := range []*rapid.Generator[policies.Input]{detailed, issue, others} {
 			in := gen.Example(seed)
 			out = append(out, judged{in, judge(in)})
 		}

@@ -22,8 +22,9 @@ const (
 // facts are in order, so that a fair share is allowed; noise is the percentage
 // of facts that are not. Everything shrinks towards order.
 type world struct {
-	t     *rapid.T
-	noise int
+	t      *rapid.T
+	noise  int
+	always bool // with authorization details
 }
 
 func worlds(actions ...string) *rapid.Generator[policies.Input] {

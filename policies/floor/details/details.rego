@@ -52,7 +52,6 @@ granted contains d if {
 # description: What nothing is missing for, but perhaps the scope.
 covered contains d if {
 	some d in wanted
-	_known(d)
 	not _unapproved(d)
 	every party in {"consent", "grant", "parent"} {
 		_covered_by(party, d)
