@@ -82,6 +82,10 @@ const (
 	reportedFor  = 30 * 24 * 3600
 )
 
+// ApprovalsKept is for how long policy may look at approvals that are over, in
+// seconds, with a day for clocks.
+const ApprovalsKept = reportedFor + deniedWithin
+
 // Acquaintance is what there is between a client and a user whom it asks.
 func (v *View) Acquaintance(ctx context.Context, clientID, userID string) (*policies.Acquaintance, error) {
 	v.Deps = append(v.Deps, key("asked", userID), key("consents", userID+"/"+clientID), key("client", clientID), key("user", userID))

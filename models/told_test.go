@@ -54,20 +54,3 @@ func TestWhoIsToldOfAnApproval(t *testing.T) {
 		require.Equal(p, []string{"push "}, kinds(p.due()), "nobody answered, which is told as well")
 	})
 }
-
-func TestApprovalsAreForgottenOnceNothingHangsFromThem(t *testing.T) {
-	eachPeople(t, func(p *people) {
-		a := p.asked(models.DeliveryPoll)
-		const day = 24 * time.Hour
-		for range 3 {
-			p.advance(10*day - time.Minute)
-			require.NoError(p, p.PurgeApprovals(p.Context(), p.Now()))
-			_, err := p.Approval(p.Context(), a.ID)
-			require.NoError(p, err, "what a user said of it counts for a month")
-		}
-		p.advance(time.Hour)
-		require.NoError(p, p.PurgeApprovals(p.Context(), p.Now()))
-		_, err := p.Approval(p.Context(), a.ID)
-		require.ErrorIs(p, err, models.ErrNotFound)
-	})
-}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -82,7 +83,7 @@ func (e *Endpoint) Tend(ctx context.Context) error {
 	errs = append(errs, e.store.PurgeUsed(ctx, earliest), e.store.PurgeVisits(ctx, now))
 	if last := e.purged.Load(); (earliest < last || earliest >= last+purgeEvery) && e.purged.CompareAndSwap(last, earliest) {
 		_, err := e.store.PurgeGranted(ctx, earliest-keepGranted)
-		if err = errors.Join(err, e.store.PurgeApprovals(ctx, earliest)); err != nil {
+		if err = errors.Join(err, e.store.PurgeApprovals(ctx, earliest-models.ApprovalsKept)); err != nil {
 			e.purged.Store(last) // the next call goes on
 			errs = append(errs, err)
 		}

@@ -104,7 +104,6 @@ func (n *names) approval(a models.Approval, state string) ApprovalCard {
 		for _, held := range n.allowed(&a) {
 			s := n.service(held.ResourceID)
 			card.Services, card.What = append(card.Services, s.Name), append(card.What, s.words(held.Scopes)...)
-			card.Details = append(card.Details, n.details(held.ResourceID, held.Details)...)
 		}
 	} else {
 		n.wanted(&a, &card)
@@ -123,9 +122,6 @@ func (n *names) wanted(a *models.Approval, card *ApprovalCard) {
 	services := n.named(a.Request.Resources)
 	for _, s := range services {
 		card.Services = append(card.Services, s.Name)
-	}
-	for _, s := range services {
-		card.Details = append(card.Details, n.details(s.ID, a.Request.Details)...)
 	}
 	for _, name := range a.Request.Scopes {
 		words := name
@@ -152,7 +148,7 @@ func (n *names) approved(a *models.Approval, view *Answered) {
 	view.Over = true
 	for _, held := range n.allowed(a) {
 		s := n.service(held.ResourceID)
-		view.What = append(view.What, Taken{Service: s.Name, Scopes: s.words(held.Scopes), Details: n.details(held.ResourceID, held.Details)})
+		view.What = append(view.What, Taken{Service: s.Name, Scopes: s.words(held.Scopes)})
 		view.Until = later(view.Until, day(held.ExpiresAt))
 		view.Over = view.Over && (held.RevokedAt != 0 || held.ExpiresAt <= n.store.Now())
 	}

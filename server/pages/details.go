@@ -81,21 +81,6 @@ func (n *names) detail(resource, kind string, object policies.Detail) Detail {
 	return d
 }
 
-// details are those objects that are of a service's types, in the words of these.
-func (n *names) details(resource string, objects []policies.Detail) []Detail {
-	var out []Detail
-	for _, object := range objects {
-		var of struct {
-			Type string `json:"type"`
-		}
-		_ = json.Unmarshal(object, &of) // which was checked when it came
-		if _, err := n.store.DetailType(n.ctx, resource, of.Type); !n.missing(err) {
-			out = append(out, n.detail(resource, of.Type, object))
-		}
-	}
-	return out
-}
-
 // labels are what a schema calls its properties.
 type labels struct {
 	Title      string             `json:"title"`

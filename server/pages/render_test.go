@@ -136,8 +136,6 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	}
 }
 
-var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
-
 // strs gathers every string that a view holds.
 func strs(v reflect.Value, into *[]string) {
 	switch v.Kind() {
@@ -148,14 +146,6 @@ func strs(v reflect.Value, into *[]string) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			strs(v.Field(i), into)
-		}
-	case reflect.Map: // sentences of others, in parts
-		for _, key := range v.MapKeys() {
-			for _, part := range placeholder.Split(v.MapIndex(key).String(), -1) {
-				if strings.ContainsFunc(part, unicode.IsLetter) {
-					*into = append(*into, strings.TrimSpace(part))
-				}
-			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {

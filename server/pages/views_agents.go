@@ -172,5 +172,4 @@ type Revoke struct {
 type Taken struct {
 	Service string
 	Scopes  []string
-	Details []Detail
 }

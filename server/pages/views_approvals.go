@@ -19,9 +19,8 @@ type ApprovalCard struct {
 	Agent    Party
 	Services []string // names
 	What     []string // in plain words
-	Details  []Detail
-	Device   bool   // asked by a device that has no browser
-	State    string // approval.state.<state> in the locales
+	Device   bool     // asked by a device that has no browser
+	State    string   // approval.state.<state> in the locales
 	Until    time.Time
 	At       time.Time // when it came to its end; zero: it waits
 }

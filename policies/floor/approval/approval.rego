@@ -210,10 +210,7 @@ _addressed if {
 	input.subject.id == input.approval.subject
 }
 
-_addressed if {
-	redeeming
-	input.approval.kind == kinds[input.action.name]
-}
+_addressed if input.approval.kind == kinds[input.action.name]
 
 _open if {
 	input.approval.state == "pending"

@@ -12,13 +12,6 @@ var (
 	wages   = pages.Party{ID: "rsv_wages", Name: "Payroll"}
 )
 
-// payment is a detail, as a service words it.
-var payment = pages.Detail{
-	Value: "rsv_wages 0", Sentences: map[string]string{"en": "Pay {amount} {currency} to {payee}", "de": "{payee} {amount} {currency} zahlen"},
-	Values: map[string]string{"amount": "48210.55", "currency": "EUR", "payee": "24 people"}, Risk: "high",
-	Rows: []pages.Row{{Label: "Amount", Value: "48210.55"}, {Label: "Currency", Value: "EUR"}, {Label: "Payee", Value: "24 people"}, {Label: "Reference", Value: "November 2026"}},
-}
-
 // approving is what people are asked while nobody has sent them here.
 func approving() []Page {
 	asked := pages.Approval{
@@ -28,7 +21,7 @@ func approving() []Page {
 			{Value: "rsv_wages wages:read", Name: "wages:read", Words: "See salaries and pay slips", Risk: "medium", Ticked: true},
 			{Value: "rsv_wages wages:pay", Name: "wages:pay", Words: "Send the monthly pay run", Risk: "high"},
 			{Name: "wages:change", Words: "Change salaries", Risk: "high", Greyed: "client"},
-		}, Details: []pages.Detail{payment}}},
+		}}},
 		Choices: []pages.Choice{{Value: "1h", Hours: 1, End: Now.Add(time.Hour), Chosen: true}, {Value: "8h", Hours: 8, End: Now.Add(8 * time.Hour)}, {Value: "1d", Days: 1, End: Now.Add(day)}},
 		Asked:   Now.Add(-2 * time.Minute), Until: Now.Add(4*time.Minute + 30*time.Second), Origin: pages.Origin{IP: "192.0.2.17", Program: "payroll-agent"}, Risky: true,
 	}
@@ -58,7 +51,7 @@ func inbox() []Page {
 		return pages.ApprovalCard{ID: "apr_" + agent.ID + state, Agent: agent, State: state, At: Now.Add(-ago), Services: []string{service}, What: what}
 	}
 	waits := []pages.ApprovalCard{
-		{ID: "apr_9f2c", Agent: payroll, Services: []string{"Payroll"}, What: []string{"See salaries and pay slips", "Send the monthly pay run"}, Details: []pages.Detail{payment}, Until: Now.Add(4*time.Minute + 30*time.Second)},
+		{ID: "apr_9f2c", Agent: payroll, Services: []string{"Payroll"}, What: []string{"See salaries and pay slips", "Send the monthly pay run"}, Until: Now.Add(4*time.Minute + 30*time.Second)},
 		{ID: "apr_9f2d", Agent: tv, Services: []string{"Sales API", "Calendar"}, What: []string{"See sales figures and reports", "See your events"}, Device: true, Until: Now.Add(9*time.Minute + 30*time.Second)},
 	}
 	lately := []pages.ApprovalCard{
@@ -79,7 +72,7 @@ func ends() []Page {
 		return pages.Answered{ID: "apr_9f2c", State: state, Agent: payroll, At: Now.Add(-20 * time.Second), Just: true}
 	}
 	approved := end(pages.StateApproved)
-	approved.What, approved.Until, approved.Waits = []pages.Taken{{Service: "Payroll", Scopes: []string{"See salaries and pay slips"}, Details: []pages.Detail{payment}}}, Now.Add(time.Hour), 1
+	approved.What, approved.Until, approved.Waits = []pages.Taken{{Service: "Payroll", Scopes: []string{"See salaries and pay slips"}}}, Now.Add(time.Hour), 1
 	device := approved
 	device.Agent, device.Device, device.Waits = tv, true, 0
 	elsewhere := approved
