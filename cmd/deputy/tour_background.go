@@ -130,7 +130,7 @@ func (t *tour) atTheInbox(who string) (*screen, *sheet, error) {
 	if f := page.form("/login"); f != nil {
 		f.values.Set("username", who+t.w.suffix)
 		f.values.Set("password", t.w.passwords[who])
-		if page, err = b.send(t.ctx, page, f); err != nil {
+		if _, err = b.send(t.ctx, page, f); err != nil {
 			return nil, nil, err
 		}
 	}
