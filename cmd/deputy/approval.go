@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,6 +29,8 @@ type apiApproval struct {
 		Scopes    []string `json:"scopes"`
 		Resources []string `json:"resources"`
 		Message   string   `json:"message"`
+
+		Details []json.RawMessage `json:"authorization_details"`
 	} `json:"request"`
 	CompareCode string `json:"compare_code"`
 	Delivery    string `json:"delivery"`
@@ -113,6 +116,9 @@ func (c *approvalShowCmd) Run(ctx context.Context, io streams) error {
 		{"asked", one.CreatedAt}, {"waits until", one.ExpiresAt}, {"answered", one.AnsweredAt}, {"grant", one.GrantID},
 	} {
 		told(io, line[0], line[1])
+	}
+	for _, detail := range one.Request.Details {
+		told(io, "exactly", plain(string(detail)))
 	}
 	return nil
 }

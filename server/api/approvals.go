@@ -15,6 +15,7 @@ func (s *server) approvalOf(a models.Approval) Approval {
 		CreatedAt: at(a.CreatedAt), ExpiresAt: at(a.ExpiresAt), AnsweredAt: at(a.AnsweredAt),
 		Request: ApprovalRequest{
 			Scopes: each(a.Request.Scopes, same), Resources: each(a.Request.Resources, same), Message: a.Request.Message, ACRValues: each(a.Request.ACRValues, same),
+			AuthorizationDetails: a.Request.Details,
 		},
 	}
 	if a.Kind != models.ApprovalDevice { // whoever knows a device's code may answer

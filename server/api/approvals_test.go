@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/policies"
 )
 
 func TestApprovalsAreSeenAndCancelled(t *testing.T) { both(t, testApprovals) }
@@ -164,11 +166,20 @@ func testBoundConsent(t *testing.T, c *client) {
 	w := modelstest.NewWorld(t, c.store, "w")
 	joe := modelstest.User(t, c.store, "joe")
 	asked := modelstest.Ask(t, c.store, w.Agent.ID, joe.ID)
-	allowed := models.Allowed{Subject: joe.ID, Until: c.store.Now() + 100, Code: models.Code{Scopes: map[string][]string{w.Service.ID: {"read"}}, AMR: []string{"pwd"}}}
+	detail := json.RawMessage(`{"type":"pay","amount":"250.00"}`)
+	allowed := models.Allowed{Subject: joe.ID, Until: c.store.Now() + 100, Code: models.Code{Details: map[string][]policies.Detail{w.Service.ID: {detail}}, Scopes: map[string][]string{w.Service.ID: {"read"}}, AMR: []string{"pwd"}}}
 	require.NoError(t, c.store.AllowApproval(t.Context(), modelstest.By(), asked.ID, allowed))
 	items := c.do(http.MethodGet, "/consents?subject_id="+joe.ID, nil).is(http.StatusOK)["items"].([]any)
 	require.Len(t, items, 1)
-	subset(t, object{"approval_id": asked.ID, "scopes": []any{"read"}}, items[0].(map[string]any))
+	subset(t, object{
+		"approval_id": asked.ID, "scopes": []any{"read"}, "authorization_details": []any{object{"type": "pay", "amount": "250.00"}},
+	}, items[0].(map[string]any))
+	precise := &models.Approval{Kind: models.ApprovalCIBA, ClientID: w.Agent.ID, SubjectID: joe.ID, Delivery: models.DeliveryPoll, ExpiresAt: c.store.Now() + 60,
+		Request: models.ApprovalRequest{Details: []policies.Detail{detail}}}
+	_, err := c.store.Ask(t.Context(), modelstest.By(), precise, models.Telling{})
+	require.NoError(t, err)
+	subset(t, object{"authorization_details": []any{object{"type": "pay", "amount": "250.00"}}},
+		c.do(http.MethodGet, "/approvals/"+precise.ID, nil).is(http.StatusOK)["request"].(map[string]any))
 	one := c.do(http.MethodGet, "/approvals/"+asked.ID, nil).is(http.StatusOK)
 	require.Equal(t, "approved", one["state"])
 	require.Regexp(t, "^gnt_", one["grant_id"])

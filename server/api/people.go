@@ -52,7 +52,7 @@ func (s *server) CreateUserLink(ctx context.Context, r CreateUserLinkRequestObje
 func consentOf(c models.Consent) Consent {
 	return Consent{
 		ID: c.ID, ClientID: c.ClientID, SubjectID: c.SubjectID, ResourceServerID: c.ResourceID, Scopes: each(c.Scopes, same),
-		PreapprovedBy: c.PreapprovedBy, ApprovalID: c.ApprovalID, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt), ExpiresAt: at(c.ExpiresAt), RevokedAt: at(c.RevokedAt),
+		PreapprovedBy: c.PreapprovedBy, ApprovalID: c.ApprovalID, AuthorizationDetails: c.Details, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt), ExpiresAt: at(c.ExpiresAt), RevokedAt: at(c.RevokedAt),
 	}
 }
 
