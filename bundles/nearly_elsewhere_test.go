@@ -33,11 +33,13 @@ func elsewheres(t testing.TB) (out []policies.Input) {
 		"asked of another": func(in *policies.Input) { in.Approval.Subject = "usr_other" },
 		"asked by another": func(in *policies.Input) { in.Approval.Client = "agt_other" },
 		"over":             func(in *policies.Input) { in.Approval.ExpiresAt = worldNow },
-		"over for another": func(in *policies.Input) { in.Approval.ExpiresAt, in.Approval.Client = worldNow, "agt_other" },
-		"denied":           func(in *policies.Input) { in.Approval.State = "denied" },
-		"waits":            func(in *policies.Input) { in.Approval.State = "pending" },
-		"pushed":           func(in *policies.Input) { in.Approval.Delivery = "push" },
-		"told":             func(in *policies.Input) { in.Credential = policies.Credential{Method: "push"} },
+		"over for another": func(in *policies.Input) {
+			in.Approval.State, in.Approval.ExpiresAt, in.Approval.Client = "pending", worldNow, "agt_other"
+		},
+		"denied": func(in *policies.Input) { in.Approval.State = "denied" },
+		"waits":  func(in *policies.Input) { in.Approval.State = "pending" },
+		"pushed": func(in *policies.Input) { in.Approval.Delivery = "push" },
+		"told":   func(in *policies.Input) { in.Credential = policies.Credential{Method: "push"} },
 		"pushed and told": func(in *policies.Input) {
 			in.Approval.Delivery, in.Credential = "push", policies.Credential{Method: "push"}
 		},
