@@ -37,10 +37,14 @@ func TestBackchannelAuthenticationErrors(t *testing.T) {
 		"invalid_request/requested_expiry":      {400, func(_ *elsewhere, f url.Values) { f.Set("requested_expiry", "-1") }, "positive number"},
 		"invalid_request/requested_expiry text": {400, func(_ *elsewhere, f url.Values) { f.Set("requested_expiry", "soon") }, "positive number"},
 		"invalid_request/twice":                 {400, func(_ *elsewhere, f url.Values) { f.Add("login_hint", "eve") }, "repeated"},
-		"request_not_supported":                 {400, func(_ *elsewhere, f url.Values) { f.Set("request", "x") }, "not supported"},
-		"invalid_scope":                         {400, func(_ *elsewhere, f url.Values) { f.Set("scope", "work:unheard") }, "defines no scope"},
-		"invalid_scope/none":                    {400, func(_ *elsewhere, f url.Values) { f.Del("scope") }, "No scope was requested"},
-		"invalid_target":                        {400, func(_ *elsewhere, f url.Values) { f.Set("resource", "https://nowhere.example") }, "https://nowhere.example"},
+		"invalid_request/object and parameters": {400, func(_ *elsewhere, f url.Values) { f.Set("request", "x") }, "belongs into the request object"},
+		"invalid_request/object": {400, func(_ *elsewhere, f url.Values) {
+			clear(f)
+			f.Set("request", "x")
+		}, "must be a JWT"},
+		"invalid_scope":      {400, func(_ *elsewhere, f url.Values) { f.Set("scope", "work:unheard") }, "defines no scope"},
+		"invalid_scope/none": {400, func(_ *elsewhere, f url.Values) { f.Del("scope") }, "No scope was requested"},
+		"invalid_target":     {400, func(_ *elsewhere, f url.Values) { f.Set("resource", "https://nowhere.example") }, "https://nowhere.example"},
 		"expired_login_hint_token": {400, func(s *elsewhere, f url.Values) {
 			f.Del("login_hint")
 			f.Set("login_hint_token", token(s, func(claims map[string]any) { claims["exp"] = s.Clock.Now().Unix() - 1 }))
@@ -156,5 +160,54 @@ func TestPollingTooOftenGetsSlower(t *testing.T) {
 		require.Equal(t, "slow_down", poll(), "ten seconds now")
 		s.Clock.Advance(15 * time.Second)
 		require.Equal(t, "authorization_pending", poll(), "fifteen")
+	})
+}
+
+// A request object says all there is, or it is none.
+func TestSignedBackchannelRequests(t *testing.T) {
+	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+		s.WithKey(s.agent)
+		object := func(edit func(header, claims map[string]any)) url.Values {
+			return url.Values{"request": {s.Assertion(s.agent, func(header, claims map[string]any) {
+				delete(claims, "sub")
+				header["typ"] = "JWT"
+				claims["nbf"] = claims["iat"]
+				claims["login_hint"], claims["resource"], claims["scope"] = s.user.Username, s.service.Identifier, "work:do"
+				claims["binding_message"], claims["requested_expiry"] = "signed", 120
+				if edit != nil {
+					edit(header, claims)
+				}
+			})}}
+		}
+		send := func(form url.Values) harness.Answer { return s.Form("/oauth2/bc-authorize", s.agent, form) }
+		a := send(object(func(header, _ map[string]any) { header["typ"] = "oauth-authz-req+jwt" }))
+		require.Equal(t, http.StatusOK, a.Status, a.Body)
+		require.EqualValues(t, 120, a.JSON["expires_in"])
+		approval := s.LastApproval()
+		require.Equal(t, []any{"signed", []string{"work:do"}, s.user.ID}, []any{approval.Request.Message, approval.Request.Scopes, approval.SubjectID})
+		require.Equal(t, http.StatusOK, send(object(nil)).Status)
+
+		now := s.Clock.Now().Unix()
+		for name, edit := range map[string]func(header, claims map[string]any){
+			"another issuer":     func(_, c map[string]any) { c["iss"] = "agt_other" },
+			"another audience":   func(_, c map[string]any) { c["aud"] = "https://other.example" },
+			"two audiences":      func(_, c map[string]any) { c["aud"] = []string{s.URL, "https://other.example"} },
+			"expired":            func(_, c map[string]any) { c["exp"] = now - 120 },
+			"no expiry":          func(_, c map[string]any) { delete(c, "exp") },
+			"for a day":          func(_, c map[string]any) { c["exp"] = now + 86400 },
+			"no nbf":             func(_, c map[string]any) { delete(c, "nbf") },
+			"no jti":             func(_, c map[string]any) { delete(c, "jti") },
+			"no iat":             func(_, c map[string]any) { delete(c, "iat") },
+			"not yet":            func(_, c map[string]any) { c["nbf"] = now + 3600 },
+			"a client assertion": func(h, _ map[string]any) { h["typ"] = "client-authentication+jwt" },
+			"a list for text":    func(_, c map[string]any) { c["resource"] = []any{1} },
+		} {
+			a := send(object(edit))
+			require.Equal(t, []any{http.StatusBadRequest, "invalid_request"}, []any{a.Status, a.String("error")}, "%s: %s", name, a.Body)
+		}
+		stranger := s.WithKey(s.Agent("stranger", s.user))
+		form := object(nil)
+		form.Set("request", s.Assertion(stranger, func(h, c map[string]any) { h["typ"], c["iss"], c["nbf"] = "JWT", s.agent.ID, c["iat"] }))
+		require.Contains(t, send(form).String("error_description"), "assertion_signature", "another's key")
 	})
 }

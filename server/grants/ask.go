@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -18,7 +19,7 @@ const usualExpiry = 300
 // AskUser is the backchannel authentication endpoint (CIBA Core section 7): a client
 // asks a user who is elsewhere. Whom it may not ask looks like somebody who is not there.
 func (e *Endpoint) AskUser(ctx context.Context, call Call, req oauth.BackchannelRequest) (oauth.Backchannel, error) {
-	a := approaching{Approval: models.Approval{Kind: models.ApprovalCIBA, ExpiresAt: req.Expiry}}
+	a := approaching{Approval: models.Approval{Kind: models.ApprovalCIBA}}
 	asked, err := e.ask(ctx, call, req, &a)
 	if err != nil {
 		return oauth.Backchannel{}, refusedAtBackchannel(err)
@@ -33,7 +34,7 @@ func (e *Endpoint) AskUser(ctx context.Context, call Call, req oauth.Backchannel
 // AskDevice is the device authorization endpoint (RFC 8628 section 3.1): a client asks
 // whoever types the code that it shows.
 func (e *Endpoint) AskDevice(ctx context.Context, call Call, req oauth.BackchannelRequest) (oauth.Device, error) {
-	a := approaching{Approval: models.Approval{Kind: models.ApprovalDevice, Delivery: models.DeliveryPoll, ExpiresAt: 2 * usualExpiry}}
+	a := approaching{Approval: models.Approval{Kind: models.ApprovalDevice, Delivery: models.DeliveryPoll}, life: 2 * usualExpiry}
 	asked, err := e.ask(ctx, call, req, &a)
 	if err != nil {
 		return oauth.Device{}, err
@@ -45,8 +46,7 @@ func (e *Endpoint) AskDevice(ctx context.Context, call Call, req oauth.Backchann
 	}, nil
 }
 
-// refusedAtBackchannel: access_denied is 403 there (CIBA Core section 13), and a
-// service that is not known is a scope that is not.
+// refusedAtBackchannel: access_denied is 403 there (CIBA Core section 13).
 func refusedAtBackchannel(err error) error {
 	var problem *oauth.Error
 	if errors.As(err, &problem) && problem.Code == oauth.AccessDenied {
@@ -58,23 +58,21 @@ func refusedAtBackchannel(err error) error {
 // approaching is an approval that is yet to be asked, with who is to be told of it.
 type approaching struct {
 	models.Approval
-	tell models.Telling
+	tell   models.Telling
+	life   int64 // seconds for which it waits
+	proven bool  // the client proved who it is, for this very request
 }
 
 // ask has policy decide whether a client may ask, and stores what it asks if so. What
 // was seen of the user must still be so when it is stored: a crowd of requests that
 // come at once is counted one by one.
 func (e *Endpoint) ask(ctx context.Context, call Call, req oauth.BackchannelRequest, a *approaching) (models.Asked, error) {
-	life := a.ExpiresAt
-	if life == 0 {
-		life = usualExpiry
-	}
 	for range maxAttempts {
 		by, err := e.mayAsk(ctx, call, req, a)
 		if err != nil {
 			return models.Asked{}, err
 		}
-		a.CreatedAt, a.ExpiresAt = e.now().Unix(), e.now().Unix()+life
+		a.CreatedAt, a.ExpiresAt = e.now().Unix(), e.now().Unix()+a.life
 		asked, err := e.store.Ask(ctx, by, &a.Approval, a.tell)
 		switch {
 		case err == nil:
@@ -104,14 +102,23 @@ func (e *Endpoint) mayAsk(ctx context.Context, call Call, req oauth.BackchannelR
 			}
 		}
 		in := policies.Input{Action: policies.AskApproval, Now: f.now, Credential: who.credential}
+		req, err := e.signedRequest(ctx, f, who.clientID, req)
+		if err != nil {
+			return nil, claimedBy(who.clientID, err)
+		}
 		if err := e.request(ctx, f, who.clientID, req, a, &in); err != nil {
 			return nil, claimedBy(who.clientID, err)
 		}
+		once := who.once
+		if a.proven { // it is decided anew, and the assertion was this request's own
+			once = nil
+		}
 		carryOut := func(_ policies.Decision, r *models.Record) error {
+			a.proven = true
 			by = models.By{ClientID: who.clientID, DecisionID: r.Entry.ID, RequestID: call.RequestID, IP: call.IP, Seen: r.View}
 			return nil
 		}
-		return &matter{in: in, once: who.once, credential: who.credential.ID, payer: payer, stranger: open, carryOut: carryOut}, nil
+		return &matter{in: in, once: once, credential: who.credential.ID, payer: payer, stranger: open, carryOut: carryOut}, nil
 	})
 	a.IP, a.UserAgent = call.IP, seen(call).UserAgent
 	return by, err
@@ -124,6 +131,7 @@ func (e *Endpoint) request(ctx context.Context, f *facts, clientID string, req o
 		return err
 	}
 	if a.Kind == models.ApprovalCIBA {
+		a.life = cmp.Or(req.Expiry, usualExpiry)
 		if err = e.whom(ctx, f, clientID, req, a, in); err != nil {
 			return err
 		}

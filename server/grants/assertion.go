@@ -86,9 +86,24 @@ type verifier func(raw, publicJWK string) (claims *assertion, problem string)
 // badSignature is the problem of an assertion whose signature was computed.
 const badSignature = "assertion_signature"
 
-// verifyAssertion checks type and signature with one registered key. The
-// algorithm is the key's: the header may only agree.
+// verifyAssertion checks type and signature with one registered key.
 func verifyAssertion(raw, publicJWK string) (*assertion, string) {
+	body, problem := signedBody(raw, publicJWK, "client-authentication+jwt")
+	if problem != "" {
+		return nil, problem
+	}
+	// Names of claims have a case, and each is there once (RFC 7519 section 4):
+	// encoding/json would read Aud as aud, and take the last of two.
+	var claims assertion
+	if err := strict.Unmarshal(body, &claims); err != nil {
+		return nil, "assertion_malformed"
+	}
+	return &claims, ""
+}
+
+// signedBody is what a client signed with a registered key, whose type, if it has one,
+// is jwt or of. The algorithm is the key's: the header may only agree.
+func signedBody(raw, publicJWK, of string) (body []byte, problem string) {
 	var jwk jose.JSONWebKey
 	if err := json.Unmarshal([]byte(publicJWK), &jwk); err != nil {
 		return nil, "registered_key_unreadable"
@@ -103,24 +118,17 @@ func verifyAssertion(raw, publicJWK string) (*assertion, string) {
 	}
 	if typ, ok := header.ExtraHeaders[jose.HeaderType].(string); ok {
 		typ = strings.ToLower(strings.TrimPrefix(typ, "application/"))
-		if typ != "jwt" && typ != "client-authentication+jwt" {
+		if typ != "jwt" && typ != of {
 			return nil, "assertion_type"
 		}
 	}
 	if header.KeyID != "" && jwk.KeyID != "" && header.KeyID != jwk.KeyID {
 		return nil, "assertion_key"
 	}
-	body, err := object.Verify(jwk)
-	if err != nil {
+	if body, err = object.Verify(jwk); err != nil {
 		return nil, badSignature
 	}
-	// Names of claims have a case, and each is there once (RFC 7519 section 4):
-	// encoding/json would read Aud as aud, and take the last of two.
-	var claims assertion
-	if err := strict.Unmarshal(body, &claims); err != nil {
-		return nil, "assertion_malformed"
-	}
-	return &claims, ""
+	return body, ""
 }
 
 func (e *Endpoint) judge(c *assertion, clientID string, now int64) string {

@@ -18,6 +18,7 @@ type BackchannelRequest struct {
 	Resources []string          // RFC 8707, as sent
 
 	// The rest is of CIBA.
+	Object            string // a signed request object, which then holds all else
 	LoginHint         string
 	IDTokenHint       string
 	LoginHintToken    string
@@ -44,13 +45,34 @@ func ParseBackchannel(r *http.Request) (BackchannelRequest, *Error) {
 	if problem != nil {
 		return req, problem
 	}
-	if f.Get("request") != "" {
-		return req, noRequestObjects()
+	if req.Object = f.Get("request"); req.Object != "" {
+		if name, sent := f.Any(backchannelParameters...); sent {
+			return req, Errorf(InvalidRequest, "Parameter %s belongs into the request object, where there is one.", name).Named("misplaced_parameter")
+		}
+		return req, nil
 	}
+	return req, req.read(f)
+}
+
+// backchannelParameters have no place beside a request object (CIBA Core section 7.1.1).
+var backchannelParameters = []string{
+	"scope", "resource", "audience", "authorization_details", "login_hint", "id_token_hint", "login_hint_token", "binding_message", "user_code",
+	"requested_expiry", "acr_values", "client_notification_token",
+}
+
+// Unsigned reads what a request object says, whose signature holds.
+func (req BackchannelRequest) Unsigned(f Form) (BackchannelRequest, *Error) {
+	if problem := req.readCommon(f); problem != nil {
+		return req, problem
+	}
+	return req, req.read(f)
+}
+
+func (req *BackchannelRequest) read(f Form) *Error {
 	req.LoginHint, req.IDTokenHint, req.LoginHintToken = f.Get("login_hint"), f.Get("id_token_hint"), f.Get("login_hint_token")
 	req.Message, req.UserCode, req.NotificationToken = f.Get("binding_message"), f.Get("user_code"), f.Get("client_notification_token")
 	req.ACRValues = strings.Fields(f.Get("acr_values"))
-	return req, req.check(f.Get("requested_expiry"))
+	return req.check(f.Get("requested_expiry"))
 }
 
 // ParseDevice reads a device authorization request (RFC 8628 section 3.1).
@@ -66,14 +88,19 @@ func readBackchannel(r *http.Request) (req BackchannelRequest, f Form, problem *
 	if req.Client, problem = ReadClient(r, f); problem != nil {
 		return req, f, problem
 	}
+	return req, f, req.readCommon(f)
+}
+
+// readCommon reads what is asked for, whoever is asked.
+func (req *BackchannelRequest) readCommon(f Form) (problem *Error) {
 	if req.Resources = f.All("resource"); len(req.Resources) > 16 {
-		return req, f, Errorf(InvalidTarget, "Too many resources.").Named("too_large")
+		return Errorf(InvalidTarget, "Too many resources.").Named("too_large")
 	}
 	if req.Scopes, problem = ParseScope(f.Get("scope")); problem != nil {
-		return req, f, problem
+		return problem
 	}
 	req.Details, problem = ParseDetails(f.Get("authorization_details"))
-	return req, f, problem
+	return problem
 }
 
 func (req *BackchannelRequest) check(expiry string) *Error {

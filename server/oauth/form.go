@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -60,6 +61,37 @@ func ParseForm(body string) (Form, *Error) {
 		values[name] = vs
 		if len(vs) > 1 && !slices.Contains(repeatable, name) {
 			return Form{}, Errorf(InvalidRequest, "Parameter %s is repeated.", short(name)).Named("duplicate_parameter")
+		}
+	}
+	return Form{values}, nil
+}
+
+// FormOf is what a request object says, as a form: strings as they are, numbers as they
+// are written, lists of strings as repeated parameters or, of scopes and acr_values, words.
+func FormOf(claims map[string]any) (Form, *Error) {
+	values := url.Values{}
+	for name, claim := range claims {
+		switch v := claim.(type) {
+		case string:
+			values[name] = []string{v}
+		case json.Number:
+			values[name] = []string{v.String()}
+		case []any:
+			if name != "resource" && name != "audience" { // authorization_details is JSON in both
+				body, err := json.Marshal(v)
+				if err != nil {
+					return Form{}, Errorf(InvalidRequest, "The request object is not well-formed.").Because(err).Named("unreadable")
+				}
+				values[name] = []string{string(body)}
+				continue
+			}
+			for _, one := range v {
+				text, ok := one.(string)
+				if !ok {
+					return Form{}, Errorf(InvalidRequest, "%s in the request object must be text.", name).Named("unreadable")
+				}
+				values[name] = append(values[name], text)
+			}
 		}
 	}
 	return Form{values}, nil

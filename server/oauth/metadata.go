@@ -37,6 +37,7 @@ type BackchannelMetadata struct {
 	BackchannelEndpoint string   `json:"backchannel_authentication_endpoint"`
 	DeliveryModes       []string `json:"backchannel_token_delivery_modes_supported"`
 	UserCodes           bool     `json:"backchannel_user_code_parameter_supported"`
+	RequestSigningAlgs  []string `json:"backchannel_authentication_request_signing_alg_values_supported"`
 	DeviceEndpoint      string   `json:"device_authorization_endpoint"`
 }
 
@@ -62,7 +63,7 @@ func NewMetadata(issuer string, openID bool) Metadata {
 		RevocationEndpointAuthMethods: append(AuthMethods(), None), RevocationEndpointAuthSigningAlgs: AssertionAlgs(),
 	}
 	m.BackchannelMetadata = BackchannelMetadata{
-		BackchannelEndpoint: issuer + "/oauth2/bc-authorize", DeliveryModes: []string{"poll", "ping", "push"}, UserCodes: true,
+		BackchannelEndpoint: issuer + "/oauth2/bc-authorize", DeliveryModes: []string{"poll", "ping", "push"}, UserCodes: true, RequestSigningAlgs: AssertionAlgs(),
 		DeviceEndpoint: issuer + "/oauth2/device_authorization",
 	}
 	if openID {
