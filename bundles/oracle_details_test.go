@@ -43,6 +43,9 @@ var (
 func detailedWorlds() *rapid.Generator[policies.Input] {
 	return rapid.Custom(func(t *rapid.T) policies.Input {
 		w := &world{t: t, always: true, noise: rapid.SampledFrom([]int{0, 0, 1, 4}).Draw(t, "noise")}
+		if w.coin("everybody has the same") {
+			w.same = w.payment("same", []any{"50.5", 50})
+		}
 		return w.question(rapid.SampledFrom([]string{
 			policies.IssueClientCredentials, policies.IssueTokenExchange, policies.IssueTokenExchange, policies.IssueTokenExchange, policies.IssueAuthorizationCode,
 			policies.IssueRefreshToken, policies.IssueCIBA, policies.Introspect, policies.Authorize, policies.AnswerConsent, policies.ShowApproval, policies.AnswerApproval,
@@ -64,9 +67,25 @@ func TestDetailsAgreeWithOracle(t *testing.T) {
 	})
 }
 
+// asked is an object that a client asks for: where everybody has the same, one with
+// another amount.
+func (w *world) asked(what string) policies.Detail {
+	if w.same == nil {
+		return w.payment(what, little)
+	}
+	var d map[string]any
+	_ = json.Unmarshal(w.same, &d)
+	d["amount"] = either(w, what, little, much)
+	body, _ := json.Marshal(d)
+	return body
+}
+
 func (w *world) has(what string) []policies.Detail {
 	if w.bad("no " + what) {
 		return nil
+	}
+	if w.same != nil {
+		return []policies.Detail{w.same}
 	}
 	out := []policies.Detail{w.payment(what, much)}
 	if w.coin("two of " + what) {
@@ -82,9 +101,9 @@ func (w *world) detailed(in *policies.Input) {
 		return
 	}
 	if kind == policies.KindIssue && w.coin("named") {
-		in.Request.Details = []policies.Detail{w.payment("asked", little)}
+		in.Request.Details = []policies.Detail{w.asked("asked")}
 		if w.coin("two asked") {
-			in.Request.Details = append(in.Request.Details, w.payment("asked besides", little))
+			in.Request.Details = append(in.Request.Details, w.asked("asked besides"))
 		}
 	}
 	if kind == policies.KindAuthorize {
@@ -120,9 +139,9 @@ func (w *world) detailed(in *policies.Input) {
 }
 
 func (w *world) detailedVisit(in *policies.Input) {
-	in.Request.Details = []policies.Detail{w.payment("asked", little)}
+	in.Request.Details = []policies.Detail{w.asked("asked")}
 	if w.coin("two asked") {
-		in.Request.Details = append(in.Request.Details, w.payment("asked besides", little))
+		in.Request.Details = append(in.Request.Details, w.asked("asked besides"))
 	}
 	for _, c := range in.Consents {
 		c.Details = w.has("consent")

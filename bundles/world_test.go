@@ -25,6 +25,7 @@ type world struct {
 	t      *rapid.T
 	noise  int
 	always bool // with authorization details
+	same   policies.Detail
 }
 
 func worlds(actions ...string) *rapid.Generator[policies.Input] {
