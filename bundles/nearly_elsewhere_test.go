@@ -47,7 +47,14 @@ func elsewheres(t testing.TB) (out []policies.Input) {
 		"nobody is known": func(in *policies.Input) {
 			in.Acquaintance = &policies.Acquaintance{Waiting: 20, Pending: 3, Asked: 12, Denials: 3, DeniedAt: worldNow, ReportedAt: 1}
 		},
-		"not reached": func(in *policies.Input) { in.Acquaintance = &policies.Acquaintance{Known: "owner", UserCode: "none"} },
+		"no code": func(in *policies.Input) {
+			in.Acquaintance = &policies.Acquaintance{Known: "listed", Reached: true, UserCode: "missing"}
+		},
+		"wrong code": func(in *policies.Input) {
+			in.Acquaintance = &policies.Acquaintance{Known: "listed", Reached: true, UserCode: "wrong"}
+		},
+		"nobody is known, and no code": func(in *policies.Input) { in.Acquaintance = &policies.Acquaintance{UserCode: "missing"} },
+		"not reached":                  func(in *policies.Input) { in.Acquaintance = &policies.Acquaintance{Known: "owner", UserCode: "none"} },
 	}
 	for _, action := range []string{policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.IssueCIBA, policies.IssueDevice} {
 		for _, name := range slices.Sorted(maps.Keys(wrong)) {

@@ -103,7 +103,7 @@ func peoplesSamples(ask policies.Input, held map[string]map[string][]string) ([]
 		ID: "cns_sample", Client: client, Subject: "usr_sample", Resource: server, Scopes: map[string]bool{ask.Request.Scopes[0]: true},
 		ExpiresAt: policies.Never, RedirectsOK: true, Reach: held,
 	}
-	ask.Authorization = &policies.Authorization{
+	ask.Authorization = &policies.Authorization{Kind: "authorization_code",
 		ID: "gnt_sample", Client: client, Subject: "usr_sample", Resources: []string{server}, Scopes: held,
 		RedirectOK: true, PKCE: "ok", ExpiresAt: policies.Never, EndsAt: policies.Never, AMR: []string{"pwd"},
 	}

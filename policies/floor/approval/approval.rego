@@ -94,7 +94,6 @@ reasons contains {"code": "reported_lately", "party": "subject", "id": standing.
 # description: Nobody answers for somebody else, and nobody carries out what another client asked.
 # custom: {lacks: entitlement, who: [requester], remedy: Let the client that asked and the user it asked do this.}
 reasons contains {"code": "approval_foreign", "party": "approval", "id": _id} if {
-	_involved
 	not _theirs
 }
 
@@ -134,7 +133,6 @@ reasons contains {"code": "approval_denied", "party": "approval", "id": _id} if 
 # description: What is carried out is what was approved, there where it was.
 # custom: {lacks: approval, who: [subject], remedy: Ask again; this is not what the user approved.}
 reasons contains {"code": "approval_foreign", "party": "approval", "id": _id} if {
-	redeeming
 	input.approval.state == "approved"
 	audience.id in input.authorization.resources
 	not input.consent.approval == input.approval.id
@@ -188,10 +186,6 @@ _cooled if {
 	input.acquaintance.denials < most_denials
 	input.acquaintance.denied_at <= standing.now - pause
 }
-
-_involved if standing.away
-
-_involved if redeeming
 
 _theirs if {
 	input.approval.client == input.client.id

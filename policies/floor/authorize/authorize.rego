@@ -153,8 +153,7 @@ _done_with(g) if {
 
 _scope_of(d) := o.scope if {
 	some o in offer.detail_offers
-	o.resource == d.resource
-	o.index == d.index
+	object.subset(o, {"resource": d.resource, "index": d.index})
 }
 
 reasons contains r if some r in offer.reasons
@@ -315,7 +314,7 @@ _risky if _ticked_risk
 _risky if {
 	not standing.away
 	not _answers
-	some o in offer.offers | offer.detail_offers
+	some o in (offer.offers | offer.detail_offers)
 	o.risk == "high"
 	o.state == "offered"
 }
@@ -327,17 +326,11 @@ _ticked_risk if {
 
 _asking if input.action.name == "approval:ask"
 
-_grant_type := "authorization_code" if not standing.away
-
-_grant_type := "urn:openid:params:grant-type:ciba" if {
-	standing.away
-	not input.approval.kind == "device"
-}
-
 _grant_type := "urn:ietf:params:oauth:grant-type:device_code" if {
-	standing.away
 	input.approval.kind == "device"
-}
+} else := "urn:openid:params:grant-type:ciba" if {
+	standing.away
+} else := "authorization_code"
 
 default _away := false
 

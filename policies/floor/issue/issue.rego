@@ -188,7 +188,7 @@ _chain := delegation.chain
 
 _removed contains r if {
 	_something_left
-	some r in scope.missing | details.missing
+	some r in (scope.missing | details.missing)
 }
 
 _something_left if {

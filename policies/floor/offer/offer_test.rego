@@ -40,7 +40,7 @@ test_what_is_elsewhere_is_asked_each_time if {
 	_states(question) == {"sales:read": "offered", "sales:list": "offered"}
 	offer.until == 9000 with input as question
 	offer.until == 87400 with input as json.patch(question, [
-		{"op": "replace", "path": path, "value": 990000} |
+	{"op": "replace", "path": path, "value": 990000} |
 		some path in ["client/expires_at", "client/owner/expires_at", "subject/expires_at"]
 	])
 }
