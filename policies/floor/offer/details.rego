@@ -58,8 +58,8 @@ lacks[[i, s]] contains {"code": "details_missing", "party": "resource", "id": in
 }
 
 _some_detail(at, s) if {
-	some [place, n] in detailed
-	place == at
+	some n
+	detailed[[at, n]]
 	_type(at, n).scope == s
 	not _too_risky(_type(at, n))
 }
