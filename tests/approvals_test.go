@@ -25,6 +25,16 @@ func eachElsewhere(t *testing.T, test func(t *testing.T, s *elsewhere)) {
 	})
 }
 
+// eitherElsewhere runs one row of a table on one of the databases, chosen by its name:
+// rows differ in what is asked, and each database sees its share of them.
+func eitherElsewhere(t *testing.T, test func(t *testing.T, s *elsewhere)) {
+	t.Parallel()
+	dialect := harness.Dialects[len(t.Name())%len(harness.Dialects)]
+	s := newSitting(t, dialect, harness.Options{})
+	s.Asks(s.agent, s.user)
+	test(t, &elsewhere{s, s.SignedIn(s.user)})
+}
+
 // ask has the agent ask for all there is.
 func (s *elsewhere) ask() (authReqID string, approval models.Approval) {
 	s.TB.Helper()

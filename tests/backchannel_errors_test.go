@@ -72,7 +72,7 @@ func TestBackchannelAuthenticationErrors(t *testing.T) {
 		}, "waits for the user"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+			eitherElsewhere(t, func(t *testing.T, s *elsewhere) {
 				form := harness.AskForm(s.user, s.service, "work:do")
 				c.spoil(s, form)
 				before := s.approvals()
@@ -128,7 +128,7 @@ func TestBackchannelTokenErrors(t *testing.T) {
 		"invalid_request/missing": func(_ *elsewhere, form url.Values) { form.Del("auth_req_id") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+			eitherElsewhere(t, func(t *testing.T, s *elsewhere) {
 				secret, _ := s.ask()
 				form := harness.PollForm(secret)
 				spoil(s, form)

@@ -103,6 +103,9 @@ func TestEveryGrantRefuses(t *testing.T) {
 	rows := append(append(requestRows(), clientRows()...), append(append(targetRows(), tokenRows()...), personRows()...)...)
 	for _, dialect := range harness.Dialects {
 		for _, g := range grants.All() {
+			if g.Type() == ciba && dialect != "sqlite" || g.Type() == devices && dialect != "postgres" {
+				continue // the two are one, but for the name of what is brought: each has one database
+			}
 			for _, r := range rows {
 				want, listed := r.cells[g.Type()]
 				name := dialect + "/" + g.Type()[strings.LastIndexByte(g.Type(), ':')+1:] + "/" + r.name

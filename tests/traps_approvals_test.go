@@ -118,7 +118,7 @@ func TestTrap_ApprovalIsCheckedAgainWhenItIsCarriedOut(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+			eitherElsewhere(t, func(t *testing.T, s *elsewhere) {
 				secret, approval := s.ask()
 				s.Approve(s.person, approval.ID, s.service, workScopes...)
 				c.spoil(s, approval)
