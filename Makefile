@@ -47,7 +47,7 @@ check:
 	tests/generated.sh
 
 go-test:
-	GOMEMLIMIT=6GiB $(GO) test -timeout 14m ./...
+	$(GO) test -timeout 14m ./...
 
 policy-test:
 	$(GO) run ./cmd/deputy policy test

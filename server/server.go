@@ -26,7 +26,6 @@ import (
 	"github.com/deputyauth/deputy/server/signals"
 	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/server/word"
-	"github.com/deputyauth/deputy/web"
 )
 
 // Config of a Server; every field is required but TrustedProxies, Limits and the signals.
@@ -66,7 +65,11 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	renderer, err := pages.NewRenderer(web.Pages(), c.Issuer, time.Now, c.Log)
+	book, err := pages.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	renderer, err := pages.NewRenderer(book, c.Issuer, c.Log)
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}

@@ -28,7 +28,7 @@ var mayImport = map[string][]string{
 	"server/upstream":   {"server/outbound"},
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens", "server/upstream"},
 	"server/word":       {"models", "server/grants", "server/outbound", "server/tokens"},
-	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people", "server/upstream", "server/word"},
+	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people", "server/upstream", "server/word", "web"},
 	"server":            {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "server/word", "web"},
 	"models/modelstest": {"models"},
 	// Views as they might be, for tests and to look at.

@@ -12,7 +12,6 @@ import (
 	view "github.com/deputyauth/deputy/server/pages"
 	"github.com/deputyauth/deputy/server/tokens"
 	"github.com/deputyauth/deputy/server/word"
-	"github.com/deputyauth/deputy/web"
 )
 
 // wordFlags are the settings of how word reaches people.
@@ -73,7 +72,11 @@ func (f wordFlags) mailing(issuer string, dev bool, letters word.Writer) (*word.
 
 // word is every channel to people that the settings ask for.
 func (c *serveCmd) word(store *models.Store, master tokens.MasterKey) (*word.Word, error) {
-	letters, err := view.NewLetters(web.Pages(), time.Now)
+	book, err := view.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	letters, err := view.NewLetters(book, time.Now)
 	if err != nil {
 		return nil, err
 	}

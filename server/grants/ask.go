@@ -19,6 +19,11 @@ const usualExpiry = 300
 // AskUser is the backchannel authentication endpoint (CIBA Core section 7): a client
 // asks a user who is elsewhere. Whom it may not ask looks like somebody who is not there.
 func (e *Endpoint) AskUser(ctx context.Context, call Call, req oauth.BackchannelRequest) (oauth.Backchannel, error) {
+	done, err := e.limits.InOrder(ctx, req.Client.ID+" "+req.LoginHint+req.IDTokenHint+req.LoginHintToken)
+	if err != nil {
+		return oauth.Backchannel{}, unavailable(err)
+	}
+	defer done()
 	a := approaching{Approval: models.Approval{Kind: models.ApprovalCIBA}}
 	asked, err := e.ask(ctx, call, req, &a)
 	if err != nil {
@@ -64,8 +69,8 @@ type approaching struct {
 }
 
 // ask has policy decide whether a client may ask, and stores what it asks if so. What
-// was seen of the user must still be so when it is stored: a crowd of requests that
-// come at once is counted one by one.
+// was seen of the user must still be so when it is stored: of a crowd of requests that
+// come at once, here or at another replica, each is counted.
 func (e *Endpoint) ask(ctx context.Context, call Call, req oauth.BackchannelRequest, a *approaching) (models.Asked, error) {
 	for range maxAttempts {
 		by, err := e.mayAsk(ctx, call, req, a)

@@ -60,6 +60,7 @@ type Limits struct {
 	clients *exact // requests by client
 	guests  *table // authorization requests by source, while nobody has signed in
 	lane    *lane
+	order   *order
 	polls   *polls
 	codes   *exact // codes that are given, by user
 }
@@ -68,7 +69,7 @@ type Limits struct {
 func New(c Config, now func() time.Time) *Limits {
 	l := &Limits{
 		Config: c, OAuth: NewGate(c.MaxInFlight), Admin: NewGate((c.MaxInFlight + 3) / 4), Connections: NewConnections(c.MaxConnections),
-		now: now, begin: now(), lane: newLane(), polls: newPolls(), codes: newExact(codeRate),
+		now: now, begin: now(), lane: newLane(), order: newOrder(), polls: newPolls(), codes: newExact(codeRate),
 		sources: newTable(sourceBuckets, rate{sourceRefill, c.FailureBurst}),
 		pairs:   newTable(pairBuckets, rate{pairRefill, (c.FailureBurst + 1) / 2}),
 		guests:  newTable(guestBuckets, guestRate),

@@ -295,3 +295,32 @@ func TestGuests(t *testing.T) {
 	require.Zero(t, l.Guest(here))
 	require.NotZero(t, l.Guest(here))
 }
+
+func TestInOrderOneIsAtWork(t *testing.T) {
+	l := New(Defaults(), time.Now)
+	var inside, most, all atomic.Int64
+	var wait sync.WaitGroup
+	for range 50 {
+		wait.Go(func() {
+			done, err := l.InOrder(context.Background(), "agent user")
+			if err != nil {
+				return
+			}
+			defer done()
+			if n := inside.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			all.Add(1)
+			inside.Add(-1)
+		})
+	}
+	wait.Wait()
+	require.Equal(t, []int64{1, 50}, []int64{most.Load(), all.Load()})
+	done, err := l.InOrder(context.Background(), "agent user")
+	require.NoError(t, err)
+	late, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = l.InOrder(late, "agent user")
+	require.ErrorIs(t, err, context.Canceled, "whoever left does not wait")
+	done()
+}

@@ -3,7 +3,6 @@ package pages
 import (
 	"fmt"
 	"html/template"
-	"io/fs"
 	"strings"
 	plain "text/template"
 	"time"
@@ -21,32 +20,26 @@ type Letters struct {
 	htmls     []*template.Template
 }
 
-// NewLetters reads templates and words from files (see web.Pages).
-func NewLetters(files fs.FS, now func() time.Time) (*Letters, error) {
-	all, err := readWords(files)
+// NewLetters writes what a book has letters for.
+func NewLetters(b *Book, now func() time.Time) (*Letters, error) {
+	tags, names, err := b.spoken()
 	if err != nil {
-		return nil, fmt.Errorf("words: %w", err)
+		return nil, err
 	}
-	l := &Letters{}
-	var tags []language.Tag
-	for _, w := range all {
+	l := &Letters{matcher: language.NewMatcher(tags)}
+	for i, w := range b.words {
 		k := clock{w, now}
-		text, err := plain.New("").Funcs(plain.FuncMap{"t": k.t, "when": k.dayTime}).ParseFS(files, "letters/mail.txt")
+		text, err := plain.New("").Funcs(plain.FuncMap{"t": k.t, "when": k.dayTime}).ParseFS(b.files, "letters/mail.txt")
 		if err != nil {
 			return nil, fmt.Errorf("letters in %s: %w", w.tag, err)
 		}
-		html, err := template.New("").Funcs(template.FuncMap{"t": k.t, "rich": k.rich, "when": k.dayTime}).ParseFS(files, "letters/mail.html")
+		html, err := template.New("").Funcs(template.FuncMap{"t": k.t, "rich": k.rich, "when": k.dayTime}).ParseFS(b.files, "letters/mail.html")
 		if err != nil {
 			return nil, fmt.Errorf("letters in %s: %w", w.tag, err)
 		}
-		name, err := w.t("language.name")
-		if err != nil {
-			return nil, err
-		}
-		tags, l.languages = append(tags, w.tag), append(l.languages, word.Language{Tag: w.tag.String(), Name: name})
+		l.languages = append(l.languages, word.Language{Tag: w.tag.String(), Name: names[i]})
 		l.texts, l.htmls = append(l.texts, text), append(l.htmls, html)
 	}
-	l.matcher = language.NewMatcher(tags)
 	return l, nil
 }
 

@@ -12,10 +12,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"golang.org/x/text/language"
+
+	"github.com/deputyauth/deputy/web"
 )
 
 // localesKey is where SetLocales keeps what it is told.
@@ -34,37 +37,65 @@ const (
 // wide pages hold lists; all others are one column.
 var wide = map[string]bool{"agents": true, "approvals": true, "agent": true, "sessions": true, "passkeys": true, "security": true, "word": true, "mailbox": true}
 
-// Renderer writes pages. Its templates are parsed once, for every language.
-type Renderer struct {
-	base, host string
-	log        *slog.Logger
-	tags       []language.Tag
-	matcher    language.Matcher
-	pages      []map[string]*template.Template // by tag, by name
-	names      []string                        // of the languages, in themselves
+// Book is what can be said to people: every text and every page, in every language.
+type Book struct {
+	files fs.FS
+	words []*words
+	pages []map[string]*template.Template // by language, by name
 }
 
-// NewRenderer reads templates and words from files (see web.Pages).
-func NewRenderer(files fs.FS, issuer string, now func() time.Time, log *slog.Logger) (*Renderer, error) {
-	u, err := url.Parse(issuer)
-	if err != nil {
-		return nil, fmt.Errorf("issuer: %w", err)
-	}
+// Shipped is the book of this release, read once.
+var Shipped = sync.OnceValues(func() (*Book, error) { return Read(web.Pages(), time.Now) })
+
+// Read reads templates and words from files (see web.Pages). What pages say about
+// time is as now has it.
+func Read(files fs.FS, now func() time.Time) (*Book, error) {
 	all, err := readWords(files)
 	if err != nil {
 		return nil, fmt.Errorf("words: %w", err)
 	}
-	r := &Renderer{base: u.Path, host: u.Host, log: log}
+	b := &Book{files: files, words: all}
 	for _, w := range all {
 		set, err := templates(files, clock{w, now})
 		if err != nil {
 			return nil, fmt.Errorf("pages in %s: %w", w.tag, err)
 		}
+		b.pages = append(b.pages, set)
+	}
+	return b, nil
+}
+
+// spoken are the languages of the book, with their names in themselves.
+func (b *Book) spoken() (tags []language.Tag, names []string, err error) {
+	for _, w := range b.words {
 		name, err := w.t("language.name")
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		r.pages, r.tags, r.names = append(r.pages, set), append(r.tags, w.tag), append(r.names, name)
+		tags, names = append(tags, w.tag), append(names, name)
+	}
+	return tags, names, nil
+}
+
+// Renderer writes the pages of one server.
+type Renderer struct {
+	book       *Book
+	base, host string
+	log        *slog.Logger
+	tags       []language.Tag
+	matcher    language.Matcher
+	names      []string // of the languages, in themselves
+}
+
+// NewRenderer writes pages of a book, for the server that issuer names.
+func NewRenderer(b *Book, issuer string, log *slog.Logger) (*Renderer, error) {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: %w", err)
+	}
+	r := &Renderer{book: b, base: u.Path, host: u.Host, log: log}
+	if r.tags, r.names, err = b.spoken(); err != nil {
+		return nil, err
 	}
 	r.matcher = language.NewMatcher(r.tags)
 	return r, nil
@@ -128,7 +159,7 @@ func (r *Renderer) Page(c *gin.Context, status int, name string, view any) {
 }
 
 func (r *Renderer) render(p page) ([]byte, error) {
-	t, ok := r.pages[p.lang][p.name]
+	t, ok := r.book.pages[p.lang][p.name]
 	if !ok {
 		return nil, fmt.Errorf("there is no page %q", p.name)
 	}

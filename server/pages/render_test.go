@@ -26,7 +26,11 @@ const issuer = "https://auth.example/base"
 
 func renderer(t *testing.T, files fs.FS) *pages.Renderer {
 	t.Helper()
-	r, err := pages.NewRenderer(files, issuer, func() time.Time { return sample.Now }, slog.New(slog.DiscardHandler))
+	book, err := pages.Read(files, func() time.Time { return sample.Now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := pages.NewRenderer(book, issuer, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,6 @@ import (
 	"github.com/deputyauth/deputy/server/outbound"
 	"github.com/deputyauth/deputy/server/pages"
 	"github.com/deputyauth/deputy/server/word"
-	"github.com/deputyauth/deputy/web"
 )
 
 var at = time.Date(2026, 11, 22, 14, 5, 0, 0, time.UTC)
@@ -30,7 +29,9 @@ func now() time.Time { return at }
 
 func letters(t *testing.T) *pages.Letters {
 	t.Helper()
-	l, err := pages.NewLetters(web.Pages(), now)
+	book, err := pages.Shipped()
+	require.NoError(t, err)
+	l, err := pages.NewLetters(book, now)
 	require.NoError(t, err)
 	return l
 }

@@ -130,7 +130,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	s.Database = opts
 	s.Store, err = models.Open(opts)
 	require.NoError(tb, err)
-	tb.Cleanup(func() { _ = s.Store.Close() })
+	tb.Cleanup(s.forgotten)
 	tb.Cleanup(s.everyTokenIsAccountedFor)
 
 	web := httptest.NewUnstartedServer(nil)
@@ -171,8 +171,18 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 	s.Handler = srv.Handler()
 	web.Config = srv.HTTP()
 	web.Start()
-	tb.Cleanup(web.Close)
+	tb.Cleanup(func() {
+		web.Close()
+		web.Config.Handler = nil
+	})
 	return s
+}
+
+// forgotten lets go of everything: testing remembers every test there was, with
+// what they left to be done, until the last one is over.
+func (s *Server) forgotten() {
+	_ = s.Store.Close()
+	*s = Server{TB: s.TB}
 }
 
 func traces(tb testing.TB, endpoint string, log *slog.Logger) *signals.Traces {

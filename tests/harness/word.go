@@ -8,14 +8,15 @@ import (
 	"github.com/deputyauth/deputy/server/outbound"
 	"github.com/deputyauth/deputy/server/pages"
 	"github.com/deputyauth/deputy/server/word"
-	"github.com/deputyauth/deputy/web"
 )
 
 // speaks gives the server its channels to people: mail to everybody, which goes to the
 // mailbox, and browsers.
 func (s *Server) speaks(reach outbound.Reach) {
 	s.TB.Helper()
-	letters, err := pages.NewLetters(web.Pages(), s.Clock.Now)
+	book, err := pages.Shipped()
+	require.NoError(s.TB, err)
+	letters, err := pages.NewLetters(book, s.Clock.Now)
 	require.NoError(s.TB, err)
 	s.Mailbox = &word.Mailbox{}
 	post := &word.Mail{From: mail.Address{Name: "Deputy", Address: "deputy@deputy.test"}, Writer: letters, Carrier: s.Mailbox, Now: s.Clock.Now, Local: "people.test"}

@@ -54,7 +54,11 @@ func names() []string {
 }
 
 func handler() (http.Handler, error) {
-	r, err := pages.NewRenderer(web.Pages(), "https://auth.example", func() time.Time { return sample.Now }, slog.Default())
+	book, err := pages.Read(web.Pages(), func() time.Time { return sample.Now })
+	if err != nil {
+		return nil, err
+	}
+	r, err := pages.NewRenderer(book, "https://auth.example", slog.Default())
 	if err != nil {
 		return nil, err
 	}
