@@ -6,7 +6,7 @@ export CGO_ENABLED := 0
 GO ?= go
 NPM ?= npm
 
-.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws sabotage race clean
+.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws refusals sabotage race clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -19,6 +19,7 @@ help:
 	@echo "browser-test people's pages in Chromium: keyboard, axe, sizes, light and dark, no JavaScript"
 	@echo "pages        people's pages with sample views on http://127.0.0.1:8090, to look at"
 	@echo "laws         random worlds, 100,000 requests on each database: docs/laws.md"
+	@echo "refusals     every reason to refuse, with every grant, on both databases each"
 	@echo "race         Go tests under the race detector (needs a C compiler)"
 	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
 	@echo "bench-layers Go benchmarks: the steps of a token request, which add up, and what they hang from"
@@ -68,6 +69,9 @@ race:
 
 laws:
 	LAWS_CASES=$${LAWS_CASES:-100000} $(GO) test -count=1 -timeout 8h -run TestLaws -v ./tests/laws
+
+refusals:
+	EVERY_DATABASE=yes $(GO) test -count=1 -timeout 30m -run TestEveryGrantRefuses ./tests
 
 sabotage:
 	SABOTAGE=all $(GO) test -count=1 -timeout 2h -run TestEverySabotageIsNoticed ./bundles

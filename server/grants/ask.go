@@ -19,12 +19,8 @@ const usualExpiry = 300
 // AskUser is the backchannel authentication endpoint (CIBA Core section 7): a client
 // asks a user who is elsewhere. Whom it may not ask looks like somebody who is not there.
 func (e *Endpoint) AskUser(ctx context.Context, call Call, req oauth.BackchannelRequest) (oauth.Backchannel, error) {
-	done, err := e.limits.InOrder(ctx, req.Client.ID+" "+req.LoginHint+req.IDTokenHint+req.LoginHintToken)
-	if err != nil {
-		return oauth.Backchannel{}, unavailable(err)
-	}
-	defer done()
 	a := approaching{Approval: models.Approval{Kind: models.ApprovalCIBA}}
+	defer a.leave()
 	asked, err := e.ask(ctx, call, req, &a)
 	if err != nil {
 		return oauth.Backchannel{}, refusedAtBackchannel(err)
@@ -64,8 +60,26 @@ func refusedAtBackchannel(err error) error {
 type approaching struct {
 	models.Approval
 	tell   models.Telling
-	life   int64 // seconds for which it waits
-	proven bool  // the client proved who it is, for this very request
+	life   int64  // seconds for which it waits
+	proven bool   // the client proved who it is, for this very request
+	done   func() // lets the next one ask; nil: its turn has not come
+}
+
+// queue waits for the turn to ask somebody, until leave.
+func (a *approaching) queue(ctx context.Context, l *limits.Limits) error {
+	if a.done != nil { // it is decided anew
+		return nil
+	}
+	if a.done = l.InOrder(ctx, a.ClientID+" "+a.SubjectID); a.done == nil {
+		return oauth.TooMany(time.Second).Named("rate_limited")
+	}
+	return nil
+}
+
+func (a *approaching) leave() {
+	if a.done != nil {
+		a.done()
+	}
 }
 
 // ask has policy decide whether a client may ask, and stores what it asks if so. What
@@ -156,7 +170,10 @@ func (e *Endpoint) whom(ctx context.Context, f *facts, clientID string, req oaut
 	if err != nil {
 		return err
 	}
-	a.SubjectID = id
+	a.ClientID, a.SubjectID = clientID, id
+	if err := a.queue(ctx, e.limits); err != nil {
+		return err
+	}
 	if a.tell.Channels, err = e.between(ctx, f, clientID, id, in); err != nil || in.Subject == nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -298,29 +299,39 @@ func TestGuests(t *testing.T) {
 
 func TestInOrderOneIsAtWork(t *testing.T) {
 	l := New(Defaults(), time.Now)
-	var inside, most, all atomic.Int64
+	var inside, all atomic.Int64
 	var wait sync.WaitGroup
-	for range 50 {
+	for range inLine {
 		wait.Go(func() {
-			done, err := l.InOrder(context.Background(), "agent user")
-			if err != nil {
+			done := l.InOrder(context.Background(), "agent user")
+			if done == nil || inside.Add(1) != 1 {
 				return
-			}
-			defer done()
-			if n := inside.Add(1); n > most.Load() {
-				most.Store(n)
 			}
 			all.Add(1)
 			inside.Add(-1)
+			done()
 		})
 	}
 	wait.Wait()
-	require.Equal(t, []int64{1, 50}, []int64{most.Load(), all.Load()})
-	done, err := l.InOrder(context.Background(), "agent user")
-	require.NoError(t, err)
-	late, cancel := context.WithCancel(context.Background())
+	require.EqualValues(t, inLine, all.Load())
+}
+
+func TestInOrderALineHasAnEnd(t *testing.T) {
+	l := New(Defaults(), time.Now)
+	first := l.InOrder(context.Background(), "agent user")
+	ctx, cancel := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	for range inLine - 1 {
+		wait.Go(func() { l.InOrder(ctx, "agent user") })
+	}
+	of := &l.order.lines[maphash.String(l.order.seed, "agent user")%lines]
+	require.Eventually(t, func() bool { return of.here.Load() == inLine }, 5*time.Second, time.Millisecond)
+	require.Nil(t, l.InOrder(context.Background(), "agent user"), "nobody else may wait")
 	cancel()
-	_, err = l.InOrder(late, "agent user")
-	require.ErrorIs(t, err, context.Canceled, "whoever left does not wait")
-	done()
+	wait.Wait()
+	first()
+	require.Zero(t, of.here.Load(), "who left is no longer there")
+	second := l.InOrder(context.Background(), "agent user")
+	require.NotNil(t, second)
+	second()
 }

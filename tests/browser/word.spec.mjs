@@ -16,7 +16,7 @@ for (const javaScriptEnabled of [true, false]) {
       await looked(page, "word", javaScriptEnabled);
       await expect(page.getByRole("button", { name: "Turn on in this browser" })).toBeVisible({ visible: javaScriptEnabled });
       await page.getByRole("combobox", { name: "Language" }).selectOption("de");
-      await page.getByRole("button", { name: "Save" }).click();
+      await page.getByRole("button", { name: "Save the language" }).click();
       await expect(page.getByRole("status").filter({ hasText: "Saved" })).toBeVisible();
       await page.getByRole("button", { name: /^Send a test.*Email/ }).click();
       await expect(page.getByText("The test is on its way")).toBeVisible();
