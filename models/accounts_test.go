@@ -106,7 +106,7 @@ func TestSessionsEnd(t *testing.T) {
 		require.Equal(p, []string{"pwd"}, got.AMR)
 		require.False(p, p.isLive(secret+"x"))
 		require.False(p, p.isLive(""))
-		require.False(p, p.isLive(models.SessionPrefix+strings.TrimPrefix(row.ID, "ses_")+strings.Repeat("A", 43)), "the id alone opens nothing")
+		require.False(p, p.isLive(models.SessionPrefix+strings.TrimPrefix(row.ID, "ses_")+strings.Repeat("A", 49)), "the id alone opens nothing")
 		require.False(p, p.isLive(models.LinkPrefix+strings.TrimPrefix(secret, models.SessionPrefix)))
 
 		p.Run("by who it is not", func(t *testing.T) {

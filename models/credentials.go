@@ -2,12 +2,9 @@ package models
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"maps"
 	"slices"
-	"strings"
 
 	"gorm.io/gorm"
 )
@@ -42,27 +39,6 @@ func (c *Credential) Live(now int64) bool { return c.RevokedAt == 0 && now < c.E
 func HashSecret(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]
-}
-
-// newSecret makes a secret of 256 random bits, which scanners know by prefix.
-func newSecret(prefix string) string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return prefix + base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// newToken makes a secret that names the row it opens, so that the row is found
-// by its id and the secret compared in constant time.
-func newToken(prefix, id string) string { return newSecret(prefix + id[strings.IndexByte(id, '_')+1:]) }
-
-// opens is the id of the row that a token of newToken names, "" if it names none.
-func opens(prefix, kind, token string) string {
-	const idLength, secretLength = 26, 43
-	rest, ok := strings.CutPrefix(token, prefix)
-	if !ok || len(rest) != idLength+secretLength {
-		return ""
-	}
-	return kind + "_" + rest[:idLength]
 }
 
 // CreateCredential gives a client another credential. For a secret, the plain

@@ -56,6 +56,22 @@ func (s *Server) revoke(c *gin.Context) {
 	c.Status(http.StatusOK)
 }
 
+// leaked takes the reports of those who look for secrets in source code and logs.
+func (s *Server) leaked(c *gin.Context) {
+	found, problem := oauth.ParseLeaks(c.Request)
+	if problem != nil {
+		s.fail(c, s.Endpoint.Refuse(c.Request.Context(), call(c), "leaked", "", problem))
+		return
+	}
+	verdicts, err := s.Endpoint.Leaked(c.Request.Context(), call(c), found)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	noStore(c)
+	c.JSON(http.StatusOK, verdicts)
+}
+
 // backchannel is the authentication endpoint of CIBA Core section 7.
 func (s *Server) backchannel(c *gin.Context) {
 	req, problem := oauth.ParseBackchannel(c.Request)

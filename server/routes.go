@@ -58,6 +58,7 @@ func (s *Server) routes() error {
 
 		s.base + "/oauth2/bc-authorize":         s.backchannel,
 		s.base + "/oauth2/device_authorization": s.device,
+		s.base + "/oauth2/leaked":               s.leaked,
 	}
 	for path, handler := range endpoints {
 		open.POST(path, held, s.bounded, handler)

@@ -25,7 +25,7 @@ func TestASecretIsShownOnce(t *testing.T) {
 	made := c.do(http.MethodPost, at, object{"kind": "secret", "name": "first", "expires_at": "2040-01-02T03:04:05Z"})
 	first := made.is(http.StatusCreated)
 	secret := first["secret"].(string)
-	require.Regexp(t, `^deputy_sk_[A-Za-z0-9_-]{43}$`, secret)
+	require.Regexp(t, `^deputy_sk_[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}$`, secret)
 	require.Equal(t, "no-store", made.Header.Get("Cache-Control"))
 	require.Equal(t, Prefix+at+"/"+first["id"].(string), made.Header.Get("Location"))
 	subset(t, object{"kind": "secret", "name": "first", "expires_at": "2040-01-02T03:04:05Z"}, first)

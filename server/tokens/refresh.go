@@ -22,5 +22,5 @@ func (k *Keyring) UserCode(userID, code string) string {
 func (k *Keyring) Successor(raw string) string {
 	mac := hmac.New(sha256.New, k.master.refresh)
 	mac.Write([]byte(raw))
-	return models.RefreshPrefix + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return models.Marked(models.RefreshPrefix + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
 }
