@@ -13,6 +13,7 @@ import (
 const (
 	CredentialSecret = "secret"     // client_secret_basic, client_secret_post
 	CredentialKey    = "public_key" // private_key_jwt
+	CredentialKeySet = "jwks_uri"   // private_key_jwt, with any key that is at an address of the client's now
 )
 
 // SecretPrefix lets scanners find a leaked client secret.
@@ -26,6 +27,7 @@ type Credential struct {
 	Name       string `json:"name"`
 	SecretHash []byte `json:"-"`
 	PublicJWK  string `gorm:"column:public_jwk" json:"public_jwk,omitempty"`
+	JWKSURI    string `gorm:"column:jwks_uri" json:"jwks_uri,omitempty"`
 	CreatedAt  int64  `gorm:"autoCreateTime:false" json:"created_at"`
 	ExpiresAt  int64  `json:"expires_at"`
 	LastUsedAt int64  `json:"last_used_at"`
@@ -87,12 +89,17 @@ func (ch *change) addCredential(c *Credential) (secret string, err error) {
 
 func (c *Credential) validate(now int64) error {
 	switch {
-	case c.Kind != CredentialSecret && c.Kind != CredentialKey:
-		return invalid("kind", "must be %s or %s", CredentialSecret, CredentialKey)
+	case c.Kind != CredentialSecret && c.Kind != CredentialKey && c.Kind != CredentialKeySet:
+		return invalid("kind", "must be %s, %s or %s", CredentialSecret, CredentialKey, CredentialKeySet)
 	case (c.Kind == CredentialKey) != (c.PublicJWK != ""):
 		return invalid("public_jwk", "belongs to a %s, and to nothing else", CredentialKey)
+	case (c.Kind == CredentialKeySet) != (c.JWKSURI != ""):
+		return invalid("jwks_uri", "belongs to a credential of this kind, and to nothing else")
 	case c.ExpiresAt <= now:
 		return invalid("expires_at", "is in the past")
+	}
+	if err := checkBackchannel("jwks_uri", c.JWKSURI); err != nil {
+		return err
 	}
 	if err := checkExpiry(c.ExpiresAt); err != nil {
 		return err

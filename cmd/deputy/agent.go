@@ -15,6 +15,8 @@ type agentCmd struct {
 	Set     agentSetCmd     `cmd:"" help:"Change what is named; everything else stays."`
 	Ask     agentAskCmd     `cmd:"" help:"Say whom it may ask for approval besides its owner and whoever has consented to it."`
 	Rotate  agentRotateCmd  `cmd:"" help:"Give it a new secret; the old ones live on for the overlap."`
+	Key     agentKeyCmd     `cmd:"" help:"Give it a public key, or an address of keys, to prove itself with."`
+	Revoke  agentRevokeCmd  `cmd:"" help:"End credentials of it at once."`
 	Suspend agentSuspendCmd `cmd:"" help:"Silence it and every token it has a part in, now."`
 	Restore agentRestoreCmd `cmd:"" help:"End a suspension."`
 }

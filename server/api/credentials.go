@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/tokens"
 )
 
 func credentialOf(c models.Credential) Credential {
 	return Credential{
-		ID: c.ID, ClientID: c.ClientID, Kind: CredentialKind(c.Kind), Name: c.Name, PublicJWK: json.RawMessage(c.PublicJWK),
+		ID: c.ID, ClientID: c.ClientID, Kind: CredentialKind(c.Kind), Name: c.Name, PublicJWK: json.RawMessage(c.PublicJWK), JWKSURI: c.JWKSURI,
 		CreatedAt: at(c.CreatedAt), ExpiresAt: at(c.ExpiresAt), LastUsedAt: at(c.LastUsedAt), RevokedAt: at(c.RevokedAt),
 	}
 }
@@ -32,14 +33,14 @@ func (s *server) ListCredentials(ctx context.Context, r ListCredentialsRequestOb
 }
 
 func (s *server) CreateCredential(ctx context.Context, r CreateCredentialRequestObject) (CreateCredentialResponseObject, error) {
-	c := &models.Credential{ClientID: r.ID, Kind: string(r.Body.Kind), Name: r.Body.Name, ExpiresAt: r.Body.ExpiresAt.unix()}
+	c := &models.Credential{ClientID: r.ID, Kind: string(r.Body.Kind), Name: r.Body.Name, JWKSURI: r.Body.JWKSURI, ExpiresAt: r.Body.ExpiresAt.unix()}
 	switch given := r.Body.PublicJWK != nil; {
-	case given && r.Body.Kind == CredentialKindSecret:
-		return nil, fault("invalid_value", "public_jwk", "A secret has no key; make a credential of kind public_key.")
+	case given && r.Body.Kind != CredentialKindPublicKey:
+		return nil, fault("invalid_value", "public_jwk", "Make a credential of kind public_key.")
 	case given:
-		jwk, err := publicJWK(r.Body.PublicJWK)
+		jwk, err := tokens.PublicJWK(r.Body.PublicJWK)
 		if err != nil {
-			return nil, err
+			return nil, fault("invalid_value", "public_jwk", "%s", err)
 		}
 		c.PublicJWK = jwk
 	case r.Body.Kind == CredentialKindPublicKey:

@@ -251,10 +251,8 @@ func (e *Endpoint) hintToken(ctx context.Context, f *facts, clientID, raw string
 	if err != nil {
 		return "", err
 	}
-	for _, c := range live {
-		if c.Kind != models.CredentialKey || !c.Live(f.now) {
-			continue
-		}
+	keys, unread := e.unfolded(ctx, live, raw, f.now)
+	for _, c := range keys {
 		claims, problem := e.verify(raw, c.PublicJWK)
 		switch {
 		case problem != "":
@@ -265,6 +263,9 @@ func (e *Endpoint) hintToken(ctx context.Context, f *facts, clientID, raw string
 			return "", oauth.Errorf(oauth.ExpiredLoginHintToken, "login_hint_token has expired.").Named("hint_expired")
 		}
 		return claims.Subject, nil
+	}
+	if unread != nil {
+		return "", unavailable(unread)
 	}
 	return "", unusable
 }

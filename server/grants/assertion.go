@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -54,12 +55,10 @@ func assertedClient(a oauth.ClientAuth) (string, error) {
 // checkAssertion holds an assertion against each live key. If it came to no
 // signature with any, it is held against a key of nobody: a client that is
 // unknown, or has no such key, must cost as much as a wrong signature.
-func (e *Endpoint) checkAssertion(f *facts, a oauth.ClientAuth, live []models.Credential) (*proof, error) {
+func (e *Endpoint) checkAssertion(ctx context.Context, f *facts, a oauth.ClientAuth, live []models.Credential) (*proof, error) {
 	reason, weighed := "bad_credentials", false
-	for _, c := range live {
-		if c.Kind != models.CredentialKey || !c.Live(f.now) {
-			continue
-		}
+	keys, unread := e.unfolded(ctx, live, a.Assertion, f.now)
+	for _, c := range keys {
 		claims, problem := e.verify(a.Assertion, c.PublicJWK)
 		weighed = weighed || problem == badSignature
 		if problem != "" {
@@ -73,6 +72,9 @@ func (e *Endpoint) checkAssertion(f *facts, a oauth.ClientAuth, live []models.Cr
 			clientID: a.ID, credential: policies.Credential{ID: c.ID, Method: a.Method},
 			once: &models.Once{Purpose: "client_assertion", Value: digest(a.ID, claims.ID), ExpiresAt: int64(claims.Expires) + maxClockSkew + 1},
 		}, nil
+	}
+	if unread != nil { // the right key may be where nobody answers
+		return nil, unavailable(unread)
 	}
 	if !weighed {
 		_, _ = e.verify(a.Assertion, nobodysKey(a.Assertion)) // it fails; only its time counts

@@ -40,7 +40,7 @@ func (e *Endpoint) authenticate(ctx context.Context, f *facts, call Call, a oaut
 		}
 		check = e.checkAssertion
 	} else if live := f.view.CredentialsInMemory(a.ID); live != nil {
-		if p, problem := check(f, a, live); problem == nil {
+		if p, problem := check(ctx, f, a, live); problem == nil {
 			return p, nil
 		}
 	}
@@ -99,14 +99,14 @@ func (e *Endpoint) turn(ctx context.Context, call Call, clientID string) (done f
 	return done, nil
 }
 
-type checker func(*facts, oauth.ClientAuth, []models.Credential) (*proof, error)
+type checker func(context.Context, *facts, oauth.ClientAuth, []models.Credential) (*proof, error)
 
 func (e *Endpoint) prove(ctx context.Context, f *facts, a oauth.ClientAuth, check checker) (*proof, error) {
 	live, cached, err := f.view.Credentials(ctx, a.ID)
 	if err != nil {
 		return nil, err
 	}
-	p, failed := check(f, a, live)
+	p, failed := check(ctx, f, a, live)
 	if failed == nil || !cached {
 		return p, failed
 	}
@@ -120,7 +120,7 @@ func (e *Endpoint) prove(ctx context.Context, f *facts, a oauth.ClientAuth, chec
 	if slices.EqualFunc(live, now, same) {
 		return nil, failed
 	}
-	return check(f, a, now)
+	return check(ctx, f, a, now)
 }
 
 // same tells that a credential proves what it proved before. Only its end can
@@ -130,7 +130,7 @@ func same(a, b models.Credential) bool { return a.ID == b.ID && a.ExpiresAt == b
 // noSecret is compared when there is nothing to compare with.
 var noSecret = make([]byte, sha256.Size)
 
-func (e *Endpoint) checkSecret(f *facts, a oauth.ClientAuth, live []models.Credential) (*proof, error) {
+func (e *Endpoint) checkSecret(_ context.Context, f *facts, a oauth.ClientAuth, live []models.Credential) (*proof, error) {
 	hash := models.HashSecret(a.Secret)
 	var found *models.Credential
 	subtle.ConstantTimeCompare(hash, noSecret)

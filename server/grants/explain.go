@@ -128,7 +128,7 @@ func (f *facts) assumed(ctx context.Context, h Hypothesis) (*proof, []models.Cre
 // do so in the way that is wanted.
 func methodOf(c models.Credential, wanted string) (string, bool) {
 	methods := []string{oauth.SecretBasic, oauth.SecretPost}
-	if c.Kind == models.CredentialKey {
+	if c.Kind != models.CredentialSecret {
 		methods = []string{oauth.PrivateKeyJWT}
 	}
 	if wanted == "" {

@@ -7,7 +7,6 @@ import (
 
 	strict "github.com/go-jose/go-jose/v4/json"
 
-	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/oauth"
 )
 
@@ -23,16 +22,17 @@ func (e *Endpoint) signedRequest(ctx context.Context, f *facts, clientID string,
 		return req, err
 	}
 	reason := "no_key"
-	for _, c := range live {
-		if c.Kind != models.CredentialKey || !c.Live(f.now) {
-			continue
-		}
+	keys, unread := e.unfolded(ctx, live, req.Object, f.now)
+	for _, c := range keys {
 		body, problem := signedBody(req.Object, c.PublicJWK, "oauth-authz-req+jwt")
 		if problem != "" {
 			reason = problem
 			continue
 		}
 		return e.unwrapped(clientID, body, f.now, req)
+	}
+	if unread != nil {
+		return req, unavailable(unread)
 	}
 	return req, badObject(reason)
 }

@@ -112,6 +112,31 @@ func (c *Client) PostJSON(ctx context.Context, to string, header map[string]stri
 	return c.post(ctx, to, "application/json", header, body)
 }
 
+// Get reads what is at an address; anything but 200 is an error, and so is more than
+// fits.
+func (c *Client) Get(ctx context.Context, from string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return nil, fmt.Errorf("call: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("call: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("call: %w", err)
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("call: answered %d", resp.StatusCode)
+	case len(body) == MaxAnswer:
+		return nil, fmt.Errorf("call: answered with more than %d bytes", MaxAnswer-1)
+	}
+	return body, nil
+}
+
 func (c *Client) post(ctx context.Context, to, contentType string, header map[string]string, body []byte) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
