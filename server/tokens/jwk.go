@@ -33,7 +33,7 @@ func PublicJWK(raw json.RawMessage) (string, error) {
 	}
 	algs, err := algsOf(key.Key)
 	if err != nil {
-		return wrong("%w", err)
+		return wrong("%w.", err)
 	}
 	switch {
 	case key.Use != "" && key.Use != "sig":
@@ -61,16 +61,16 @@ func algsOf(key any) ([]string, error) {
 		case "P-384":
 			return []string{"ES384"}, nil
 		}
-		return nil, errors.New("crv must be P-256 or P-384.")
+		return nil, errors.New("crv must be P-256 or P-384")
 	case ed25519.PublicKey:
 		return []string{"EdDSA"}, nil
 	case *rsa.PublicKey:
 		if bits := k.N.BitLen(); bits < minRSA || bits > maxRSA || k.E < 3 || k.E%2 == 0 {
-			return nil, fmt.Errorf("An RSA key has %d to %d bits and an odd exponent.", minRSA, maxRSA)
+			return nil, fmt.Errorf("the key must have %d to %d bits and an odd exponent", minRSA, maxRSA)
 		}
 		return []string{"RS256", "PS256"}, nil
 	}
-	return nil, errors.New("kty must be EC, OKP or RSA.")
+	return nil, errors.New("kty must be EC, OKP or RSA")
 }
 
 // maxKeys bounds how many keys of a set are looked at.
