@@ -213,6 +213,8 @@ type ClientFilter struct {
 	Kind, Status, OwnerID, Name string
 	RoleID                      string // assigned directly
 	Label, LabelValue           string // LabelValue alone does nothing
+	Orphaned                    bool   // nobody answers for them: their owner is suspended, removed or expired
+	ExpiresBefore               int64  // live ones that end before, in unix seconds; 0: whenever
 }
 
 // Clients lists clients by id: agents before applications, each oldest first.
@@ -226,6 +228,12 @@ func (s *Store) Clients(ctx context.Context, f ClientFilter, p Page) ([]Client, 
 			return nil, "", wrap("listClients", invalid("label", "is not a label"))
 		}
 		q = s.whereLabel(q, f.Label, f.LabelValue)
+	}
+	if f.Orphaned {
+		q = q.Where("status <> ? and owner_id in (select id from users where status <> ? or expires_at <= ?)", StatusDecommissioned, StatusActive, s.Now())
+	}
+	if f.ExpiresBefore != 0 {
+		q = q.Where("status <> ? and expires_at > ? and expires_at < ?", StatusDecommissioned, s.Now(), f.ExpiresBefore)
 	}
 	return list(q, "listClients", "id", p, func(c Client) string { return c.ID })
 }

@@ -175,6 +175,22 @@ func (s *Store) Credentials(ctx context.Context, clientID string, p Page) ([]Cre
 	return list(q, "listCredentials", "id", p, func(c Credential) string { return c.ID })
 }
 
+// LastUsed is when each of some clients last proved who it is, to the minute (unix
+// seconds). Those that never did are left out.
+func (s *Store) LastUsed(ctx context.Context, clients []string) (map[string]int64, error) {
+	var rows []struct {
+		ClientID string
+		At       int64
+	}
+	err := s.read.WithContext(ctx).Model(&Credential{}).Select("client_id, max(last_used_at) as at").
+		Where("client_id in ? and last_used_at > 0", clients).Group("client_id").Scan(&rows).Error
+	used := map[string]int64{}
+	for _, r := range rows {
+		used[r.ClientID] = r.At
+	}
+	return used, wrap("last used", err)
+}
+
 // MarkUsed notes when credentials were last used (id -> unix seconds). It is
 // bookkeeping, not a change: no decision depends on it.
 func (s *Store) MarkUsed(ctx context.Context, used map[string]int64) error {

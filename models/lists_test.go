@@ -60,16 +60,22 @@ func TestClientFilters(t *testing.T) {
 		require.NoError(t, s.CreateClient(t.Context(), by, labelled))
 		_, err := s.SuspendClient(t.Context(), by, app)
 		require.NoError(t, err)
+		other := modelstest.NewWorld(t, s, "other")
+		_, err = s.SuspendUser(t.Context(), by, other.Owner.ID)
+		require.NoError(t, err)
+		orphan := other.Agent.ID
 		type F = models.ClientFilter
 		list := func(f F) []string { return ids(t, clientID)(s.Clients(t.Context(), f, models.Page{})) }
 		checkFilters(t, list, map[string]filtered[F]{
-			"Kind":       {F{Kind: models.KindAgent}, []string{agent}, F{Kind: "robot"}},
-			"Status":     {F{Status: models.StatusSuspended}, []string{app}, F{Status: models.StatusDecommissioned}},
-			"OwnerID":    {F{OwnerID: w.Owner.ID}, []string{agent}, F{OwnerID: "usr_nobody"}},
-			"Name":       {F{Name: "app"}, []string{app}, F{Name: "APP"}},
-			"RoleID":     {F{RoleID: w.Role.ID}, []string{agent}, F{RoleID: "rol_none"}},
-			"Label":      {F{Label: "team/a.b"}, []string{labelled.ID}, F{Label: "team"}},
-			"LabelValue": {F{Label: "0", LabelValue: "zero"}, []string{labelled.ID}, F{Label: "0", LabelValue: "one"}},
+			"Kind":          {F{Kind: models.KindAgent}, []string{agent, orphan}, F{Kind: "robot"}},
+			"Status":        {F{Status: models.StatusSuspended}, []string{app}, F{Status: models.StatusDecommissioned}},
+			"OwnerID":       {F{OwnerID: w.Owner.ID}, []string{agent}, F{OwnerID: "usr_nobody"}},
+			"Name":          {F{Name: "app"}, []string{app}, F{Name: "APP"}},
+			"RoleID":        {F{RoleID: w.Role.ID}, []string{agent}, F{RoleID: "rol_none"}},
+			"Label":         {F{Label: "team/a.b"}, []string{labelled.ID}, F{Label: "team"}},
+			"ExpiresBefore": {F{ExpiresBefore: s.Now() + models.DefaultExpiry + 60}, []string{agent, orphan}, F{ExpiresBefore: s.Now() + models.DefaultExpiry - 60}},
+			"Orphaned":      {F{Orphaned: true}, []string{orphan}, F{Orphaned: true, OwnerID: w.Owner.ID}},
+			"LabelValue":    {F{Label: "0", LabelValue: "zero"}, []string{labelled.ID}, F{Label: "0", LabelValue: "one"}},
 		})
 		require.Empty(t, list(F{Kind: models.KindAgent, Status: models.StatusSuspended}), "filters add up")
 		_, _, err = s.Clients(t.Context(), F{Label: "$.x["}, models.Page{})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -28,6 +29,8 @@ type apiClient struct {
 	Name      string `json:"name"`
 	Status    string `json:"status"`
 	ExpiresAt string `json:"expires_at"`
+
+	LastUsedAt string `json:"last_used_at"`
 }
 
 type apiCredential struct {
@@ -149,6 +152,10 @@ type agentListCmd struct {
 	connection
 	Kind   string `help:"agent or application."`
 	Status string `help:"active, suspended or decommissioned."`
+
+	Orphaned bool          `help:"Only those whose owner is suspended, removed or expired: they get no tokens."`
+	Expiring time.Duration `help:"Only those that end within this time, such as 720h."`
+	Idle     time.Duration `help:"Only those that have not proved who they are for this long, such as 720h."`
 }
 
 // Run prints every page of the list.
@@ -160,8 +167,18 @@ func (c *agentListCmd) Run(ctx context.Context, io streams) error {
 	q := url.Values{}
 	setIf(q, "kind", c.Kind)
 	setIf(q, "status", c.Status)
+	if c.Orphaned {
+		q.Set("orphaned", "true")
+	}
+	if c.Expiring > 0 {
+		q.Set("expires_before", time.Now().Add(c.Expiring).UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintf(io.err, "%-32s %-12s %-14s %-24s %-22s %s\n", "ID", "KIND", "STATUS", "NAME", "EXPIRES", "LAST USED")
 	return pages(ctx, r, "/clients", q, func(a apiClient) {
-		fmt.Fprintf(io.out, "%-32s %-12s %-14s %-24s %s\n", a.ID, a.Kind, a.Status, a.Name, a.ExpiresAt)
+		if used, err := time.Parse(time.RFC3339, a.LastUsedAt); c.Idle > 0 && err == nil && time.Since(used) < c.Idle {
+			return
+		}
+		fmt.Fprintf(io.out, "%-32s %-12s %-14s %-24s %-22s %s\n", a.ID, a.Kind, a.Status, a.Name, a.ExpiresAt, cmp.Or(a.LastUsedAt, "never"))
 	})
 }
 

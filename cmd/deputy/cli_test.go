@@ -185,6 +185,15 @@ func TestCommandsDoWhatTheySay(t *testing.T) {
 	require.NotContains(t, tail, secret)
 	dec := regexp.MustCompile(`dec_\w+`).FindString(tail)
 	require.Contains(t, d.must("audit", "show", dec), `"inclusion"`)
+	require.Contains(t, d.must("agent", "list", "--expiring", "744h"), "reporter")
+	require.NotContains(t, d.must("agent", "list", "--expiring", "600h"), "reporter")
+	require.NotContains(t, d.must("agent", "list", "--orphaned"), "reporter")
+	d.must("user", "suspend", "olivia")
+	require.Contains(t, d.must("agent", "list", "--orphaned"), "reporter")
+	require.Contains(t, d.must("user", "handover", "olivia", "joe"), "reporter is joe's now")
+	require.NotContains(t, d.must("agent", "list", "--orphaned"), "reporter")
+	require.NoError(t, get(rotated), "who answers for it is there again")
+	require.Contains(t, d.must("agent", "list", "--idle", "1h"), "never")
 }
 
 func TestAdminCreateWorksBesideARunningServer(t *testing.T) {

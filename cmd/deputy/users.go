@@ -158,6 +158,38 @@ func (r *remote) switchUser(ctx context.Context, io streams, u *apiUser, action 
 	return nil
 }
 
+type userHandoverCmd struct {
+	someUser
+	To string `arg:"" help:"Username or id of whoever answers for them from now on."`
+}
+
+// Run hands over one agent after another, so that it can be run again if it is cut off.
+func (c *userHandoverCmd) Run(ctx context.Context, io streams) error {
+	r, u, err := c.find(ctx, "users:read clients:read clients:write")
+	if err != nil {
+		return err
+	}
+	heir, err := r.user(ctx, c.To)
+	if err != nil {
+		return err
+	}
+	var owned []apiClient
+	if err := pages(ctx, r, "/clients", url.Values{"owner_id": {u.ID}}, func(a apiClient) { owned = append(owned, a) }); err != nil {
+		return err
+	}
+	for _, a := range owned {
+		if a.Status == "decommissioned" {
+			continue
+		}
+		change := request{method: http.MethodPatch, path: "/clients/" + a.ID, body: map[string]any{"owner_id": heir}, version: a.Version}
+		if err := r.ask(ctx, change, nil); err != nil {
+			return fmt.Errorf("%s: %w", a.Name, err)
+		}
+		fmt.Fprintf(io.out, "%s is %s's now.\n", a.Name, c.To)
+	}
+	return nil
+}
+
 type userRemoveCmd struct {
 	someUser
 	Yes bool `help:"Do it: nobody comes back from this."`

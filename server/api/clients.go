@@ -54,14 +54,28 @@ func (s *server) ListClients(ctx context.Context, r ListClientsRequestObject) (L
 	if p.LabelValue != "" && p.Label == "" {
 		return nil, malformed("label_value", "Needs label.")
 	}
+	var ends int64
+	if !p.ExpiresBefore.IsZero() {
+		ends = p.ExpiresBefore.Unix()
+	}
 	rows, next, err := s.Store.Clients(ctx, models.ClientFilter{
 		Kind: string(p.Kind), Status: string(p.Status), OwnerID: p.OwnerID, Name: p.Name, RoleID: p.RoleID,
-		Label: p.Label, LabelValue: p.LabelValue,
+		Label: p.Label, LabelValue: p.LabelValue, Orphaned: p.Orphaned, ExpiresBefore: ends,
 	}, page(p.Limit, p.Cursor))
 	if err != nil {
 		return nil, err
 	}
-	return ListClients200JSONResponse{Items: each(rows, clientOf), NextCursor: cursor(next)}, nil
+	items, err := s.used(ctx, each(rows, clientOf))
+	return ListClients200JSONResponse{Items: items, NextCursor: cursor(next)}, err
+}
+
+// used adds when clients last proved who they are.
+func (s *server) used(ctx context.Context, clients []Client) ([]Client, error) {
+	used, err := s.Store.LastUsed(ctx, each(clients, func(c Client) string { return c.ID }))
+	for i := range clients {
+		clients[i].LastUsedAt = at(used[clients[i].ID])
+	}
+	return clients, err
 }
 
 func (s *server) CreateClient(ctx context.Context, r CreateClientRequestObject) (CreateClientResponseObject, error) {
@@ -80,7 +94,13 @@ func (s *server) GetClient(ctx context.Context, r GetClientRequestObject) (GetCl
 	if err != nil {
 		return nil, err
 	}
-	return GetClient200JSONResponse{oneClient(c)}, nil
+	one := oneClient(c)
+	items, err := s.used(ctx, []Client{one.Body})
+	if err != nil {
+		return nil, err
+	}
+	one.Body = items[0]
+	return GetClient200JSONResponse{one}, nil
 }
 
 func (s *server) UpdateClient(ctx context.Context, r UpdateClientRequestObject) (UpdateClientResponseObject, error) {
