@@ -162,7 +162,9 @@ func TestKeysAtAnAddressAreTakenBack(t *testing.T) {
 		require.NoError(t, err)
 		for _, c := range rows {
 			if c.Kind == models.CredentialKeySet {
-				s.Do(func(ctx context.Context, st *models.Store, by models.By) error { return st.RevokeCredential(ctx, by, s.agent.ID, c.ID) })
+				s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+					return st.RevokeCredential(ctx, by, s.agent.ID, c.ID)
+				})
 			}
 		}
 		require.Equal(t, "invalid_client", refused(t, s.prove(keys[0], "a")))
