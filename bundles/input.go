@@ -23,6 +23,7 @@ func bind(in policies.Input) *document {
 	d.bindRequest(in)
 	d.bindParty("client", in.Client)
 	d.bindParty("subject", in.Subject)
+	d.bindParty("represented", in.Represented)
 	d.add("chain", ast.ArrayTerm(terms(in.Chain, principalTerm)...))
 	d.resources = terms(in.Resources, resourceTerm)
 	d.add("resources", ast.ArrayTerm(d.resources...))
@@ -92,6 +93,9 @@ func requestTerm(r policies.Request) *ast.Term {
 	}
 	if r.ActorToken != nil {
 		pairs = append(pairs, pair("actor_token", actorTokenTerm(r.ActorToken)))
+	}
+	if r.Approval {
+		pairs = append(pairs, pair("approval", ast.BooleanTerm(true)))
 	}
 	if r.Visit != nil {
 		pairs = append(pairs, pair("visit", visitTerm(r.Visit)))

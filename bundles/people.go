@@ -44,11 +44,32 @@ func consentTerm(c *policies.Consent) *ast.Term {
 }
 
 func approvalTerm(a *policies.Approval) *ast.Term {
-	return ast.ObjectTerm(
+	pairs := append(make([][2]*ast.Term, 0, 15),
 		pair("id", ast.StringTerm(a.ID)), pair("kind", ast.StringTerm(a.Kind)), pair("client", ast.StringTerm(a.Client)), pair("subject", ast.StringTerm(a.Subject)),
 		pair("state", ast.StringTerm(a.State)), pair("delivery", ast.StringTerm(a.Delivery)), pair("acr_values", stringsTerm(a.ACRValues)),
 		pair("created_at", numberTerm(a.CreatedAt)), pair("expires_at", numberTerm(a.ExpiresAt)),
 	)
+	if a.GrantType != "" {
+		pairs = append(pairs, pair("grant_type", ast.StringTerm(a.GrantType)))
+	}
+	if a.Parent != "" {
+		pairs = append(pairs, pair("parent", ast.StringTerm(a.Parent)))
+	}
+	if by := a.Approver; by != nil {
+		pairs = append(pairs, pair("approver", ast.ObjectTerm(
+			pair("known", ast.StringTerm(by.Known)), pair("status", ast.StringTerm(by.Status)), pair("expires_at", numberTerm(by.ExpiresAt)),
+		)))
+	}
+	if len(a.Scopes) > 0 {
+		pairs = append(pairs, pair("scopes", objectTerm(a.Scopes, stringsTerm)))
+	}
+	if len(a.Details) > 0 {
+		pairs = append(pairs, pair("details", objectTerm(a.Details, detailsTerm)))
+	}
+	if a.Until != 0 {
+		pairs = append(pairs, pair("until", numberTerm(a.Until)))
+	}
+	return ast.ObjectTerm(pairs...)
 }
 
 func acquaintanceTerm(a *policies.Acquaintance) *ast.Term {

@@ -77,7 +77,7 @@ func (a *answers) keep(q question, at int64, d policies.Decision) {
 // changes each in turn.
 func identify(in policies.Input) question {
 	w := writer{h: sha256.New()}
-	w.text(in.Action, in.Credential.ID, in.Credential.Method, digestOf(in.Client), digestOf(in.Subject))
+	w.text(in.Action, in.Credential.ID, in.Credential.Method, digestOf(in.Client), digestOf(in.Subject), digestOf(in.Represented))
 	list(&w, in.Chain, digestOf)
 	list(&w, in.Resources, digestOf)
 	w.request(in.Request)
@@ -109,9 +109,7 @@ func identify(in policies.Input) question {
 		w.present(o.SecondFactor)
 	}
 	if a := in.Approval; w.present(a != nil) {
-		w.text(a.ID, a.Kind, a.Client, a.Subject, a.State, a.Delivery)
-		w.texts(a.ACRValues)
-		w.numbers(a.CreatedAt, a.ExpiresAt)
+		w.approval(a)
 	}
 	if a := in.Acquaintance; w.present(a != nil) {
 		w.text(a.Known, a.UserCode)
@@ -209,6 +207,7 @@ func (w *writer) request(r policies.Request) {
 	w.texts(r.Scopes)
 	w.numbers(r.RequestedTTL)
 	w.details(r.Details)
+	w.present(r.Approval)
 	if w.present(r.Visit != nil) {
 		w.visit(r.Visit)
 	}
@@ -286,6 +285,18 @@ func (w *writer) authorization(a *policies.Authorization) {
 	w.numbers(a.ExpiresAt, a.EndsAt, a.AuthTime)
 	for _, flag := range []bool{a.RedirectOK, a.Revoked, a.Used} {
 		w.present(flag)
+	}
+}
+
+func (w *writer) approval(a *policies.Approval) {
+	w.text(a.ID, a.Kind, a.Client, a.Subject, a.State, a.Delivery, a.GrantType, a.Parent)
+	w.texts(a.ACRValues)
+	w.numbers(a.CreatedAt, a.ExpiresAt, a.Until)
+	table(w, a.Scopes, w.texts)
+	table(w, a.Details, w.details)
+	if by := a.Approver; w.present(by != nil) {
+		w.text(by.Known, by.Status)
+		w.numbers(by.ExpiresAt)
 	}
 }
 

@@ -130,23 +130,31 @@ func known(db *gorm.DB, v *View, clientID, userID string, now int64, out *string
 		*out = "consent"
 		return nil
 	}
+	listed, err := isListed(db, v, clientID, userID)
+	if listed {
+		*out = "listed"
+	}
+	return err
+}
+
+// isListed tells whether an administrator let a client ask a user, by name or by a
+// group of theirs.
+func isListed(db *gorm.DB, v *View, clientID, userID string) (yes bool, err error) {
 	var listed []string
 	if err := db.Model(&Acquaintance{}).Where("client_id = ?", clientID).Pluck("principal_id", &listed).Error; err != nil {
-		return err
+		return false, err
 	}
 	groups, err := groupsOf(db, userID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, id := range append(groups, userID) {
 		if HasPrefix(id, PrefixGroup) {
 			v.Deps = append(v.Deps, key("group", id))
 		}
-		if slices.Contains(listed, id) {
-			*out = "listed"
-		}
+		yes = yes || slices.Contains(listed, id)
 	}
-	return nil
+	return yes, nil
 }
 
 // ByApproval reads the approval that an auth_req_id or device code names, nil if it

@@ -25,6 +25,7 @@ const (
 	ApprovalCIBA    = "ciba"
 	ApprovalDevice  = "device"
 	ApprovalConsent = "consent" // at the consent page, for what is risky
+	ApprovalMachine = "machine" // for one token request of a machine grant; see ApprovalRequest.GrantType
 )
 
 // States of an approval. One that waits and whose time is over has expired.
@@ -34,6 +35,7 @@ const (
 	ApprovalDenied    = "denied"
 	ApprovalCancelled = "cancelled"
 	ApprovalExpired   = "expired"
+	ApprovalUsed      = "used" // of a machine: a token was issued for it
 )
 
 // Approval is what a client asks of a person for one request, and what they answered.
@@ -57,6 +59,18 @@ type Approval struct {
 	CreatedAt         int64           `gorm:"autoCreateTime:false" json:"created_at"`
 	ExpiresAt         int64           `json:"expires_at"` // until when it waits for an answer
 	AnsweredAt        int64           `json:"answered_at"`
+
+	// The rest is of a machine: what was allowed, until when, and what became of it.
+	Granted       ApprovalGranted `gorm:"serializer:json" json:"granted"`
+	ApprovedUntil int64           `json:"approved_until"`
+	UsedAt        int64           `json:"used_at"` // 0 until it is
+	TokenID       string          `json:"token_id"`
+}
+
+// ApprovalGranted is what a person allowed a machine to have, once.
+type ApprovalGranted struct {
+	Scopes  map[string][]string          `json:"scopes,omitempty"`  // resource server id -> names
+	Details map[string][]policies.Detail `json:"details,omitempty"` // likewise
 }
 
 // ApprovalRequest is what the client asks for.
@@ -67,6 +81,10 @@ type ApprovalRequest struct {
 	ACRValues []string `json:"acr_values"`
 	// Details of the authorization that is asked for (RFC 9396), in its own order.
 	Details []policies.Detail `json:"details,omitempty"`
+	// Of a machine: the grant type of the token request that is to be approved, and the
+	// id of the token that it would exchange.
+	GrantType string `json:"grant_type,omitempty"`
+	Parent    string `json:"parent,omitempty"`
 }
 
 // Now is the state of the approval at a moment.
@@ -126,7 +144,7 @@ func (s *Store) Ask(ctx context.Context, by By, a *Approval, t Telling) (Asked, 
 	var secrets Asked
 	a.ID, a.State, a.CompareCode = NewID(PrefixApproval), ApprovalPending, base20Code(4)
 	switch a.Kind {
-	case ApprovalCIBA:
+	case ApprovalCIBA, ApprovalMachine:
 		secrets.Secret = newSecret(AuthReqPrefix)
 	case ApprovalDevice:
 		code := base20Code(8)
@@ -200,12 +218,16 @@ func (s *Store) ClaimApproval(ctx context.Context, by By, userCode, userID strin
 
 // AllowApproval answers an approval: a consent for it alone, at each resource server,
 // a grant that rests on them, and what the client's secret is worth from now on come
-// together or not at all. ErrUsed if it was answered before, or too late.
+// together or not at all; of a machine's, see allowMachine. ErrUsed if it was answered
+// before, or too late.
 func (s *Store) AllowApproval(ctx context.Context, by By, id string, a Allowed) error {
 	return s.change(ctx, by, "allowApproval", func(c *change) error {
 		row, err := c.answerApproval(id, ApprovalApproved, false)
 		if err != nil {
 			return err
+		}
+		if row.Kind == ApprovalMachine {
+			return c.allowMachine(row, a)
 		}
 		grant, err := c.restsOnApproval(row, a)
 		if err != nil {

@@ -2,12 +2,26 @@ package models
 
 import "fmt"
 
-// Spent is the code or refresh token that a record uses up. It must be unused
-// when the record is written; if it is not, the record is refused with ErrStale.
+// Spent is the code, refresh token or approval that a record uses up. It must be
+// unused when the record is written; if it is not, the record is refused with ErrStale.
 type Spent struct {
-	Refresh bool // it is a refresh token
-	Hash    string
-	At      int64 // unix seconds
+	Refresh  bool // it is a refresh token
+	Approval bool // it is an approval of a machine, which Token was issued for
+	Hash     string
+	At       int64 // unix seconds
+	Token    string
+}
+
+// statements look at it and use it up.
+func (s *Spent) statements(dialect string) [2]string {
+	what := "code"
+	switch {
+	case s.Refresh:
+		what = "refresh"
+	case s.Approval:
+		what = "approval"
+	}
+	return spending[dialect][what]
 }
 
 // spentOnes finds the records that would use up what was used before, or is in the
@@ -27,7 +41,7 @@ func spentOnes(u unit, batch []*pending, refused map[*pending]error) error {
 				err := scan(&at)
 				unused = at == 0
 				return err
-			}, spending[u.dialect()][s.Refresh][0], s.Hash)
+			}, s.statements(u.dialect())[0], s.Hash)
 			if err != nil {
 				return err
 			}
@@ -81,23 +95,28 @@ func succeed(u unit, batch []*pending, refused map[*pending]error) error {
 // spend uses it up. That a row was written is held to all the same: two tokens from
 // one code are never worth a batch.
 func (s *Spent) spend(u unit) error {
-	n, err := u.count(spending[u.dialect()][s.Refresh][1], s.At, s.Hash)
+	with := []any{s.At, s.Hash}
+	if s.Approval {
+		with = []any{s.Token, s.At, s.Hash}
+	}
+	n, err := u.count(s.statements(u.dialect())[1], with...)
 	if err == nil && n != 1 {
 		err = fmt.Errorf("use up: %d rows", n)
 	}
 	return err
 }
 
-// spending are the statements that look at and use up: by dialect, and whether it is
-// a refresh token.
-var spending = map[string]map[bool][2]string{
+// spending are the statements that look at and use up, by dialect.
+var spending = map[string]map[string][2]string{
 	"sqlite": {
-		false: {"select used_at from codes where hash = ?", "update codes set used_at = ? where hash = ? and used_at = 0"},
-		true:  {"select used_at from refresh_tokens where hash = ?", "update refresh_tokens set used_at = ? where hash = ? and used_at = 0"},
+		"code":     {"select used_at from codes where hash = ?", "update codes set used_at = ? where hash = ? and used_at = 0"},
+		"refresh":  {"select used_at from refresh_tokens where hash = ?", "update refresh_tokens set used_at = ? where hash = ? and used_at = 0"},
+		"approval": {"select used_at from approvals where hash = ? and state = 'approved'", "update approvals set state = 'used', token_id = ?, used_at = ? where hash = ? and state = 'approved' and used_at = 0"},
 	},
 	"postgres": {
-		false: {"select used_at from codes where hash = $1", "update codes set used_at = $1 where hash = $2 and used_at = 0"},
-		true:  {"select used_at from refresh_tokens where hash = $1", "update refresh_tokens set used_at = $1 where hash = $2 and used_at = 0"},
+		"code":     {"select used_at from codes where hash = $1", "update codes set used_at = $1 where hash = $2 and used_at = 0"},
+		"refresh":  {"select used_at from refresh_tokens where hash = $1", "update refresh_tokens set used_at = $1 where hash = $2 and used_at = 0"},
+		"approval": {"select used_at from approvals where hash = $1 and state = 'approved'", "update approvals set state = 'used', token_id = $1, used_at = $2 where hash = $3 and state = 'approved' and used_at = 0"},
 	},
 }
 

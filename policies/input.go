@@ -35,19 +35,38 @@ type Input struct {
 	Approval *Approval
 	// Acquaintance is what there is between the client and whom it asks.
 	Acquaintance *Acquaintance
+	// Represented is whom the token speaks for that a client asks to exchange, while it
+	// asks a person, who is the subject then.
+	Represented *Fact[Principal]
 }
 
 // Approval is one request of a client to a person who is elsewhere.
 type Approval struct {
 	ID        string   `json:"id"`   // "" while it is only asked
-	Kind      string   `json:"kind"` // ciba | device | consent
+	Kind      string   `json:"kind"` // ciba | device | consent | machine
 	Client    string   `json:"client"`
 	Subject   string   `json:"subject"`  // who is asked, "" while nobody knows
-	State     string   `json:"state"`    // pending | approved | denied | cancelled
+	State     string   `json:"state"`    // pending | approved | denied | cancelled | used
 	Delivery  string   `json:"delivery"` // how the client gets to know the answer: poll | ping | push
 	ACRValues []string `json:"acr_values"`
 	CreatedAt int64    `json:"created_at"`
 	ExpiresAt int64    `json:"expires_at"` // until when it waits for an answer
+
+	// The rest is of a machine, which asks for one token request of its own.
+	GrantType string    `json:"grant_type,omitempty"`
+	Parent    string    `json:"parent,omitempty"` // jti of the token that it would exchange
+	Approver  *Approver `json:"approver,omitempty"`
+	// What was allowed, until when: resource server id -> scopes and details.
+	Scopes  map[string][]string `json:"scopes,omitempty"`
+	Details map[string][]Detail `json:"details,omitempty"`
+	Until   int64               `json:"until,omitempty"`
+}
+
+// Approver is how the person stands now whom a machine asks.
+type Approver struct {
+	Known     string `json:"known"` // owner, of the client | listed, by an administrator | ""
+	Status    string `json:"status"`
+	ExpiresAt int64  `json:"expires_at"`
 }
 
 // Acquaintance is how a client and a user know each other, and what the client has
@@ -84,6 +103,8 @@ type Request struct {
 	ActorToken *ActorToken `json:"actor_token,omitempty"`
 	Visit      *Visit      `json:"visit,omitempty"`  // how a client asks for a user
 	Answer     *Answer     `json:"answer,omitempty"` // what the user says to that
+	// Approval is set when a machine grant brings an auth_req_id.
+	Approval bool `json:"approval,omitempty"`
 	// TokenProblem says why the presented token could not be read as a fact.
 	TokenProblem string `json:"token_problem,omitempty"`
 }
@@ -281,6 +302,7 @@ func (in Input) MarshalJSON() ([]byte, error) {
 	}
 	put("client", in.Client)
 	put("subject", in.Subject)
+	put("represented", in.Represented)
 	if in.Parent != nil {
 		doc["parent"] = in.Parent
 	}
