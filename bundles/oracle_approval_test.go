@@ -20,6 +20,8 @@ func (o *oracle) grantType() string {
 		return "authorization_code"
 	case o.fromDevice():
 		return "urn:ietf:params:oauth:grant-type:device_code"
+	case o.machine():
+		return o.in.Approval.GrantType
 	}
 	return "urn:openid:params:grant-type:ciba"
 }
@@ -34,11 +36,12 @@ func (o *oracle) elsewhere() {
 	if o.in.Action == policies.AskApproval && !o.fromDevice() {
 		o.asks()
 	}
+	o.byItself()
 	theirs := a != nil && o.client != nil && a.Client == o.client.ID
 	if o.in.Action == policies.AskApproval && o.fromDevice() && a.Subject == "" {
 		o.refuse("approval_foreign", !theirs)
 	} else {
-		o.refuse("approval_foreign", !theirs || o.subject == nil || o.subject.ID != a.Subject)
+		o.refuse("approval_foreign", !theirs || o.subject == nil || o.subject.ID != a.Subject || o.machine() && !o.mayApprove())
 	}
 	o.refuse("approval_over", a == nil || a.State != "pending" || !o.ahead(a.ExpiresAt))
 }
@@ -46,9 +49,16 @@ func (o *oracle) elsewhere() {
 // asks: somebody who knows the client is asked, who can be reached, and not too often.
 func (o *oracle) asks() {
 	q := o.in.Acquaintance
-	if o.subject == nil || o.subject.Kind != "user" || q == nil || !slices.Contains([]string{"owner", "consent", "listed"}, q.Known) {
+	known := q != nil && slices.Contains([]string{"owner", "consent", "listed"}, q.Known)
+	if o.machine() {
+		known = o.mayApprove()
+	}
+	if o.subject == nil || o.subject.Kind != "user" || !known {
 		o.codes["user_unknown"] = true
 		return
+	}
+	if q == nil { // nothing known of it is nothing in favour
+		q = &policies.Acquaintance{Waiting: 99, Pending: 99, Asked: 99, Denials: 99, ReportedAt: 1}
 	}
 	o.refuse("user_unreachable", !q.Reached)
 	o.refuse("user_code_missing", q.UserCode == "missing")
@@ -62,6 +72,7 @@ func (o *oracle) asks() {
 // carriedOut: what was approved is for the client that asked, there where it was.
 func (o *oracle) carriedOut(at *policies.Resource) {
 	if o.in.Action != policies.IssueCIBA && o.in.Action != policies.IssueDevice {
+		o.brought(at)
 		return
 	}
 	a := o.in.Approval
@@ -71,7 +82,8 @@ func (o *oracle) carriedOut(at *policies.Resource) {
 		open := a.State == "pending" && o.ahead(a.ExpiresAt)
 		o.refuse("approval_pending", open)
 		o.refuse("approval_expired", a.State == "pending" && !open)
-		o.refuse("approval_denied", a.State != "pending" && a.State != "approved")
+		o.refuse("approval_denied", a.State != "pending" && a.State != "approved" && a.State != "used")
+		o.refuse("approval_used", a.State == "used")
 		fetched := (a.Delivery == "poll" || a.Delivery == "ping") && o.in.Credential.Method != "push"
 		o.refuse("approval_pushed", !fetched && !o.pushed())
 	}

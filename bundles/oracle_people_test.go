@@ -173,7 +173,7 @@ func (o *oracle) offers(at []*policies.Resource) map[string]string {
 }
 
 func (o *oracle) state(r *policies.Resource, s string) string {
-	if o.client == nil || !holds(o.client.Scopes, r.ID, s) || o.subject == nil || !holds(o.subject.Scopes, r.ID, s) || r.Scopes[s].Risk == "high" && o.fromDevice() {
+	if o.client == nil || !holds(o.client.Scopes, r.ID, s) || o.subject == nil || !o.machine() && !holds(o.subject.Scopes, r.ID, s) || r.Scopes[s].Risk == "high" && o.fromDevice() {
 		return "greyed"
 	}
 	for _, c := range o.in.Consents {
@@ -187,11 +187,14 @@ func (o *oracle) state(r *policies.Resource, s string) string {
 	return "offered"
 }
 
-// until is the last end a consent may have: a year, a day if it is for one request, or somebody's own end.
+// until is the last end a consent may have: a year, a day if it is for one request, an hour if it is for a machine's, or somebody's own end.
 func (o *oracle) until() int64 {
 	ends := []int64{o.in.Now + 365*24*3600}
 	if o.away {
 		ends[0] = o.in.Now + 24*3600
+	}
+	if o.machine() {
+		ends[0] = o.in.Now + 3600
 	}
 	for _, p := range []*policies.Principal{o.client, o.subject} {
 		if p != nil {

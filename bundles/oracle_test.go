@@ -412,6 +412,9 @@ func (o *oracle) lifetime(at *policies.Resource) (ttl, ends int64) {
 	if o.in.Consent != nil {
 		bounds = append(bounds, left(o.in.Consent.ExpiresAt))
 	}
+	if a := o.in.Approval; a != nil && a.Until != 0 {
+		bounds = append(bounds, left(a.Until))
+	}
 	for _, p := range slices.Concat(o.chain, []*policies.Principal{o.client, o.subject}) {
 		if p == nil {
 			continue

@@ -99,7 +99,7 @@ reasons contains {"code": "consent_required", "party": "house"} if {
 }
 
 # METADATA
-# custom: {lacks: approval, who: [requester, subject, author], remedy: Use a grant in which a person approves the request.}
+# custom: {lacks: approval, who: [requester, subject, author], remedy: Have a person approve the request and bring that; or use a grant in which they are asked.}
 reasons contains {"code": "approval_required", "party": "house"} if {
 	"approval" in input.house.require
 	not input.floor.approved == true

@@ -13,6 +13,7 @@ package floor.approval
 import rego.v2
 
 import data.floor.audience
+import data.floor.scope
 import data.floor.standing
 
 # How much may wait for an answer, and be asked.
@@ -28,8 +29,31 @@ pause := 60
 most_denials := 3
 
 # METADATA
+# scope: document
 # description: Whether what was approved is carried out.
 redeeming if kinds[input.action.name]
+
+redeeming if brought
+
+# METADATA
+# scope: document
+# description: >-
+#   Whether a machine grant brings an approval. It need not; but one that it brings is
+#   for this very request, or there is no token.
+brought if {
+	machines[input.action.name]
+	input.approval
+}
+
+brought if {
+	machines[input.action.name]
+	input.request.approval
+}
+
+machines := {
+	"issue:access_token:client_credentials": "client_credentials",
+	"issue:access_token:token_exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
+}
 
 kinds := {"issue:access_token:ciba": "ciba", "issue:access_token:device_code": "device"}
 
@@ -126,7 +150,48 @@ reasons contains {"code": "approval_expired", "party": "approval", "id": _id} if
 reasons contains {"code": "approval_denied", "party": "approval", "id": _id} if {
 	redeeming
 	_theirs
-	not input.approval.state in {"pending", "approved"}
+	not input.approval.state in {"pending", "approved", "used"}
+}
+
+# METADATA
+# custom: {lacks: approval, who: [requester, subject], remedy: "Ask again: what is approved is approved once."}
+reasons contains {"code": "approval_used", "party": "approval", "id": _id} if {
+	redeeming
+	_theirs
+	input.approval.state == "used"
+}
+
+# METADATA
+# description: What a machine was allowed ends.
+# custom: {lacks: term, who: [requester], remedy: "Ask again: this was answered, or is over."}
+reasons contains {"code": "approval_over", "party": "approval", "id": _id} if {
+	_carried_out
+	not standing.unexpired(input.approval.until)
+}
+
+# METADATA
+# description: Whoever let a machine do something could still do so.
+# custom: {lacks: approval, who: [requester, owner, users:suspend], remedy: "Ask again, somebody who may approve it now."}
+reasons contains {"code": "approver_gone", "party": "approval", "id": _id} if {
+	_carried_out
+	not _approver_stands
+}
+
+# METADATA
+# description: No more is issued than what somebody saw.
+# custom: {lacks: approval, who: [requester, subject], remedy: "Ask for what was approved, or ask again."}
+reasons contains {"code": "approval_exceeded", "party": "approval", "id": _id, "scope": s} if {
+	_carried_out
+	some s in scope.requested
+	not s in input.approval.scopes[audience.id]
+}
+
+# METADATA
+# description: And with the very details that they saw.
+# custom: {lacks: approval, who: [requester, subject], remedy: "Ask for what was approved, or ask again."}
+reasons contains {"code": "approval_exceeded", "party": "approval", "id": _id} if {
+	_carried_out
+	{d | some d in input.request.details} != {d | some d in input.approval.details[audience.id]}
 }
 
 # METADATA
@@ -173,8 +238,48 @@ _asking_somebody if {
 }
 
 _known if {
+	not standing.machine
 	input.subject.kind == "user"
 	input.acquaintance.known in {"owner", "consent", "listed"}
+}
+
+_known if {
+	standing.machine
+	input.subject.kind == "user"
+	_may_approve
+}
+
+# In whose name a token speaks, they let it be handed on. What agents do in their own
+# name is let by whoever answers for the client, or whom an administrator listed.
+_may_approve if {
+	_own_name
+	input.approval.approver.known in {"owner", "listed"}
+}
+
+_may_approve if {
+	input.approval.grant_type == machines["issue:access_token:token_exchange"]
+	_represented.kind == "user"
+	_represented.id == input.approval.subject
+}
+
+_own_name if input.approval.grant_type == machines["issue:access_token:client_credentials"]
+
+_own_name if _represented.kind in {"agent", "application"}
+
+_represented := input.represented if standing.away
+
+_represented := input.subject if not standing.away
+
+_approver_stands if {
+	_may_approve
+	input.approval.approver.status == "active"
+	standing.unexpired(input.approval.approver.expires_at)
+}
+
+_carried_out if {
+	brought
+	_theirs
+	input.approval.state == "approved"
 }
 
 _room if {
@@ -202,9 +307,33 @@ _addressed if {
 _addressed if {
 	standing.away
 	input.subject.id == input.approval.subject
+	not standing.machine
+}
+
+_addressed if {
+	standing.machine
+	input.subject.id == input.approval.subject
+	_may_approve
+}
+
+_addressed if {
+	input.approval.kind == "machine"
+	input.approval.grant_type == machines[input.action.name]
+	_same_parent
 }
 
 _addressed if input.approval.kind == kinds[input.action.name]
+
+# What was approved of one token is so of no other.
+_same_parent if {
+	standing.autonomous
+	not input.approval.parent
+}
+
+_same_parent if {
+	not standing.autonomous
+	input.approval.parent == input.parent.jti
+}
 
 _open if {
 	input.approval.state == "pending"

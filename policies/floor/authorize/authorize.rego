@@ -13,6 +13,7 @@ package floor.authorize
 import rego.v2
 
 import data.floor.approval
+import data.floor.machine
 import data.floor.offer
 import data.floor.standing
 
@@ -163,6 +164,11 @@ reasons contains r if some r in standing.reasons
 reasons contains r if {
 	standing.away
 	some r in approval.reasons
+}
+
+reasons contains r if {
+	standing.machine
+	some r in machine.reasons
 }
 
 # METADATA
@@ -328,6 +334,8 @@ _asking if input.action.name == "approval:ask"
 
 _grant_type := "urn:ietf:params:oauth:grant-type:device_code" if {
 	input.approval.kind == "device"
+} else := object.get(input, ["approval", "grant_type"], "") if {
+	standing.machine
 } else := "urn:openid:params:grant-type:ciba" if {
 	standing.away
 } else := "authorization_code"

@@ -49,6 +49,16 @@ _optional_again := _optional_first | {"authorization/kind"}
 # Whoever reads of it is told until when it waited; how they signed in was asked then.
 _optional_approved := (_optional_first - {"consent/approval"}) | {"approval/subject", "approval/acr_values", "approval/created_at", "approval/expires_at"}
 
+# What a machine was allowed it names by its secret; whether it says that it does is the
+# same. Who let it matters where they are the one who is spoken for.
+_optional_machine := {
+	"request/approval", "approval/id", "approval/acr_values", "approval/created_at", "approval/expires_at",
+}
+
+_optional_pleaded := (_optional_alone | _optional_machine) | {"approval/subject"}
+
+_optional_sent := (_optional_held | _optional_machine) | {"approval/approver/known"}
+
 # What is held is held through something; what that is called is provenance.
 _provenance := {
 	"client/scopes/rsv_sales/sales:read/*", "subject/scopes/rsv_sales/sales:read/*",
@@ -79,6 +89,14 @@ test_approved_needs_every_fact if _every_fact_counts(fixtures.approved, _optiona
 test_approved_needs_no_listed_fact if _no_listed_fact_counts(fixtures.approved, _optional_approved)
 
 test_approved_needs_facts_of_their_types if _every_type_counts(fixtures.approved, _optional_approved)
+
+test_pleaded_needs_every_fact if _every_fact_counts(fixtures.pleaded, _optional_pleaded)
+
+test_sent_needs_every_fact if _every_fact_counts(fixtures.sent, _optional_sent)
+
+test_pleaded_needs_facts_of_their_types if _every_type_counts(fixtures.pleaded, _optional_pleaded)
+
+test_sent_needs_facts_of_their_types if _every_type_counts(fixtures.sent, _optional_sent)
 
 test_client_credentials_need_no_listed_fact if _no_listed_fact_counts(fixtures.credentials, _optional_alone)
 

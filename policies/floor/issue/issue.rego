@@ -44,7 +44,7 @@ thorough := {
 	"index": _index,
 	"ttl": _ttl,
 	"ends": _ends,
-	"valid_until": _now,
+	"valid_until": _valid_until,
 	"subject": _subject,
 	"chain": _chain,
 	"consented": _consented,
@@ -174,9 +174,10 @@ default _ends := 0
 
 _ends := lifetime.ends
 
-default _now := 0
+default _valid_until := 0
 
-_now := standing.now
+# What somebody allowed once is asked anew each time.
+_valid_until := standing.now if not approval.brought
 
 default _subject := ""
 
@@ -221,6 +222,9 @@ _approved if {
 		consent.approved(audience.id, s)
 	}
 }
+
+# Nor is there a token of a machine that brings what nobody approved.
+_approved if approval.brought
 
 default _consented := false
 

@@ -2,7 +2,7 @@
 # title: Lifetime
 # description: >-
 #   A token never outlives anything it hangs from: the parent token, its grant or
-#   the authorization it comes from, the consent, every identity that takes part, and whoever answers for one.
+#   the authorization it comes from, the consent, what was approved for it, every identity that takes part, and whoever answers for one.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -41,6 +41,8 @@ bounds contains input.authorization.ends_at - input.now
 bounds contains input.subject.expires_at - input.now
 
 bounds contains input.consent.expires_at - input.now
+
+bounds contains input.approval.until - input.now
 
 bounds contains actor.expires_at - input.now if some actor in input.chain
 

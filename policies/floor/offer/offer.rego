@@ -14,9 +14,11 @@ import rego.v2
 import data.floor.audience
 import data.floor.standing
 
-# No consent lasts longer than a year, and what is approved for one request not longer
-# than a day.
-longest := 86400 if {
+# No consent lasts longer than a year, what is approved for one request not longer than
+# a day, and what a machine may do once not longer than an hour.
+longest := 3600 if {
+	standing.machine
+} else := 86400 if {
 	standing.away
 } else := 31536000
 
@@ -90,6 +92,7 @@ lacks[[i, s]] contains {"code": "scope_not_held", "party": "client", "id": stand
 # custom: {lacks: scope, who: [owner, roles:assign],
 #   remedy: "Assign the subject a role with the scope, or ask for less."}
 lacks[[i, s]] contains {"code": "scope_not_held", "party": "subject", "id": standing.subject_id, "scope": s} if {
+	not standing.machine # whose rights count is said where it is issued
 	some [i, s] in wanted
 	not input.subject.scopes[input.resources[i].id][s][0]
 }

@@ -37,6 +37,13 @@ visiting if away
 away if input.action.name in {"approval:ask", "approval:show", "approval:answer"}
 
 # METADATA
+# description: They are asked to let a client do something that needs nobody but itself.
+machine if {
+	away
+	input.approval.kind == "machine"
+}
+
+# METADATA
 # scope: document
 # description: What is issued begins a chain.
 first if autonomous
