@@ -87,7 +87,7 @@ func TestExplainTellsWhomAClientMayAsk(t *testing.T) {
 
 		for field, body := range map[string]object{
 			"user_id":      {"client_id": s.agent.ID, "grant_type": own, "user_id": s.user.ID},
-			"approval_id":  {"client_id": s.agent.ID, "grant_type": own, "approval_id": "apr_1"},
+			"approval_id":  {"client_id": s.agent.ID, "grant_type": "refresh_token", "approval_id": "apr_1"},
 			"redirect_uri": {"client_id": s.agent.ID, "grant_type": models.GrantCIBA, "user_id": s.user.ID, "redirect_uri": "https://a.example"},
 		} {
 			requireBlamed(t, s.Server, admin, body, field)

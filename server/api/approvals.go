@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/deputyauth/deputy/models"
 )
@@ -15,8 +17,12 @@ func (s *server) approvalOf(a models.Approval) Approval {
 		CreatedAt: at(a.CreatedAt), ExpiresAt: at(a.ExpiresAt), AnsweredAt: at(a.AnsweredAt),
 		Request: ApprovalRequest{
 			Scopes: each(a.Request.Scopes, same), Resources: each(a.Request.Resources, same), Message: a.Request.Message, ACRValues: each(a.Request.ACRValues, same),
-			AuthorizationDetails: a.Request.Details,
+			AuthorizationDetails: a.Request.Details, GrantType: a.Request.GrantType, ParentTokenID: a.Request.Parent,
 		},
+		ApprovedUntil: at(a.ApprovedUntil), UsedAt: at(a.UsedAt), TokenID: a.TokenID,
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.Granted.Scopes)) {
+		out.Granted = append(out.Granted, ApprovalGrant{ResourceID: id, Scopes: a.Granted.Scopes[id], AuthorizationDetails: a.Granted.Details[id]})
 	}
 	if a.Kind != models.ApprovalDevice { // whoever knows a device's code may answer
 		out.CompareCode = a.CompareCode

@@ -76,7 +76,9 @@ func visit(in *ExplainInput) (*grants.Visit, error) {
 // asked those in which what they were asked is.
 var (
 	carriers = map[ExplainInputGrantType]string{oauth.AuthorizationCode: "code", oauth.RefreshToken: "refresh_token"}
-	asked    = map[ExplainInputGrantType]string{oauth.CIBA: "auth_req_id", oauth.DeviceCode: "device_code"}
+	asked    = map[ExplainInputGrantType]string{
+		oauth.CIBA: "auth_req_id", oauth.DeviceCode: "device_code", oauth.ClientCredentials: "auth_req_id", oauth.TokenExchange: "auth_req_id",
+	}
 )
 
 // tokenRequest writes the request down as a client would send it, so that it is

@@ -181,6 +181,12 @@ func (e *Endpoint) confronted(ctx context.Context, call Call, a *models.Approval
 		if err := f.toApprove(ctx, current, &in); err != nil {
 			return nil, err
 		}
+		if current.Kind == models.ApprovalMachine {
+			f.keys = byID{e.keys, e.store}
+			if err := f.byItself(ctx, current, current.Request.Parent, &in); err != nil {
+				return nil, err
+			}
+		}
 		in.Request.Answer = answer
 		if err := e.inPerson(ctx, f, who, &in); err != nil {
 			return nil, err

@@ -47,6 +47,7 @@ func approval(a *models.Approval) *policies.Approval {
 	return &policies.Approval{
 		ID: a.ID, Kind: a.Kind, Client: a.ClientID, Subject: a.SubjectID, State: a.State, Delivery: a.Delivery, ACRValues: list(a.Request.ACRValues),
 		CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt,
+		GrantType: a.Request.GrantType, Parent: a.Request.Parent, Scopes: a.Granted.Scopes, Details: a.Granted.Details, Until: a.ApprovedUntil,
 	}
 }
 

@@ -149,15 +149,21 @@ func (e *Endpoint) request(ctx context.Context, f *facts, clientID string, req o
 	if in.Client, err = f.view.Principal(ctx, clientID); err != nil {
 		return err
 	}
-	if a.Kind == models.ApprovalCIBA {
+	if a.Kind != models.ApprovalDevice {
+		if req.Approve != "" {
+			a.Kind = models.ApprovalMachine
+		}
 		a.life = cmp.Or(req.Expiry, usualExpiry)
 		if err = e.whom(ctx, f, clientID, req, a, in); err != nil {
 			return err
 		}
 	}
 	a.ClientID = clientID
-	a.Request = models.ApprovalRequest{Scopes: list(req.Scopes), Resources: list(req.Resources), Message: req.Message, ACRValues: list(req.ACRValues), Details: req.Details}
-	return f.toApprove(ctx, &a.Approval, in)
+	a.Request = models.ApprovalRequest{Scopes: list(req.Scopes), Resources: list(req.Resources), Message: req.Message, ACRValues: list(req.ACRValues), Details: req.Details, GrantType: req.Approve}
+	if err := f.toApprove(ctx, &a.Approval, in); err != nil || a.Kind != models.ApprovalMachine {
+		return err
+	}
+	return f.byItself(ctx, &a.Approval, req.SubjectToken, in)
 }
 
 // whom finds the user that a hint names, how the client is told of their answer, and
@@ -272,6 +278,10 @@ func (e *Endpoint) hintToken(ctx context.Context, f *facts, clientID, raw string
 
 // delivery is how the client gets to know the answer, as it was registered.
 func (e *Endpoint) delivery(ctx context.Context, clientID string, req oauth.BackchannelRequest, a *approaching) error {
+	if a.Kind == models.ApprovalMachine { // what it waits for is no token
+		a.Delivery, a.tell.Seal = models.DeliveryPoll, nil
+		return nil
+	}
 	client, err := e.store.Client(ctx, clientID)
 	if err != nil {
 		return err

@@ -14,5 +14,8 @@ func (clientCredentials) Type() string   { return oauth.ClientCredentials }
 func (clientCredentials) Action() string { return policies.IssueClientCredentials }
 
 func (clientCredentials) Question(ctx context.Context, f *facts, req oauth.TokenRequest, in *policies.Input) error {
+	if err := f.brought(ctx, req, in); err != nil {
+		return err
+	}
 	return f.target(ctx, req, in)
 }

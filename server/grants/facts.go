@@ -18,9 +18,10 @@ type facts struct {
 	keys reader
 	now  int64
 
-	grace    int64    // of refresh tokens; see Refreshes
-	carried  *carried // the code or refresh token that was presented, if one was
-	supposed bool     // nobody sent the request: what is presented may be named by its id
+	grace    int64            // of refresh tokens; see Refreshes
+	carried  *carried         // the code or refresh token that was presented, if one was
+	approval *models.Approval // that a machine grant brings, if it does
+	supposed bool             // nobody sent the request: what is presented may be named by its id
 }
 
 // reader makes the claims of a token that somebody names or hands in, or says,

@@ -162,6 +162,9 @@ func (e *Endpoint) issue(ctx context.Context, call Call, grant Grant, req oauth.
 			if err := e.mint(in, d, issued, r); err != nil {
 				return err
 			}
+			if f.approval != nil {
+				r.Spent = &models.Spent{Approval: true, Hash: f.approval.Hash, At: in.Now, Token: issued.token.ID}
+			}
 			if f.carried == nil {
 				return nil
 			}

@@ -77,6 +77,14 @@ var answers = []answer{
 	{"approval_pushed", oauth.UnauthorizedClient, oauth.InvalidToken, fixed("What the user answers is pushed to this client; it is not handed out.")},
 	{"approval_pending", oauth.AuthorizationPending, oauth.InvalidToken, fixed("The user has not answered yet.")},
 	{"approval_expired", oauth.ExpiredToken, oauth.InvalidToken, fixed("The user did not answer in time.")},
+	{"approval_used", oauth.InvalidGrant, oauth.InvalidToken, fixed("A token was issued for what was approved, and one is all there is. Ask again.")},
+	{"approver_gone", oauth.InvalidGrant, oauth.InvalidToken, fixed("Whoever approved this may not approve it any more. Ask somebody who may.")},
+	{"approval_exceeded", oauth.InvalidGrant, oauth.InvalidToken, func(_ teller, r policies.Reason) string {
+		if r.Scope == "" {
+			return "The authorization details are not those that were approved. Ask for those, or ask again."
+		}
+		return fmt.Sprintf("Scope %s was not approved for this. Ask for what was, or ask again.", r.Scope)
+	}},
 	{"approval_denied", oauth.AccessDenied, oauth.InvalidToken, fixed("The user said no.")},
 	{"authorization_foreign", oauth.InvalidGrant, oauth.InvalidToken, fixed("The presented grant was given to another client.")},
 	{"authorization_used", oauth.InvalidGrant, oauth.InvalidToken, fixed("The presented grant has been used before. What was issued from it has been revoked.")},
@@ -169,7 +177,10 @@ var answers = []answer{
 		}
 		return "The user must be asked."
 	}},
-	{"approval_required", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
+	{"approval_required", oauth.AccessDenied, oauth.InsufficientScope, func(t teller, r policies.Reason) string {
+		if r.Party == "house" && t.ask != "" {
+			return "House policy asks for a person's approval of this request. " + t.ask
+		}
 		if r.Party == "house" {
 			return "House policy asks for a person's approval of this request, which this grant does not bring. A grant in which a person is asked (CIBA) does."
 		}
@@ -216,10 +227,11 @@ func title(party string) string {
 type teller struct {
 	names map[string]string
 	what  string // was presented: a token or a grant
+	ask   string // how a machine gets a person's approval, "" if none asks
 }
 
 func newTeller(in policies.Input) teller {
-	t := teller{names: map[string]string{}, what: "token"}
+	t := teller{names: map[string]string{}, what: "token", ask: howToAsk(in)}
 	switch {
 	case personal(in):
 		t.what = "grant"
@@ -261,7 +273,7 @@ const maxTold = 8
 
 // decisive reasons stand alone: whoever has no part in a token learns nothing
 // else of it.
-var decisive = append(slices.Clone(conclusive), "user_unknown", "approval_foreign", "approval_pushed", "approval_pending", "approval_expired", "approval_denied", "approval_over", "not_entitled", "authorization_foreign", "audience_mismatch", "caller_not_audience", "token_not_own")
+var decisive = append(slices.Clone(conclusive), "user_unknown", "approval_foreign", "approval_pushed", "approval_pending", "approval_expired", "approval_denied", "approval_over", "approval_used", "not_entitled", "authorization_foreign", "audience_mismatch", "caller_not_audience", "token_not_own")
 
 // conclusive reasons leave nothing to judge by. Of a token that could not be read
 // nothing is known, and saying so eight times helps nobody.

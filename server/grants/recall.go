@@ -64,7 +64,7 @@ func (e *Endpoint) recall(ctx context.Context, kept inputDetail) (policies.Input
 		Parent: kept.Parent, Token: kept.Token, Consent: kept.Consent, Authorization: kept.Authorization,
 		Session: kept.Session, Consents: kept.Consents, Object: kept.Object, Approval: kept.Approval, Acquaintance: kept.Acquaintance,
 	}
-	digests := append(append([]string{kept.Client, kept.Subject}, kept.Chain...), kept.Resources...)
+	digests := append(append([]string{kept.Client, kept.Subject, kept.Represented}, kept.Chain...), kept.Resources...)
 	bodies, err := e.store.FactBodies(ctx, digests)
 	if err != nil {
 		return in, err
@@ -73,6 +73,9 @@ func (e *Endpoint) recall(ctx context.Context, kept inputDetail) (policies.Input
 		return in, err
 	}
 	if in.Subject, err = fact[policies.Principal](bodies, kept.Subject); err != nil {
+		return in, err
+	}
+	if in.Represented, err = fact[policies.Principal](bodies, kept.Represented); err != nil {
 		return in, err
 	}
 	if in.Chain, err = allFacts[policies.Principal](bodies, kept.Chain); err != nil {

@@ -39,6 +39,8 @@ type inputDetail struct {
 	Approval      *policies.Approval      `json:"approval,omitempty"`
 	Acquaintance  *policies.Acquaintance  `json:"acquaintance,omitempty"`
 	// Digests of facts.
+	Represented string `json:"represented,omitempty"`
+
 	Client    string   `json:"client,omitempty"`
 	Subject   string   `json:"subject,omitempty"`
 	Chain     []string `json:"chain"`
@@ -53,7 +55,7 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 		V: policies.Version, Action: in.Action, Now: in.Now, Request: in.Request, Credential: in.Credential,
 		Parent: in.Parent, Token: in.Token, Consent: in.Consent, Authorization: in.Authorization,
 		Session: in.Session, Consents: in.Consents, Object: in.Object, Approval: in.Approval, Acquaintance: in.Acquaintance,
-		Client: keep(r, in.Client), Subject: keep(r, in.Subject), Chain: keepAll(r, in.Chain), Resources: keepAll(r, in.Resources),
+		Represented: keep(r, in.Represented), Client: keep(r, in.Client), Subject: keep(r, in.Subject), Chain: keepAll(r, in.Chain), Resources: keepAll(r, in.Resources),
 	}
 	body, err := json.Marshal(detail{Call: seen(call), Input: kept, Decision: d})
 	if err != nil { // claims of house policy are the only part of free shape
@@ -72,9 +74,6 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 	if (in.Session != nil || in.Object != nil) && in.Subject != nil {
 		r.Entry.SubjectID = in.Subject.Value.ID
 	}
-	if a := in.Approval; a != nil {
-		r.Entry.SubjectID = a.Subject
-	}
 	if a := in.Authorization; a != nil {
 		r.Entry.SubjectID, r.Entry.GrantID = a.Subject, a.ID
 	}
@@ -82,6 +81,9 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 		if t != nil {
 			r.Entry.SubjectID, r.Entry.Txn, r.Entry.GrantID = t.Subject, t.Txn, t.Grant.ID
 		}
+	}
+	if a := in.Approval; a != nil && (a.Kind != models.ApprovalMachine || policies.Kind(in.Action) == policies.KindAuthorize) {
+		r.Entry.SubjectID = a.Subject // of what a machine brings, whom its token speaks for is the subject
 	}
 	if in.Parent != nil {
 		r.Entry.ParentID = in.Parent.ID

@@ -22,7 +22,7 @@ func seatBelt(in policies.Input, d policies.Decision) error {
 	if policies.Kind(in.Action) != policies.KindIssue {
 		return nil
 	}
-	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltDetails, beltChain, beltLife, beltIdentity} {
+	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltDetails, beltChain, beltLife, beltIdentity, beltApproval} {
 		if err := check(in, d); err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func beltGrants(in policies.Input, d policies.Decision) error {
 		if in.Client == nil || in.Client.Value.Scopes[g.Resource][g.Scope] == nil {
 			return fmt.Errorf("scope %s is not the client's", g.Scope)
 		}
-		if in.Subject == nil || in.Subject.Value.Scopes[g.Resource][g.Scope] == nil {
+		if whose, counts := grantor(in); counts && (whose == nil || whose.Value.Scopes[g.Resource][g.Scope] == nil) {
 			return fmt.Errorf("scope %s is not the user's", g.Scope)
 		}
 		if len(in.Request.Scopes) > 0 && !slices.Contains(in.Request.Scopes, g.Scope) {
@@ -44,6 +44,9 @@ func beltGrants(in policies.Input, d policies.Decision) error {
 		}
 	}
 	if err := beltTicked(in, d); err != nil {
+		return err
+	}
+	if err := beltHour(in, d); err != nil {
 		return err
 	}
 	if in.Action == policies.AnswerConsent && (d.Until <= in.Now || d.Until > in.Subject.Value.ExpiresAt) {

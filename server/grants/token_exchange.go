@@ -25,5 +25,8 @@ func (tokenExchange) Question(ctx context.Context, f *facts, req oauth.TokenRequ
 			return err
 		}
 	}
+	if err := f.brought(ctx, req, in); err != nil {
+		return err
+	}
 	return f.target(ctx, req, in)
 }

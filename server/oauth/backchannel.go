@@ -27,6 +27,12 @@ type BackchannelRequest struct {
 	ACRValues         []string
 	Expiry            int64  // requested_expiry in seconds, 0 if left out
 	NotificationToken string // client_notification_token
+
+	// Approve is the grant type of a token request that the client asks somebody to
+	// approve, "" if it asks for a token of theirs. It is ours; so is a subject token
+	// here, which is the one that the request would exchange.
+	Approve      string
+	SubjectToken string
 }
 
 // Bounds of how long a request may wait for its answer, in seconds.
@@ -57,7 +63,7 @@ func ParseBackchannel(r *http.Request) (BackchannelRequest, *Error) {
 // backchannelParameters have no place beside a request object (CIBA Core section 7.1.1).
 var backchannelParameters = []string{
 	"scope", "resource", "audience", "authorization_details", "login_hint", "id_token_hint", "login_hint_token", "binding_message", "user_code",
-	"requested_expiry", "acr_values", "client_notification_token",
+	"requested_expiry", "acr_values", "client_notification_token", "approve", "subject_token", "subject_token_type",
 }
 
 // Unsigned reads what a request object says, whose signature holds.
@@ -72,7 +78,32 @@ func (req *BackchannelRequest) read(f Form) *Error {
 	req.LoginHint, req.IDTokenHint, req.LoginHintToken = f.Get("login_hint"), f.Get("id_token_hint"), f.Get("login_hint_token")
 	req.Message, req.UserCode, req.NotificationToken = f.Get("binding_message"), f.Get("user_code"), f.Get("client_notification_token")
 	req.ACRValues = strings.Fields(f.Get("acr_values"))
+	req.Approve, req.SubjectToken = f.Get("approve"), f.Get("subject_token")
+	if problem := req.checkApprove(f.Get("subject_token_type")); problem != nil {
+		return problem
+	}
 	return req.check(f.Get("requested_expiry"))
+}
+
+// checkApprove: what an exchange needs to be understood comes with it, and with nothing
+// else.
+func (req *BackchannelRequest) checkApprove(subjectTokenType string) *Error {
+	switch req.Approve {
+	case TokenExchange:
+		switch {
+		case req.SubjectToken == "":
+			return Errorf(InvalidRequest, "subject_token is missing.").Named("subject_token_missing")
+		case subjectTokenType != TypeAccessToken:
+			return Errorf(InvalidRequest, "subject_token_type must be %s: only access tokens are exchanged.", TypeAccessToken).Named("subject_token_type")
+		}
+		return nil
+	case "", ClientCredentials:
+		if req.SubjectToken != "" || subjectTokenType != "" {
+			return Errorf(InvalidRequest, "A subject token has a meaning only with approve=%s.", TokenExchange).Named("misplaced_parameter")
+		}
+		return nil
+	}
+	return Errorf(InvalidRequest, "approve must be %s or %s.", ClientCredentials, TokenExchange).Named("approve_unknown")
 }
 
 // ParseDevice reads a device authorization request (RFC 8628 section 3.1).

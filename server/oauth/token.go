@@ -46,7 +46,7 @@ type TokenRequest struct {
 	RedirectURI  string
 	Verifier     string // code_verifier of RFC 7636
 	RefreshToken string
-	AuthReqID    string // of CIBA Core section 10.1
+	AuthReqID    string // of CIBA Core section 10.1, or, with a machine grant, of what was approved for it
 	DeviceCode   string // of RFC 8628 section 3.4
 }
 
@@ -67,7 +67,8 @@ type TokenResponse struct {
 var exchangeOnly = []string{"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type", "requested_subject"}
 
 // carriers are the parameters in which a person's grant comes, by grant type.
-// Elsewhere they are refused too: a secret that is not used should not be sent.
+// Elsewhere they are refused too: a secret that is not used should not be sent. What was
+// approved for a machine grant is brought with that.
 var carriers = map[string][]string{
 	AuthorizationCode: {"code", "code_verifier"}, RefreshToken: {"refresh_token"}, CIBA: {"auth_req_id"}, DeviceCode: {"device_code"},
 }
@@ -122,7 +123,7 @@ func (req *TokenRequest) read(f Form) *Error {
 		return Errorf(InvalidTarget, "Too many resources; a token is for one.").Named("too_large")
 	}
 	for grant, names := range carriers {
-		if name, sent := f.Any(names...); sent && grant != req.GrantType {
+		if name, sent := f.Any(names...); sent && grant != req.GrantType && (grant != CIBA || !machine(req.GrantType)) {
 			return misplaced(name, req.GrantType)
 		}
 	}
@@ -143,6 +144,11 @@ func (req *TokenRequest) read(f Form) *Error {
 		return Errorf(InvalidRequest, "refresh_token is missing.").Named("refresh_token_missing")
 	}
 	return nil
+}
+
+// machine tells the grants in which no person has a part, unless policy wants one to.
+func machine(grantType string) bool {
+	return grantType == ClientCredentials || grantType == TokenExchange
 }
 
 func misplaced(name, grant string) *Error {
