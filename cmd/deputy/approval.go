@@ -29,6 +29,8 @@ type apiApproval struct {
 		Scopes    []string `json:"scopes"`
 		Resources []string `json:"resources"`
 		Message   string   `json:"message"`
+		GrantType string   `json:"grant_type"`
+		Parent    string   `json:"parent_token_id"`
 
 		Details []json.RawMessage `json:"authorization_details"`
 	} `json:"request"`
@@ -42,13 +44,20 @@ type apiApproval struct {
 	CreatedAt   string `json:"created_at"`
 	ExpiresAt   string `json:"expires_at"`
 	AnsweredAt  string `json:"answered_at"`
+	Until       string `json:"approved_until"`
+	UsedAt      string `json:"used_at"`
+	TokenID     string `json:"token_id"`
+	Granted     []struct {
+		Resource string   `json:"resource_id"`
+		Scopes   []string `json:"scopes"`
+	} `json:"granted"`
 }
 
 type approvalListCmd struct {
 	connection
 	User  string `help:"Username or id of who is asked."`
 	Agent string `help:"Name or id of the agent or application that asks."`
-	State string `default:"" enum:",pending,approved,denied,cancelled,expired" help:"pending, approved, denied, cancelled or expired."`
+	State string `default:"" enum:",pending,approved,denied,cancelled,expired,used" help:"pending, approved, denied, cancelled, expired or used."`
 }
 
 // Run prints every page of the list.
@@ -75,7 +84,7 @@ func (c *approvalListCmd) Run(ctx context.Context, io streams) error {
 	}
 	named := r.names()
 	return pages(ctx, r, "/approvals", q, func(one apiApproval) {
-		fmt.Fprintf(io.out, "%-32s %-6s %-9s %-20s %-20s %-20s %s\n", one.ID, one.Kind, one.State, named.of(ctx, one.ClientID),
+		fmt.Fprintf(io.out, "%-32s %-7s %-9s %-20s %-20s %-20s %s\n", one.ID, one.Kind, one.State, named.of(ctx, one.ClientID),
 			named.of(ctx, one.SubjectID), one.CreatedAt, strings.Join(one.Request.Scopes, " "))
 	})
 }
@@ -111,11 +120,15 @@ func (c *approvalShowCmd) Run(ctx context.Context, io streams) error {
 	}
 	for _, line := range [][2]string{
 		{"id", one.ID}, {"kind", one.Kind}, {"state", state}, {"agent", named.of(ctx, one.ClientID)}, {"asks", named.of(ctx, one.SubjectID)},
-		{"scopes", strings.Join(one.Request.Scopes, " ")}, {"at", strings.Join(one.Request.Resources, " ")}, {"agent says", message},
+		{"scopes", strings.Join(one.Request.Scopes, " ")}, {"at", strings.Join(one.Request.Resources, " ")}, {"to get it by", one.Request.GrantType}, {"with token", one.Request.Parent}, {"agent says", message},
 		{"compare", one.CompareCode}, {"told by", one.Delivery}, {"from", strings.TrimSpace(one.IP + " " + fmt.Sprintf("%q", one.UserAgent))},
 		{"asked", one.CreatedAt}, {"waits until", one.ExpiresAt}, {"answered", one.AnsweredAt}, {"grant", one.GrantID},
+		{"until", one.Until}, {"used", one.UsedAt}, {"token", one.TokenID},
 	} {
 		told(io, line[0], line[1])
+	}
+	for _, g := range one.Granted {
+		told(io, "allowed", strings.Join(g.Scopes, " ")+" at "+named.of(ctx, g.Resource))
 	}
 	for _, detail := range one.Request.Details {
 		told(io, "exactly", plain(string(detail)))

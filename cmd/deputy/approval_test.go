@@ -102,3 +102,27 @@ func TestHowAnAgentIsTold(t *testing.T) {
 	d.wrong("422", "agent", "set", "search-agent", "--delivery", "push")
 	d.wrong("422", "agent", "set", "search-agent", "--delivery", "carrier")
 }
+
+// What a machine asks for by itself is shown with the token request it is for, what was
+// allowed of it, and what became of that.
+func TestAMachinesApprovalIsShown(t *testing.T) {
+	const exchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	d := startDev(t, "sqlite")
+	store, ctx := d.store(), context.Background()
+	agent, service := d.client(store, "search-agent"), modelstest.Service(t, store, "pantry", "pantry:open")
+	joe, err := store.UserNamed(ctx, "joe")
+	require.NoError(t, err)
+	a := &models.Approval{Kind: models.ApprovalMachine, ClientID: agent.ID, SubjectID: joe.ID, Delivery: models.DeliveryPoll, ExpiresAt: store.Now() + 600,
+		Request: models.ApprovalRequest{GrantType: exchange, Parent: "tok_1", Scopes: []string{"pantry:open"}, Resources: []string{}, ACRValues: []string{}}}
+	_, err = store.Ask(ctx, modelstest.By(), a, models.Telling{})
+	require.NoError(t, err)
+	require.Regexp(t, a.ID+` +machine +pending +search-agent +joe `, d.must("approval", "list"))
+	allowed := models.Allowed{Subject: joe.ID, Until: store.Now() + 600, Code: models.Code{Scopes: map[string][]string{service.ID: {"pantry:open"}}}}
+	require.NoError(t, store.AllowApproval(ctx, modelstest.By(), a.ID, allowed))
+	shown := d.must("approval", "show", a.ID)
+	for _, line := range []string{`kind +machine\n`, `state +approved\n`, `to get it by +` + exchange + `\n`, `with token +tok_1\n`, `until +2`, `allowed +pantry:open at pantry\n`} {
+		require.Regexp(t, line, shown)
+	}
+	require.Empty(t, d.must("approval", "list", "--state", "used"))
+	d.wrong("it is approved", "approval", "cancel", a.ID)
+}

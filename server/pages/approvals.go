@@ -119,6 +119,9 @@ func stateOf(a *models.Approval, now int64) string {
 	if state == models.ApprovalDenied && a.Reported != 0 {
 		return StateReported
 	}
+	if state == models.ApprovalUsed { // what became of it is no other answer
+		return StateApproved
+	}
 	return state
 }
 

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
+	"github.com/deputyauth/deputy/server/oauth"
 )
 
 // pending shows a request that waits for the person's answer, as policy decided it.
@@ -31,6 +33,7 @@ func (h *handler) pending(c *gin.Context, out *grants.ApprovalOutcome, who grant
 	view := Approval{
 		ID: a.ID, Version: version(rows), Agent: party(client), Owner: said.owner(client), Purpose: client.Purpose, User: said.person(who.UserID),
 		Message: a.Request.Message, Code: a.CompareCode, Asked: day(a.CreatedAt), Until: day(a.ExpiresAt), Origin: origin(a.IP, a.UserAgent),
+		Itself: a.Request.GrantType == oauth.ClientCredentials, HandsOn: a.Request.GrantType == oauth.TokenExchange,
 		Device: a.Kind == models.ApprovalDevice, Again: len(out.SignIn) > 0, Strong: slices.Contains(out.SignIn, "acr"), Passkeys: h.People.Passkeys(),
 	}
 	if out.Refusal != nil {
@@ -135,8 +138,15 @@ func (n *names) wanted(a *models.Approval, card *ApprovalCard) {
 }
 
 // allowed are the consents that somebody gave by an approval, whether or not they
-// still count.
+// still count. What a machine was allowed is told as if it were one.
 func (n *names) allowed(a *models.Approval) []models.Consent {
+	if a.Kind == models.ApprovalMachine {
+		var out []models.Consent
+		for _, id := range slices.Sorted(maps.Keys(a.Granted.Scopes)) {
+			out = append(out, models.Consent{ResourceID: id, Scopes: a.Granted.Scopes[id], Details: a.Granted.Details[id], ExpiresAt: a.ApprovedUntil, RevokedAt: a.UsedAt})
+		}
+		return out
+	}
 	// SECURITY: only the user's own.
 	rows, _, err := n.store.Consents(n.ctx, models.ConsentFilter{SubjectID: a.SubjectID, ClientID: a.ClientID, ApprovalID: a.ID}, models.Page{Limit: 50})
 	n.missing(err)
@@ -145,7 +155,7 @@ func (n *names) allowed(a *models.Approval) []models.Consent {
 
 // approved fills in what somebody allowed, and whether it still counts.
 func (n *names) approved(a *models.Approval, view *Answered) {
-	view.Over = true
+	view.Over, view.Machine, view.Used = true, a.Kind == models.ApprovalMachine, a.UsedAt != 0
 	for _, held := range n.allowed(a) {
 		s := n.service(held.ResourceID)
 		view.What = append(view.What, Taken{Service: s.Name, Scopes: s.words(held.Scopes)})

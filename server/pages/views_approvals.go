@@ -45,6 +45,8 @@ type Approval struct {
 	Until    time.Time // an answer counts until then
 	Origin   Origin
 	Device   bool // asked by a device, with a code that the person entered
+	Itself   bool // it asks for what it would do in nobody's name but its own
+	HandsOn  bool // it asks to go on with a token that it holds
 	Risky    bool // a scope of high risk is among what is asked
 
 	// Again: who is here must sign in anew before they can allow it. Strong: a
@@ -97,6 +99,8 @@ type Answered struct {
 	At        time.Time // when it ended
 	Until     time.Time // the end of what was allowed; zero: nothing was
 	Over      bool      // what was allowed has ended since
+	Machine   bool      // it was allowed one token, which no consent stands for
+	Used      bool      // which it has got
 	Waits     int       // how many others wait
 }
 
