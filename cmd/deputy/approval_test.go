@@ -120,7 +120,7 @@ func TestAMachinesApprovalIsShown(t *testing.T) {
 	allowed := models.Allowed{Subject: joe.ID, Until: store.Now() + 600, Code: models.Code{Scopes: map[string][]string{service.ID: {"pantry:open"}}}}
 	require.NoError(t, store.AllowApproval(ctx, modelstest.By(), a.ID, allowed))
 	shown := d.must("approval", "show", a.ID)
-	for _, line := range []string{`kind +machine\n`, `state +approved\n`, `to get it by +` + exchange + `\n`, `with token +tok_1\n`, `until +2`, `allowed +pantry:open at pantry\n`} {
+	for _, line := range []string{`kind +machine\n`, `state +approved\n`, `to get it by +` + exchange + `\n`, `with token +tok_1\n`, `until +2`, `allowed +pantry:open at https://pantry.example\n`} {
 		require.Regexp(t, line, shown)
 	}
 	require.Empty(t, d.must("approval", "list", "--state", "used"))
