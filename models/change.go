@@ -96,6 +96,9 @@ func (s *Store) tryChange(ctx context.Context, by By, action string, fn func(*ch
 			if err := tx.CreateInBatches(changedRows(head.Epoch, c.touched), 500).Error; err != nil {
 				return err
 			}
+			if err := announce(tx, head.Epoch); err != nil {
+				return err
+			}
 		}
 		return appendEntries(within{tx}, head, c.entries)
 	})

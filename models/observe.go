@@ -30,6 +30,7 @@ type pulse struct {
 	commitFailed atomic.Int64 // the last one, if it did
 	headSigned   atomic.Int64 // or seen to be signed
 	factsCurrent atomic.Int64 // as of the last comparison with the database
+	deaf         atomic.Int64 // since Listen lost its connection, or was called without getting one
 }
 
 func (p *pulse) begin() time.Time {

@@ -38,6 +38,7 @@ type Store struct {
 	pool        *sql.DB   // write's own
 	prepared    *prepared // statements of the pool, on SQLite
 	postgres    bool
+	pgx         *pgx.ConnConfig // on Postgres
 	now         func() time.Time
 	facts       *cache
 	ledger      *committer
@@ -119,10 +120,25 @@ func (s *Store) openPostgres(dsn string) error {
 	if err != nil {
 		return errors.New("open database: the postgres:// URL cannot be parsed") // the cause would show its password
 	}
-	s.postgres = true
-	db := stdlib.OpenDB(*cfg)
+	s.postgres, s.pgx = true, cfg
+	db := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(forgetful))
 	s.write, err = s.gorm(postgres.New(postgres.Config{Conn: db}), 20)
 	s.read = s.write
+	return err
+}
+
+// longestPause is how long a process may leave a transaction open without a word
+// before the database takes it back. A process that stands still in the middle of a
+// batch holds the ledger's head: all others would stand still with it.
+const longestPause = 3 * time.Second
+
+// forgetful sets it, unless whoever runs the database has chosen another.
+func forgetful(ctx context.Context, conn *pgx.Conn) error {
+	const setting = "idle_in_transaction_session_timeout"
+	if _, chosen := conn.Config().RuntimeParams[setting]; chosen {
+		return nil
+	}
+	_, err := conn.Exec(ctx, fmt.Sprintf("set %s = %d", setting, longestPause.Milliseconds()))
 	return err
 }
 

@@ -38,7 +38,12 @@ func (s *Store) snapshot(ctx context.Context, fn func(*gorm.DB) error) error {
 	opts := &sql.TxOptions{ReadOnly: true}
 	if s.postgres {
 		opts.Isolation = sql.LevelRepeatableRead
-		return s.read.WithContext(ctx).Transaction(fn, opts)
+		return s.read.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+			if err := tx.Exec("set local idle_in_transaction_session_timeout = 0").Error; err != nil { // nobody waits for a reader
+				return err
+			}
+			return fn(tx)
+		}, opts)
 	}
 	return s.read.WithContext(ctx).Transaction(fn) // WAL: a read transaction is a snapshot
 }

@@ -46,7 +46,7 @@ func (s *Server) readyz(c *gin.Context) {
 	r := readiness{Status: statusOK, Alarms: s.Endpoint.Alarms(), Checks: map[string]check{
 		"database":     checkDatabase(err),
 		"ledger":       checkLedger(s.Store.Committer(), h, s.Store.HeadAge()),
-		"facts":        checkFacts(h, s.Store.FactsAge()),
+		"facts":        checkFacts(h, s.Store.FactsAge(), s.Store.Deaf()),
 		"clock":        checkClock(h, s.Store.Now()),
 		"policy":       s.checkPolicy(),
 		"signing_keys": s.checkKeys(),
@@ -78,6 +78,7 @@ const (
 	failedLately  = 5 * time.Second // then requests may try again
 	headTooOld    = 30 * time.Second
 	factsTooOld   = 5 * time.Second
+	deafTooLong   = 10 * time.Second
 	clockTooFar   = 5 * time.Second
 )
 
@@ -98,10 +99,12 @@ func checkLedger(w models.Committer, h models.Health, headAge time.Duration) che
 
 // checkFacts never fails: what is out of date is noticed before a decision
 // leaves, and costs time only.
-func checkFacts(h models.Health, age time.Duration) check {
+func checkFacts(h models.Health, age, deaf time.Duration) check {
 	one := check{Status: statusOK, AgeSeconds: seconds(age), Behind: h.Behind}
 	if age > factsTooOld {
 		one.Status, one.Detail = statusWarn, "The facts in memory have not been compared with the database for a while."
+	} else if deaf > deafTooLong {
+		one.Status, one.Detail = statusWarn, "The database does not tell of changes by other replicas; they are found by polling alone."
 	}
 	return one
 }

@@ -159,7 +159,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	m := signals.NewMetrics(r)
 	signals.Watch(r, signals.Sources{
 		Queue: func() int { return 0 }, Epoch: func() int64 { return 0 }, Dropped: func() int64 { return 0 },
-		FactsAge: func() time.Duration { return 0 }, HeadAge: func() time.Duration { return 0 }, Policy: func() signals.Policy { return signals.Policy{} },
+		FactsAge: func() time.Duration { return 0 }, HeadAge: func() time.Duration { return 0 }, Deaf: func() time.Duration { return 0 }, Policy: func() signals.Policy { return signals.Policy{} },
 	})
 	m.Arrived()
 	m.Answered("a", "b", "c")

@@ -255,6 +255,9 @@ func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Log
 	} {
 		wg.Go(func() { task.repeat(ctx, log) })
 	}
+	if d.store.Announces() {
+		wg.Go(func() { d.listen(ctx, log) })
+	}
 	if policyDir != "" {
 		wg.Go(func() { d.engine.Watch(ctx, policyDir, time.Second) })
 	}

@@ -12,6 +12,7 @@ type Sources struct {
 	Epoch    func() int64         // up to which changes of facts have been applied
 	FactsAge func() time.Duration // since facts were last compared with the database
 	HeadAge  func() time.Duration // since the ledger's head was last signed here
+	Deaf     func() time.Duration // since the database stopped telling of changes, 0 if it tells
 	Policy   func() Policy
 	Dropped  func() int64 // log lines
 }
@@ -32,6 +33,7 @@ func Watch(r prometheus.Registerer, s Sources) {
 	read("deputy_ledger_head_age_seconds", "Time since this process last saw to it that the ledger's head is signed; it does so every second.", func() float64 { return s.HeadAge().Seconds() })
 	read("deputy_facts_epoch", "Number of the last change that the facts in memory take into account.", func() float64 { return float64(s.Epoch()) })
 	read("deputy_facts_age_seconds", "Time since the facts in memory were last compared with the database; it is done four times a second.", func() float64 { return s.FactsAge().Seconds() })
+	read("deputy_listener_down_seconds", "Time since the database stopped telling of changes by other replicas, 0 while it tells; polling finds them meanwhile.", func() float64 { return s.Deaf().Seconds() })
 	read("deputy_policy_loaded_timestamp_seconds", "When the house policy that serves was loaded, in unix time.", func() float64 { return float64(s.Policy().Loaded.Unix()) })
 	read("deputy_policy_newest_refused", "1 while a house policy newer than the one that serves is unfit.", func() float64 {
 		if s.Policy().Refused {
