@@ -8,9 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/deputyauth/deputy/models"
 )
 
 // maxToken bounds what is parsed at all, in bytes.
@@ -93,23 +94,13 @@ func (k *Keyring) keyFor(ctx context.Context, t *jwt.Token, want string) (*ecdsa
 	}
 	kid, _ := t.Header["kid"].(string)
 	one := k.ring.Load().byID[kid]
-	if one == nil && strings.HasPrefix(kid, "key_") && k.mayReload() {
-		if err := k.Reload(ctx); err == nil {
-			one = k.ring.Load().byID[kid]
-		}
+	if one == nil && strings.HasPrefix(kid, models.PrefixKey+"_") {
+		one = k.unheardOf(ctx, kid)
 	}
 	if one == nil || one.Alg != t.Method.Alg() {
 		return nil, UnknownKey
 	}
 	return &one.private.PublicKey, nil
-}
-
-// mayReload lets an unknown key cause one look at the database a second: another
-// replica may have rotated, but made-up keys must not load the database.
-func (k *Keyring) mayReload() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.now().Sub(k.last) > time.Second
 }
 
 // Peek reads a token's claims without checking anything, for printing.
