@@ -213,7 +213,11 @@ func (e *Endpoint) userCode(ctx context.Context, f *facts, userID, given, known 
 	case given == "":
 		return "missing", nil
 	}
-	if wait := e.limits.Code(userID); wait > 0 { // right or wrong: what is right must not show
+	wait, err := e.codes.Take(ctx, userID)
+	if err != nil {
+		return "", err
+	}
+	if wait > 0 { // right or wrong: what is right must not show
 		return "", oauth.TooMany(wait).Named("rate_limited")
 	}
 	if subtle.ConstantTimeCompare([]byte(mark), []byte(e.keys.UserCode(userID, given))) == 1 {

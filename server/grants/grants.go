@@ -59,6 +59,7 @@ type Endpoint struct {
 	refreshes Refreshes
 
 	limits   *limits.Limits
+	codes    *limits.UserCodes
 	metrics  *signals.Metrics
 	caller   Caller
 	keySets  *keySets
@@ -102,7 +103,7 @@ func New(c Config) *Endpoint {
 	e := &Endpoint{
 		issuer: c.Issuer, store: c.Store, policy: timed{c.Policy, c.Metrics}, advice: c.Advice, keys: c.Keys, now: c.Now, log: c.Log,
 		grants: map[string]Grant{}, used: newLastUsed(), verify: verifyAssertion,
-		limits: c.Limits, metrics: c.Metrics, refreshes: *c.Refreshes, caller: c.Caller, keySets: newKeySets(c.Caller, c.Now), word: c.Word,
+		limits: c.Limits, codes: limits.NewUserCodes(c.Store, c.Now), metrics: c.Metrics, refreshes: *c.Refreshes, caller: c.Caller, keySets: newKeySets(c.Caller, c.Now), word: c.Word,
 	}
 	e.failures = newFailures(c.Limits.Config, e.append, c.Now)
 	for _, g := range All() {

@@ -1,6 +1,8 @@
 package limits
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -9,13 +11,49 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func newBackoff() (*Backoff, *clock) {
+// marks are kept in memory, where a database keeps them for real.
+type marks struct {
+	mu   sync.Mutex
+	kept map[string]int64
+}
+
+func (m *marks) Mark(_ context.Context, purpose, name string) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept[purpose+" "+name], nil
+}
+
+func (m *marks) SwapMark(_ context.Context, purpose, name string, was, next int64) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.kept[purpose+" "+name] != was {
+		return false, nil
+	}
+	m.kept[purpose+" "+name] = next
+	return true, nil
+}
+
+// backoff is a Backoff whose marks cannot fail.
+type backoff struct {
+	*Backoff
+	t *testing.T
+}
+
+func (b backoff) Take(name string) time.Duration {
+	wait, err := b.Backoff.Take(b.t.Context(), name)
+	require.NoError(b.t, err)
+	return wait
+}
+
+func (b backoff) Clear(name string) { require.NoError(b.t, b.Backoff.Clear(b.t.Context(), name)) }
+
+func newBackoff(t *testing.T) (backoff, *clock) {
 	c := &clock{}
-	return NewBackoff(c.now), c
+	return backoff{NewBackoff(&marks{kept: map[string]int64{}}, []byte("seed"), c.now), t}, c
 }
 
 func TestBackoffDoubles(t *testing.T) {
-	b, clock := newBackoff()
+	b, clock := newBackoff(t)
 	for range freeFailures {
 		require.Zero(t, b.Take("alice"))
 	}
@@ -31,7 +69,7 @@ func TestBackoffDoubles(t *testing.T) {
 }
 
 func TestBackoffForgets(t *testing.T) {
-	b, clock := newBackoff()
+	b, clock := newBackoff(t)
 	for range freeFailures {
 		b.Take("alice")
 	}
@@ -50,7 +88,7 @@ func TestBackoffForgets(t *testing.T) {
 }
 
 func TestBackoffAtOnce(t *testing.T) {
-	b, _ := newBackoff()
+	b, _ := newBackoff(t)
 	var through atomic.Int64
 	var all sync.WaitGroup
 	for range 50 {
@@ -62,4 +100,50 @@ func TestBackoffAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	require.Equal(t, int64(freeFailures), through.Load())
+}
+
+// Replicas that share their marks share their pauses, and names their slots.
+func TestBackoffOfReplicas(t *testing.T) {
+	shared, c := &marks{kept: map[string]int64{}}, &clock{}
+	here, there := backoff{NewBackoff(shared, []byte("seed"), c.now), t}, backoff{NewBackoff(shared, []byte("seed"), c.now), t}
+	for range freeFailures - 1 {
+		require.Zero(t, here.Take("alice"))
+	}
+	require.Zero(t, there.Take("alice"))
+	require.Equal(t, time.Second, here.Take("alice"))
+	require.Equal(t, time.Second, there.Take("alice"))
+	there.Clear("alice")
+	require.Zero(t, here.Take("alice"))
+}
+
+// However many names are guessed at, there is a mark for so many slots at most.
+func TestBackoffHasAFixedSize(t *testing.T) {
+	shared, c := &marks{kept: map[string]int64{}}, &clock{}
+	b := backoff{NewBackoff(shared, []byte("seed"), c.now), t}
+	for i := range 2 * backoffNames {
+		b.Take(fmt.Sprint(i))
+	}
+	require.LessOrEqual(t, len(shared.kept), backoffNames)
+	require.Greater(t, len(shared.kept), backoffNames*8/10)
+}
+
+// Twelve codes of a user an hour, wherever they are given.
+func TestUserCodes(t *testing.T) {
+	shared, c := &marks{kept: map[string]int64{}}, &clock{}
+	here, there := NewUserCodes(shared, c.now), NewUserCodes(shared, c.now)
+	take := func(u *UserCodes, user string) time.Duration {
+		wait, err := u.Take(t.Context(), user)
+		require.NoError(t, err)
+		return wait
+	}
+	for range 6 {
+		require.Zero(t, take(here, "usr_1"))
+		require.Zero(t, take(there, "usr_1"))
+	}
+	require.Equal(t, 5*time.Minute, take(here, "usr_1"))
+	require.Equal(t, 5*time.Minute, take(there, "usr_1"))
+	require.Zero(t, take(there, "usr_2"))
+	c.advance(5 * time.Minute)
+	require.Zero(t, take(there, "usr_1"))
+	require.NotZero(t, take(here, "usr_1"))
 }

@@ -62,14 +62,13 @@ type Limits struct {
 	lane    *lane
 	order   *order
 	polls   *polls
-	codes   *exact // codes that are given, by user
 }
 
 // New makes the state that c describes.
 func New(c Config, now func() time.Time) *Limits {
 	l := &Limits{
 		Config: c, OAuth: NewGate(c.MaxInFlight), Admin: NewGate((c.MaxInFlight + 3) / 4), Connections: NewConnections(c.MaxConnections),
-		now: now, begin: now(), lane: newLane(), order: newOrder(), polls: newPolls(), codes: newExact(codeRate),
+		now: now, begin: now(), lane: newLane(), order: newOrder(), polls: newPolls(),
 		sources: newTable(sourceBuckets, rate{sourceRefill, c.FailureBurst}),
 		pairs:   newTable(pairBuckets, rate{pairRefill, (c.FailureBurst + 1) / 2}),
 		guests:  newTable(guestBuckets, guestRate),

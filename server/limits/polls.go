@@ -48,13 +48,5 @@ func (l *Limits) Poll(id string) time.Duration {
 	return p.interval
 }
 
-// codeRate is for codes of one user that are given: twelve an hour, as often as they
-// may be asked, and twelve at once.
-var codeRate = rate{5 * time.Minute, 12}
-
-// Code notes that somebody gives a code of a user, and returns for how long nobody who
-// does is listened to: 0 if they are.
-func (l *Limits) Code(userID string) time.Duration { return l.codes.take(userID, l.elapsed()) }
-
 // slack forgives clients whose clock is a little fast.
 const slack = 500 * time.Millisecond

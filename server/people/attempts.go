@@ -45,7 +45,11 @@ func (a *attempt) look(ctx context.Context, check func() (ok bool, err error)) (
 		return false, a.tooMany(ctx, "too_many", max(time.Second, p.limits.Failed(a.source, a.name)))
 	}
 	if !a.known && p.backoff != nil {
-		if wait := p.backoff.Take(a.name); wait > 0 {
+		wait, err := p.backoff.Take(ctx, a.name)
+		if err != nil {
+			return false, err
+		}
+		if wait > 0 {
 			return false, a.tooMany(ctx, "too_many", wait)
 		}
 	}
@@ -69,8 +73,9 @@ func (a *attempt) failed(ctx context.Context, reason string, told *Problem) erro
 }
 
 // succeeded takes back that it counted as a failure.
-func (a *attempt) succeeded() {
-	if !a.known && a.people.backoff != nil {
-		a.people.backoff.Clear(a.name)
+func (a *attempt) succeeded(ctx context.Context) error {
+	if a.known || a.people.backoff == nil {
+		return nil
 	}
+	return a.people.backoff.Clear(ctx, a.name)
 }

@@ -103,7 +103,9 @@ func (p *People) ChangePassword(ctx context.Context, call grants.Call, by models
 	if !right {
 		return a.failed(ctx, "wrong_password", &Problem{Reason: "wrong_password", Field: "old"})
 	}
-	a.succeeded()
+	if err := a.succeeded(ctx); err != nil {
+		return err
+	}
 	hash, err := p.hash(ctx, next, user.Username, user.Email, user.Name)
 	if err != nil {
 		return err

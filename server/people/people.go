@@ -83,7 +83,7 @@ func New(c Config) (*People, error) {
 		store: c.Store, master: c.Master, failures: c.Failures, now: c.Now, issuer: c.Issuer, host: u.Hostname(), upstreams: c.Upstreams, limits: limits.New(c.Limits, c.Now), seen: newLastSeen(),
 	}
 	if c.Limits.FailureBurst > 0 {
-		p.backoff = limits.NewBackoff(c.Now)
+		p.backoff = limits.NewBackoff(c.Store, c.Master.Seed("sign_in"), c.Now)
 	}
 	p.keys, err = relyingParty(u)
 	return p, err

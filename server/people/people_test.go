@@ -192,6 +192,33 @@ func TestGuessingFromEverywhere(t *testing.T) {
 	})
 }
 
+// Guesses are counted wherever they are made: a second replica gives nobody more of
+// them, and a third neither, and one that restarts forgets none.
+func TestGuessingAtSeveralReplicas(t *testing.T) {
+	eachTown(t, func(w *town) {
+		w.user("alice")
+		replicas := []*People{w.People}
+		for range 2 {
+			again, err := New(Config{Issuer: w.issuer, Store: w.store, Master: w.master, Failures: w.noted, Limits: limits.Defaults(), Now: w.now})
+			require.NoError(w, err)
+			replicas = append(replicas, again)
+		}
+		reasons := map[string]int{}
+		for i := range 60 {
+			_, err := replicas[i%3].SignIn(w.Context(), from("198.51."+string(rune('0'+i%10))+"."+string(rune('0'+i/10%10))), Browser{}, "alice", "guess")
+			reasons[w.reason(err)]++
+		}
+		require.Equal(w, map[string]int{"wrong_password": 5, "too_many": 55}, reasons)
+		_, err := replicas[1].SignIn(w.Context(), from("203.0.113.9"), Browser{}, "alice", secretWord)
+		require.Equal(w, "too_many", w.reason(err))
+		w.ahead.Add(int64(time.Second))
+		_, err = replicas[1].SignIn(w.Context(), from("203.0.113.9"), Browser{}, "alice", secretWord)
+		require.NoError(w, err)
+		_, err = replicas[2].SignIn(w.Context(), from("203.0.113.9"), Browser{}, "alice", secretWord)
+		require.NoError(w, err, "who proved who they are is forgiven everywhere")
+	})
+}
+
 // A known device is no way around the limits: it has its own.
 func TestGuessingFromAKnownDevice(t *testing.T) {
 	eachTown(t, func(w *town) {

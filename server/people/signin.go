@@ -41,10 +41,10 @@ func (p *People) SignIn(ctx context.Context, call grants.Call, b Browser, userna
 	if errors.Is(err, models.ErrVersion) || errors.Is(err, models.ErrNotFound) { // changed in this moment
 		return nil, a.failed(ctx, "password_changed", wrongPassword())
 	}
-	if err == nil { // not before: a password alone must not pay for guesses at the second factor
-		a.succeeded()
+	if err != nil {
+		return nil, err
 	}
-	return done, err
+	return done, a.succeeded(ctx) // not before: a password alone must not pay for guesses at the second factor
 }
 
 // account is who is called name, and their password; nil if there is none. It
@@ -136,8 +136,8 @@ func (p *People) SecondFactor(ctx context.Context, call grants.Call, b Browser, 
 	if errors.Is(err, models.ErrUsed) || errors.Is(err, models.ErrNotFound) {
 		return nil, a.failed(ctx, "used_code", wrong)
 	}
-	if err == nil {
-		a.succeeded()
+	if err != nil {
+		return nil, err
 	}
-	return done, err
+	return done, a.succeeded(ctx)
 }

@@ -112,10 +112,10 @@ func (p *People) ConfirmTOTP(ctx context.Context, call grants.Call, by models.By
 	if errors.Is(err, models.ErrUsed) {
 		return a.failed(ctx, "used_code", wrong)
 	}
-	if err == nil {
-		a.succeeded()
+	if err != nil {
+		return err
 	}
-	return err
+	return a.succeeded(ctx)
 }
 
 // step is the time step whose code this is, 0 if it is none: of now, the one

@@ -6,6 +6,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -43,6 +44,13 @@ func NewMasterKey(encoded string) (MasterKey, error) {
 	}
 	aead, err := cipher.NewGCM(block)
 	return MasterKey{aead, refresh}, err
+}
+
+// Seed is a secret that all replicas share, of a name of its own.
+func (m MasterKey) Seed(name string) []byte {
+	mac := hmac.New(sha256.New, m.refresh)
+	mac.Write([]byte("seed\x00" + name))
+	return mac.Sum(nil)
 }
 
 // GenerateMasterKey makes one, encoded.
