@@ -1,0 +1,238 @@
+//go:build linux
+
+package replicas
+
+import (
+	"context"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models/modelstest"
+)
+
+// scene is two replicas under load of agents that nobody stops.
+type scene struct {
+	*world
+	here, there *replica
+	others      *load
+
+	// What was seen of victims, whose suspension here was answered before.
+	stopped  int
+	tokens   int             // they got before it
+	after    int             // they got for what they asked after it, of either replica
+	late     int             // the ledger has after the change
+	alive    int             // answers there to questions asked after it, that a token of theirs is active
+	sees     []time.Duration // until the first answer there that it is not
+	inspects []time.Duration // how long the questions took
+}
+
+func newScene(t *testing.T, dsn string, victims int) *scene {
+	t.Helper()
+	s := &scene{world: newWorld(newSite(t, dsn), 4, victims)}
+	s.here, s.there = s.replica(), s.replica()
+	s.here.start()
+	s.there.start()
+	s.await("both to listen", func() bool { return s.listeners() == 2 })
+	s.others = s.drive(6, func(connection, turn int) []ask {
+		at, as := []*replica{s.here, s.there}[connection%2], s.agents[turn%len(s.agents)]
+		if turn%5 == 0 {
+			return []ask{s.proven(at, as)}
+		}
+		return []ask{s.own(at, as)}
+	})
+	s.others.awaitMore("tokens", 20, (*answer).granted, s.here, s.there)
+	return s
+}
+
+// next is the next victim, at work at both replicas, with a token that the service
+// looks at there again and again.
+func (s *scene) next() (victim agent, work, looks *load) {
+	s.Helper()
+	victim = s.victims[s.stopped]
+	s.stopped++
+	work = s.drive(2, func(connection, _ int) []ask { return []ask{s.own([]*replica{s.here, s.there}[connection], victim)} })
+	work.awaitMore("the victim's tokens", 5, (*answer).granted, s.here, s.there)
+	token := s.send(client(), s.own(s.here, victim))
+	require.True(s, token.granted())
+	looks = s.drive(2, func(int, int) []ask { return []ask{s.inspect(s.there, token.body.Token)} })
+	looks.awaitMore("the token to be looked at", 5, (*answer).granted, s.there)
+	return victim, work, looks
+}
+
+// fall suspends a victim here and watches what that does there. meanwhile is done once
+// that was answered, if it is not nil.
+func (s *scene) fall(victim agent, work, looks *load, meanwhile func()) {
+	s.Helper()
+	answered := s.administer(s.here, "clients:suspend", "/clients/"+victim.id+"/suspend", "")
+	if meanwhile != nil {
+		meanwhile()
+	}
+	dead := func(a *answer) bool { return a.status == 200 && !a.body.Active }
+	looks.awaitMore("the token to be dead", 3, dead, s.there)
+	work.awaitMore("the victim to be refused", 3, (*answer).refused, s.here, s.there)
+	first := time.Duration(-1)
+	for _, a := range looks.stop() {
+		switch {
+		case a.granted() && a.begun.After(answered):
+			s.alive++
+		case dead(a):
+			if since := a.ended.Sub(answered); first < 0 || since < first {
+				first = max(0, since)
+			}
+		}
+		if !a.begun.Before(answered) {
+			s.inspects = append(s.inspects, a.ended.Sub(a.begun))
+		}
+	}
+	s.sees = append(s.sees, first)
+	for _, a := range work.stop() {
+		switch {
+		case a.granted() && a.begun.After(answered):
+			s.after++
+		case a.granted():
+			s.tokens++
+		}
+	}
+	s.late += s.tooLate(victim.id)
+}
+
+// report tells what became of the victims, and holds it to what must be.
+func (s *scene) report(what string) {
+	s.Helper()
+	s.Logf("%s: victims stopped %d, tokens before %d / after %d, in the ledger after the change %d; answers there that one is still active %d; first that it is not: median %v, p99 %v; introspection beside it: p99 %v",
+		what, len(s.sees), s.tokens, s.after, s.late, s.alive, percentile(s.sees, 50), percentile(s.sees, 99), percentile(s.inspects, 99))
+	require.Zero(s, s.after)
+	require.Zero(s, s.late)
+	require.Zero(s, s.alive)
+	require.Positive(s, s.tokens)
+}
+
+// unharmed ends the load of the others and counts what went wrong with it: nothing
+// may, but that a replica says for a while that it cannot work, where it may.
+func (s *scene) unharmed(mayBeUnavailable func(*answer) bool) {
+	s.Helper()
+	granted, unavailable, wrong := 0, 0, 0
+	var took []time.Duration
+	for _, a := range s.others.stop() {
+		took = append(took, a.ended.Sub(a.begun))
+		switch {
+		case a.granted():
+			granted++
+		case a.unavailable() && mayBeUnavailable(a):
+			unavailable++
+		default:
+			if wrong++; wrong < 5 {
+				s.Errorf("%s at %s: %d %q %v", a.path, a.at.url, a.status, a.body.Error, a.err)
+			}
+		}
+	}
+	s.Logf("requests of others %d: granted %d, told to come back %d, failed %d; p50 %v, p99 %v, longest %v",
+		len(took), granted, unavailable, wrong, percentile(took, 50), percentile(took, 99), percentile(took, 100))
+	require.Zero(s, wrong)
+	s.verified()
+}
+
+func never(*answer) bool { return false }
+
+// Suspended here, an agent is stopped there: no token after the change, no answer
+// that one of its tokens is active; and nobody else notices. (Whoever follows the
+// event feed belongs beside looks, in next and fall: it hears within 500 ms.)
+func TestStoppedEverywhere(t *testing.T) {
+	n := rounds(4)
+	s := newScene(t, modelstest.Postgres(t), n)
+	for range n {
+		victim, work, looks := s.next()
+		s.fall(victim, work, looks, nil)
+	}
+	s.report("announced")
+	s.unharmed(never)
+	if full {
+		require.Less(t, percentile(s.sees, 99), 250*time.Millisecond)
+	}
+}
+
+// The same with nobody to tell the replicas of changes: the connections that would
+// are cut again and again. Afterwards they listen again by themselves.
+func TestStoppedWithoutWord(t *testing.T) {
+	n := rounds(2)
+	s := newScene(t, modelstest.Postgres(t), n)
+	ctx, cancel := context.WithCancel(t.Context())
+	cut := 0
+	var cutting sync.WaitGroup
+	cutting.Go(func() {
+		for ctx.Err() == nil {
+			var ended int
+			if err := s.db.QueryRow(`select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'deputy-listener' and datname = current_database()`).Scan(&ended); err != nil {
+				t.Error(err)
+			}
+			cut += ended
+			time.Sleep(2 * time.Millisecond)
+		}
+	})
+	s.await("the connections to be cut", func() bool { return s.listeners() == 0 })
+	for range n {
+		victim, work, looks := s.next()
+		s.fall(victim, work, looks, nil)
+	}
+	cancel()
+	cutting.Wait()
+	t.Logf("connections cut %d", cut)
+	s.report("found by polling")
+	s.await("both to listen again", func() bool { return s.listeners() == 2 })
+	s.unharmed(never)
+	if full {
+		require.Less(t, percentile(s.sees, 99), 250*time.Millisecond)
+	}
+}
+
+// The other replica stands still for five seconds, in the middle of its work, while an
+// agent is stopped here. When it goes on it knows; here nobody noticed but by waiting.
+func TestStoppedWhileTheOtherStandsStill(t *testing.T) {
+	n := 1
+	if full {
+		n = 5
+	}
+	s := newScene(t, modelstest.Postgres(t), n)
+	for range n {
+		victim, work, looks := s.next()
+		s.there.signal(syscall.SIGSTOP)
+		begun := time.Now()
+		s.fall(victim, work, looks, func() {
+			told := time.Since(begun)
+			s.others.awaitMore("tokens here", 20, (*answer).granted, s.here)
+			time.Sleep(5*time.Second - time.Since(begun)) // for what the clock says, not for something to happen
+			s.there.signal(syscall.SIGCONT)
+			t.Logf("stopped there %v before the change was made here, went on after %v", told.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
+		})
+		s.others.awaitMore("tokens there", 20, (*answer).granted, s.there)
+	}
+	s.report("stood still")
+	s.unharmed(func(a *answer) bool { return a.at == s.there })
+}
+
+// The database crashes under both and comes back. What is stopped then is stopped.
+func TestStoppedAfterTheDatabaseCrashed(t *testing.T) {
+	n := 1
+	if full {
+		n = 5
+	}
+	pg := modelstest.NewCluster(t)
+	s := newScene(t, pg.URL(), n)
+	for range n {
+		victim, work, looks := s.next()
+		pg.Stop()
+		s.others.awaitMore("503s of a database that is gone", 10, (*answer).unavailable, s.here, s.there)
+		pg.Start()
+		begun := time.Now()
+		s.fall(victim, work, looks, nil)
+		s.others.awaitMore("tokens again", 20, (*answer).granted, s.here, s.there)
+		s.await("both to listen again", func() bool { return s.listeners() == 2 })
+		t.Logf("stopped, seen and both listening %v after the database was back", time.Since(begun).Round(time.Millisecond))
+	}
+	s.report("database crashed")
+	s.unharmed(func(*answer) bool { return true })
+}
