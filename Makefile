@@ -6,7 +6,7 @@ export CGO_ENABLED := 0
 GO ?= go
 NPM ?= npm
 
-.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws refusals sabotage race clean
+.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws refusals replicas sabotage race clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -20,6 +20,7 @@ help:
 	@echo "pages        people's pages with sample views on http://127.0.0.1:8090, to look at"
 	@echo "laws         random worlds, 100,000 requests on each database: docs/laws.md"
 	@echo "refusals     every reason to refuse, with every grant, on both databases each"
+	@echo "replicas     two replicas on one Postgres, killed fifty times under load: docs/replicas.md"
 	@echo "race         Go tests under the race detector (needs a C compiler)"
 	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
 	@echo "bench-layers Go benchmarks: the steps of a token request, which add up, and what they hang from"
@@ -72,6 +73,10 @@ laws:
 
 refusals:
 	EVERY_DATABASE=yes $(GO) test -count=1 -timeout 30m -run TestEveryGrantRefuses ./tests
+
+# Also holds them to their times, so nothing else should run beside it.
+replicas:
+	REPLICAS=full $(GO) test -count=1 -timeout 1h -v ./tests/replicas
 
 sabotage:
 	SABOTAGE=all $(GO) test -count=1 -timeout 2h -run TestEverySabotageIsNoticed ./bundles

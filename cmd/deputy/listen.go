@@ -11,32 +11,35 @@ import (
 // time, then twice as late each time, and never in step with the other replicas.
 const (
 	firstRetry = 100 * time.Millisecond
-	lastRetry  = 5 * time.Second
+	lastRetry  = 2 * time.Second
+	heardWell  = time.Second // whoever listened for so long begins anew
 )
 
 // listen keeps facts and signing keys up with what other replicas change, until
 // ctx ends. What it misses is found by the tasks that look again and again.
 func (d *deputy) listen(ctx context.Context, log *slog.Logger) {
-	keys := func(ctx context.Context) {
-		if err := d.keys.Reload(ctx); err != nil && ctx.Err() == nil {
-			log.Error("signing keys could not be read after a change", "error", err)
-		}
-	}
-	for retry := firstRetry; ; {
-		begun := time.Now()
-		err := d.store.Listen(ctx, keys)
+	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
+		var heard time.Time // that it listens
+		err := d.store.Listen(ctx, func(ctx context.Context) {
+			if heard.IsZero() {
+				heard = time.Now()
+			}
+			if err := d.keys.Reload(ctx); err != nil && ctx.Err() == nil {
+				log.Error("signing keys could not be read after a change", "error", err)
+			}
+		})
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(begun) > lastRetry {
-			retry = firstRetry // it worked for a while
+		if !heard.IsZero() && time.Since(heard) > heardWell {
+			retry = firstRetry
 		}
-		log.Warn("changes by other replicas are found by polling alone", "error", err, "retry", retry.String())
+		wait := retry/2 + rand.N(retry)
+		log.Warn("changes by other replicas are found by polling alone", "error", err, "retry", wait.String())
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(retry/2 + rand.N(retry)):
+		case <-time.After(wait):
 		}
-		retry = min(2*retry, lastRetry)
 	}
 }

@@ -17,6 +17,7 @@ import (
 // on one of an earlier release that holds something. All get ready, and the schema is
 // what one alone would have made.
 func TestStartedAtOnce(t *testing.T) {
+	t.Parallel()
 	want := columns(t, modelstest.Postgres(t))
 	require.Greater(t, len(want), 200)
 	all := migrations(t, modelstest.EmptyPostgres(t)).ListSources()

@@ -21,11 +21,12 @@ import (
 // A key that is made here signs here at once. There, what it signed is known the first
 // time it is looked at, and the key is published in no time.
 func TestKeysAreTakenUp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(newSite(t, modelstest.Postgres(t)), 1, 0)
 	here, there := w.replica(), w.replica()
 	here.start()
 	there.start()
-	n := rounds(5)
+	n := min(rounds(5), 10) // as many looks may be had at once
 	known := 0
 	var published []time.Duration
 	for range n {
@@ -51,6 +52,7 @@ func TestKeysAreTakenUp(t *testing.T) {
 // A house policy that is put into the folder is taken up by every replica that watches
 // it, without a restart and without a failed request; the ledger says which decided what.
 func TestPolicyIsTakenUp(t *testing.T) {
+	t.Parallel()
 	house := t.TempDir()
 	put := func(rules string) {
 		file := filepath.Join(t.TempDir(), "issue.rego")
