@@ -130,7 +130,7 @@ func (s *Store) openPostgres(dsn string) error {
 // longestPause is how long a process may leave a transaction open without a word
 // before the database takes it back. A process that stands still in the middle of a
 // batch holds the ledger's head: all others would stand still with it.
-const longestPause = 3 * time.Second
+const longestPause = 5 * time.Second
 
 // forgetful sets it, unless whoever runs the database has chosen another.
 func forgetful(ctx context.Context, conn *pgx.Conn) error {
