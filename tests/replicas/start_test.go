@@ -21,7 +21,11 @@ func TestStartedAtOnce(t *testing.T) {
 	want := columns(t, modelstest.Postgres(t))
 	require.Greater(t, len(want), 200)
 	all := migrations(t, modelstest.EmptyPostgres(t)).ListSources()
-	for name, version := range map[string]int64{"empty": 0, "of the first release": all[0].Version, "of the last but one": all[len(all)-2].Version} {
+	versions := map[string]int64{"empty": 0, "of the first migration": all[0].Version}
+	if full {
+		versions["of the last but one"] = all[len(all)-2].Version
+	}
+	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, asOf(t, version), "--migrate")
 			started := []*replica{s.replica(), s.replica(), s.replica(), s.replica()}
@@ -33,12 +37,12 @@ func TestStartedAtOnce(t *testing.T) {
 			}
 			require.Equal(t, want, columns(t, s.dsn))
 			w := &world{site: s, db: open(t, s.dsn)}
-			versions := w.number(`select count(*) from goose_db_version where version_id > 0`)
+			applied := w.number(`select count(*) from goose_db_version where version_id > 0`)
 			distinct := w.number(`select count(distinct version_id) from goose_db_version where version_id > 0`)
 			keys := w.number(`select count(*) from signing_keys`)
 			self := w.number(`select count(*) from resource_servers where id = 'rsv_deputy'`)
-			t.Logf("started at once %d / ready %d; migrations applied %d, twice %d; signing keys %d", len(started), len(started), versions, versions-distinct, keys)
-			require.Equal(t, []int{versions, 2, 1}, []int{distinct, keys, self})
+			t.Logf("started at once %d / ready %d; migrations applied %d, twice %d; signing keys %d", len(started), len(started), applied, applied-distinct, keys)
+			require.Equal(t, []int{applied, 2, 1}, []int{distinct, keys, self})
 			s.verified()
 		})
 	}
