@@ -141,8 +141,8 @@ type Verification struct {
 // the tree, every stored hash against its children, every signed head against
 // the tree of its size, every fact against its digest, every issued token
 // against the entry that granted it. It reads one snapshot and changes nothing.
-// kept are heads that were stored elsewhere.
-func (s *Store) Verify(ctx context.Context, v note.Verifier, kept []string) (Verification, error) {
+// v are the keys that heads may be signed by, kept heads that were stored elsewhere.
+func (s *Store) Verify(ctx context.Context, v note.Verifiers, kept []string) (Verification, error) {
 	var out Verification
 	err := s.snapshot(ctx, func(db *gorm.DB) error {
 		w := &verifier{db: db, v: v, notes: kept, out: &out, altered: map[int64]bool{}}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
 )
@@ -86,7 +88,7 @@ func BenchmarkVerify(b *testing.B) {
 				}
 			}
 			for b.Loop() {
-				if got, err := s.Verify(b.Context(), nil, nil); err != nil || len(got.Findings) > 0 {
+				if got, err := s.Verify(b.Context(), note.VerifierList(), nil); err != nil || len(got.Findings) > 0 {
 					b.Fatal(got.Findings, err)
 				}
 			}

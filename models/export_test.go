@@ -62,3 +62,11 @@ func (s *Store) CommitTogether(ctx context.Context, records ...*Record) []error 
 	}
 	return out
 }
+
+// SealedColumns are the columns of which is known that they are sealed.
+func SealedColumns() (names []string) {
+	for _, c := range sealedColumns {
+		names = append(names, c.table+"."+c.column)
+	}
+	return names
+}

@@ -34,6 +34,14 @@ func (s *Store) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 	return keys, wrap("listKeys", err)
 }
 
+// LedgerKeys lists every key that ever signed the ledger, oldest first: what they signed
+// stays signed by them.
+func (s *Store) LedgerKeys(ctx context.Context) ([]SigningKey, error) {
+	var keys []SigningKey
+	err := s.read.WithContext(ctx).Where("purpose = ?", KeyForLedger).Order("active_at, id").Find(&keys).Error
+	return keys, wrap("listKeys", err)
+}
+
 // AddSigningKey stores next as the key for its purpose from next.ActiveAt on.
 // Keys that serve now retire then, and expire overlap seconds later. If
 // onlyIfNone is set and the purpose has a key already, nothing happens.

@@ -54,6 +54,9 @@ type Head struct {
 	Size  int64
 	Epoch int64
 	Edge  []byte // hashes of the tree's right edge, see tree.go
+
+	Forgotten int64 // changes up to this epoch are, see forget.go
+	Pruned    int64 // how often facts were removed, see prune.go
 }
 
 // TableName is ledger_head.
@@ -304,14 +307,14 @@ func (c *committer) remember(facts []FactBody) {
 // lockHead takes the row that orders all batches. On SQLite the transaction
 // itself is the lock.
 func lockHead(u unit) (*Head, error) {
-	query := "select id, size, epoch, edge from ledger_head where id = 1"
+	query := "select id, size, epoch, edge, forgotten, pruned from ledger_head where id = 1"
 	if u.dialect() == "postgres" {
 		query += " for update"
 	}
 	head, found := Head{}, false
 	err := u.each(func(scan func(...any) error) error {
 		found = true
-		return scan(&head.ID, &head.Size, &head.Epoch, &head.Edge)
+		return scan(&head.ID, &head.Size, &head.Epoch, &head.Edge, &head.Forgotten, &head.Pruned)
 	}, query)
 	if err == nil && !found {
 		err = errDamaged

@@ -33,7 +33,7 @@ func (s *Store) Lock() error {
 		defer file.Close()
 		if errors.Is(err, errLocked) {
 			return fmt.Errorf("lock database: %w: %s serves from %s; one SQLite database is for one server, several need Postgres",
-				ErrInUse, holder(file), filepath.Join(s.dir, "deputy.db"))
+				ErrInUse, holder(file), filepath.Join(s.dir, databaseFile))
 		}
 		return fmt.Errorf("lock database: %w", err)
 	}

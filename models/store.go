@@ -93,13 +93,12 @@ func (s *Store) openSQLite(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	if f, err := os.OpenFile(filepath.Join(dir, "deputy.db"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	if f, err := os.OpenFile(filepath.Join(dir, databaseFile), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	} else if err := f.Close(); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
-	// As a URI, so that any character may be in the folder's name.
-	file := "file:" + (&url.URL{Path: filepath.ToSlash(filepath.Join(dir, "deputy.db"))}).EscapedPath()
+	file := fileURI(filepath.Join(dir, databaseFile))
 	// FULL: a committed ledger row survives a power cut. Immediate transactions:
 	// a writer waits at its beginning instead of failing in its middle.
 	pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "busy_timeout(10000)"}, "_txlock": {"immediate"}}

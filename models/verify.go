@@ -21,7 +21,7 @@ import (
 // verifier recomputes the ledger within one snapshot of the database.
 type verifier struct {
 	db    *gorm.DB
-	v     note.Verifier
+	v     note.Verifiers
 	notes []string // heads that were kept elsewhere
 	out   *Verification
 
@@ -264,7 +264,7 @@ func (w *verifier) kept() error {
 }
 
 func (w *verifier) open(text string) (tlog.Tree, string) {
-	n, err := note.Open([]byte(text), note.VerifierList(w.v))
+	n, err := note.Open([]byte(text), w.v)
 	if err != nil {
 		return tlog.Tree{}, "the signature does not hold"
 	}

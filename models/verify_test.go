@@ -72,7 +72,7 @@ func (e *evidence) exec(t *testing.T, sql string, args ...any) {
 // found verifies and lists where something was found, without the ids in brackets.
 func (e *evidence) found(t *testing.T, kept ...string) []string {
 	t.Helper()
-	got, err := e.s.Verify(t.Context(), e.verifier, kept)
+	got, err := e.s.Verify(t.Context(), note.VerifierList(e.verifier), kept)
 	require.NoError(t, err)
 	where := []string{}
 	for _, f := range got.Findings {
@@ -89,7 +89,7 @@ func TestVerifyFindsNothing(t *testing.T) {
 	for _, dialect := range modelstest.Dialects() {
 		t.Run(dialect, func(t *testing.T) {
 			e := gather(t, dialect)
-			got, err := e.s.Verify(t.Context(), e.verifier, []string{e.kept})
+			got, err := e.s.Verify(t.Context(), note.VerifierList(e.verifier), []string{e.kept})
 			require.NoError(t, err)
 			require.Empty(t, got.Findings)
 			tree, err := e.s.Tree(t.Context())
@@ -100,7 +100,7 @@ func TestVerifyFindsNothing(t *testing.T) {
 	t.Run("in an empty ledger", func(t *testing.T) {
 		modelstest.Each(t, func(t *testing.T, s *models.Store) {
 			_, verifier := noteKey(t)
-			got, err := s.Verify(t.Context(), verifier, nil)
+			got, err := s.Verify(t.Context(), note.VerifierList(verifier), nil)
 			require.NoError(t, err)
 			empty, err := tlog.TreeHash(0, nil)
 			require.NoError(t, err)

@@ -129,6 +129,9 @@ func (s *Server) checkKeys() check {
 	if !s.Keys.Ready() {
 		return check{Status: statusFail, Detail: "No signing key is active."}
 	}
+	if s.Keys.Lost() {
+		return check{Status: statusWarn, Detail: "The keys are sealed under another master key by now: this server must be restarted with that one."}
+	}
 	return check{Status: statusOK}
 }
 

@@ -22,7 +22,7 @@ type auditCmd struct {
 
 type auditVerifyCmd struct {
 	database
-	Key      string   `help:"Verifier key of the tree heads (default: the one in the database)." placeholder:"KEY"`
+	Key      []string `sep:"none" help:"Verifier key of the tree heads; once for each, if they were rotated (default: those in the database)." placeholder:"KEY"`
 	Heads    []string `name:"head" help:"A signed head that was kept elsewhere, to hold the ledger against." placeholder:"FILE"`
 	SaveHead string   `help:"Write the newest signed head to this file, to be kept elsewhere." placeholder:"FILE"`
 }
@@ -34,19 +34,30 @@ func (c *auditVerifyCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	defer store.Close()
-	verifier, err := ledgerVerifier(ctx, store, c.Key)
+	if err := verifyLedger(ctx, store, c.Key, c.Heads, io); err != nil {
+		return err
+	}
+	if c.SaveHead == "" {
+		return nil
+	}
+	head, err := store.LatestHead(ctx)
 	if err != nil {
 		return err
 	}
-	var kept []string
-	for _, file := range c.Heads {
-		body, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		kept = append(kept, string(body))
+	return os.WriteFile(c.SaveHead, []byte(head.Note), 0o644)
+}
+
+// verifyLedger prints what a verification finds; it fails if there is anything.
+func verifyLedger(ctx context.Context, store *models.Store, keys, heads []string, io streams) error {
+	verifiers, err := ledgerVerifiers(ctx, store, keys)
+	if err != nil {
+		return err
 	}
-	v, err := store.Verify(ctx, verifier, kept)
+	kept, err := readHeads(heads)
+	if err != nil {
+		return err
+	}
+	v, err := store.Verify(ctx, verifiers, kept)
 	if err != nil {
 		return err
 	}
@@ -59,30 +70,45 @@ func (c *auditVerifyCmd) Run(ctx context.Context, io streams) error {
 		return fmt.Errorf("the ledger does not hold: %d findings", len(v.Findings))
 	}
 	fmt.Fprintln(io.out, "The ledger holds.")
-	if c.SaveHead == "" {
-		return nil
-	}
-	head, err := store.LatestHead(ctx)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(c.SaveHead, []byte(head.Note), 0o644)
+	return nil
 }
 
-func ledgerVerifier(ctx context.Context, store *models.Store, key string) (note.Verifier, error) {
-	if key != "" {
-		return note.NewVerifier(key)
-	}
-	keys, err := store.SigningKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range keys {
-		if k.Purpose == models.KeyForLedger {
-			return note.NewVerifier(k.PublicJWK)
+// ledgerVerifiers are the keys that heads may be signed by: those that are given, else
+// all that the database knows.
+func ledgerVerifiers(ctx context.Context, store *models.Store, given []string) (note.Verifiers, error) {
+	if len(given) == 0 {
+		keys, err := store.LedgerKeys(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			given = append(given, k.PublicJWK)
 		}
 	}
-	return nil, errors.New("there is no ledger key yet: start the server once")
+	if len(given) == 0 {
+		return nil, errors.New("there is no ledger key yet: start the server once")
+	}
+	var all []note.Verifier
+	for _, key := range given {
+		one, err := note.NewVerifier(strings.TrimSpace(key))
+		if err != nil {
+			return nil, fmt.Errorf("verifier key %q: %w", key, err)
+		}
+		all = append(all, one)
+	}
+	return note.VerifierList(all...), nil
+}
+
+// readHeads reads signed heads that were kept in files.
+func readHeads(files []string) (kept []string, err error) {
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, string(body))
+	}
+	return kept, nil
 }
 
 type auditTailCmd struct {

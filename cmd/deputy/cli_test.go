@@ -234,13 +234,13 @@ func TestADatabaseBelongsToItsIssuer(t *testing.T) {
 		return c.Run(context.Background(), streams{&safeBuffer{}, &safeBuffer{}})
 	}
 	database := database{DataDir: d.dir}
-	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, MasterKey: Secret(tokens.GenerateMasterKey()), Issuer: d.url}), "development world")
+	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, masterKeys: masterKeys{MasterKey: Secret(tokens.GenerateMasterKey())}, Issuer: d.url}), "development world")
 	require.NoError(t, os.Rename(devFile(d.dir), devFile(d.dir)+".away"))
-	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, MasterKey: Secret(tokens.GenerateMasterKey()), Issuer: d.url}), "another master key")
+	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, masterKeys: masterKeys{MasterKey: Secret(tokens.GenerateMasterKey())}, Issuer: d.url}), "another master key")
 	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, Dev: true, Issuer: d.url}), "in use already")
 	key, err := os.ReadFile(filepath.Join(d.dir, "master.key"))
 	require.NoError(t, err)
-	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, MasterKey: Secret(key), Issuer: "https://other.example"}), "--change-issuer")
+	require.ErrorContains(t, start(serveCmd{database: database, RefreshLife: time.Hour, masterKeys: masterKeys{MasterKey: Secret(key)}, Issuer: "https://other.example"}), "--change-issuer")
 	_, err = d.deputy("admin", "create", "--name", "ops", "--issuer", "https://other.example")
 	require.ErrorContains(t, err, "another issuer")
 	require.NoError(t, os.Rename(devFile(d.dir)+".away", devFile(d.dir)))

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/tokens"
 )
 
 // Secret is a setting that must not be printed.
@@ -40,6 +41,25 @@ func (d database) open() (*models.Store, error) {
 
 func (d database) options(watched models.Observer) models.Options {
 	return models.Options{URL: string(d.DatabaseURL), Dir: d.DataDir, Observer: watched}
+}
+
+// masterKeys are what the database's secrets are sealed under.
+type masterKeys struct {
+	MasterKey         Secret `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
+	PreviousMasterKey Secret `name:"master-key-previous" env:"DEPUTY_MASTER_KEY_PREVIOUS" help:"The one before it, as long as something is sealed under that." placeholder:"KEY"`
+}
+
+// master reads them. Everything is sealed under the first, and opened with either.
+func (m masterKeys) master() (tokens.MasterKey, error) {
+	key, err := tokens.NewMasterKey(string(m.MasterKey))
+	if err != nil || m.PreviousMasterKey == "" {
+		return key, err
+	}
+	previous, err := tokens.NewMasterKey(string(m.PreviousMasterKey))
+	if err != nil {
+		return key, fmt.Errorf("previous master key: %w", err)
+	}
+	return key.After(previous), nil
 }
 
 // secretFiles reads NAME from the file that NAME_FILE names, for settings that

@@ -31,6 +31,9 @@ type commands struct {
 	Token       tokenCmd       `cmd:"" help:"Get, exchange and look at tokens."`
 	Audit       auditCmd       `cmd:"" help:"Read and verify the ledger, directly in the database."`
 	Explain     explainCmd     `cmd:"" help:"Tell whether a token request would be granted, and if not, who lacks what and who could change it."`
+	Keys        keysCmd        `cmd:"" help:"See and rotate signing keys through the admin API; change the master key, directly in the database."`
+	Backup      backupCmd      `cmd:"" help:"Write the SQLite database into a file, while a server runs."`
+	Restore     restoreCmd     `cmd:"" help:"Put a backup where there is no database, after examining it."`
 	Policy      policyCmd      `cmd:"" help:"Check and test house policy."`
 	Tour        tourCmd        `cmd:"" help:"Play Deputy's stories against a running server."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running server whether it is ready."`

@@ -31,9 +31,9 @@ type serveCmd struct {
 	bounds
 	signalFlags
 	wordFlags
+	masterKeys
 	Listen         string         `env:"DEPUTY_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
 	Issuer         string         `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
-	MasterKey      Secret         `env:"DEPUTY_MASTER_KEY" help:"32 random bytes in base64 that seal the signing keys (openssl rand -base64 32)." placeholder:"KEY"`
 	PolicyDir      string         `env:"DEPUTY_POLICY_DIR" help:"Folder of your house policy; it is reloaded when it changes." placeholder:"DIR"`
 	DecisionReuse  string         `env:"DEPUTY_DECISION_REUSE" default:"on" enum:"on,off" help:"on: a question that was answered before, on the same facts, gets the same answer while policy says it holds. off: every question is evaluated."`
 	OutboundAllow  []netip.Prefix `env:"DEPUTY_OUTBOUND_ALLOW" help:"Networks of your own that Deputy may call (OpenID providers, clients that want to be told, your webhook), beside the public internet." placeholder:"10.1.0.0/16"`
@@ -196,7 +196,7 @@ type deputy struct {
 }
 
 func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) (*deputy, error) {
-	master, err := tokens.NewMasterKey(string(c.MasterKey))
+	master, err := c.master()
 	if err != nil {
 		return nil, err
 	}

@@ -36,9 +36,11 @@ type Admitter interface {
 	BadBearer(ctx context.Context, call grants.Call, operation, reason string) *oauth.Error
 }
 
-// Rotator makes the next token-signing key, which signs after lead seconds.
+// Rotator makes the next signing key: of tokens, which signs after lead seconds, or of
+// the ledger.
 type Rotator interface {
 	Rotate(ctx context.Context, by models.By, lead int64) (*models.SigningKey, error)
+	RotateLedger(ctx context.Context, by models.By) (*models.SigningKey, error)
 }
 
 // PolicyStatus tells which policy serves.

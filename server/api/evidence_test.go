@@ -182,6 +182,11 @@ func TestKeysRotate(t *testing.T) {
 	entries, _, err := c.store.Entries(t.Context(), models.EntryFilter{Action: "rotateKey", ClientID: "app_admin"}, -1, 50)
 	require.NoError(t, err)
 	require.Len(t, entries, 6, "three new keys, three that retire")
+
+	ledger := c.do(http.MethodPost, "/keys/rotate", object{"purpose": "ledger"}).is(http.StatusCreated)
+	require.Equal(t, "ledger", ledger["purpose"])
+	require.Equal(t, c.keys.LedgerSigner().KeyHash(), verifierOf(t, ledger).KeyHash(), "it signs at once")
+	require.Contains(t, []int{400, 422}, c.do(http.MethodPost, "/keys/rotate", object{"purpose": "mail"}).Status)
 }
 
 func TestWhichPolicyServes(t *testing.T) {
@@ -223,4 +228,11 @@ func TestGrantsAndTokensEnd(t *testing.T) {
 	for _, path := range []string{"/grants/gnt_none/revoke", "/tokens/tok_none/revoke"} {
 		c.do(http.MethodPost, path, nil).problem(http.StatusNotFound, "not_found", "")
 	}
+}
+
+func verifierOf(t *testing.T, key object) note.Verifier {
+	t.Helper()
+	v, err := note.NewVerifier(key["verifier"].(string))
+	require.NoError(t, err)
+	return v
 }

@@ -36,7 +36,11 @@ func (s *server) RotateKey(ctx context.Context, r RotateKeyRequestObject) (Rotat
 	if r.Body != nil && r.Body.Lead != nil {
 		lead = *r.Body.Lead
 	}
-	key, err := s.Keys.Rotate(ctx, by(ctx), lead)
+	rotate := func() (*models.SigningKey, error) { return s.Keys.Rotate(ctx, by(ctx), lead) }
+	if r.Body != nil && string(r.Body.Purpose) == models.KeyForLedger {
+		rotate = func() (*models.SigningKey, error) { return s.Keys.RotateLedger(ctx, by(ctx)) }
+	}
+	key, err := rotate()
 	if err != nil {
 		return nil, err
 	}

@@ -21,12 +21,12 @@ type handle struct {
 
 func (e *Endpoint) sealHandle(approvalID string, h handle) []byte {
 	body, _ := json.Marshal(h) // strings cannot fail
-	return e.keys.Seal("handle "+approvalID, body)
+	return e.keys.Seal(models.SealedHandle(approvalID), body)
 }
 
 func (e *Endpoint) openHandle(a *models.Approval) (handle, error) {
 	var h handle
-	body, err := e.keys.Open("handle "+a.ID, a.NotificationToken)
+	body, err := e.keys.Open(models.SealedHandle(a.ID), a.NotificationToken)
 	if err != nil {
 		return h, err
 	}

@@ -24,8 +24,6 @@ type Factor struct {
 	URL    string // otpauth://…
 }
 
-func sealedAs(userID string) string { return "totp:" + userID }
-
 // PrepareTOTP makes a second factor that is asked for once it is confirmed.
 func (p *People) PrepareTOTP(ctx context.Context, by models.By, who grants.Person) (*Factor, error) {
 	user, err := p.store.User(ctx, who.UserID)
@@ -36,7 +34,7 @@ func (p *People) PrepareTOTP(ctx context.Context, by models.By, who grants.Perso
 	if err != nil {
 		return nil, err
 	}
-	err = p.store.PrepareTOTP(ctx, by, user.ID, p.master.Seal(sealedAs(user.ID), []byte(key.Secret())))
+	err = p.store.PrepareTOTP(ctx, by, user.ID, p.master.Seal(models.SealedTOTP(user.ID), []byte(key.Secret())))
 	if errors.Is(err, models.ErrConflict) {
 		return nil, &Problem{Reason: "factor_there"}
 	}
@@ -69,7 +67,7 @@ func (p *People) PreparedTOTP(ctx context.Context, who grants.Person) (*Factor, 
 	if err != nil {
 		return nil, err
 	}
-	secret, err := p.master.Open(sealedAs(who.UserID), row.Sealed)
+	secret, err := p.master.Open(models.SealedTOTP(who.UserID), row.Sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +126,7 @@ func (p *People) step(ctx context.Context, userID, code string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	secret, err := p.master.Open(sealedAs(userID), row.Sealed)
+	secret, err := p.master.Open(models.SealedTOTP(userID), row.Sealed)
 	if err != nil {
 		return 0, err
 	}

@@ -53,10 +53,8 @@ func (p *People) Providers(ctx context.Context) ([]models.Upstream, error) {
 
 // SealUpstream seals a provider's client secret for the database; id is the provider's.
 func (p *People) SealUpstream(id, secret string) []byte {
-	return p.master.Seal(sealedUpstream(id), []byte(secret))
+	return p.master.Seal(models.SealedUpstream(id), []byte(secret))
 }
-
-func sealedUpstream(id string) string { return "upstream:" + id }
 
 // provider reads a provider as it is spoken to.
 func (p *People) provider(ctx context.Context, id string) (*upstream.Provider, error) {
@@ -74,7 +72,7 @@ func (p *People) provider(ctx context.Context, id string) (*upstream.Provider, e
 		Issuer: row.Issuer, ClientID: row.ClientID, Scopes: row.Scopes, ACRValues: row.ACRValues, Redirect: p.issuer + "/login/upstream/" + row.ID + "/callback",
 	}
 	if len(row.Sealed) > 0 {
-		secret, err := p.master.Open(sealedUpstream(row.ID), row.Sealed)
+		secret, err := p.master.Open(models.SealedUpstream(row.ID), row.Sealed)
 		if err != nil {
 			return nil, err
 		}

@@ -34,11 +34,13 @@ type Keyring struct {
 	issuer string
 	store  *models.Store
 	master MasterKey
+	derive []byte // what refresh tokens and the marks of user codes are derived from
 	now    func() time.Time
 
 	ring  atomic.Pointer[ring]
-	mu    sync.Mutex // one reload at a time
-	looks looks      // for keys that others made
+	mu    sync.Mutex  // one reload at a time
+	looks looks       // for keys that others made
+	lost  atomic.Bool // the keys of the database can no longer be opened
 }
 
 type ring struct {
@@ -68,7 +70,22 @@ func NewKeyring(ctx context.Context, issuer string, store *models.Store, master 
 	if err := k.addLedgerKey(ctx, by); err != nil {
 		return nil, fmt.Errorf("first ledger key: %w", err)
 	}
-	return k, k.Reload(ctx)
+	if err := k.Reload(ctx); err != nil { // before anything is sealed: the master key may be wrong
+		return nil, err
+	}
+	return k, k.loadDerivation(ctx)
+}
+
+// loadDerivation reads what refresh tokens are derived from. It was drawn from the
+// master key once and is kept since, so that it outlives that.
+func (k *Keyring) loadDerivation(ctx context.Context) error {
+	oldest := k.ring.Load().rows[0]
+	row, err := k.store.DerivationKey(ctx, func(id string) []byte { return k.master.Seal(id, k.master.derivation(oldest)) })
+	if err != nil {
+		return err
+	}
+	k.derive, err = k.master.Open(row.ID, row.Sealed)
+	return err
 }
 
 // Rotate makes the next signing key. It is published at once and signs after
@@ -113,17 +130,38 @@ func (k *Keyring) newTokenKey(lead int64) (*models.SigningKey, error) {
 	}, nil
 }
 
-// addLedgerKey makes the Ed25519 key that signs tree heads (sumdb/note).
+// RotateLedger makes the key that signs the ledger's heads from now on. Heads that the
+// ones before it signed go on to be verified by those.
+func (k *Keyring) RotateLedger(ctx context.Context, by models.By) (*models.SigningKey, error) {
+	next, err := k.newLedgerKey()
+	if err != nil {
+		return nil, err
+	}
+	if err := k.store.AddSigningKey(ctx, by, next, Overlap, false); err != nil {
+		return nil, err
+	}
+	return next, k.Reload(ctx)
+}
+
 func (k *Keyring) addLedgerKey(ctx context.Context, by models.By) error {
-	private, public, err := note.GenerateKey(rand.Reader, "deputy-ledger")
+	next, err := k.newLedgerKey()
 	if err != nil {
 		return err
 	}
+	return k.store.AddSigningKey(ctx, by, next, Overlap, true)
+}
+
+// newLedgerKey makes an Ed25519 key for tree heads (sumdb/note).
+func (k *Keyring) newLedgerKey() (*models.SigningKey, error) {
+	private, public, err := note.GenerateKey(rand.Reader, "deputy-ledger")
+	if err != nil {
+		return nil, err
+	}
 	id := models.NewID(models.PrefixKey)
-	return k.store.AddSigningKey(ctx, by, &models.SigningKey{
+	return &models.SigningKey{
 		ID: id, Purpose: models.KeyForLedger, Alg: "Ed25519", PublicJWK: public,
 		Sealed: k.master.Seal(id, []byte(private)), ActiveAt: k.now().Unix(),
-	}, Overlap, true)
+	}, nil
 }
 
 // Reload reads the keys of the database anew.
@@ -141,10 +179,14 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, row := range rows {
 		plain, err := k.master.Open(row.ID, row.Sealed)
+		k.lost.Store(err != nil)
 		if err != nil {
 			return err
 		}
 		if row.Purpose == models.KeyForLedger {
+			if now := k.now().Unix(); next.notes != nil && (row.ActiveAt > now || row.RetiresAt <= now) {
+				continue
+			}
 			if next.notes, err = note.NewSigner(string(plain)); err != nil {
 				return fmt.Errorf("ledger key %s: %w", row.ID, err)
 			}
@@ -197,6 +239,10 @@ var ErrTooLarge = fmt.Errorf("a token holds at most %d bytes", maxToken)
 
 // errNoKey: no key is active, so nothing can be signed.
 var errNoKey = errors.New("no signing key is active")
+
+// Lost reports that the keys of the database are sealed under another master key by now.
+// Those that were read before go on to serve, but what is new is not seen.
+func (k *Keyring) Lost() bool { return k.lost.Load() }
 
 // Ready reports whether there is a key to sign with.
 func (k *Keyring) Ready() bool { return k.active() != nil }

@@ -13,13 +13,25 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/deputyauth/deputy/models"
 )
 
-// MasterKey seals private keys before they reach the database, and makes refresh
-// tokens that are stored nowhere.
+// MasterKey seals private keys before they reach the database. While it takes the place
+// of another, it opens what that one sealed, too.
 type MasterKey struct {
-	aead    cipher.AEAD
-	refresh []byte
+	aead     cipher.AEAD
+	refresh  []byte // what refresh tokens are derived from, if the database keeps nothing for it yet
+	previous *MasterKey
+}
+
+// ErrMasterKey: something was sealed under another master key, or was altered.
+var ErrMasterKey = errors.New("was sealed under another master key, or was altered")
+
+// After is the key, taking the place of previous.
+func (m MasterKey) After(previous MasterKey) MasterKey {
+	m.previous = &MasterKey{aead: previous.aead, refresh: previous.refresh}
+	return m
 }
 
 // NewMasterKey reads 32 random bytes in base64 (with or without padding, either
@@ -43,7 +55,7 @@ func NewMasterKey(encoded string) (MasterKey, error) {
 		return MasterKey{}, fmt.Errorf("derive key of refresh tokens: %w", err)
 	}
 	aead, err := cipher.NewGCM(block)
-	return MasterKey{aead, refresh}, err
+	return MasterKey{aead: aead, refresh: refresh}, err
 }
 
 // Seed is a secret that all replicas share, of a name of its own.
@@ -75,15 +87,33 @@ func (k *Keyring) Open(name string, sealed []byte) ([]byte, error) {
 	return k.master.Open(name, sealed)
 }
 
-// Open undoes Seal.
+// Open undoes Seal. ErrMasterKey if neither this key nor the one before it sealed it.
 func (m MasterKey) Open(name string, sealed []byte) ([]byte, error) {
-	if len(sealed) < m.aead.NonceSize() {
-		return nil, errors.New("sealed key is too short")
+	if plain, ok := m.open(name, sealed); ok {
+		return plain, nil
 	}
+	if m.previous != nil {
+		if plain, ok := m.previous.open(name, sealed); ok {
+			return plain, nil
+		}
+	}
+	return nil, fmt.Errorf("key %s %w", name, ErrMasterKey)
+}
+
+func (m MasterKey) open(name string, sealed []byte) ([]byte, bool) {
 	n := m.aead.NonceSize()
-	plain, err := m.aead.Open(nil, sealed[:n], sealed[n:], []byte(name))
-	if err != nil {
-		return nil, fmt.Errorf("key %s was sealed under another master key, or was altered", name)
+	if len(sealed) < n {
+		return nil, false
 	}
-	return plain, nil
+	plain, err := m.aead.Open(nil, sealed[:n], sealed[n:], []byte(name))
+	return plain, err == nil
+}
+
+// derivation is what refresh tokens were derived from so far, by the key that sealed
+// the oldest there is.
+func (m MasterKey) derivation(oldest models.SigningKey) []byte {
+	if _, own := m.open(oldest.ID, oldest.Sealed); own || m.previous == nil {
+		return m.refresh
+	}
+	return m.previous.refresh
 }

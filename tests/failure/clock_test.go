@@ -166,7 +166,7 @@ func (s *clockScene) report() {
 	at := slices.IndexFunc(keys, func(k models.SigningKey) bool { return k.Purpose == models.KeyForLedger })
 	verifier, err := note.NewVerifier(keys[at].PublicJWK)
 	must(s.t, err)
-	v, err := s.Store.Verify(ctx, verifier, nil)
+	v, err := s.Store.Verify(ctx, note.VerifierList(verifier), nil)
 	must(s.t, err)
 	s.t.Logf("tokens %d / outliving their parent %d / of impossible life %d", s.tokens, s.outlive, s.inverted)
 	s.t.Logf("looked back %d times / in their time and active %d / expired, early or revoked but taken %d; used assertions accepted %d", s.asked, s.alive, s.revived, s.replayed)

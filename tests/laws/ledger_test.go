@@ -228,7 +228,7 @@ func (l *auditor) verify(p *player) error {
 		if err != nil {
 			return err
 		}
-		v, err := p.s.Store.Verify(ctx, verifier, nil)
+		v, err := p.s.Store.Verify(ctx, note.VerifierList(verifier), nil)
 		if err == nil && len(v.Findings) > 0 {
 			err = fmt.Errorf("L8: the ledger does not hold: %v", v.Findings)
 		}
