@@ -68,7 +68,7 @@ func (w *verifier) entries() error {
 	if err := w.collectSizes(); err != nil {
 		return err
 	}
-	if err := w.walk(); err != nil {
+	if err := w.walk(0); err != nil {
 		return err
 	}
 	if err := w.strays(); err != nil {
@@ -106,9 +106,9 @@ func (w *verifier) measure(head int64) (hashes int64, err error) {
 	return hashes, nil
 }
 
-func (w *verifier) walk() error {
+// walk recomputes the tree from an entry on; edge is that of the tree before it.
+func (w *verifier) walk(next int64) error {
 	stored := storedHashes(w.db)
-	var next int64
 	missing := func(until int64) error {
 		for ; next < until; next++ {
 			w.find(fmt.Sprintf("entry %d", next), "the row is missing")

@@ -30,6 +30,7 @@ func TestKeysRotateWhileTokensLive(t *testing.T) {
 		for _, raw := range []string{old, next} {
 			require.Contains(t, d.must("token", "inspect", raw), "signature: good")
 		}
+		require.Regexp(t, `(?m)^ok    jwks +2 keys`, d.must("doctor", d.url))
 		require.Len(t, regexp.MustCompile(`(?m)^key_\w+  tokens`).FindAllString(d.must("keys", "list"), -1), 2)
 
 		require.Eventually(t, func() bool {

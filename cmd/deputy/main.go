@@ -36,6 +36,7 @@ type commands struct {
 	Restore     restoreCmd     `cmd:"" help:"Put a backup where there is no database, after examining it."`
 	Policy      policyCmd      `cmd:"" help:"Check and test house policy."`
 	Tour        tourCmd        `cmd:"" help:"Play Deputy's stories against a running server."`
+	Doctor      doctorCmd      `cmd:"" help:"Look for what is wrong, with a running server or with what one here would work with, and say what helps."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running server whether it is ready."`
 }
 

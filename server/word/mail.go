@@ -125,6 +125,19 @@ func (s SMTP) Carry(ctx context.Context, e Envelope) error {
 	return err
 }
 
+// Connect goes as far as a mail would before it is sent: it connects, goes over to TLS
+// and signs in, as the settings say.
+func (s SMTP) Connect(ctx context.Context) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	if err := client.DialWithContext(ctx); err != nil {
+		return err
+	}
+	return client.Close()
+}
+
 func (s SMTP) client() (*gomail.Client, error) {
 	host, port, err := net.SplitHostPort(s.Address)
 	if err != nil {

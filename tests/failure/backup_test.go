@@ -71,6 +71,7 @@ func restoreElsewhere(t *testing.T, d *deputy, r restorer) {
 	}
 	r.restore(t, w, file)
 	w.verified()
+	w.succeeds("doctor", "local")
 	w.start()
 	alive := 0
 	for _, token := range before {
