@@ -133,6 +133,7 @@ type Verification struct {
 	Facts    int64
 	Heads    int64
 	Unsigned int64 // entries newer than the newest signed head
+	Archived int64 // entries from the first on that are not here any more, as the ledger says
 	Root     tlog.Hash
 	Findings []Finding
 }

@@ -70,6 +70,11 @@ func (c *cache) refresh(ctx context.Context) error {
 		if err := db.Where("epoch > ? and epoch <= ?", since, head.Epoch).Find(&changes).Error; err != nil {
 			return wrap("refresh facts", err)
 		}
+		var forgotten int64 // asked after them: none of them was then
+		if err := db.Model(&Head{}).Where("id = 1").Pluck("forgotten", &forgotten).Error; err != nil {
+			return wrap("refresh facts", err)
+		}
+		primed = forgotten <= since
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

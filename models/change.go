@@ -83,7 +83,7 @@ func (s *Store) tryChange(ctx context.Context, by By, action string, fn func(*ch
 			if err != nil {
 				return err
 			}
-			if by.Seen.stale(latest) {
+			if by.Seen.stale(head, latest) {
 				return ErrStale
 			}
 		}

@@ -42,7 +42,7 @@ func (s *Store) Waiting(ctx context.Context) (Waiting, error) {
 
 // VerifyLatest is Verify of the last n entries alone: each against its leaf, the
 // hashes above them against each other and against the head, and the newest signed head.
-// What lies before is taken as the tree has it.
+// What lies before, or is archived, is taken as the tree has it.
 func (s *Store) VerifyLatest(ctx context.Context, v note.Verifiers, n int64) (Verification, error) {
 	var out Verification
 	err := s.snapshot(ctx, func(db *gorm.DB) error {
@@ -64,8 +64,11 @@ func (w *verifier) latest(n int64) error {
 	if err := w.db.Order("size desc").Limit(1).Find(&signed).Error; err != nil {
 		return err
 	}
-	from := max(0, head.Size-n)
-	var err error
+	archived, err := archivedUntil(w.db)
+	if err != nil {
+		return err
+	}
+	from := max(archived, head.Size-n)
 	if w.edge, err = edgeAt(storedHashes(w.db), from); err != nil {
 		return err
 	}

@@ -122,7 +122,8 @@ type committer struct {
 	done  chan struct{}
 	once  sync.Once
 
-	known map[string]bool // digests that are stored, as far as this process knows
+	known  map[string]bool // digests that are stored, as far as this process knows
+	pruned int64           // how often facts had been removed when it knew
 }
 
 type pending struct {
@@ -226,6 +227,10 @@ func (c *committer) commit(batch []*pending) {
 		head, err := lockHead(u)
 		if err != nil {
 			return err
+		}
+		if head.Pruned != c.pruned {
+			clear(c.known)
+			c.pruned = head.Pruned
 		}
 		if err := staleOnes(u, head, batch, refused); err != nil {
 			return err
@@ -338,7 +343,7 @@ func staleOnes(u unit, head *Head, batch []*pending, refused map[*pending]error)
 		return err
 	}
 	for _, p := range batch {
-		if p.record.View != nil && p.record.View.stale(latest) {
+		if p.record.View != nil && p.record.View.stale(head, latest) {
 			refused[p] = ErrStale
 		}
 	}
@@ -365,9 +370,10 @@ func changedSince(u unit, head *Head, epoch int64) (map[string]int64, error) {
 	return latest, err
 }
 
-// stale reports whether something the view hangs from was touched after it.
-func (v *View) stale(latest map[string]int64) bool {
-	return slices.ContainsFunc(v.Deps, func(k string) bool { return latest[k] > v.Epoch })
+// stale reports whether something the view hangs from was touched after it, or may have
+// been: what changed so long ago is forgotten.
+func (v *View) stale(head *Head, latest map[string]int64) bool {
+	return v.Epoch < head.Forgotten || slices.ContainsFunc(v.Deps, func(k string) bool { return latest[k] > v.Epoch })
 }
 
 // appendEntries gives entries their places, grows the tree over them and moves

@@ -61,6 +61,10 @@ func (w *verifier) entries() error {
 	if err := w.db.First(&head, "id = 1").Error; err != nil {
 		return err
 	}
+	var err error
+	if w.out.Archived, err = archivedUntil(w.db); err != nil {
+		return err
+	}
 	hashes, err := w.measure(head.Size)
 	if err != nil {
 		return err
@@ -68,7 +72,7 @@ func (w *verifier) entries() error {
 	if err := w.collectSizes(); err != nil {
 		return err
 	}
-	if err := w.walk(0); err != nil {
+	if err := w.beyond(); err != nil {
 		return err
 	}
 	if err := w.strays(); err != nil {
@@ -92,9 +96,10 @@ func (w *verifier) entries() error {
 // many hashes the tree has.
 func (w *verifier) measure(head int64) (hashes int64, err error) {
 	var rows, bytes int64
-	if err := w.db.Model(&Entry{}).Count(&rows).Error; err != nil {
+	if err := w.db.Model(&Entry{}).Where("seq < 0 or seq >= ?", w.out.Archived).Count(&rows).Error; err != nil {
 		return 0, err
 	}
+	rows += w.out.Archived
 	if err := w.db.Raw("select coalesce(sum(length(hashes)), 0) from ledger_tree").Scan(&bytes).Error; err != nil {
 		return 0, err
 	}
@@ -104,6 +109,32 @@ func (w *verifier) measure(head int64) (hashes int64, err error) {
 	slices.Sort(sizes)
 	w.size = sizes[1]
 	return hashes, nil
+}
+
+// beyond walks what is not archived. What is, is taken as the tree has it: the roots of
+// heads that were signed since cover it, and so do those that are kept elsewhere.
+func (w *verifier) beyond() (err error) {
+	stored := storedHashes(w.db)
+	for size := range w.roots {
+		if size > w.out.Archived {
+			continue
+		}
+		edge, err := edgeAt(stored, size)
+		if err != nil && !errors.Is(err, errNoHash) {
+			return err
+		}
+		w.roots[size] = rootOf(edge)
+	}
+	w.edge, err = edgeAt(stored, w.out.Archived)
+	if errors.Is(err, errNoHash) {
+		w.find("ledger_tree", "the hashes of what is archived are missing: %v", err)
+		w.edge, err = nil, nil
+		w.out.Archived = 0
+	}
+	if err != nil {
+		return err
+	}
+	return w.walk(w.out.Archived)
 }
 
 // walk recomputes the tree from an entry on; edge is that of the tree before it.

@@ -15,9 +15,11 @@ import (
 )
 
 type auditCmd struct {
-	Verify auditVerifyCmd `cmd:"" help:"Prove that nothing in the ledger was altered, dropped or reordered."`
-	Tail   auditTailCmd   `cmd:"" help:"Print the newest entries, one a line."`
-	Show   auditShowCmd   `cmd:"" help:"Print one entry whole, or every hop of a chain."`
+	Verify        auditVerifyCmd        `cmd:"" help:"Prove that nothing in the ledger was altered, dropped or reordered."`
+	Tail          auditTailCmd          `cmd:"" help:"Print the newest entries, one a line."`
+	Archive       auditArchiveCmd       `cmd:"" help:"Move the beginning of the ledger into a file. What is left is proven as before, and so is the file."`
+	VerifyArchive auditVerifyArchiveCmd `cmd:"" help:"Prove an archive, by the keys of the ledger alone."`
+	Show          auditShowCmd          `cmd:"" help:"Print one entry whole, or every hop of a chain."`
 }
 
 type auditVerifyCmd struct {
@@ -66,6 +68,9 @@ func verifyLedger(ctx context.Context, store *models.Store, keys, heads []string
 	}
 	fmt.Fprintf(io.out, "%d entries, %d facts, %d signed heads; %d entries are newer than the newest head. Root %s\n",
 		v.Entries, v.Facts, v.Heads, v.Unsigned, v.Root)
+	if v.Archived > 0 {
+		fmt.Fprintf(io.out, "The first %d entries are archived; the last entry %q tells in which file.\n", v.Archived, models.ActionArchive)
+	}
 	if len(v.Findings) > 0 {
 		return fmt.Errorf("the ledger does not hold: %d findings", len(v.Findings))
 	}

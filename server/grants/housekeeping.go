@@ -70,8 +70,8 @@ const (
 )
 
 // Tend writes when credentials were last used and forgets expired single-use
-// values and visits, what people granted once nobody needs it any more, and what they
-// were asked a month ago and did not allow. It is
+// values and visits, what people granted once nobody needs it any more, what they
+// were asked a month ago and did not allow, and which facts changed long ago. It is
 // called every fifteen seconds, and once more at the end.
 func (e *Endpoint) Tend(ctx context.Context) error {
 	var errs []error
@@ -83,7 +83,8 @@ func (e *Endpoint) Tend(ctx context.Context) error {
 	errs = append(errs, e.store.PurgeUsed(ctx, earliest), e.store.PurgeVisits(ctx, now))
 	if last := e.purged.Load(); (earliest < last || earliest >= last+purgeEvery) && e.purged.CompareAndSwap(last, earliest) {
 		_, err := e.store.PurgeGranted(ctx, earliest-keepGranted)
-		if err = errors.Join(err, e.store.PurgeApprovals(ctx, earliest-models.ApprovalsKept)); err != nil {
+		err = errors.Join(err, e.store.PurgeApprovals(ctx, earliest-models.ApprovalsKept), e.store.PurgeChanges(ctx, models.ChangesKept))
+		if err != nil {
 			e.purged.Store(last) // the next call goes on
 			errs = append(errs, err)
 		}
