@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"gorm.io/gorm"
 )
 
 // ErrExists: there is something already where a backup or a database is to be.
@@ -194,14 +192,22 @@ func (s *Store) whole(ctx context.Context) error {
 	return nil
 }
 
-// Schema says which version the schema has, and which this release wants.
-type Schema struct{ Has, Wants int64 }
+// Schema says which version the schema has, which this release wants, and how many of the
+// steps there were never taken.
+type Schema struct {
+	Has, Wants int64
+	Missing    int
+}
 
 // Schema reads it. It fails if the database was never migrated.
 func (s *Store) Schema(ctx context.Context) (Schema, error) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return Schema{}, err
+	}
+	var taken []int64
+	if err := s.read.WithContext(ctx).Raw("select version_id from goose_db_version where is_applied order by version_id").Scan(&taken).Error; err != nil {
+		return Schema{}, wrap("read schema version", err)
 	}
 	var out Schema
 	for _, file := range files {
@@ -211,7 +217,12 @@ func (s *Store) Schema(ctx context.Context) (Schema, error) {
 			return Schema{}, fmt.Errorf("migration %s: %w", file, err)
 		}
 		out.Wants = max(out.Wants, n)
+		if !slices.Contains(taken, n) {
+			out.Missing++
+		}
 	}
-	row := s.read.WithContext(ctx).Session(&gorm.Session{}).Raw("select max(version_id) from goose_db_version where is_applied")
-	return out, wrap("read schema version", row.Scan(&out.Has).Error)
+	if len(taken) > 0 {
+		out.Has = taken[len(taken)-1]
+	}
+	return out, nil
 }

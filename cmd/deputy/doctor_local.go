@@ -80,10 +80,10 @@ func (c *doctorCmd) schema(ctx context.Context, d *doctor, store *models.Store) 
 	switch {
 	case err != nil:
 		d.fail("schema", migrateDo, "there is none: %v", err)
-	case schema.Has < schema.Wants:
-		d.fail("schema", migrateDo, "it is of version %d, and this release wants %d", schema.Has, schema.Wants)
 	case schema.Has > schema.Wants:
 		d.fail("schema", "run the newer release", "it is of version %d, and this release knows %d", schema.Has, schema.Wants)
+	case schema.Missing > 0:
+		d.fail("schema", migrateDo, "it is of version %d, this release wants %d, and %d steps were not taken", schema.Has, schema.Wants, schema.Missing)
 	default:
 		d.ok("schema", "version %d, as this release wants it", schema.Has)
 		return true

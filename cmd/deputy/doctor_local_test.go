@@ -78,6 +78,7 @@ func TestDoctorFindsWhatIsWrongWithADatabase(t *testing.T) {
 	}{
 		{"nothing", func(*clinic) {}, []string{}},
 		{"the schema is old", func(c *clinic) { c.exec("delete from goose_db_version where version_id > 10") }, []string{"fail schema"}},
+		{"a step of the schema is missing", func(c *clinic) { c.exec("delete from goose_db_version where version_id = 12") }, []string{"fail schema"}},
 		{"the schema is of a newer release", func(c *clinic) { c.exec("insert into goose_db_version (version_id, is_applied) values (9000, true)") }, []string{"fail schema"}},
 		{"there is no schema", func(c *clinic) { c.exec("drop table goose_db_version") }, []string{"fail schema"}},
 		{"the clocks differ", func(c *clinic) { c.now = c.now.Add(30 * time.Second) }, []string{"warn database clock"}},
