@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 
 	"gorm.io/gorm"
 )
@@ -37,4 +38,15 @@ func (s *Store) PurgeChanges(ctx context.Context, keep int64) error {
 		}
 	}
 	return nil
+}
+
+// stale reports whether something the view hangs from was touched after it, or may have
+// been: what changed so long ago is forgotten.
+func (v *View) stale(head *Head, latest map[string]int64) bool {
+	return v.Epoch < head.Forgotten || slices.ContainsFunc(v.Deps, func(k string) bool { return latest[k] > v.Epoch })
+}
+
+// PurgeUsed forgets single-use values that expired before a moment.
+func (s *Store) PurgeUsed(ctx context.Context, moment int64) error {
+	return wrap("purge", s.write.WithContext(ctx).Where("expires_at < ?", moment).Delete(&Once{}).Error)
 }

@@ -370,12 +370,6 @@ func changedSince(u unit, head *Head, epoch int64) (map[string]int64, error) {
 	return latest, err
 }
 
-// stale reports whether something the view hangs from was touched after it, or may have
-// been: what changed so long ago is forgotten.
-func (v *View) stale(head *Head, latest map[string]int64) bool {
-	return v.Epoch < head.Forgotten || slices.ContainsFunc(v.Deps, func(k string) bool { return latest[k] > v.Epoch })
-}
-
 // appendEntries gives entries their places, grows the tree over them and moves
 // the head. It is the only writer of the ledger.
 func appendEntries(u unit, head *Head, entries []Entry) error {
@@ -399,9 +393,4 @@ func appendEntries(u unit, head *Head, entries []Entry) error {
 		query = "update ledger_head set size = $1, epoch = $2, edge = $3 where id = 1"
 	}
 	return u.exec(query, head.Size, head.Epoch, head.Edge)
-}
-
-// PurgeUsed forgets single-use values that expired before a moment.
-func (s *Store) PurgeUsed(ctx context.Context, moment int64) error {
-	return wrap("purge", s.write.WithContext(ctx).Where("expires_at < ?", moment).Delete(&Once{}).Error)
 }

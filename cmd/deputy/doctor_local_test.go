@@ -70,49 +70,51 @@ func (c *clinic) stored() map[string]finding {
 	return byCheck(c.t, d.found)
 }
 
+// sicknesses are what may be wrong with a database, and what is then found.
+var sicknesses = []struct {
+	name string
+	do   func(c *clinic)
+	want []string
+}{
+	{"nothing", func(*clinic) {}, []string{}},
+	{"the schema is old", func(c *clinic) { c.exec("delete from goose_db_version where version_id > 10") }, []string{"fail schema"}},
+	{"a step of the schema is missing", func(c *clinic) { c.exec("delete from goose_db_version where version_id = 12") }, []string{"fail schema"}},
+	{"the schema is of a newer release", func(c *clinic) { c.exec("insert into goose_db_version (version_id, is_applied) values (9000, true)") }, []string{"fail schema"}},
+	{"there is no schema", func(c *clinic) { c.exec("drop table goose_db_version") }, []string{"fail schema"}},
+	{"the clocks differ", func(c *clinic) { c.now = c.now.Add(30 * time.Second) }, []string{"warn database clock"}},
+	{"the clocks differ by much", func(c *clinic) { c.now = c.now.Add(-2 * time.Minute) }, []string{"fail database clock", "fail signing key"}},
+	{"no master key", func(c *clinic) { c.cmd.MasterKey = "" }, []string{"warn master key"}},
+	{"another master key", func(c *clinic) { c.cmd.MasterKey = Secret(tokens.GenerateMasterKey()) }, []string{"fail master key"}},
+	{"no master key at all", func(c *clinic) { c.cmd.MasterKey = "short" }, []string{"fail master key"}},
+	{"no signing key", func(c *clinic) { c.exec("delete from signing_keys where purpose = 'tokens'") }, []string{"fail signing key"}},
+	{"the signing key ends", func(c *clinic) {
+		c.exec("update signing_keys set retires_at = %d where purpose = 'tokens'", c.now.Unix()+3600)
+	}, []string{"fail signing key"}},
+	{"an old signing key", func(c *clinic) { c.exec("update signing_keys set active_at = 1 where purpose = 'tokens'") }, []string{"warn signing key"}},
+	{"word is on its way", func(c *clinic) { c.wait(c.now.Unix()-5, c.now.Unix()-60) }, []string{}},
+	{"word waits", func(c *clinic) { c.wait(c.now.Unix()-90, c.now.Unix()-90) }, []string{"warn outbox"}},
+	{"nobody sends word", func(c *clinic) { c.wait(c.now.Unix()-3600, c.now.Unix()-3600) }, []string{"fail outbox"}},
+	{"word is not taken", func(c *clinic) { c.wait(c.now.Unix()+60, c.now.Unix()-7200) }, []string{"warn outbox"}},
+	{"no ledger key", func(c *clinic) { c.exec("delete from signing_keys where purpose = 'ledger'") }, []string{"fail ledger"}},
+	{"an entry is altered", func(c *clinic) {
+		c.exec("update ledger set subject_id = 'usr_x' where seq = (select max(seq) from ledger) - 3")
+	}, []string{"fail ledger"}},
+	{"an entry is gone", func(c *clinic) { c.exec("delete from ledger where seq = (select max(seq) from ledger) - 3") }, []string{"fail ledger"}},
+	{"the head is another", func(c *clinic) {
+		c.exec("update ledger_head set edge = (select hashes from ledger_tree order by first limit 1)")
+	}, []string{"fail ledger"}},
+	{"a head is forged", func(c *clinic) { c.exec("update ledger_heads set note = replace(note, 'go.sum', 'no.sum')") }, []string{"fail ledger"}},
+	{"an entry before those that are verified is altered", func(c *clinic) { c.exec("update ledger set subject_id = 'usr_x' where seq = 3") }, []string{}},
+	{"the same, and all are verified", func(c *clinic) {
+		c.cmd.Thorough = true
+		c.exec("update ledger set subject_id = 'usr_x' where seq = 3")
+	}, []string{"fail ledger"}},
+	{"nobody signs the head", func(c *clinic) { c.exec("update ledger_heads set at = at - 3600000") }, []string{"warn ledger head"}},
+}
+
 func TestDoctorFindsWhatIsWrongWithADatabase(t *testing.T) {
-	cases := []struct {
-		name string
-		do   func(c *clinic)
-		want []string
-	}{
-		{"nothing", func(*clinic) {}, []string{}},
-		{"the schema is old", func(c *clinic) { c.exec("delete from goose_db_version where version_id > 10") }, []string{"fail schema"}},
-		{"a step of the schema is missing", func(c *clinic) { c.exec("delete from goose_db_version where version_id = 12") }, []string{"fail schema"}},
-		{"the schema is of a newer release", func(c *clinic) { c.exec("insert into goose_db_version (version_id, is_applied) values (9000, true)") }, []string{"fail schema"}},
-		{"there is no schema", func(c *clinic) { c.exec("drop table goose_db_version") }, []string{"fail schema"}},
-		{"the clocks differ", func(c *clinic) { c.now = c.now.Add(30 * time.Second) }, []string{"warn database clock"}},
-		{"the clocks differ by much", func(c *clinic) { c.now = c.now.Add(-2 * time.Minute) }, []string{"fail database clock", "fail signing key"}},
-		{"no master key", func(c *clinic) { c.cmd.MasterKey = "" }, []string{"warn master key"}},
-		{"another master key", func(c *clinic) { c.cmd.MasterKey = Secret(tokens.GenerateMasterKey()) }, []string{"fail master key"}},
-		{"no master key at all", func(c *clinic) { c.cmd.MasterKey = "short" }, []string{"fail master key"}},
-		{"no signing key", func(c *clinic) { c.exec("delete from signing_keys where purpose = 'tokens'") }, []string{"fail signing key"}},
-		{"the signing key ends", func(c *clinic) {
-			c.exec("update signing_keys set retires_at = %d where purpose = 'tokens'", c.now.Unix()+3600)
-		}, []string{"fail signing key"}},
-		{"an old signing key", func(c *clinic) { c.exec("update signing_keys set active_at = 1 where purpose = 'tokens'") }, []string{"warn signing key"}},
-		{"word is on its way", func(c *clinic) { c.wait(c.now.Unix()-5, c.now.Unix()-60) }, []string{}},
-		{"word waits", func(c *clinic) { c.wait(c.now.Unix()-90, c.now.Unix()-90) }, []string{"warn outbox"}},
-		{"nobody sends word", func(c *clinic) { c.wait(c.now.Unix()-3600, c.now.Unix()-3600) }, []string{"fail outbox"}},
-		{"word is not taken", func(c *clinic) { c.wait(c.now.Unix()+60, c.now.Unix()-7200) }, []string{"warn outbox"}},
-		{"no ledger key", func(c *clinic) { c.exec("delete from signing_keys where purpose = 'ledger'") }, []string{"fail ledger"}},
-		{"an entry is altered", func(c *clinic) {
-			c.exec("update ledger set subject_id = 'usr_x' where seq = (select max(seq) from ledger) - 3")
-		}, []string{"fail ledger"}},
-		{"an entry is gone", func(c *clinic) { c.exec("delete from ledger where seq = (select max(seq) from ledger) - 3") }, []string{"fail ledger"}},
-		{"the head is another", func(c *clinic) {
-			c.exec("update ledger_head set edge = (select hashes from ledger_tree order by first limit 1)")
-		}, []string{"fail ledger"}},
-		{"a head is forged", func(c *clinic) { c.exec("update ledger_heads set note = replace(note, 'go.sum', 'no.sum')") }, []string{"fail ledger"}},
-		{"an entry before those that are verified is altered", func(c *clinic) { c.exec("update ledger set subject_id = 'usr_x' where seq = 3") }, []string{}},
-		{"the same, and all are verified", func(c *clinic) {
-			c.cmd.Thorough = true
-			c.exec("update ledger set subject_id = 'usr_x' where seq = 3")
-		}, []string{"fail ledger"}},
-		{"nobody signs the head", func(c *clinic) { c.exec("update ledger_heads set at = at - 3600000") }, []string{"warn ledger head"}},
-	}
 	eachDialect(t, func(t *testing.T, dialect string) {
-		for _, one := range cases {
+		for _, one := range sicknesses {
 			t.Run(one.name, func(t *testing.T) {
 				c := newClinic(t, dialect)
 				one.do(c)

@@ -73,30 +73,37 @@ func restoreElsewhere(t *testing.T, d *deputy, r restorer) {
 	w.verified()
 	w.succeeds("doctor", "local")
 	w.start()
-	alive := 0
-	for _, token := range before {
-		if w.send(http.DefaultClient, w.inspect(token)).body.Active {
-			alive++
-		}
-	}
-	t.Logf("granted until the backup was done %d, in all %d, longest answer %v; tokens from before it %d / active where it was restored %d", had, s.granted, s.longest, len(before), alive)
-	if alive != len(before) || alive < 100 {
-		t.Errorf("of %d tokens from before the backup %d are active", len(before), alive)
-	}
-	for name, token := range map[string]string{"revoked before": revoked, "issued after": after} {
-		if a := w.send(http.DefaultClient, w.inspect(token)); a.status != http.StatusOK || a.body.Active {
-			t.Errorf("a token that was %s the backup: status %d, active %t", name, a.status, a.body.Active)
-		}
-	}
-	if a := w.send(http.DefaultClient, w.exchange(after)); a.granted() || a.status != http.StatusBadRequest {
-		t.Errorf("a token issued after the backup was exchanged: %d", a.status)
-	}
+	t.Logf("granted until the backup was done %d, in all %d, longest answer %v", had, s.granted, s.longest)
+	w.knows(before, map[string]string{"revoked before": revoked, "issued after": after})
 	w.token()
 	out := w.succeeds("tour", "--url", w.url, "--client-id", admin[1], "--client-secret", admin[2])
 	if !strings.Contains(out, "each as it must be") {
 		t.Errorf("tour: %s", tail(out, 10))
 	}
 	w.verified()
+}
+
+// knows finds the tokens active that were issued before the backup, and the others not.
+func (w *world) knows(before []string, dead map[string]string) {
+	w.t.Helper()
+	alive := 0
+	for _, token := range before {
+		if w.send(http.DefaultClient, w.inspect(token)).body.Active {
+			alive++
+		}
+	}
+	w.t.Logf("tokens from before the backup %d / active where it was restored %d", len(before), alive)
+	if alive != len(before) || alive < 100 {
+		w.t.Errorf("of %d tokens from before the backup %d are active", len(before), alive)
+	}
+	for name, token := range dead {
+		if a := w.send(http.DefaultClient, w.inspect(token)); a.status != http.StatusOK || a.body.Active {
+			w.t.Errorf("a token that was %s the backup: status %d, active %t", name, a.status, a.body.Active)
+		}
+		if a := w.send(http.DefaultClient, w.exchange(token)); a.granted() || a.status != http.StatusBadRequest {
+			w.t.Errorf("a token that was %s the backup was exchanged: %d", name, a.status)
+		}
+	}
 }
 
 // tokens are all that were received so far.
