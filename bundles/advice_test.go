@@ -125,7 +125,7 @@ deny contains {"code": "untrained", "value": input.client.id} if input.client.la
 		"computed": {map[string]string{"made": "up"}, "made_up", "deny contains reason", "", nil},
 		"remove":   {map[string]string{"reader": "yes"}, "scope_removed", `remove contains "write"`, "Change the rule, or what it looks at.", []string{"author"}},
 		"other":    {map[string]string{"writer": "yes"}, "scope_removed", `remove contains "read"`, "Change the rule, or what it looks at.", []string{"author"}},
-		"require":  {map[string]string{"watched": "yes"}, "approval_required", `require contains "approval"`, "Use a grant in which a person approves the request.", []string{"requester", "subject", "author"}},
+		"require":  {map[string]string{"watched": "yes"}, "approval_required", `require contains "approval"`, "Have a person approve the request and bring that; or use a grant in which they are asked.", []string{"requester", "subject", "author"}},
 		"broken":   {map[string]string{"short": "yes"}, "policy_error", "max_ttl :=", "Mend the rule: its value has a shape that nobody reads.", []string{"author"}},
 	} {
 		t.Run(name, func(t *testing.T) {
