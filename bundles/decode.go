@@ -69,6 +69,8 @@ func (r *reader) field(d *policies.Decision, name string, v ast.Value) {
 		d.DetailGrants = r.detailGrants(name, v)
 	case "release":
 		d.Release = r.texts(name, v)
+	case "services":
+		d.Services = r.texts(name, v)
 	case "ask":
 		d.Ask = r.text(name, v)
 	case "sign_in":

@@ -56,6 +56,7 @@ func answer(d policies.Decision) verdict {
 	if len(d.Release) > 0 {
 		v.Identity = d.Release
 	}
+	v.Services = slices.Sorted(slices.Values(d.Services))
 	v.Ask, v.Until, v.SignIn, v.Once = d.Ask, d.Until, d.SignIn, d.Once
 	for _, o := range d.Offers {
 		v.Offers = append(v.Offers, o.Resource+" "+o.Scope+" "+o.State)
@@ -75,7 +76,7 @@ func differ(got, want verdict) bool {
 		return true
 	}
 	if !slices.Equal(got.SignIn, want.SignIn) || !slices.Equal(got.Offers, want.Offers) || !slices.Equal(got.Grants, want.Grants) ||
-		got.Ask != want.Ask || got.Until != want.Until || !slices.Equal(got.Once, want.Once) {
+		got.Ask != want.Ask || got.Until != want.Until || !slices.Equal(got.Once, want.Once) || !slices.Equal(got.Services, want.Services) {
 		return true
 	}
 	if len(want.Codes) > 0 {

@@ -48,6 +48,8 @@ type verdict struct {
 	Grants []string // resource server and scope
 	Until  int64
 	Once   []string // resource servers
+
+	Services []string // whose events are followed
 }
 
 func value[T any](f *policies.Fact[T]) *T {
@@ -87,6 +89,8 @@ func judge(in policies.Input) verdict {
 		o.revoke()
 	case policies.KindAccount:
 		o.account()
+	case policies.KindEvents:
+		v = o.events()
 	}
 	v.Codes = slices.Sorted(maps.Keys(o.codes))
 	return v

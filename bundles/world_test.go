@@ -42,7 +42,7 @@ func issueWorlds() *rapid.Generator[policies.Input] {
 
 func otherWorlds() *rapid.Generator[policies.Input] {
 	return worlds(policies.Introspect, policies.Revoke, "admin:listClients", "admin:createClient", "admin:makeMeKing",
-		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession")
+		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession", policies.Follow)
 }
 
 func (w *world) bad(what string) bool {
@@ -90,6 +90,9 @@ func (w *world) anyQuestion(action string) policies.Input {
 	kind := policies.Kind(action)
 	if kind == policies.KindAccount {
 		return w.accounted(action)
+	}
+	if kind == policies.KindEvents {
+		return w.followed()
 	}
 	servers := []string{oneServer, twoServer}
 	if kind == policies.KindAdmin {

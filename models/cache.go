@@ -39,29 +39,35 @@ func newCache(s *Store) *cache {
 	return &cache{store: s, entries: map[string]*cached{}, touched: map[string]int64{}}
 }
 
-// position returns the epoch the cache has reached, catching up on first use.
-func (c *cache) position(ctx context.Context) (int64, error) {
+// position returns the epoch the cache has reached, and in which of its lives,
+// catching up on first use.
+func (c *cache) position(ctx context.Context) (epoch int64, life int, err error) {
 	c.mu.RLock()
-	epoch, primed := c.epoch, c.primed
+	epoch, life, primed := c.epoch, c.life, c.primed
 	c.mu.RUnlock()
 	if primed {
-		return epoch, nil
+		return epoch, life, nil
 	}
 	if err := c.refresh(ctx); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.epoch, nil
+	return c.epoch, c.life, nil
 }
 
 // refresh applies every committed change the cache has not seen.
-func (c *cache) refresh(ctx context.Context) error {
+func (c *cache) refresh(ctx context.Context) (err error) {
+	var head Head
+	defer func() {
+		if err == nil {
+			c.store.grown.to(head.Size)
+		}
+	}()
 	c.mu.RLock()
 	since, primed := c.epoch, c.primed
 	c.mu.RUnlock()
 	db := c.store.read.WithContext(ctx)
-	var head Head
 	if err := db.First(&head, "id = 1").Error; err != nil {
 		return wrap("refresh facts", err)
 	}

@@ -18,15 +18,17 @@ type View struct {
 	store *Store
 	Epoch int64
 	Deps  []string
+
+	life int // of the cache
 }
 
 // View begins a decision.
 func (s *Store) View(ctx context.Context) (*View, error) {
-	epoch, err := s.facts.position(ctx)
+	epoch, life, err := s.facts.position(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &View{store: s, Epoch: epoch}, nil
+	return &View{store: s, Epoch: epoch, life: life}, nil
 }
 
 // Refresh brings the cached facts up to the last committed change.

@@ -46,6 +46,7 @@ type Store struct {
 	lock        *os.File // held since Lock
 	observer    Observer
 	pulse       pulse
+	grown       *grown
 }
 
 // Options of Open.
@@ -60,7 +61,7 @@ type Options struct {
 // Open connects to the database. Call Migrate before anything else, and Close
 // when done.
 func Open(o Options) (*Store, error) {
-	s := &Store{now: o.Now, observer: o.Observer}
+	s := &Store{now: o.Now, observer: o.Observer, grown: newGrown()}
 	if s.observer == nil {
 		s.observer = unobserved{}
 	}

@@ -26,6 +26,9 @@ type Decision struct {
 	// Of a question who the user of a token is.
 	Release []string `json:"release,omitempty"` // names of claims
 
+	// Of a question which events somebody may follow.
+	Services []string `json:"services,omitempty"` // ids of the resource servers that they hear of
+
 	// Of a decision about a client that asks for a user only.
 	Ask    string   `json:"ask,omitempty"`     // AskNothing | AskSignIn | AskConsent: what is to happen next
 	SignIn []string `json:"sign_in,omitempty"` // why: nobody | prompt | max_age | acr | subject

@@ -37,6 +37,7 @@ const (
 	Introspect             = "introspect"
 	Revoke                 = "revoke"
 	Userinfo               = "userinfo"        // whoever carries a token asks who its user is
+	Follow                 = "events"          // a client follows events of the services it operates
 	AskApproval            = "approval:ask"    // a client asks somebody who is elsewhere
 	ShowApproval           = "approval:show"   // they look at it
 	AnswerApproval         = "approval:answer" // they have answered
@@ -57,11 +58,12 @@ const (
 	KindAdmin      = "admin"
 	KindUserinfo   = "userinfo"
 	KindAccount    = "account"
+	KindEvents     = "events"
 )
 
 // Kinds lists every kind of decision.
 func Kinds() []string {
-	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin, KindUserinfo, KindAccount}
+	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin, KindUserinfo, KindAccount, KindEvents}
 }
 
 // Kind tells which entrypoint answers an action.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -84,8 +85,12 @@ func (s *Server) recovered(c *gin.Context) {
 // hangs is told to come back, while the connection still takes an answer.
 const answerTimeout = 10 * time.Second
 
-// bounded gives the request a deadline.
+// bounded gives the request a deadline, unless it is to last.
 func bounded(c *gin.Context) {
+	if strings.HasSuffix(c.FullPath(), EventsPath) && c.Request.Method != http.MethodOptions {
+		c.Next()
+		return
+	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), answerTimeout)
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
@@ -132,7 +137,7 @@ func anyOrigin(c *gin.Context) {
 func preflight(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version, X-Request-ID")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, X-Request-ID")
 	h.Set("Access-Control-Max-Age", "600")
 	c.Status(http.StatusNoContent)
 }

@@ -64,6 +64,9 @@ func (s *Server) routes() error {
 		open.POST(path, held, s.bounded, handler)
 		open.OPTIONS(path, preflight)
 	}
+	open.GET(s.base+EventsPath, s.events)
+	open.POST(s.base+EventsPath, held, s.events)
+	open.OPTIONS(s.base+EventsPath, preflight)
 	open.GET(s.base+UserinfoPath, s.bounded, s.userinfo)
 	open.POST(s.base+UserinfoPath, held, s.bounded, s.userinfo)
 	open.OPTIONS(s.base+UserinfoPath, preflight)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/server/api"
+	"github.com/deputyauth/deputy/server/feed"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/pages"
@@ -55,6 +56,7 @@ type Server struct {
 	pages  *pages.Renderer
 	engine *gin.Engine
 	probe  probe
+	feed   *feed.Feed
 
 	leaving atomic.Bool // told to stop
 }
@@ -77,7 +79,7 @@ func New(c Config) (*Server, error) {
 		c.Limits = limits.New(limits.Defaults(), time.Now)
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{Config: c, base: u.Path, pages: renderer, engine: gin.New()}
+	s := &Server{Config: c, base: u.Path, pages: renderer, engine: gin.New(), feed: feed.New(c.Store, c.Log)}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false // metadata must never redirect
 	s.engine.UseRawPath, s.engine.UnescapePathValues = true, true
@@ -141,6 +143,9 @@ func RenameSelf(ctx context.Context, store *models.Store, by models.By, issuer s
 	return store.EnsureOpenID(ctx, issuer+UserinfoPath)
 }
 
+// EndStreams ends every stream of events, now and in future.
+func (s *Server) EndStreams() { s.feed.Close() }
+
 // Handler is the server as a handler.
 func (s *Server) Handler() http.Handler { return s.engine }
 
@@ -183,6 +188,7 @@ func (s *Server) Serve(ctx context.Context, addr string, ready func(addr string)
 	case <-ctx.Done():
 	}
 	s.leaving.Store(true)
+	s.EndStreams() // they resume elsewhere
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)

@@ -25,11 +25,12 @@ var mayImport = map[string][]string{
 	"server/tokens":     {"models", "policies", "server/oauth"},
 	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
+	"server/feed":       {"models"},
 	"server/upstream":   {"server/outbound"},
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens", "server/upstream"},
 	"server/word":       {"models", "server/grants", "server/outbound", "server/tokens"},
 	"server/pages":      {"models", "policies", "server/grants", "server/limits", "server/oauth", "server/people", "server/upstream", "server/word", "web"},
-	"server":            {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "server/word", "web"},
+	"server":            {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants", "server/people", "server/pages", "server/signals", "server/api", "server/feed", "server/word", "web"},
 	"models/modelstest": {"models"},
 	// Views as they might be, for tests and to look at.
 	"server/pages/sample": {"server/pages", "server/word"},

@@ -705,6 +705,48 @@ type EffectiveScopeList struct {
 	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Event Something that ended or changed. It holds ids, and nothing else of anybody.
+type Event struct {
+	// Aud Identifiers of the resource servers it concerns; none if it concerns all of them, or none
+	Aud []string `json:"aud,omitempty,omitzero"`
+
+	// Caep The type as CAEP 1.0 names it, if it has a name that fits
+	Caep         string `json:"caep,omitempty,omitzero"`
+	ClientID     string `json:"client_id,omitempty,omitzero"`
+	ConsentID    string `json:"consent_id,omitempty,omitzero"`
+	CredentialID string `json:"credential_id,omitempty,omitzero"`
+	GrantID      string `json:"grant_id,omitempty,omitzero"`
+
+	// ID Its position in the feed
+	ID               string `json:"id"`
+	Jti              string `json:"jti,omitempty,omitzero"`
+	Kid              string `json:"kid,omitempty,omitzero"`
+	ResourceServerID string `json:"resource_server_id,omitempty,omitzero"`
+
+	// Revision Of the house policy that serves
+	Revision string `json:"revision,omitempty,omitzero"`
+	Sub      string `json:"sub,omitempty,omitzero"`
+	Time     Time   `json:"time"`
+	Txn      string `json:"txn,omitempty,omitzero"`
+
+	// Type Such as `token-revoked` or `client-suspended`
+	Type string `json:"type"`
+}
+
+// EventBatch defines model for EventBatch.
+type EventBatch struct {
+	Items []Event `json:"items"`
+
+	// More There is more already
+	More bool `json:"more"`
+
+	// Position Where to go on from
+	Position string `json:"position"`
+
+	// Reset `after` lies too far back, or is of another ledger: what came since cannot be told, and `position` is now
+	Reset bool `json:"reset,omitempty,omitzero"`
+}
+
 // ExplainInput A token request, less the client's credentials; or, with `user_id`, one to a user, at the authorization endpoint or, with CIBA, at the backchannel authentication endpoint.
 type ExplainInput struct {
 	// ActorToken Of a token exchange: the token itself, or its id (`tok_…`)
@@ -1601,6 +1643,12 @@ type RevokeConsentParams struct {
 	Scope string `form:"scope,omitempty" json:"scope,omitempty,omitzero"`
 }
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// After `position` of the answer before, or the `id` of an event
+	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
+}
+
 // ListGrantsParams defines parameters for ListGrants.
 type ListGrantsParams struct {
 	ClientID  string `form:"client_id,omitempty" json:"client_id,omitempty,omitzero"`
@@ -1969,6 +2017,9 @@ type ServerInterface interface {
 	// RevokeConsent End a consent, or one scope of it, and what rests on it
 	// (POST /consents/{id}/revoke)
 	RevokeConsent(c *gin.Context, id ID, params RevokeConsentParams)
+	// ListEvents Read what ended or changed since
+	// (GET /events)
+	ListEvents(c *gin.Context, params ListEventsParams)
 	// ExplainRequest Tell whether a request would be granted, and if not, why
 	// (POST /explain)
 	ExplainRequest(c *gin.Context)
@@ -3314,6 +3365,33 @@ func (siw *ServerInterfaceWrapper) RevokeConsent(c *gin.Context) {
 	}
 
 	siw.Handler.RevokeConsent(c, id, params)
+}
+
+// ListEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEvents(c, params)
 }
 
 // ExplainRequest operation middleware
@@ -5256,6 +5334,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/tokens/:id", wrapper.GetToken)
 	router.POST(options.BaseURL+"/tokens/:id/revoke", wrapper.RevokeToken)
 	router.GET(options.BaseURL+"/audit/entries", wrapper.ListAuditEntries)
+	router.GET(options.BaseURL+"/events", wrapper.ListEvents)
 	router.GET(options.BaseURL+"/audit/entries/:id", wrapper.GetAuditEntry)
 	router.GET(options.BaseURL+"/audit/entries/:id/explanation", wrapper.ExplainAuditEntry)
 	router.GET(options.BaseURL+"/audit/head", wrapper.GetAuditHead)
@@ -6582,6 +6661,45 @@ type RevokeConsentdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeConsentdefaultApplicationProblemPlusJSONResponse) VisitRevokeConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsRequestObject struct {
+	Params ListEventsParams
+}
+
+type ListEventsResponseObject interface {
+	VisitListEventsResponse(w http.ResponseWriter) error
+}
+
+type ListEvents200JSONResponse EventBatch
+
+func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListEventsdefaultApplicationProblemPlusJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8772,6 +8890,9 @@ type StrictServerInterface interface {
 	// RevokeConsent End a consent, or one scope of it, and what rests on it
 	// (POST /consents/{id}/revoke)
 	RevokeConsent(ctx context.Context, request RevokeConsentRequestObject) (RevokeConsentResponseObject, error)
+	// ListEvents Read what ended or changed since
+	// (GET /events)
+	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
 	// ExplainRequest Tell whether a request would be granted, and if not, why
 	// (POST /explain)
 	ExplainRequest(ctx context.Context, request ExplainRequestRequestObject) (ExplainRequestResponseObject, error)
@@ -9923,6 +10044,32 @@ func (sh *strictHandler) RevokeConsent(ctx *gin.Context, id ID, params RevokeCon
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RevokeConsentResponseObject); ok {
 		if err := validResponse.VisitRevokeConsentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListEvents operation middleware
+func (sh *strictHandler) ListEvents(ctx *gin.Context, params ListEventsParams) {
+	var request ListEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEvents(ctx, request.(ListEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
+		if err := validResponse.VisitListEventsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -11711,286 +11858,296 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H37chu30uerYPmdrcQ5FHWx48TUP6s4zomPk9glOZuqL/KK0AxIIhoCkwEomsfHW/s0+2D7JFvobsxg",
-	"SMzwYlKyUt8/iSXNYHBp9L1//aGT6EmulVDWdPofOmPBU1HAP1+85SP3/1SYpJC5lVp1+p23Y8H09R8i",
-	"sV8YdisKI7XqdbqdQvw5lYVIO31bTEW3Y5KxmHD3vp3notPvGFtINep8/Njt/KQTjsMtjv7bWBSC2bFg",
-	"SszoO0yazT7wsdvJecEnwtJKnhciFcpKnr383v0s3adybsedbkfxiXs5qR5JN1zN82lhdLG8loES7+1V",
-	"An8dMD2EZeV8JNi1GOpCuEXBTP6cimIeTAXHCz/6t0IMO/3OfxxWh3WIfzWH9Hk3k8bVyU3X9BI2w85b",
-	"RqQHNh55+DO3yThOWI7kYJuSMVcjwaRh19yIlGnVY79JO9ZTy6TtMl2wmbRjNvhq0IUXMm4s00qwmVSm",
-	"3Fmk5mrWL4cH+PVwjjm3VhTu8f/15eXlV/++7Px+fPDs3e9HB8/efTjqHn/z8bLz6G+dboyQ5UTa5aX8",
-	"qGdswtWcccsm2thT9vURm6pMGMOsztKmk89guHBuE/5eTqaTTv/k6KjbmUiFPx2Xk5HKipHA478Qxt3G",
-	"xjMz9Pd009tUCJNrZQRcpu/cVp/zVE7hx0QrKxRsAs/zTOLNPvzD4PVej4bDMeGLi1yBW+YowrBhoSdM",
-	"Wqb0rNf52O18r5VYPgD3W/jzL2L2PJM0v51MlYaLzPItca0EnnBnHGGmsaHpsUN4ZoE9tj1fPgeTcUst",
-	"mdjullsN2bbk8qkeezl05yMN48yIpBDWXVBp3G/cRdUqmzMrJ4KeMmM9Uz32i7gVBUt4MhbpwtZtvR3/",
-	"KPQ039lO4GgtmzByD9zHsZ8Lo6dFIi5EcSuKnS14YdiWlRf0JDPw6L3sgc7E7lbuBmtbr87EfSzy19zY",
-	"QvDJzhZaDtiy2LzQtzK9n1P91eyQnmGwloVOzT0s8rUSZ7nb4h3y7HLAhsVy+jtIyNdK3KmE/ETpSHt2",
-	"h6z909g6zfdeWfSu2LNfy12x2k9iszTZO2eZn8wu/cTvivV9EttzQ74p9HUm2nY4xyf+vtmk/bhNBsFM",
-	"KMtmhVajHntydNQH9dLZNcJYlnCltGXXgk2Vm6/VOnWPHXfZk6PHfaY0s/pGKDAlnd1o3ZATPmfutVSD",
-	"zupeeALPmmkyJndE71I9OXrWJ/XVgsOCZ4Xg6bzHnhyfwF/Qfk2ZkSoBTXfGDXPPuEced9mT469xvtc6",
-	"ncM4WrOMFyMB8xkyrrQbmjlrrMeenJz02WAoRZYO2Jgbxi/VLc+mNO1qscbqQqQ99rVboy3mjI+4VIwP",
-	"rSgYZxM9ccz3UoG9SBvtzuEs+XPKpbJcJXC380LnorASTT7k2VcyjdiH3U5SCG5FesXtqhN9KyfCvZEX",
-	"UiUy5xkNWT/cMyBJOBiO3LfLZmNtBJuIybUoDBzTtWDc3Ig0apdX1u3vweQXPlyb+btyGDxlN81wU36S",
-	"xi5vjLRiUv9Hq1wON/lj+UFeFHzufg78RRs4fcK14jSiawmUjMhd4iSXcU+BAFkuCqMVG9IFoZvVZVyl",
-	"bOZeuhYJnwj3sLQ9BuPYsZgznmV6JlJH1lKhO0cr4+aP5Ko4WH+n+JkJT8ZSia57djAquLIiHfTgsMKt",
-	"5srMRLERmaGeI9KrqbIyW/etFcSuJzkvxFWi04jf4cIZs8xtjbZjJlRqusxoXHUudJ4Jd1eZFVnmTV74",
-	"G2xEKm5lIvqO1uEvN0rPjOMdjtxx+cvEvs31S0Umb0UxX/X89/Tcz26t7j05Eibi7rr48ezg5OunsIos",
-	"wxU5fge0BOc6Fu9jUxfvc1kIs8HUgT6iXOM3pMgRV+gZBEfa0heJvpZffx2QYh/JG5aApNzprnnD6Zb9",
-	"w30mdsUbqErmTa5wGWwlOL9iq7qRKrKkQSKv+aCPxOVYKvjN+MTJhwESG/7VE5wb19B9TUm0SAseGtNj",
-	"A7rEgz7Di46+bHiKmxsDjIKe6eIOSsMKaW7mPTagrR304TGOwreU1sBCDNMz1QWuMjWCjbX7b64zmczZ",
-	"jDvu4XnSF6a0YWLbUYhcF9FT/o1WmgolHYOyzPA5cSWjJ8KOpRq5aYNasUxI11pngqsOsV26DetQxDk9",
-	"7sSu5Vas+94FPOzemgIvb6B9DQ43RySnjF+7I2DA9GBVoGMsHG7AcWJbCMcT/Vb9orjx8CjLWy+NmTpa",
-	"1UXDHZyajbiVo9wrPiK1sl3Wg1SH29CtyX1/WCUP86cQEAvcwtrnary1xq3aJCze/SVVgU/tWBfyX6AR",
-	"X6XCcpmZBjYm3vPEZnP25fkPz9mzx8+ePipPVQ6dggpkOtGFgB03XK7PocJpfA+ziPEpbzI2iUGT6HxB",
-	"BVqmodqYCycVfqAcrm1bd6KAlY6R+1G+ziuesUAcSXEF+vwmW9rtvD8Y6QMK7pw9P/+fOILTfPZDbHIv",
-	"tIYyHX/bzm0ohlqXHZYkjdVgE5DOF2M8E2EMH4l46PFaqhQWig8ha0Me8gVIJjbTRWpi4zqF0K1gO57p",
-	"JLyeZikT79FqjIs0vC6RQzwzwVRRvrtfTMJTWnE3d3CfaYBwpt2QrNuuxYUXiAv6CzLcdOAscJBh3gYA",
-	"s0JOhFNKnDGVZfAU6UpCpSKlGDvjal57tccGTv54tag0PrxGEpNgQk0nbo25ABLpVJaFEyigSjhZ4WdS",
-	"iooUxUkaLL7azTNj5EhNRExWbK7SN7Dp9QxtIh1doLUdpT+dNciCmAT2T29scJd78lLlU3Qjpal00+XZ",
-	"m2CLhjwzYtFCXFxsGNfnI/tvnuf/npri36Mif3T1+9HBM37wr3d//9uK5QajFDprfW9RxMV3oX3hOxFz",
-	"FWndtaAzZjrJfRRkQcbZDS1wJ8SunE6uG/1OFHSOU3cpwwL2OOaGKc2cXRsErZERD6U1Kw+1iXKnqbQk",
-	"4hqpFjMtYp7MylguWRx6WeankOoy1qVH0RlWXUyDwH9KZTX8s9dpmtgLZdHaX9Q6/Ekt7e3Gh9XAgNJy",
-	"S9oVhWr3Foz8ZVM5/mtvAq/8zCv34MduR09toidirXde07OVrG/it2CtLtPiubiVRmrlNZjQtm0T943q",
-	"t/hz+SMvrWF5xhPhvW6ZSEeOvwOxHIE1q6eWjXju6Hyoi4k75o5U9umTznJG0aLN2WokLv/xvVotLdw6",
-	"uigzwMQi040IszqkkpDetZL4TphndWHumnnCl29lKqJOeOEv8fqzH/IEszrj/Ch6Xxf1YhgDGeQAD2EA",
-	"SqZh13OG1nSXOa3LmRHsnxevf2FWvLen4NDxnkHK/SmN76W154XWw7UW9waeXNxV3By/Yj9e4y7/KHi6",
-	"vMNOaoqVXOQCnoIRHIEUYj0e8tY9uDhteLtxlq/ibr1UJMBMBn3vHQuUWxQTg37gznLShaRHjw2GXGbT",
-	"QqC6rCjrauIsEsYZWFSU0Ou1Xv85p755+4QGiSu2IccEusVxvOvV7cAQ1OJuJ9WqZZA3nijqxzTmZhwz",
-	"hL7jRjx9QuwO+R8funVBXFBru5FF5F6OW4pI6Y7I8VqAPVcIwRI9mTiqtzrqUvt0SqFZdf0WNFLOW/pW",
-	"feNgDxq2LTZjI/8Fo6yUFItc3b3Xxc/Fp7jsF1ihNNXHIM8H/fIPo1XvnM9+JvP+Y3cxRzWmcoHJPeRZ",
-	"1mNvnRwjHscLwYzMnK4IjmoKwxaCG60cn5uJLOtiPJgjVzNTkwvlxXvpcBWZ8ZJ40oVxEz11NyAS2yJD",
-	"2MQ0B7iTxvtXJc7Lf+ULQ5efwnKwqmuIMqExesqUVoKc7oF3XiZjsqrLIVgBH4KbvoZyAPc5MmPwf9J8",
-	"x/xWQEAdbPIu4xOtIMF7QrmgFD8QPBnXnS0Wz8QxHB/2WGNOY535HIZlD7n7o6m8L6YLudmkkk3YUBbG",
-	"uu1CX5cdc8VOjo7g5KzO1vZ6ATX9CBMBpxN//xJfgxTuRTajZ0qkV7h00+A5clZ6nzml6FYwcE0bOO0g",
-	"xcJQ5BUPcqgLf8bG6hzjGOQTWmMXCzEshBmjQytKk/B3f0Y+BYEZK7MMUi6Qu6/xqaZPnCUJJsvXb6YS",
-	"Eq4j+VeY0o5qb/XNet9b5Kn48aUFl7TdDW7m4lFVxBZjcc9BUhYRZbTdfFkQ9eTjFMUg9Ed2nepVcSZ4",
-	"pMcGbn7+QQj3ObMRKQKDcxizK+zcPZyLgltdH7jypY7FpVpMG2MDsgfCb1TOTJMLjlHAHhugAxq9bKGx",
-	"02ODsTZuBB90LKbKsO9FPrXz3qUa8HQilTTWT84/lvCikMKwQSFHYztwK3DLH/QdF66FClE5ddTeu1SB",
-	"HlPuJR0l/J92oVPaOh3vPIcDBmW1NiX3kvtwVGtBV3zkeGHScW0CHKfIhKRhZ29ell5hy2/EaocEUE6U",
-	"BMuszjoFXvPkxilySmREzFdKWzkkTnIlVJprGY22dWsvZ3qkp/ZqWsjlR+uxie+qt36Cl349f7k4GhqT",
-	"PjXhakL5FZvkJ2yTCTHk08xeRdzfrSaAe/xcDGN647Y5DRCf3cQB710hyyT12ilYLIx/buUuQQLy/pKM",
-	"X4ts5c78hE/B88ZebRjqnfD3V9Zma+mcLbcNbvdV0+5EWWM8Up1rYz2ZFyKVhUiA3reP0r3RxuIVOKfx",
-	"fj1/CfuVT4tcmwb2sZNvL37RiGx41ZxQg7nPXFmfmhHTyZZthlwrco4s/81yOzWr0z7JWX6Bj5eOJs+Y",
-	"Fh3DK5WxF/SiuxY/42sfu51pnm7ILajadRuTCG6hf7/0c8HBVEdf7V65V+W9q7OJJc5V3Z1Fammj4tad",
-	"Xc2eF0loIV8i2OBm+bRNoGcTCVan6R90wXKpRqA+51Mz7jttJ+HOUmKzsdNivPk2G2OhIWZeQc5t6WUZ",
-	"W5ubLnMGIcun15lMGE/TQhg6iJ+EGtkxaPxH3U2E6IJD10+tixo8Z/i0z1yGCXNGZZ2QbugMTlL8/ULQ",
-	"qwWWKGY1+xKMT1rGvQj4ZXEdseylZSNhDe6ODHLTlCZlSypQg2UyzXhxChmWU2PBPlyKnO9GDVjK7IOZ",
-	"OdvMsJkubqQa9diZQuMOp//siKV8bsKy4VOmplnmKBb8dqHF427agZWTKnng9+qk3FvuCoZOE8wEDz0p",
-	"B+ZG5gc6x0t4ADfIWTC2mIplLWW54JkSVUeC6NP02K/V3PteH6mibmjEovHgcx+6zJmu6K0gkvQ2Tz2n",
-	"BZLY3Ps12y08Oa/3L3/X8aZC9aWwwz4ABZi+dqP3YY2wGX0Y7iBIyVj+/KLhSMPqXCiZ+oGDIRN5zdf5",
-	"NGbl4SfeNdy7lbrh/hW8QFmrE8NPWo2EsSyTQ+EzO0l1kIoZkWiVmlP2+OlRrSg+ZsCX5e/fPn2yqgC+",
-	"Ugjr0/lVyT+nwmktaSb67NixweOTbyH/4+Bf7OjgGeuxK/Y/2N/ZQZddi5FUSvrkT84yYa0omC5YKkdx",
-	"NXErfTO470qI1DCtQBeo0g2mpoilGyxd7FWKaiytmJLRwdvppuAYNYQAoFAEfEkkN5y84ZYdApmeHOJH",
-	"euwneSNY7VOnjHLjU59SFt7G1VIxdJR9ug4dFwzSoG+s9IbgNrjTmcksYzOtUlGcetwGdnx0dMSSMS94",
-	"Algi3TV08w22uxLBBfzLieLjk296R72j3nGX/d7vH79zf8t0wrOxNtYXwuS6QG57y4v5KXmqQ38g45nR",
-	"Tjdw11YE+dWerFNt3W10dPj8bo5tyfyoLIVlX23uRB9eFKgDwvR3+Lk6nZOVh7MHwyHmfiHW06zl+kie",
-	"l0k+vzg4sahDCd/eRVjbF+XebUgbv/rGA77sScf/FI37Yai5e1VHP0WpbHFf/TX1r1ikeAPFCa/CClfX",
-	"dlpPq1qyB7Xi3kT7Bu6xuxFfdyR22mLguaOr3wOXyjtgvxjvjWT+UVirUWkNCj7BhkbVFYPMEMYG6RwW",
-	"ChCaj+U+R3o5p3CLogTpU/vvrxRm18XPmwcIGj7tGF1jjLaEIFsM0lJ4lik9o3SBzGmUs7J6F44QdS04",
-	"1ZlTYCnIegrBfGetOeUxk8aumUmYF6Ksxr2ex2muFmdDi2lUCHJdkSH1BaU4tiZNYryy6cRoKRvs/+bF",
-	"EStTJzd1PsfcyWGAJ/hcdCO6VYHGRj5aZCDbOGlr1ybgw0+fgEDzPx7vpCw4fvRh6r65XZHyHznkYNbH",
-	"J9+unPZCpsdEKvrxeBV5bLI9LegGGxDBilpGOvedGB4kg+7a8qhB4e0XzmJnHP2P2Y1ZJ57+z99eXZDp",
-	"sZafr9yLyte3eXC2Uc9EP+3VH7ObVUP987dXW3JgABKMi408405AiPe2i+CCJC4oF4pwXVIRjfGu4qv1",
-	"QN2K8qUAZnYLhrlxxOCU0ncbfKj7DwmE5BrzenH2z99eMSNAh/sSXF2Peuwl4gIInvoA1o0ACBxIwAPl",
-	"pFuDrbFCsYlUUyuMBx/B0ek9X/KIqUtOQblReqZO6Ykyp4nfCFUmBxeI1CRMqUMGn2EZtx6BRrGxnhao",
-	"bAaVhIT80+nu96LGXdpvNUCIOIqA9UBGkqm5LVc4xja8s2vnHNUXsJzQhhd5UEaD8Oera25kgsZF7ffO",
-	"AO2xAc32RswHfZYX8pZb4X66+mPm/uzpcPmP5O1Uc6AEbsFLiiFOX4rjs07DlHdiN+U23QhnDZbkHvXU",
-	"lSvfidAMUFfvS26ea1viGe6SjXlwb9zkz4yl6VtRZDyCxnKBYStMW87SavYYNihuTGv86uTrZ+iAKH05",
-	"RytzRvxcosfUgDn+Oud/TkWv0x42JNr52O3UXI9NYV2IR1sNbBUNxRIcqixXrKdLXM/Z85ffnfVYrrOs",
-	"X0bhq2RR7xs5LbGBZ1WIJkTKhnSNEmwNI/RoqSIeAfdz6Pl8jvBJUeEmlUXcOsvczcZdce+sH2RFJ8Ev",
-	"vCj07BPKqty2ckbXZg5xnFQOh6KoyjpZ4k7fMGn7bMDtlWPrA/YlkQpGjFKRyAmE0Q3DT5lHXUjSNcI9",
-	"DPzCPHKPDgyfiAHlhF+qkRY+I9jZ/k5kghCFfNklWsNVX5SYfesXt0I1GL7ITo5Ojg6OTxDbjqD0ugwO",
-	"WlpD0G5s4L4+6LEXjigZQtwBRA8Ekee5YF/6V2F5XVo5lMG6rXGrJZSeR91L4Cbzso+ANaxiViBuBpfR",
-	"5Vx2+gy426DLcAj4GowAvLPH3qISUrjtY4UYikKohEZV+lLxzNme3MpbYXrszEvmp+yV/K7LvmaZuBWZ",
-	"YakQedu2vxWTPCN4hE+o4nMmmJufu5mYH1ReYVnWHl/PWcbVaMpH4pS9UKNMmjH7UqhHTnJmgoMs/uAo",
-	"5eMA3USGUjU82yqJumVBhPNRlxqqvFPtgZLg/m3g8ZFmpZpz7p75uG7PhdqV8M6DiNCocruXUFiZHRd6",
-	"OhrTceA2lVoJkLojrrHIogm8NqCL1TMtqajUJlZV5kbdB/CKXy3ta7llwZy6/jzftZLBNlbSloTyXxRQ",
-	"UkAMuKXtMNvPcBfabsAY7ljbfTEcCiiruvDHt1AxWb8F8Zp7bIUylHF4xj3wqEJnm4aFL2AOjcg/W/KD",
-	"xe1ZYg0409U7vwsqWjjLu6ak9+CHWo+lLcLw1ACtSCmqwU8FwfNTyJDE5jeAVSfTQRcrKTXVCnY9QGMt",
-	"4lbq3NUATkcvHw6SGOBF972k/makcjWxuqDwe7x4sZ7fGaJfSWtENgRVFvSqlH05sPrm6v/9n/87eFTP",
-	"QD5++vjb1XGD1qjm6yEsF7W+IMQ/6JexL0rV4yWSoh6ywXL6wiCStxoM4sOmMA7FvNj1vMccr6A6u9Id",
-	"5c7M3JT5aL6WV2lmtFbovlSUWlvPDuR5sSKiEbPAz7D1itUs0VT0X5aMnqKqi94wrF720+SG7CqlZ+0G",
-	"edyEIju8EdtnIVck9ApVDtnAJ4SYSqGnx+kcTWACNX//cq4ZRkE5MKwIZtQqrKgVMERO+16EGyoh34J7",
-	"JuBKngIZoCe0BCVacIcEc0yKdMXsmut7Xg99mWaYVIPEPagl1ixdEYJyIJLWKaRtE/EHpcHVOqfOygQP",
-	"fUj514LlhQDTJCUSm0zxcKsljpRda4lerW1NO1o7iWiz3KQ7STsKs1wihFwTCH3ykVdMzQMDuN0+rQrv",
-	"wRM/ksaCE6dOZ7XkmSffboZK6Mj+/Ifn7Ntvjr5x5IQPDhpzS59sEl89ftqGYFifyC9urXJBnlKGXTib",
-	"gOR+/2//cXB5+fvl5buD//3uw3H3+OTbj1HKW1Hb7+Oxn4l4JOJYmxPUK8knYZ14yTIhIbl2qQHy4Y+p",
-	"sVXhUY+R8F0cUcZGcpJnRrGV1Wlr68TFAwbRorqJ9HuPdLOcL4XK+fL5qQUdi4Q/Mcwxz3OhDLC+HhtQ",
-	"pKlecg/OVUl81OliWkF6i+dj9JLTreVIXUnA4aGY+rtollUqPYDUsqwac6kasm+cJmewmWIyLQpAhFQk",
-	"izZCzkkyLidmM0/hWZqi2ziOjFYdlh4OowAfrYcB8CJY++W5XplRvm622Gv34ThUMogPfp2JmL5Vl4hI",
-	"7qB7tYOLTwBetMXpt/55tAEOUulA6iOnJNkdGYBrgtwWbsv6fge1R8NxFGtih7Smzdtexmf8ZKhPBKBG",
-	"8Yyg5ZVGKAuW8QRiLztLzYrWNIXhn/AknWa3XgbcBj0omqB18fZW1NHIzBRvgOA0ZjpZjXAWoHjW9Fuz",
-	"lna7EFn1QDTSsiSu8657A9uDomnAvFvdBEvc/mO3I3Ida0mLUQjqRTvNywJa6DPLDcu0dncIMunWIAFR",
-	"FLGYXQXZAA9UoGKBsajjPkB44ao23BIHUpBA2QhePZHGuH/GbyF5+SmlZsbn3dI4kdCOFUGTxCS38ypp",
-	"d1hJ9mvBKuC3tY75J57cRL03fCI+Bczw9RDtW1/djTXdwEWwEgoCICFcRgBPWOJ6tiIXwFMe6xMZYaKL",
-	"dPWNO6fnQpqE/bu6FlftPUv8J5i/AKD7AzQQ4mFHBMwCg1n6UkUVftvLLYjxnIaOB59tml0cbKnCuwDX",
-	"uwy7ycQduxtnsbUJnjU7WdRyPFfko8G57MK12tjOZp8e1bLF46dioy+wx3URhRvzHe8TOIQSEcMlbZbR",
-	"Dbu6TeCtXcisXy+7RpH2SuOusdoSVrcbioeOoPdA8T9DIsTy/AGav4mZYvbEp4H8L0yz/F44+opZ72zn",
-	"aRPuY/+3KVZdxWEaWMlaNV3VhYWSrpegAtv5HptGQPuLeGHbNnnjHlgvykpNk3UYY4P+6XKKIWrfClno",
-	"920XJFqewaqmKM2k9s/fXm3oIPFwKDeCWvV88/XxN4/67MVz9ga77xXszcHjb5902Yv05Ouvj5+B6/D8",
-	"4gzMZ0rgYSdHT75l19KaHhvwbDRgZM7oIXtxcfL10y57cUGDfH9x1mXn7peMq/RSvfH/RLicoUQr5UYQ",
-	"AoH7lMfScWq/vBWqx858Tq5P1yb0514k62klru8r0dDG4FZs0hcyG92zSrqsed7Ecfo2rq0I6mS9B7FE",
-	"NcV+AA3BBbvhQm5FgTkPUZCtqv3AF8YdfNebkE7/ccQ20hlXo54uRofvDyc6PTTTSXp9qLQV61VpVKBp",
-	"7jgXlKCKJGKX75XYCRtwxLg9B3gl5ltmWGcEXh/3UGHbP4nu96D9qBHFrUyEQQc9WDdDxDkWczYRwgK0",
-	"xuMNMHmeHj35dkVK8xqJ17DEldgtxGgIwOXUV7XWp7o+wX+MHMhPZRn/lg6GHwoBkzzAtNWcSwL7qcHT",
-	"QnGtzJx6XKWFPn1y6t4E1xkAFD19HKjRXUyENcTIEfvk66fRfi8hzMDKpcRq/hewnGA4NyMjLOGPofsR",
-	"xEZvBQuv0KLAq7N04YY6y/Qs5s5X2dyRrm8GGnbEJu9wJo0N+7wF7nP0CS8naynGwRFW4beDb7XLEG2x",
-	"y6woJl0GwAndwKXZ9Yh7IPczMQG/Zi4KcJNoFePcGZ+LOLiNEayYZgIzKvrseiozy6TC0ItHJP4Cc7zJ",
-	"lUoJg3RliZJ8FCOg/GGmCbl4iniSmJf1rr0ZXqyhnY0UaXuHLildXYwZdStYeZ+A02VhS7wuulW6bCEs",
-	"0MWLcUXLgYz2fGrnDS327Lyx6w78sRl8GaIVy8t5Tn1QMcbhnul6SH9kHOAhjEN+FWIi0nlrbwFyGze8",
-	"P41Fi36QGYLaZdCT7lpkeoanLYU5LIkBNvEUd+/Qx7YrwmHXU2dF99iFuBUFz5gcEsA+V8j9rwXEl5sm",
-	"1u5Q/g7T4DHUBnL95xdvz74/e3vWWFYd2yfpQ3LdCj0CIdCWxgDu17TX3PHYKTi5jRU87ZapD9yyscjy",
-	"qBdiNtbxZCCMUaQoNNeOTBDa+yptAO+V508lZXpmUV3KksBwpt2SUcY0CYxMLvHWFse+x9UYFWL+6Y75",
-	"DTNcm0kkChgcC6oiLARkEDmGeOqBLaxMMG+vgKbVCu6SnkKPh8JdgYBVVr5uCCkLTBSA/XjX3SYZdjGR",
-	"mvoL+2OIndybMqywIBaBjbd2EYMgKMLmMzOWcSpHMbCyG1nAOogXlxqjMHHZZuxVQzTLURdnSsxEUcbJ",
-	"qoY/y0Npnm6Pg7Eo76rRmre7jM80b3vzRq6hRy7iV4ewb2CWgNvC5NASBXy50DcIFImGXqFvCn2dicny",
-	"jH3MpznzEAUZtMfyx+1fwlOms4Fa53QircX2sYA8HDuwqqNfhBtjwguM4MSSnAhfse05a6tUHEqRNSwE",
-	"wnSlsKbOv5pdZ3wSlRkV1nik6YjT4Rq6MfAJNsvBqq8cN75sz0AFMA0pBkv6pi8MQAl9Ix03GvpB+2ww",
-	"LVQfdZ6+/+Xl9OjocZLoVMC/IGOuNMGmhVxpHPspwhoDHPGWBnpL0cf9dIpcINb2ZYQPBw0BG272OTHk",
-	"i7JM456CRkEtSNRPz99fpSK34zhhNkO5EYduzKRZC1m/3KUFYP31Wy7cZ+irVmYTjYOVtF4tK9zyzQJl",
-	"dZK6z4hZnaaWmtzqbGoF+/X8Zdngc1jwkTNR0U/87TdH3zzqUz0I5gYCP0MPigcjfs6V0pY1dyCvkW59",
-	"Ej+7hWD+oHfzQaoS5m1hupTHbn2ynGRMWIe7ciRtFWBcumLLomGpRZI03qlWedkkgqz5fN6g25j7UyES",
-	"IVGnWrfQIOaiqd3aduzt2inX4Ld3jL69dHcXL+vqO7YLn+yCILjjAGL96/uIJNZu4Zp3ZwPB8ilUuR8Z",
-	"tCENro6n1s/oXe3Y1lHYY/r5OZm2/rUMqqQmIpXTibNO5Ggcf09n4nPMcNkh8PBnlyyzFQ6iO6gHlzSz",
-	"w3NcN//G7dNO2Li7GHfNvHUm7jD5Y7enswbf8yQMLK+h3n3VWlI9U8YWgk92whxaXPY7Lppfx4EXZRfk",
-	"zQsWHqMdWOTOGYTvWsHB91uG0CGVexm/hepHfYDw65VMpX6YkU+nWqqR7+ujBGS6I9ZcGU3uMV+9Tj1m",
-	"JcXU4J1rUWrCaYU3tIv2StufvPtl4xHugnfdC/xAuVebkd+ucHM3Rstd36HeuFqCtFjmYVAlG7fhCp0h",
-	"apih4kTqDu8rLaDkMl6RpWMuw5cW4SejkTSdiSbGdSt5rHG2nuaGutUvzxNAB2pVIVJ1Ga42m2MBNuLJ",
-	"IBzkBjVRi6dBM6dVd/2W4ryjB4It6GKOwyIOK2dsodUom1cVoYSUMBtr6mVdRLeVT4poTBICIujwOP7m",
-	"6aONKsJ2Vlkg8+a0SSOE2gjSeuPyAiCVK7nJVyClErvR7DI/0x07HhXsSe07CxNd2J0W6toJcyZCvWv2",
-	"DCv+kRK3Fq7I+gjMOhYN3SiTzm3+v8Q2thW8Bw54mkhsnTDTcPDNAULe+mL5BaN4deWynlpRgO6zTc1y",
-	"W63SZmE2cARSeLkh0LVtk+jGqEN8Wn9YGXUoGzPdiLNQNk/TZyqwD25Cha+hRfBD6tNg3zcQHVVBwsp9",
-	"vSuV567BKYOWue4L2/dyoE/Wo2XV+a4E+m/qN7O0Zq7mfQSP5BYgehcxbQLVhEBdzGpwV6WV6C+3+sSK",
-	"4TE3TOnwG1SoPhYZaERvXj1/EWR0cDVvRAFqQnSF9f+oszQaNWxlClXnlU1Zaa0zO47SeDa7EHrIUu9Y",
-	"5P2aV7blkk54hQmtm13VXdeTjrm5amosQJk1Ya06Ib77BopE6yVU+LLJsHl5TYs/pBX7J8gFwm5J1yKE",
-	"9cEZYxK107JlGocq3Ip/busz/wwcw2UVUY37et4akGkQWq6dxGZOZH8jtvET1e/Mgh+5BPLwjRE8Sg9X",
-	"1mBvLICR4yznxsx0ke5QN6qBsy1P7pXILZuqFLvKsgl3NIlo/ColtHfI1WtUVGJRb1OjZTYrpLuf0kJ3",
-	"iQRD2deCotlpb32X+mt0sV1PrYV0YJ+fv8qX1gRlgqhgC4HWvd+umLs+Su5tZLoLyVMKgXsSPtv48/ck",
-	"ntqvCRRWWH4DVMz4jM9bY62bxBT2SGSrow41ngeRh1/NbhK0xITSEHdgXDWc2aYd0ZtPZa3Q+GLi6FZC",
-	"cmpE0TiP3UnQ8jOlMMXzCCQl7d6GMtJsl2u1LjU09CPhCTS1/MyakWxLf/Ew8+pu2SHt3G0P/QViKyfS",
-	"RCI/SRWpJtvZxW9rNjstsjXdoVWFqntnpSnu17UN+WdyKKyMndyFz/fiLOXz7Ws7n0bziiLVxlLdSosV",
-	"LNDDZF1bfLFUhkZu3qkdaCfm7lPE3De30Uq2Y3Cf2Np7q87Wzbg5zaJpPV3Cy4Z38IIRybSQdg49GKhp",
-	"vOAFahf4rx/8cv/529vOEqKCcmwfb0PpxaOcTgTErjdtGGBqPmrRmJx/yHN5eHs86PnGCeABwEmUKxpb",
-	"m3c+uhlLNdQNIHMIug3dycImuHro7fqEK2YEVgd6rFiIpxgou8wIqt10WS50nolu0NEXGgzp8DfQ0xcA",
-	"GrqXygcWyYnteHqWuf9J27tUl+qrr85qcPC9r76iWX1hmJ4pdvbmJQQrlxpcZPJGQPc1iEj2mREqhUWG",
-	"+z6DitgyNVmaS9Wy1YwbNqh1bu6z72DHBz32gidjqmaSWkFkFi1FTEmQFrIYDPvSFnO333pqfTGJoT8Z",
-	"rJl8dEq9gwAtjhIvcL6AbzGGFsjWe1UAVN27gXmW+QZG7t9ua1KRSAI4DcrAS+g2Gh8PgPbciSjz1VfQ",
-	"AuT8h+fs8ePHz3oMXD2olhC4LJQJo6s0qL+ZC8TaxlbZp0yVQO/4rs5Swwbuog/oe46huu8BNqlULOcj",
-	"YfoMCw/ZIOCJgwpjoPxCj50pNlXQeJH9OYXaGV7wiXByH9t0Qb1YlSnN2UQak4vMXiqsh6d1QVfpAIqe",
-	"5oc1lsYR3+DN2dvnPw6Q5qDH1EQUI8GATRA4yuNnTx8RCi9Bm2KbSGP5nNpI4vLJ6uKKeT2M2k45I6zH",
-	"XmNXlktFqsyAdOABS3hRzLG1GRu8eMtHg1MkcGmhlwL8/uXw4Gc3q0EVvqcCKINNSbFjadlcEspZ0Ufy",
-	"5ZPjE7w4M2nEI9qGF24XPV348qRUJ1OnWxpqk/7k628e9dggiAoMgsvwaTVhvUv15OQZLOfro8fMcLge",
-	"g3Nhi/nB2dCKYsDGvvm48bCpms24tP2yHICyg+ArRjM9tNAJFJ/vhm0a3ZNDLrPysS6i0RiNn3BzMrAb",
-	"Tm13k1YeRbnHzhjsKpJ72R2T/Sy/6zIljMWUJvjt4xPoxYWwNJlMhEK9Jqy+6JzlPBmLg5PekTd8ar+r",
-	"astKB7Jj545BBtZTv3Ps27fzXHb6nce9Yxgw53YMcuzQF9Ij8lfMYeBsRKQeovIS0reL5aF64kvvuAUY",
-	"BeRQ0vYYgCuAAw0zyAh4G7PIkrKjHnCNipt6+ei4faoFNMws//oy7fQ77uaelTOHsCFyANPp//6hI928",
-	"gTdUm1f3vPrGS0vaQfzlWqBs87epQHe9fk9+XbDvOGjs8WrJhz/JiXQq38oHvQ75DqJ9uVYGtZmToyNw",
-	"jWhlKT8jEPSHfxCmwWbTB7UZlJEleCk+QpgNf4A9jHwjUH7D8OV8D32JaqiZwal7nczDsvQLwdPOO7da",
-	"M51MeDHv9DtuWtT3EAjCE6MeluqMzlIRhPYtH5kA6+Wd+251bQ4/yPRjcHfqdDoSJZl24nvevtbXSpTv",
-	"390enWPHZBCd5OAvN8kng8Y2ZukeriDHl993Pr5b3s3DhKtEYDf1zcfrdqBtS1thVa2/J2mIjqmlQkns",
-	"NRJ49lNqeFSxPmpEiv0SDHOmJ/vyycmJ1wI8AyzZG6oPBE1CkWXwdSIICMeiuERkGXSHnklQTh1PBE1m",
-	"mf3hBn32lHWrb8Qibb1wenlVV40A6yg6g71tvHaQpQgKSOOdA9kQPLeWdKgSEVu5+7qAl7FP5N7pusZ3",
-	"HhTDL/d6DZZfncvOmT50gGvj+YjDjRkflG7qiYy6x31sYx6BTYYKORbum6rvIqksJao65NaOeUR/QUd1",
-	"tXMddOoIY7/TCPaz46NBV9/HuveInL8LlHG8h8/HqAIS6son3B6NBU+p5cZPOikB62KfoEcPy+foA7sm",
-	"J5zgIkH9Q94Kx8Xc+Qa98CLAtwv0tcDDSuUhFZnAjMs6neDvF+ikdlpPVi/2e61E5w535y2/KXfHxxeX",
-	"79mWmsI0lfbQGZQerLhRBLgnX9CDa8kAwkBfk7bd8K/cGxHBsND5RBegRVRYcAPwN/VR9UDoMmz1deVz",
-	"GgfYSxuDos+BrgYNcqVErNjYLtFTm+iJ2GzNr+mlyLIXa9c9ZtwnmWPLiJ/O4mwYdX07bSlyRXKh7lds",
-	"+EyZKrnpd4IcVsic7AZt6XTBKBG14atIIZt+Et2DY507GeV0WcjkhA4UTkbJFG11E+aZNk3g/VZkFqSg",
-	"bjBvDxFD+AfFApJUDenSan3TpHX5/k6bUUOJKuSOJeO2kRSMxCZa1fCbZaS3Y0wsz+07j6VK82uYFvYA",
-	"urtpDbhJBl1y8IGYAadwaEr3Gqaqi5Qa+vqplskhJqFYSjQp5IGpyV4ezVerySTfdq4ig/SMqsgXghfJ",
-	"OHDaBkIb3vLKSyh/F30fkT6RAMTME2vqvl8nG7GPn0boPM7yQsPVJt0ZfcbS1CMW1LsTewX12FvNkrFI",
-	"bnyOnh56ZJpLZYupsWBPV6G2PkMAqh+5GX85yAQfDh5Rg+MxN2NhBhCqMmxgCyF6hdZ2wL5sKHuxmR51",
-	"IWDy9NnTk0ddWgeV0TkF9VLd6mkyFqYM8cGw4Pdd9hOV9NHZOxXeyhQa9zVo5bD3d0h84G/i9WgB9awz",
-	"TPjJLhPkbrRI9DmJejezOEVjnyqtU3Yt7ExQSo93ZoBnxxqP4AslDKBTTLMmcDp0/rg9hyGkJmxevDIU",
-	"yLlU5EbiwPi1KQOAuGOnNIuJSKUwy08tIy0ypWfus75kwjdwrcdxnL1+qagZHssET02MdgW2Obsb+g2b",
-	"zjVRb/XIHdIwNXuLtcnaPeWOqbxvFM+DFnnIhQwzeoJ9TqHj6ak7Zqo5SKVlAK8/HzgCUFgaa7xfDnMF",
-	"Kvj2CWFszgpprVC9Rj4G9Yf7ZmPwkQYicAu/aw5W60TgOH3JEZwCWbWpHePmxMQrxSRaDdvn9MzubVoc",
-	"uTJqm2JZkHS53pBLmaYxYxmyMka0qKiKOFNVQdqG1gcljW6g/tMGk90RqY/3lfBN1uE2vuSXQwbNWDBM",
-	"72NTmLECy3eTKJOkuwSND1YjpmWljep1PuZKRKcTtOmLwuIn5U5wC2V4KMaESokpNHzTJ4qVD21khrQe",
-	"CffeVzgdSBtrmIT/W/XtsPH22cF/8oN/HR08e1f9s3d1ePDuw1H36cnHv60zq99KIBLI4zilxJ4BfHnQ",
-	"Ni1M+/8rRQHwhFabNkRSO+fNNG6z/x8ZDCrpQRZbwIg9820OA2BgkKW6lI1lfhK2+FyoIEUnaJP7H7ds",
-	"T65/HHxTt3/7MfwiZjTnPR0eVFcty1YsL4R46ogc7MHGRE8wEKYRJ/sytErQVJiaSJD6jaiWkE3oU30A",
-	"3gWUPJ/j5XuHBIYqJkFJS2o2pvtLiv8in/CrJq7OrNbLpIKTLkllQ7Vx+DPmyr77XOIGrSf9fYBPXqUe",
-	"ONt5pHXacFOb8i6C27VFbHy/dN5iBCd+2lGutFU6hM8BX0pKFrzIJFjcniTBkJSjMSCee7qUln25QKuP",
-	"Tp29zi0i70MmhG+aQy1tmoOjZYwAcuWWKR7rdnZC8ftiq5SB/rFbGwlSQw9gu//+KaOuwaw/ByKOXmHM",
-	"nW2n40XefMiTP6dcKstVIprzEM883Uz4nPFsxucQXwMDi4jO8dapEYWhaP+t8B2DUHEv2bHEJ5w57FHn",
-	"3FBWU1KaAJsZk4LjyYe1KW9KpZ+XYzpYymr9DbfXbTTEuA21Mr97fW421pNKSJQnOAZcMq+e4QGb0F03",
-	"2R1vbSfkww9lxs/LdgVkIVxM/paRhs5nSNVGQyZsBYoSW1mT9hCecOdBaAI/iSD3UGmWaYXe/5vdHuGy",
-	"GU5JjpjQgXUxHEm9S9Y49ig2PrEczqyMbeUc4P8XU75epp1Fpt5m+zmpPY3bH0TopEdqwFzol6g3I2EN",
-	"temSBTbT43PH8/DPyDndlZq3JxjmU/vAicaRSnCMgAhBB1cd6Xri6Trjxh4UPJXTZumEYfYSnwp0G/KW",
-	"hH/xRUjYtaAKZcU8qSi+v3NfP8ePb6MHhO/fXQrxW5FllDIL8Y4hlCcNA8QQUQiwinKR7pEjB3Zdu1M1",
-	"eO5BS/NqIWv4YkKj17f0ANZBYEP34aYhAvliwSYHEDBdOMkekktwbNsbSFFfzxntQVk/RQkzVHAIQhk6",
-	"v0GAWvrcZfDfnvpayhshwOw3bMzNuOrCenLkxQesq3Qt/DbWVHFnqOitspeooG2bRNR2g4u8UeVW7ssj",
-	"VX5g916pau67pteKwOJCh1JBvdQhIzgJNzNOrG2s6vBD9cMK3XHRGdVj5+JW36xZSIAJZwtH/1kI+lX7",
-	"DqsUCy5XvEY75Q9rcPXqqFaJoIVzPSy0bzt5BxNry23XWerZ3UwXN5iwMtC3osh4PkBgr7Kfj+MoSswg",
-	"mVCaZi6IntJdcyvcszvkVmXv9L8Gw/qZ36Cj2kwh/djbOBW84HrsSgyHAsCbDiokqKhmDI5NLzz5RLBE",
-	"p9Q014os851AK/E20778KpWGjwohQq9NjUi+wACtgbQt6Po1GwvgwGTtTI24VJC5wDNnQ4tcqNSZ1SCU",
-	"MZjtZDn08gWFHDJvHPkbPRHXOp13GRSuekADR5axNBinRb7we3Lhof0esCZZX8xqbRLJAPxBi+gMYKvy",
-	"ibh7dTJkNrzGWXxG1nyP1kchjNWF2EMl4865Ks70cw6aUOghXlBYsgN8yqwbFzz0o+72iF6SK0Zpnw24",
-	"5Amgo4AO0uADWGpoKMt2xgBwzZR2MrfHfsF6Se8BtJBjmi6faa165EGd6YXMAKGlvLEhDAiRatp8vujy",
-	"X2Hw+4c+d/CABljubROLaNlUoFM4TU6CwKQsIqZW1qFkhNjYmk30oHwmuClrOExo9+4HsIBCL74lfUMF",
-	"fqPIgNYnRggMfaUyRaaUcAWp+B5MhpB/QNcxXEJa48SI7FYYtDCZ902AxsYJnh13pkx0R0XPG8XpkkYA",
-	"FfGJVsNMJrbHUF+qCS6QbdcCxJsUpQYJS404rAtBkTs6zH2ZBTj6vZTT+pU1pLzSEexexyKij5sTZ44c",
-	"GSQ+OwL7wrA840mFmFCL0KXaE8ikqcLff20lrkZ4zvvlC3e94auQObj/8k4xOGobv17M4wwzpTySk7Fg",
-	"WJUiBsoNAONs8fqDKQc4qAQnLngyPoUAFgY9fY83QR2m4vER/NBfLkBCrBQiJFgk5fjyHg+bkDp2qwKH",
-	"AbE6gUjLMm1E1asDS2ocHZAHD0KtAXyctFu5NctbsrCsxUxnUdlN0p56TELwGizAqce0O+gdtyKa+3k4",
-	"VdcAZiHCwNB3fWMCkK/gKJv4OFUFAVE1qiS+6MmdZj6FpDMqVvrDSX9ugniHoNYxdF/c425OWoUFU6as",
-	"jOLOMtYTgpTDcqtTYCuXakDtwwZd/wkewjwufKqLlIn6k0cRgflRRYAEmwyneakoXNR15Okrw8Bqoaqg",
-	"6ylVF0PiHEbxMVmFkttVCVenEaUSfuixtxEkScTChIQ9rOK+VHqmTjE6Jd3rsDr0yZqxnlE7Aw5or113",
-	"+RCUsEz8g6SBgspZJm5/ZgKg+Jrqvs5xLnvSt6isagN96y9Ta4Y3oe8vUrfu7Kr6NZW/CKUNYuC2ih70",
-	"k1ZYTHivroVvKEZQVUNHn90FRxmhI+BVx3TpVmv7H/jI52RrPyQDFbZvtXmKB3HnxunIH25UEOBfV6rz",
-	"sMTOvvew6R7DJO9BkR/Rqnen2QXbvR+9rkzDLWvTyAqAwIrPw3QiU4kZ1U+cYpJu5kQaVSingqfbKHUN",
-	"dPL5alS4OYvuX5D1Tikx6NttVqQwzXYFd4VH1uKum5dDls2CURNZxrkilIYVVZGYffeXY8x6mq/DmN0W",
-	"7py/4LBtjJnowhMW/SL0E8ZSgf5BuZH7UOhg7J0nAOGM97O9cbdXCvDyYpLb+VIuabnN1f1dqwjNJ6g6",
-	"6ziMOIMyjg23pW1K8vaH9tArxNp2/XtYaSR7NyDsZgXDE/UWUbB90leretC4zE8rBYtVXO2CgPbEL3Zd",
-	"b1UbdGflVnfOhMpiq3UZ0CFxmNXaxM/04IPOYAlWslpG09bsq55playmQ/zCkB7l57Oz299ACocf8B8v",
-	"24FIEW4i2NCHhESKKwTPWbT245M2dkUJEQ+0ZZ8dDN9rKBnyp7GTeqG3lKlJGwApKRbMXSQ12DvfBBuy",
-	"6whXI1INjDuMdWbsO+GMNqmi1USbpX1C1otTeGAyy9oNT9OHRnZvprYJE5hJBYDBrRz7RszbWfQr98Ae",
-	"Gecr0QxSWAVHuu7stBLAQnfOMN0mNLNLyDGQI2j9554M8lm0DRBxog5L90KYe90Yn1DivYUOwhC1RigI",
-	"CFVcZ9KMRYkJQf72kTKMD60o2CATPB1UKdPSGpYXIhWUcVsbBJObyqgFwbHi5y7VmBu/HrxZ5aRqIHD0",
-	"eQT8ommd+ghb7eOmjFsYxP6SvnE33MOYqx/36pWY78kofCXmYZb1PpMo3CIanICOU96I+WeHRA43oT2X",
-	"G2giuA9NlE9ouC1+2DceL3dvzIW+0HAIOMN9BVNawiFOBFLwEUESm/bQx10OKJehlVOf08MX9OzOfHSx",
-	"94IGUlt2KdoA2a1cWQDsFsUfgz3RfzXPX/1gV5sXixkwu29/UQ8HxoTm4hxCYP5Fom4FwcImgJTxz+bC",
-	"nmL4fiwmoBBcz93/mioN61u3J5FS/8jOHY4La9jbWa5AxIKTlImoWhnlperQfroxTrbSSRnm9DiVCBOy",
-	"U8EpWIy1OOC+hPIaoI8mh+USGTx0z+WKUyudl7HqmGq7Vl3KJsEduVVb+LDuiq5bnJ7LLRjamdQuMbEq",
-	"hE3gY7UaDqoYQmPVI/4VwtdooHJeiWBfw4apRwFGHJoR7s1MJzcVMNGZB9AigYnNTPF3OS9sieAsEH/H",
-	"twoxgbngbXm030MbNY4uh57fnd7EfbPyXfuC46PvzCl8r4KidBBvdKcaRcNhKiyXGTSIaFd7v4cH384f",
-	"fBFktZDVKh5sC/iP91LruIaCB9mSc6qkqOc04tER+M3+Wex6NHT4wf2vVeX4hZIjwSviWCJlp0Gz74ku",
-	"KIcSilCItZL+0aR3VEfaeWiag9utxqPdVnFo2499XKQmy98trncvGscnbesOIga/8KqnO8wFe2s/fvaU",
-	"GQHdvdjJoz47dprC8cm37tHB2cF/Mn7wL3Z08Iz12BXrs0N2MHBqxkgqcANRG/FMWIDpLFgqR6BnMJNx",
-	"M8b29//95IcBevwisQjraeJT4xC/UbKpxhbnqMhAfYO/zYR5N5S2hJfAz/ie6pnWN+hw5SMu1Sl0/ob0",
-	"CMWLQs+8coZpEqgFgUIN5f9z0LfGIkuxV71H11F6FvN35tPFW7F7rab6wL0kN693H7FRD7SOwEz1GTN8",
-	"jslgcFd36Zpdc0oQnpp9fv0i17bZW9lNF/vAYREduu8N1mGCBNxWc1vC6FjW2f4KmBWbQ1Xcp6pmyqrX",
-	"+1XJcB6HH9xetCpj5+Df2VDfuqACqYelavmyrruU/fDNQM7nhVSWX2eCnV08f/mSJWNe8MQCvjGh9Zmc",
-	"J6LL/pxqiyz6mic3IN977I0oEqHsgVCAuCOhoArjtXZ8qYwYTYSyp26xpBCwdn2A4hK7yUswyyXf0hqR",
-	"DYPe60bYKDZpRVK7l8sw9r2IZFxVg+jDxIm7FMdrTOdhiuLvxVCq8o5HBK6FXV1D1EI349bwHzyxs6Df",
-	"gwqQ6WwNSUxJP3fbCh7DFL7EXBYRz/u99IM/x6b0e/Gh6kzsPgjm5ruXo2vOuW/q3F/ex5VBLI+xKj3m",
-	"etXYq16WPuK3ojF4hbN48CGr5t2uwlXxDW+JRHky3sZdvjeSaos4uXtZNhxtYwY7jTU5AVFZI14GYdpl",
-	"hjYC9QUAkb8NnCYKaAZQ443Rn08n5f3wq51HeoIxdxffuVseWEV0mtkghf+bUFvejoURFLlMdJGaCr3A",
-	"ow8U4noqM4ulifHOEo5A3/o8g88bQW27/vNvqfMXRVlTvxmI3NDUbZ4XYotvhXkV63Tp321//t0izJFT",
-	"4L/w5SrGA6S0RvwQdu7Oy/elMVORQvKQieQO1YqR8YeVxfyw4M6+d7TRS4wQcXdczG8rIHZw6Fnag92V",
-	"9gebv5/S/s2r8RsO+vOtxkceW1bjU5eoOo9vrsWf5sYWgk/ajf5fy6cetC/dL2M148oLfStTKJ67my4i",
-	"5Tm0+9df50K9/L6aHgqlXOg8E4BUAYlREtHmgjOvjrktC9awQSGwWO9qWshBCU9OvT8Amhe1KQz9VGUW",
-	"oM0TjK9TucJ5AA5n2XF9jl3sMqkgUwx2lScAndfkRfDntidPgh9+596Ect57I5a2Sv4FWmmghhoTWOlp",
-	"oBPGypzgeH3qSo9dCGh2athIl63e6HgRbdWfvBkDOpMEzC8zFQVL9EQgYGuDiyKgg4fuplhxhOdQnLr+",
-	"KTa7Lmp3ZwtrcP803OzGWH/1u3RjvKwoEtCBT8ucVfptmMVKE+uxi6qRvbR0QRTeFqmaHBU7Iuj9scRd",
-	"OywWx92Z0+KeWK13XmzEbc2qEqtfzdqFVRuWOL3x7RtX1Ti5SW5btCUmXGZ/pcCPO481+8juXjFsBD0E",
-	"pXBq6lVP+PMqOCS3oH0pU2YPtUkw371sbEtYZmrq19hUYVL490pl6WxEfQnEHEHlhPX9Tb1PCQulfV+e",
-	"Crl0wvStKD6lMT+Ws1et+XG5azTmJ9p48ApW8/F65QrxbyPN+KtL1KhVme0LkvZHzC0BoQZivq8G/EDi",
-	"X9ZocrEBf0u7fWpZ1aRUmc+w4sdNaufKlNlDdc8ds9oy+rMWt10PxB+6fZhccOr6V7HC2QJGJUBJI5cG",
-	"O7U6FmLbhDM9jPkLiQ381cD6ERQ83sv4k9jGwlFiXaGVK/KNXlaP7VHDo6+sgxFz6tPVCsGGYnbXCt9s",
-	"rP0hSYBFWXQJ7v243M+4WysauZauIHBSXosRrxxG4B06ZaUsuBZGpk6LGVKfHvQOKR0L8qtMqht/ZJ0H",
-	"oHG8EiIv9Q3HeDywiXehtRuQ5pOyc1c95Q8zcuhun80eev25cVsbrTa2m/7VwLYRNrOlJlBfGJZzY2a6",
-	"SLsEUQT9E3TRhT8AnhIgGhFJ9thPbmnUBpsqdcJGT/m0yLURqMfo2VIf62uR6ImoZvAJrayBKlobWaP9",
-	"qW72aLK54e+lBVS5tobQpyOVHvsF9j7h2BbwXhrMcqeWHlg5IfKFe4tVWXSzk7GGbDteEuNqheZz6qfZ",
-	"Rog0z8/T7mnto0n8IdpFs+FQPJdoLy7yDz3s8iJcxRoFRrTcuwqIru4fCEpYqQnpAvIKywY2e1KD/DYc",
-	"fqB/bdjMnjrvzMYyEz32QqUkztbOT6ADexgZChdy5NvoeaxSaMGEa4h0t9+vqkN7Fz3XHTXNjfarfVBc",
-	"88LqvMJ6VVWEf0ISBAzm0qsZ46aNX8ZPeZC53z90pkXW6XcOeS4Pb49hI2mwBl/qopXeY2eKJgQKJDt7",
-	"ST96tVrPFDW5QvXSEMzTqftjMBS+P8fufOz12dSOCem0t5jyaSJFb+BzoD+DDi/CLqNuMj12Qa0DJ3zO",
-	"rgUWHJbt4UB99Pj4lLTqc3g8x3XLmVqAJq2mFPS0X57WG8gM6dXjOrEHqSWGk/7oKu6Wq3F7HqD8mlOq",
-	"NgnLDAj+FYxiWeH+f9ELc1YBD3b50xvltIRLKeNqy2OeYQb89VSlbqqUjw6wVPWJR9bqW1tU2aSQibz8",
-	"kQtEKjMhVNkCsFJZFAjHmkKZFuAV+GIzns2w3E2wnMsiWjmLVE91vUs5rmUFVwNROqmICZHVpLClDkI+",
-	"eWdYMDRliEUyiMfC3Rmh0gPIjKUAhB4Sa0hFIpGzl81hkIaDwfk0JfWnPjYafF8YCJWUBpsHz6wCnoQ6",
-	"9O7j/w8AAP//",
+	"7L3tchu30j94K1j+z1binBH1YseJqS+P4jgnOk5il+Rsqp7IK0IckEQ0BCYDUDTj4629mr2wvZJ/obsx",
+	"gyExwxeTkp16viSWNIPBS6Pf+9fvOwM9ybUSyppO731nLHgqCvjnizd85P6fCjMoZG6lVp1e581YMH3z",
+	"hxjYLwy7E4WRWnU7SacQf05lIdJOzxZTkXTMYCwm3L1v57no9DrGFlKNOh8+JJ2f9IDjcIuj/zYWhWB2",
+	"LJgSM/oOk2azD3xIOjkv+ERYWsnzQqRCWcmz8+/dz9J9Kud23Ek6ik/cy4PqkXTD1TyfFkYXy2vpK/HO",
+	"Xg/gr32mh7CsnI8EuxFDXQi3KJjJn1NRzIOp4HjhR/9RiGGn1/lfh9VhHeJfzSF93s2kcXVy0zWdw2bY",
+	"ecuI9MDGIw9/5nYwjhOWIznYpsGYq5Fg0rAbbkTKtOqy36Qd66ll0iZMF2wm7Zj1v+on8ELGjWVaCTaT",
+	"ypQ7i9Rczfp8eIBfD+eYc2tF4R7/v7+8uvrqP1ed348Pnr39/ejg2dv3R8nxNx+uOo/+0UlihCwn0i4v",
+	"5Uc9YxOu5oxbNtHGnrKvj9hUZcIYZnWWNp18BsOFc5vwd3IynXR6J0dHSWciFf50XE5GKitGAo//Uhh3",
+	"GxvPzNDf001vUyFMrpURcJm+c1t9wVM5hR8HWlmhYBN4nmcSb/bhHwav93o0HI4JX1zkCtwyRxGGDQs9",
+	"YdIypWfdzoek871WYvkA3G/hz7+I2fNM0vx2MlUaLjLLN8S1BvCEO+MIM40NTY8dwjML7LHt+fI5mIxb",
+	"asnEdrfcasi2JZdPddn50J2PNIwzIwaFsO6CSuN+4y6qVtmcWTkR9JQZ65nqsl/EnSjYgA/GIl3Yuq23",
+	"41+FnuY72wkcrWUTRu6Bhzj2C2H0tBiIS1HciWJnC14YtmXlBT3JDDz6IHugM7G7lbvB2tarM/EQi/w1",
+	"N7YQfLKzhZYDtiw2L/SdTB/mVH81O6RnGKxloVPzAIt8pcRZ7rZ4hzy7HLBhsZz+DhLylRL3KiE/UjrS",
+	"nt0ja/84tk7zfVAWvSv27NdyX6z2o9gsTfbeWeZHs0s/8ftifR/F9tyQrwt9k4m2Hc7xiX9uNmk/bpNB",
+	"MBPKslmh1ajLnhwd9UC9dHaNMJYNuFLashvBpsrN12qduseOE/bk6HGPKc2svhUKTElnN1o35ITPmXst",
+	"1aCzuheewLNmOhiTO6J7pZ4cPeuR+mrBYcGzQvB03mVPjk/gL2i/psxINQBNd8YNc8+4Rx4n7Mnx1zjf",
+	"G53OYRytWcaLkYD5DBlX2g3NnDXWZU9OTnqsP5QiS/tszA3jV+qOZ1OadrVYY3Uh0i772q3RFnPGR1wq",
+	"xodWFIyziZ445nulwF6kjXbncDb4c8qlslwN4G7nhc5FYSWafMizr2UasQ+TzqAQ3Ir0mttVJ/pGToR7",
+	"Iy+kGsicZzRk/XDPgCThYDhy34TNxtoINhGTG1EYOKYbwbi5FWnULq+s29+DyS98uDbzt+UweMpumuGm",
+	"/CSNXd4YacWk/o9WuRxu8ofyg7wo+Nz9HPiLNnD6hGvFaUTXEigZkbvESS7jngIBslwURis2pAtCNyth",
+	"XKVs5l66EQM+Ee5habsMxrFjMWc8y/RMpI6spUJ3jlbGzR/JVXGw/k7xMxM+GEslEvdsf1RwZUXa78Jh",
+	"hVvNlZmJYiMyQz1HpNdTZWW27lsriF1Pcl6I64FOI36HS2fMMrc12o6ZUKlJmNG46lzoPBPurjIrssyb",
+	"vPA32IhU3MmB6Dlah7/cKj0zjnc4csflLxP7NtcvFZm8E8V81fPf03M/u7W69+RImIi76/LHs4OTr5/C",
+	"KrIMV+T4HdASnOtYvItNXbzLZSHMBlMH+ohyjd+QIkdcoWcQHGlLXyT6Wn79VUCKPSRvWAKScidZ84bT",
+	"LfuX+0zsijdQlcybXOEy2EpwfsVWdStVZEn9gbzh/R4Sl2Op4DfjEycf+khs+FdPcG5cQ/c1JdEiLXho",
+	"TJf16RL3ewwvOvqy4Slubg0wCnomwR2UhhXS3M67rE9b2+/BYxyFbymtgYUYpmcqAa4yNYKNtftvrjM5",
+	"mLMZd9zD86QvTGnDxLajELkuoqf8G600FUo6BmWZ4XPiSkZPhB1LNXLTBrVimZButM4EVx1iu3Qb1qGI",
+	"C3rciV3LrVj3vUt42L01BV7eQPsaHG6OSE4Zv3FHwIDpwapAx1g43IDjxLYQjif6rfpFcePhUZa3Xhoz",
+	"dbSqi4Y7ODUbcStHudd8RGplu6wHqQ63IanJfX9YJQ/zpxAQC9zC2udqvLXGrdokLN79JVWBT+1YF/Iv",
+	"0IivU2G5zEwDGxPv+MBmc/blxQ/P2bPHz54+Kk9VDp2CCmQ60YWAHTdcrs+hwml8D7OI8SlvMjaJQTPQ",
+	"+YIKtExDtTEXTir8QDlc27buRAErHSMPo3xdVDxjgTgGxTXo85tsadJ5dzDSBxTcOXt+8X/hCE7z2Q+x",
+	"yb3QGsp0/G07t6EYal12WJI0VoNNQDpfjPFMhDF8JOKhxxupUlgoPoSsDXnIFyCZ2EwXqYmN6xRCt4Lt",
+	"eKaT8HqapUy8Q6sxLtLwukQO8cwEU0X57n4xCU9pxd3cwX2mAcKZJiFZt12LSy8QF/QXZLhp31ngIMO8",
+	"DQBmhZwIp5Q4YyrL4CnSlYRKRUoxdsbVvPZql/Wd/PFqUWl8eI0kJsGEmk7cGnMBJNKpLAsnUECVcLLC",
+	"z6QUFSmKkzRYfLWbZ8bIkZqImKzYXKVvYNPrGdpEOrpAaztKfzprkAUxCeyf3tjgLvfkXOVTdCOlqXTT",
+	"5dnrYIuGPDNi0UJcXGwY1+cj+x+e5/+ZmuI/oyJ/dP370cEzfvDX23/+Y8Vyg1EKnbW+tyji4rvQvvCd",
+	"iLmKtO5b0BkzneQ+CrIg4+yGFrgTYtdOJ9eNficKOsepu5RhAXscc8OUZs6uDYLWyIiH0pqVh9pEudNU",
+	"WhJxjVSLmRYxT2ZlLJcsDr0s81NIdRnr0qPoDKsE0yDwn1JZDf/sdpom9kJZtPYXtQ5/Ukt7u/FhNTCg",
+	"tNySdkWh2r0FI3/ZVI7/2pvAKz/z0j34IenoqR3oiVjrnVf0bCXrm/gtWKvLtHgh7qSRWnkNJrRt28R9",
+	"o/ot/lz+yLk1LM/4QHivWybSkePvQCxHYM3qqWUjnjs6H+pi4o65I5V9+qSznFG0aHO2GonLf3ynVksL",
+	"t44EZQaYWGS6EWFWh1QS0ttWEt8J86wuzH0zT/jynUxF1Akv/CVef/ZDPsCszjg/it7XRb0YxkAG2cdD",
+	"6IOSadjNnKE1nTCndTkzgv378tUvzIp39hQcOt4zSLk/pfG9tPa80Hq41uJew5OLu4qb41fsx2vc5R8F",
+	"T5d32ElNsZKLXMJTMIIjkEKsx0PeuAcXpw1vN87yZdytl4oBMJN+z3vHAuUWxUS/F7iznHQh6dFl/SGX",
+	"2bQQqC4ryrqaOIuEcQYWFSX0eq3Xf86pb94+oUHiim3IMYFucRzvenU7MAS1OOmkWrUM8toTRf2YxtyM",
+	"Y4bQd9yIp0+I3SH/40O3LogLam03sojcy3FLESndETleC7DnCiHYQE8mjuqtjrrUPp5SaFaJ34JGynlD",
+	"36pvHOxBw7bFZmzkXzDKSkmxyNXdewl+Lj7FZb/ACqWpPgZ5PuiXfxituhd89jOZ9x+SxRzVmMoFJveQ",
+	"Z1mXvXFyjHgcLwQzMnO6IjiqKQxbCG60cnxuJrIswXgwR65mpiYXyov30uEqMuMl8SSBcQd66m5AJLZF",
+	"hrCJaQ5wJ433r0qcl//KF4YuP4XlYFU3EGVCY/SUKa0EOd0D77wcjMmqLodgBXwIbvoaygHc58iMwf9J",
+	"8x3zOwEBdbDJE8YnWkGC94RyQSl+IPhgXHe2WDwTx3B82GONOY115nMYlj3k7o+m8r6YBHKzSSWbsKEs",
+	"jHXbhb4uO+aKnRwdwclZna3t9QJq+hEmAk4n/u4cX4MU7kU2o2dKpNe4dNPgOXJWeo85pehOMHBNGzjt",
+	"IMXCUOQVD3KoC3/Gxuoc4xjkE1pjFwsxLIQZo0MrSpPwd39GPgWBGSuzDFIukLuv8ammT5wNBpgsX7+Z",
+	"Ski4juRfYUo7qr3Tt+t9b5Gn4seXFlzSdhLczMWjqogtxuKeg6QsIspou/myIOrJxymKfuiPTJzqVXEm",
+	"eKTL+m5+/kEI9zmzESkCg3MYsyvs3D2ci4JbXR+48qWOxZVaTBtjfbIHwm9UzkyTC45RwC7rowMavWyh",
+	"sdNl/bE2bgQfdCymyrDvRT618+6V6vN0IpU01k/OPzbgRSGFYf1Cjsa271bglt/vOS5cCxWicuqovXul",
+	"Aj2m3Es6Svg/7UKntHU63nkOBwzKam1K7iX34ajWgq74yPHCpOPaBDhOkQlJw85en5deYctvxWqHBFBO",
+	"lATLrM46Bd7wwa1T5JTIiJivlbZySJzkWqg01zIabUtqL2d6pKf2elrI5UfrsYnvqrd+gpd+vThfHA2N",
+	"SZ+acD2h/IpN8hO2yYQY8mlmryPu71YTwD1+IYYxvXHbnAaIz27igPeukGWSeuUULBbGP7dylyABeX9J",
+	"xm9EtnJnfsKn4HljrzcM9U74u2trs7V0zpbbBrf7uml3oqwxHqnOtbGezAuRykIMgN63j9K91sbiFbig",
+	"8X69OIf9yqdFrk0D+9jJtxe/aEQ2vG5OqMHcZ66sT82I6WTLNkOuFTlHlv9muZ2a1Wmf5Cy/xMdLR5Nn",
+	"TIuO4ZXK2At60V2Ln/G1D0lnmqcbcguqdt3GJIJb6N8v/VxwMNXRV7tX7lV57+psYolzVXdnkVraqLh1",
+	"Z1ez50USWsiXCDa4WT5tE+jZRILVafoHXbBcqhGoz/nUjHtO2xlwZymx2dhpMd58m42x0BAzryDntvSy",
+	"jK3NTcKcQcjy6U0mB4ynaSEMHcRPQo3sGDT+o2QTIbrg0PVTS1CD5wyf9pnLMGHOqKwT0g2dwUmKv18I",
+	"erXAEsWsZl+C8VHLeBABvyyuI5a9tGwkrMHdkUFumtKkbEkFarAcTDNenEKG5dRYsA+XIue7UQOWMvtg",
+	"Zs42M2ymi1upRl12ptC4w+k/O2Ipn5uwbPiUqWmWOYoFv11o8bibdmDlpEoe+L06KfeWu4Kh0wQzwUNP",
+	"yoG5lfmBzvESHsANchaMLaZiWUtZLnimRNWRIPo0XfZrNfee10eqqBsasWg8+NyHhDnTFb0VRJLe5qnn",
+	"tEASm3u/ZruFJ+f1/uXvOt5UqJ4UdtgDoADT0270HqwRNqMHwx0EKRnLn180HGlYnQslUz9wMORA3vB1",
+	"Po1ZefiJtw33bqVuuH8FL1DW6sTwk1YjYSzL5FD4zE5SHaRiRgy0Ss0pe/z0qFYUHzPgy/L3b58+WVUA",
+	"XymE9en8quSfU+G0ljQTPXbs2ODxybeQ/3HwFzs6eMa67Jr9F/snO0jYjRhJpaRP/uQsE9aKgumCpXIU",
+	"VxO30jeD+66ESA3TCnSBKt1gaopYusHSxV6lqMbSiikZHbydbgqOUUMIAApFwJdEcsPJG27ZIZDpySF+",
+	"pMt+kreC1T51yig3PvUpZeFtXC0VQ0fZx+vQccEgDfrGSm8IboM7nZnMMjbTKhXFqcdtYMdHR0dsMOYF",
+	"HwCWSLKGbr7BdlciuIB/OVF8fPJN96h71D1O2O+93vFb97dMD3g21sb6QphcF8ht73gxPyVPdegPZDwz",
+	"2ukG7tqKIL/ak3WqrbuNjg6f38+xLZkflaWw7KvNnejDiwJ1QJj+Dj9Xp3Oy8nD2YDjE3C/Eepq1XB/J",
+	"8zLJ5xcHJxZ1KOHbuwhr+6Lc+w1p41dfe8CXPen4H6Nxfx5q7l7V0Y9RKlvcV39P/SsWKd5AccKrsMLV",
+	"tZ3W06qW7EGteDDRvoF77H7E1z2JnbYYeO7o6vfApfIW2C/GeyOZfxTWalRag4JPsKFRdcUgM4SxQTqH",
+	"hQKE5mO5z5FezincoihB+tT+hyuF2XXx8+YBgoZPO0bXGKMtIcgWg7QUnmVKzyhdIHMa5ays3oUjRF0L",
+	"TnXmFFgKsp5CMN9Za055zKSxa2YS5oUoq3Fv5nGaq8XZ0GIaFYJcV2RIfUEpjq1JkxivbDoxWsoG+795",
+	"ccTK1MlNnc8xd3IY4Ak+F92IpCrQ2MhHiwxkGydt7doEfPjpExBo/sfjnZQFx48+TN03dytS/iOHHMz6",
+	"+OTbldNeyPSYSEU/Hq8ij022pwXdYAMiWFHLSOe+E8ODZNB9Wx41KLz9wlnsjKP/Mbs168TT//3by0sy",
+	"Pdby85V7Ufn6Ng/ONuqZ6Ke9/mN2u2qof//2cksODECCcbGRZ9wJCPHOJgguSOKCcqEI1yUV0RjvKr5a",
+	"D9StKF8KYGa3YJgbRwxOKX23wYe6/5BASK4xrxdn//7tJTMCdLgvwdX1qMvOERdA8NQHsG4FQOBAAh4o",
+	"J0kNtsYKxSZSTa0wHnwER6f3fMkjpi45BeVW6Zk6pSfKnCZ+K1SZHFwgUpMwpQ4ZfIZl3HoEGsXGelqg",
+	"shlUEhLyTyfZ70WNu7TfaIAQcRQB64GMJFNzW65wjG14Z9fOOaovYDmhDS9yv4wG4c/XN9zIARoXtd87",
+	"A7TL+jTbWzHv91heyDtuhfvp+o+Z+7Onw+U/krdTzYESuAUvKYY4fSmOzzoNU96J3ZTbdCucNViSe9RT",
+	"V658J0IzQF19KLl5oW2JZ7hLNubBvXGTPzGWpu9EkfEIGsslhq0wbTlLq9lj2KC4Na3xq5Ovn6EDovTl",
+	"HK3MGfFziR5TA+b4q5z/ORXdTnvYkGjnQ9KpuR6bwroQj7Ya2CoaiiU4VFmuWE+XuJmz5+ffnXVZrrOs",
+	"V0bhq2RR7xs5LbGBZ1WIJkTKhnSNEmwNI/RoqSIeAfdz6Pp8jvBJUeEmlUXcOsvczcZdce+sH2RFJ8Ev",
+	"vCj07CPKqty2ckbXZg5xnFQOh6KoyjrZwJ2+YdL2WJ/ba8fW++xLIhWMGKViICcQRjcMP2UeJZCka4R7",
+	"GPiFeeQe7Rs+EX3KCb9SIy18RrCz/Z3IBCEK+bJLtIarviwx+9YvboVqMHyRnRydHB0cnyC2HUHpJQwO",
+	"WlpD0G6s777e77IXjigZQtwBRA8Ekee5YF/6V2F5Ca0cymDd1rjVEkrPo+QKuMm87CNgDauYFYib/lV0",
+	"OVedHgPu1k8YDgFfgxGAd3bZG1RCCrd9rBBDUQg1oFGVvlI8c7Ynt/JOmC4785L5KXspv0vY1ywTdyIz",
+	"LBUib9v2N2KSZwSP8BFVfM4Ec/NzNxPzg8orLMva45s5y7gaTflInLIXapRJM2ZfCvXISc5McJDF7x2l",
+	"fOijm8hQqoZnWyVRtyyIcD7qUkOVd6o9UBLcvw08PtKsVHMu3DMf1u25ULsS3nkQERpVbvcSCiuz40JP",
+	"R2M6DtymUisBUnfENRZZNIHXBnSxeqYlFZXaxKrK3Kj7AF7xq6V9LbcsmFPiz/NtKxlsYyVtSSj/QwEl",
+	"BcSAW9oOs/0Md6HtBozhnrXdF8OhgLKqS398CxWT9VsQr7nHVihDGYdn3AOPKnS2aVj4EubQiPyzJT9Y",
+	"3J4l1oAzXb3zu6CihbO8b0q6E7GE48uyChvrHAGaSBdVPfa5pbpEmZJ3w/sjoH4UtCVAMIpUjU4jFvZ5",
+	"SYymge0ApOhAq4EolKHyUIz0+F8CiieVRYKmqTA3bf3ox4CLPO6tQ7Zm2POzF6/ZcfeIyrWkTWgSkGmN",
+	"ELEtqCyrYVrB69zi461Dx8SBQtsxSCLoG9qAHPMuyKGIA5H9YWVDFWBTyGrdyJY00bZar5ZhRwj00g0Y",
+	"3V8zvYkftVwNmuLdtnEMkEoFWbgrVFPdx9wP8hL3wX7B0z7AUutUpP31XLmksMCcG2/tdz496aO4z11D",
+	"kGOiizjiHNqvELkm+PAozqinqcZeaZqNNNOqsSKnECbmOu+Dc7XPMmcKWa3ZkBeQlwg3XpoQhByBZAgW",
+	"F9AiENe8wh139jayr76fcB+9sbPIqqJcNVgq7Vr0xN6Bv3891XER7qwGHEjGZw3mL0hSOoVMdGwyBpig",
+	"Mu0nWLGuqSY78UC4tcyG0rdRDfD8/Luz8uEgWQxedN8b1N+M8PqB1QWlOcWLxOt59CHKoLRGZEM8VlBX",
+	"2Jfuil3////v/9d/VK/0OH76+NvV8dnW7JFXQ1gu0kKQStXvlTkGlBLNS8RaPfQ3PEwT60fqA4JBfHoK",
+	"jEO5Bexm7kSqL3Gp3P7uzMxtmffrMROUZkZrhWEiRSUM9SxsnhcrIscxT+cZtriymg00gauUpfmn6FII",
+	"pHw5TW7If4X3psXxGXdVkb+zEUNtIScv9L5Xga/A947YdaFH3dl2TaAtNZG8nNOL2SYcFMMINt8qTL4V",
+	"cG9OuViEdSuhNYN7JuBKnqJ8hohTqWYsuJ2DOQ6KdMXsmusoXw19OXyYvIjE3a8lMC5dEYLMIZLWKZTH",
+	"EPEHEAzVOp14VxAJDSn/RrDcSQE3FpHYZIqHWy1xpOxaS/SyuzW9c+1kzc1yQO8lvTPMJowQck0g9CgW",
+	"WTE1D8Didvu0AjiBiOdIGgvO8jqd1ZIUn3y7GfqrI/uLH56zb785+saREz7Yb8zhf7JJHsvx0zak2PpE",
+	"fgE7YkGeUiZzOJuA5H7/P/7XwdXV71dXbw/+n7fvj5Pjk28/RClvBYaKz3v5RMQjEcfanKCO2DEJ8ThK",
+	"lgmFH7VLDdA6f0yNrQo8u4yE7+KIMjaSkzwzimGvTg9eJ/8oYBAtqptIv/eIYst5qegEWT4/taBjkfAn",
+	"hjnmeS6UAdbXZX2yoOvQJhDEksRHnS7mjN0gLkQvdRKAgbuWgHdGuUtvo9msqfRAfcuyasylashydJqc",
+	"waa1g2lRAPKuIlm0mZGdcTkxm0VkztIUw3NxBMrqsPRwGAVSaj0MgHHCGlvP9crKnXWzcl+5D8ch6UF8",
+	"8JtMxPStukREcgfdq72JwwRgnFuCK+ufRxuwK5VopT5DhSS7IwNwAZOfxm1Zz++g9qhjjmJN7JDW9Au0",
+	"l0sbPxnqxwPofDyjFh5KI2QQy/gAYtw7S4GN1o6GYfbwJJ1mt16m8Qa9fpogzPH2VtTRyMwUb4A6NmY6",
+	"WY0kGaAl1/Rbs5Z2u5DB4gG/wI8X1XnXvYHtySdpwLxbHSJL3P5D0hG5jrX+xmgv9fye5iVQAfTz5oZl",
+	"Wrs7BBnLa5CAKIpYbkQFjQMPVOCNgbGo47EWeOG6NtwSB1KQqN7YJGAijXH/jN9CiqaS33DG50lpnEho",
+	"e43gdGKS23lVHDGsJPuNYBXA5lrH/BMf3Ea95HwiPgY09tUQ7VuPokEeXcdFsOIUAs0hLFEAA1viJ7ci",
+	"xMBTHlMZGeFAF+nqG3dBz4U0Cft3fSOu23tD+U8wfwFA9wf3GPYdWO3nWvpSRRV+28stiPGchs4yn2w6",
+	"cxzUrsIVgliADLt2xf2XG2cLtwmeNTsG1XLpV+T9wrnsIoTV2DZsn5GrspXux/agWGCP6yK3N+aVPyRA",
+	"EyV8h0varHIGdnWbBId2IbM+LsEaYBgrjbvGqnZY3W4oHjovPwDF/wwJZ8vzhxYoTcwUs9Q+rpnKwjTL",
+	"74Wjr5j1znaeNuEh9n8bUIBVHKaBlaxVO1tdWCidxTi6ne+xOQ+0GYoXEG9Tn+MBTKOs1DRZhzE26J8u",
+	"pxiio66QhX7fdkGi5Rmsaj7VTGr//u3lhg4SDzt1K6gl2jdfH3/zqMdePGevsctpwV4fPP72ScJepCdf",
+	"f338DFyHF5dnYD5ToiQ7OXryLbuR1nRZn2cjCIY6c0YP2YvLk6+fJuzFJQ3y/eVZwi7cLxlX6ZV67f+J",
+	"sGRDiVbKrSCkF/cpj1nm1H55J1SXnfnaB18WQyj73Uh26Ur89JeioV3Mndik/242emCVdFnzvI3joW5c",
+	"wxbgEXgPYokejeHyhuCC3XAhd6LA3LIomGHV5uUL4w4+KVNPdDFxxDbSGVejri5Gh+8OJzo9NNNJenOo",
+	"tBXrpVBU4JTuOBeUoIokYpfvpdgJG3DEuD0HeCnmW1ayZNQkJO6hwvaqEt3vQZtnI4o7ORAGHfRg3QwR",
+	"T17M2UQICxBGjzfAPnt69OTbFaUjaxS4wBJXYmQRoyGgrFOPHlCf6voE/yFyID+VcClbOhh+KARM8gDL",
+	"A3IuCVStlt4EIAYyc+pxlX7/9MmpexNcZwAE9/RxoEYnWHBgiJEjxtTXT6N9tUI4l5VLiWGrLGDmwXBu",
+	"RkZYwnlE9yOIje4KFl6h8oFXZ+nCDXWW6VnMna+yuSNd33Q5SPrxHvxMGhumsQXuc/QJL6fCKcbBEVb1",
+	"yQDfasIQ1TZhVhSThAFATRK4NBOPbApyPxMT8GvmogA3iVYxzp3xuYiDiBnBimkmMKOix26mMrNMKgy9",
+	"eOT3L7CWhlyplJhNV5YoyUcxAsofZpoQ4qeI24v5r2/bm47GGofaCBiGd+iS0pVgzCip2nf4BJyEha1H",
+	"E3SrJGwhLJDgxbim5UDlUD6184ZWpnbe2N0M/tgMcg/RiuXlPKd+0xjjcM8kvnUKMg7wEMahFQsxEem8",
+	"tYcLuY0b3p/GokU/yAzBQzPo/XkjMj3D05bCHJbEAJt4irt36GPbFeGwm6mzorvsUtyJgmdMDqmRCVfI",
+	"/W8ExJebJtbuUP4Oy40w1AZy/ecXb86+P3tz1ghfEdsn6UNySYXSg+m8S2MA92vaa+547BSc3MYKniZl",
+	"6gO3bCyyPOqFmI11PBkIYxQpCs21IxPUVWOVNoD3yvOnkjI9s6guZUlgONOkZJQxTQIjk0u8tcWx7/GL",
+	"RoWYf7xjfsNKgmYSiQKzx4KqCL8DGUSOIZ56ACErB5i3VzAz1jMFd0lPoZdO4a5AwCorXzeElAUmCsB+",
+	"vE22KTpYLFihPu7+GGIn97oMKyyIRWDjrd0aIQiK7UmYGcs4laMYWNn1MWAd6+VggxugIZrlqIszJWai",
+	"KONkVWO15aE0T7fHG1qUd9Vozdt9EWSjN2x780auoUcu9gkI4TXBLAG3BeWLgy8X+rOBItHQk/l1oW8y",
+	"MVmesY/5NGceoiCDNoT+uP1LeMp0NoApkU6ktdimGxDeYwdWdU6NcGNMeIERnFiSE+GRMTxnbZWKQymy",
+	"hoVAmK4U1tRhXbObjE+iMqPq6RBp7uR0uIauN3yCTcmwujbHjS/b4Pi8/fUKB8qaF5TQt9Jxo6EftMf6",
+	"00L1UOfp+V9eTY+OHg8GOhXwL8iYK02waSFXGsdlaYEFR3rZr6GlUelS9HE/HXkXiLV9GeHDQePVhpt9",
+	"QQz5siyHe6CgUVBzF/XT83fXqcjtOE6YzZCZxKEbM2nW6mBS7tJCA5P1W9s8ZOirVs4YjYOVtF4tK9zy",
+	"zQJldZJ6yIhZnaaWmonrbGoF+/XivGykPCz4yJmo6Cf+9pujbx71qB4EcwOBn6EHxYO+P8eSmTKluZ10",
+	"65P42S0E8we9mw9SlTBvC9OlPEb2k+UkY8KU3ZUjaasA49IVWxYNS63opPFOtcrLJhHM0ufzBl0d3Z8K",
+	"MRASdap1Cw1iLprarW3vcVA75Vqbgx13OVi6u4uXdfUd24VPdkEQ3HMAsf71fUQSa7dwzbuzgWD5GKrc",
+	"jwzakAZXx1PrZ/S2dmzrKOwx/fyCTFv/WgZVUhORyunEWSdyNI6/pzPxKWa47BDg/ZNLltkKb9Yd1GeX",
+	"NLPDc1w3/8bt007YuLsY9828dSbuMfljt6ezBt/zJAwsrwFXZNVaUj1TxhaCT3bCHFpc9jsGJ1nHgRdl",
+	"F+TNCxYeox1Y5M4ZhO8OxMH3W4bQIZV7GSeL6kd9gPDrlUylfpiRT6daqpHvn6YEZLojpmcZTe4yX71O",
+	"vbwlxdTgnRtRasJpheu2izZ225+8+2XjEe6Cdz0IzEu5V5uR367wyTdGJV/fod64WoIOWuZhUCUbt+EK",
+	"nSE6o6HiRKjoqCotoOQyXpGlYy7Dc4swv9FIms5EE+O6k3x5MMj0Q1dhbJ4AOlCrCpEqYbjabI4F2Ijb",
+	"hbC7G9RELZ4GzZxWnfgtxXlHDwRbfcYch0UcvtPYQqtRNq8qQgkpYTbWmJPCi+i28kkRjUlCQAQdHsff",
+	"PH20UUXYzioLZN6cNmmEUBu1Dti4vABI5Vpu8hVIqcSuX7vMz3THjkcFe1L7zsJEF3anhbp2wpyJUO+b",
+	"PcOKf6TErYUrsj7SvY5FQzfKpHOb/5fYxraC98ABTxOJrfMNgTB9BEDIG18sv2AUr65c1lMrCtB9tqlZ",
+	"bqtV2izMBo5ACi83BLq2bca/Ae6Xm9YfVkYdysZMN+IslM3T9JkK7IObUOFrBn76bPrhEFLY8pqpChJW",
+	"7utdqTx3DU4ZtCZ3X9i+Zw59sh4tq853ZUOVpr5eS2vmat5DkF5uAQp9EdMmUE0I1MWsBtFWWonecktl",
+	"rBgec8OUDr9BhepjkYFG9Prl8xdBRgdX80YUoCbkbFj/jzpLo1HDVqZQdbjalJWGh02jNJ7NLoQestR7",
+	"Fnm/5pVtuaQTXmNC62ZXddf1pGNurpsauFBmTVirTp01fKNaovWyJcOyybB5eU2LP6QV+yfIBcKudDci",
+	"hPXBGWMStdOyZRqHhN2Kf27rM/8EHMNlFVGN+3reGpBpEFquncRmTmR/I7bxE9XvzIIfuQTy8A1oPEoP",
+	"V5aQHAFGjrOcGzPTRbpD3agGzrY8uZcit2yqUuzezSbc0SR2PVEpddWAXL1GRSUW9TY1WmazQloAawXc",
+	"2gr90aPZru9Sf4UutpuptZAO7PPzV/nSmqBMEBVsIdC699sVc9dHyb2NTHcheUoh8EDCZxt//p7EU/s1",
+	"gcIKy2+Bihmf8XlrrHWTmMIeiWx11KHG8yDy8KvZTYKWmFAa4g6Mq4Yz26SBcnukZ63Q+GLi6FZCcmpE",
+	"0TiP3UnQ8jOlMMXzCCQl7d6GMtJsl2u1LjU09H3iA2ge/Ik1fdqW/uJh5pOVAaGQdloizT0sUTs++RYS",
+	"vA7+YkcHz1iXXbP/Yv9kBwm7ESOplFQjrytnwlpsgZPK0RrtDsuJNJHIT1JFqsl2dvHbmnpPi2xNd2hV",
+	"oereWWmK+3VtQ/6ZHAoPgB4tCz1lnKV8vn1t59NoXlGk2liqO2mxggV6Ra1riy+WytDIzTu1A+3E3H+K",
+	"mPvmNlrJdgwO1AppkJFtyLw2ZEC4qFbcnGbRtJ4u4WXDW3jBiMG0kHYOvW5wk24EL1C7wH/94Jf779/e",
+	"dJYQFZRj+3gbSi8e5XQiIHa9S0UfU/NRi8bk/EOey8O7437XN6gBDwBOolzR2Nq888HNWKqhbgCZQ9Bt",
+	"6AIZNhvXQ2/XD7hiRmB1oMeKhXiKgbLLjKDaTcJyofNMJEHndGjkpsPfQO90AGhIrpQPLJIT2/F07LMh",
+	"bfdKXamvvjqrwcF3v/qKZvWFYXqm2NnrcwhWLjUSyuStgC6XEJHsMSNUCosM930GFbFlarI0V6plq6ER",
+	"Q61Dfo99Bzve77IXfDCmaiapFbXwgJJJSEmQFrIYDPvSFnO333pqfTGJoT8ZrJl8dEo92gAtjhIvcL6A",
+	"bzGGVvPWe1UAVN27gXmW+UZx7t9ua1IxkARwGpSBl9BtND4eAO25E1Hmq6+g1dLFD8/Z48ePn3UZuHpQ",
+	"LSFwWSgTRldpUH8zF4i1zW8Q8FmVQO/4LrR26buL3qfvOYbqvgfYpFKxnI+E6TEsPGT9gCf2K4yB8gtd",
+	"dqbYVEGDW/bnFGpneMEnwsl9bIcI9WJVpjRnE2lMLjJ7pbAentYF3fsDKHqaH9ZYGkd8/ddnb57/2Eea",
+	"g15+E1GMBAM2QeAoj589fUQovARtiu14jeVzamiDyyeriyvm9TBq7+eMsC57hd2vrhSpMn3SgftswIti",
+	"ji0kWf/FGz7qnyKBSwu9FOD358ODn92s+lX4ngqgDDZ/xs7QZRNfKGdFH8mXT45P8OLMpBGPaBteuF30",
+	"dOHLk1I9mDrd0uDinz35+ptHXdYPogL94DJ8XE1Y90o9OXkGy/n66DEzHK5H/0LYYn5whr07xnrGJu7e",
+	"Gw+bqtmMS9srywEoOwi+YjTTQwsdl/H5JGyH654ccpmVjyWIRmM0fsLNycBuOLXdTVp5FOUuO2Owq0ju",
+	"ZRdi9rP8LmFKGIspTfDbxyfQ8xBhaTI5EAr1mrD6onOW88FYHJx0j7zhU/tdVVtWOpAdO3cMMrCeep1j",
+	"Sr1WPJedXudx9xgGzLkdgxw79IX0iPwVcxg4GxGph6i8hPRNsDxUT3zpHbcAo4AcStouA3AFcKBhBhkB",
+	"b2MW2aDsXApco+KmXj46bp9qAY2Jy7+ep51ex93cs3LmEDZEDmA6vd/fd6SbN/CGavPqnlff4G5JO4i/",
+	"XAuUbf42Feiu11fPrwv2HQeNPV4t+fAnOZFO5Vv5oNch30K0L9fKoDZzcnQErhGtLOVnBIL+8A/CNNhs",
+	"+qA2gzKyBC/FRwiz4Q+wi5FvBMpvGL6c76EvUQ01Mzh1r5N5WJZeIXjaeetWa6aTCS/mnV7HTYu6+ABB",
+	"eGLUw1Kd0VkqgtC+5SMTYL28dd+trs3he5l+CO5OnU5HoiTTTnzP29f6Sony/fvbowvsTA+ikxz85Sb5",
+	"ZNDYxizdwxXkeP5958Pb5d08HHA1EBnmB248HjRRsq2FVbU+yqQhOqaWCiWpI13l2U+p4VHF+qjhc9kl",
+	"6g5E6MnJo7A9FDb5JU0I1AeCJqHIMvbBAxAQjkVxA5Fl0CZvJkE5dTwRNJll9ocb9MlT1p2+FYu09cLp",
+	"5VVdNQKso+gM9rbx2kGWIiggjXcOZEPw3FrSoUpEbOXu6wJexj6Re6frGt/5rBh+uddrsPzqXHbO9KHT",
+	"ZhvPRxxuzPigdFNPZNSl80Mb8whsMlTIsXDfVP1tSWUpUdUht3bMI/oLOqqrneugU0cY+51GsJ8dHw26",
+	"+j7UvUfk/F2gjOM9fD5GFZBQVz7h9mgseEotN37SgxKwLvYJevSwfI4+sGtywgkuEtS/5J1wXMydb9AL",
+	"LwJ8u0BfCzysVB5SkQnMuKzTCf5+gU5qp/Vk9WK/10p07nF33vDbcnd8fHH5nm2pKUxTaQ+dQenBihtF",
+	"gHvyBT24lgwgDPQ1adsN/9K9EREMC51PdAFaRIUF1wd/Uw9VD4Quw1Zf1z6nEXt+UlD0OdBVv0GulIgV",
+	"G9slemoHeiI2W/Mreimy7MXadY8Z91Hm2DLip7M4G0Zd305bilyRXKj7FRs+U6ZKbvqdIIcVMieToC2d",
+	"LhglojZ8FSlk00+ie3CscyejnC4LmZzQgcLJKJmirW7CPNOmCbzbisyCFNQN5u0hYgj/oFhAkqo38tX6",
+	"tknr8v2dNqOGElXIHUvGbSMpQBvY2vCbZaS3Y0wsz+07j6VK82uYFvYAur9p9bkZ9BNy8IGYAadwaEp3",
+	"G6aqi5Qap/uplskhZkCxlGhSyGemJnt5NF+tJpN827mKDNIzqiJfCl4MxoHTNhDa8JZXXkL5u+j7iPSJ",
+	"BCBmPrCm7vt1shH7+GmEzuMsLzRcbdKd0WcsTT1iQb07sVdQl73RbDAWg1ufo6eHHpnmStliaiy2nS9D",
+	"bT2GAFQ/cjP+sp8JPuw/ogbHY27GwvQhVGVY3xZCdAutbZ992VD2YjM9SiBg8vTZ05NHCa2Dyuicgnql",
+	"7vR0MBamDPHBsOD3XfYTlfTR2TsV3skUGvc1aOWw9/dIfOBv4vVoAfWsM0z4yS4T5G60SPQ5iXo3szhF",
+	"Y58qrVN2I+xMUEqPd2aAZ8caj+ALJQygU0yzJnA6dP64PYchpCZsXrwyFMi5UuRG4sD4tSkDgLhjpzSL",
+	"iUilMMtPLSMtMqVn7rO+ZMI3cK3HcZy9fqWoGR7LBE9NjHYFtjm7H/oNm841UW/1yD3SMDV7i7XJ2j3l",
+	"jqm8bxTPgxZ5yIUMM3qCfU6h4+mpO2aqOUilZQCvP+87AlBYGmu8Xw5zBSr49glhbM4Kaa1Q3UY+BvWH",
+	"+2Zj8JEGInALv28OVutE4Dh9yRGcAlm1qR3j5sTEK8UkWg3b5/TM7m1aHLkyaptiWZB0ud6QS5mmMWMZ",
+	"sjJGtKioijhTVUHahtYHJY1uoP7TBpPdEamP95XwTdbhNr7k8yGDZiwYpvexKcxYgeW7SZRJ0glB44PV",
+	"iGlZaaN6nY+5EtHpBG36orD4g3InuIUyPBRjQqXEFBq+6RPFyoc2MkNaj4R77yucDqSNNUzC/636dth4",
+	"++zgv/nBX0cHz95W/+xeHx68fX+UPD358I91ZvVbCUQCeRynlNjThy/326aFaf9/pygAntBq04ZIaue8",
+	"mcZt9v8jg0ElPchiCxixZ77NYQAMDLJUl7KxzE/CFp8LFaToBG1y/+OW7cn1j4Nv6vZvP4ZfxIzmvKfD",
+	"g+qqZdmK5YUQTx2Rgz3YmOgJBsI04mRfhlYJmgpTEwlSvxHVErIJfaoPwLuAkudzvHzvkMBQxSQoaUnN",
+	"xnR/SfFf5BN+1cTVmdV6mVRw0iWpbKg2Dn/GXNm3n0rcoPWkvw/wyavUA2c7j7ROG25qU95FcLu2iI3v",
+	"l85bjOCBn3aUK22VDuFzwJeSkgUvMgkWtydJMCTlaAyI554upWVfLtDqo1Nnr3OLyPuQCeGb5lBLm+bg",
+	"aBkjgFy5ZYrHup2dUPy+2CploH9IaiNBaugBbPc/P2bUNZj1p0DE0SuMubPtdLzImw/54M8pl8pyNRDN",
+	"eYhnnm4mfM54NuNziK+BgUVE53jr1IjCULT/TviOQai4l+xY4hPOHPaoc24oqykpTYDNjEnB8eTD2pQ3",
+	"pdJPyzEdLGW1/obb6zYaYtyGWpnfvz43G+tJJSTKExwDLplXz/CATeium+yOt7YT8uH7MuPnvF0BWQgX",
+	"k79lpKHzGVK10ZAJW4GixFbWpD2EJ9z5LDSBn0SQe6g0y7RC7//tbo9w2QynJEdM6MC6GI6knpA1jj2K",
+	"jU8shzMrY1s5B/j/xZSv87SzyNTbbD8ntadx+4MInfRIDZgLvRL1ZiSsoTZdssBmenzueB7+GTmnu1Lz",
+	"9gTDfGo/c6JxpBIcIyBC0MFVR7qeeLrJuLEHBU/ltFk6YZi9xKcC3Ya8JeFffBESdi2oQlkxTyqK7+/c",
+	"1y/w49voAeH795dC/EZkGaXMQrxjCOVJwwAxRBQCrKJcpHvkyIFd1+5UDZ77rKV5tZA1fDGh0etbegDr",
+	"ILChh3DTEIF8sWCTAwiYLpxkD8klOLbtDaSor+eM9qCsn6KEGSo4BKEMnd8gQC197jL4b099LeWtEGD2",
+	"GzbmZlx1YT058uID1lW6Fn4ba6q4M1T0VtlLVNC2TSJqu8FF3qhyK/flkSo/sHuvVDX3XdNrRWBxoUOp",
+	"oF7qkBE8CDczTqxtrOrwffXDCt1x0RnVZRfiTt+uWUiACWcLR/9JCPpV+w6rFAsuV7xGO+UPa3D16qhW",
+	"iaCFcz0stG87eQ8Ta8tt11nq2d1MF7eYsNLXd6LIeN5HYK+yn4/jKErMIJlQmmYuiJ7SXXMr3LN75FZl",
+	"7/S/B8P6md+io9pMIf3Y2zgVvOB67EoMhwLAmw4qJKioZgyOTS88+USwgU6paa4VWeY7gVbibaZ9+VUq",
+	"DR8VQoRemxqRfIEBWgNpW9D1azYWwIHJ2pkacaUgc4FnzoYWuVCpM6tBKGMw28ly6OULCjlk3jjyN3oi",
+	"bnQ6TxgUrnpAA0eWsTQYp0W+8Hty6aH9PmNNsr6Y1dokkgH4gxbRGcBW5RNx/+pkyGx4jbP4jKz5Hq2P",
+	"QhirC7GHSsadc1Wc6accNKHQQ7ygsGQH+JRZNy546Efd7RGdkytGaZ8NuOQJoKOADtLgA1hqaCjLdsYA",
+	"cM2UdjK3y37BeknvAbSQY5oun2mteuSzOtNLmQFCS3ljQxgQItW0+XzR5b/C4PcPfergAQ2w3NsmFtGy",
+	"qUCncJqcBIFJWURMraxDyQixsTWb6LPymeCmrOEwod17GMACCr34lvQNFfiNIgNanxghMPSVyhSZ0oAr",
+	"SMX3YDKE/AO6juES0honRmR3wqCFybxvAjQ2TvDsuDNlojsqet4oTpc0AqiIH2g1zOTAdhnqSzXBBbLt",
+	"RoB4k6LUIGGpEYd1IShyR4e5L7MAR3+Qclq/soaUVzqC3etYRPRxc+LMkSODxGdHYF8Ylmd8UCEm1CJ0",
+	"qfYEMmmq8PdfW4mrEZ7zfvnCfW/4KmQO7r+8UwyO2savF/M4w0wpj+RkLBhWpYiBcgPAOFu8/mDKAQ4q",
+	"wYkLPhifQgALg56+x5ugDlPx+Ah+6G8XICFWChESLJJyfHmPh01IHbtVgcOAWJ1ApGWZNqLq1YElNY4O",
+	"yIMHodYAPk7ardya5S1ZWNZiprOo7CZpTz0mIXgNFuDUY9od9I5bEc39NJyqawCzEGFg6Lu+MQHIV3CU",
+	"TXxc3C2o4JGUh/6/Xrxh9GTfVyshFCP0WDIyrRmzCUOIb0R5IwpB/cAEDSET6lCg6WoVHBRcbm6xNz1+",
+	"8ErxoRUF68P/+tDzEkpRu+w3CoVJS404QE+GRDdA88u1ATDVPlLhrMvOzC3jI2e3YTVh+cSpJ2k2G8tM",
+	"sP5EF6JPVniTF+kubpgsVNxWs6CdI9crpo+UUe++L+VSuPAmFIGhXajCDbssHh0la5D1Dn1PbqbfVflw",
+	"C4h0euJPcefCF4ddAYuF4E268G0fmK8Cj9X0UH0csNdG5dyX/zmKyqeQfklle384PZibIPInqIkSkXcO",
+	"lApeyqB00JQ1gtxYBnm1AK6IMz4FOr1SfWqk10/8J3gIeLrwKbxYqOiVeDowP6qNkeCdwGleKQqcJo5R",
+	"+xpJsN+pPu5mSnX25c3yaVtU5qFK4EaNeK3wQ5e9iWCqIiospK4insGV0jN1inFadzrhFTFjPaPGHhxw",
+	"jxO46wDPWabAApcpqLBr4vZnJgCUsqkC8gLnsifLgwoMN7A8/jZVl3gTev4iJXW3b9W5rPxFqHchGnSr",
+	"EoYRgwqVDO/VjfCt9Qi0bejoM1lwGRNOCF51LBxo9Tv9Cx/5lLxOn5OrBrZvtaMGD+Le3TQjf7hRlQj/",
+	"utKwhSV29r2HTfcYJvkAJu2IVr07GyfY7v1YOGVCelmlSfYwhBh9RrITmUrMqJLoFNPVMyfSqFY/FTzd",
+	"xrxpoJNP17bAzVkMhICsd0qJwShHs0mBCecruCs8shZ33bwwuGybjZrIMuIb4ZWsqA/GPNS/HWPW03wd",
+	"xuy2cOf8BYdtY8xEF56w6BehxzyWFPcvyhLeh0IHY+88FQ5nvJ/tjTuAU2i0ICa5nS9lVZfbXN3ftcox",
+	"fap25hhrkHsByji2npe2qdzBH9rnXivZtuvfw0ojeewBYTcrGJ6ot4gH75O+WtWDxmV+XFFkrPZwFwS0",
+	"J36x68rD2qA7Kzy8dyZUlh2uy4AOicOs1iZ+pgc/61yuYCWrZTRtzb4q+1bJajrELwzpUX4+O7v9DaRw",
+	"+B7/cd4OyYvAK8GGfk6YvLhC8JxFq6A+amNXFNPxQFv2efLwvYbiOX8aO6mce0M5y7QBkJxlwdxFUoO9",
+	"8+3gIc+UEGYidfG4w1hxyb4TzmiTKlpXt1kCNOR/OYUHJrOs3fA0/dzI7vXUNqFjM6kAOruVY9+KeTuL",
+	"fuke2CPjfCma4TqrMCEGj5QAFrpzhuk2oZldQraNHEETTPdkkNmlbYANFXVYuhfCKoTG+IQS7yz00ob8",
+	"DQRFgVDFTSbNWJToKORvHynDKLyWCZ72q+IBaQ3LC5EKyj2vDYJpfmXUgoCJ8XNXasyNXw/erHJSNThE",
+	"+jxC39G0Tn2sufZxU8YtDKLgSd/CHu5hzNWPe/VSzPdkFL4U87DeYJ/pRG4RDU5AxylvxfyTw+SHm9Be",
+	"1QA0EdyHJsonXOgWP+xrjxy9N+ZCX2g4BJzhvoIpLeEQJwIp+IhwoU176OMuB5TV08qpL+jhS3p2Zz66",
+	"2HtBK7Ut+3VtgHFYriyAOIwi8cGe6L+b569+sKvNi8VcsN03gqmHA2NCc3EOYYuKRaJuhYPDdphU+8Lm",
+	"wp5i+H4sJqAQ3Mzd/5pqbutbtyeRUv/Izh2OC2vY21muwIaDk5QDUTX1ykvVof10Y5xspZMyzG5zKhGW",
+	"JqSCU7AYq9LAfQmFZkAfTQ7LJTL43D2XK06tdF7G6sSq7Vp1KZsEd+RWbeHDui+6bnF6LjcjaWdSu0SH",
+	"q7BmgY/Vqpmodg6NVY99WQhfrYTKeSWCfTUnph4FaIloRrg3Mz24rSC6zjyUHAlMbOuLv8t5YUssc4FI",
+	"VL5pjgnMBW/Lo/0e2qhxnEX0/O70Ju6ble/aFxwffWdO4QcVFKWDeKM71SgaDlNhucygVUq72vs9PPhm",
+	"/tmXA1cLWa3iwbaA/3gvVb9rKHiQLTmnmqJ6TiMeHcFA7Z/FrkdDh+/d/1pVjl8oORK8Io4lUnYatL2f",
+	"QMqvY4ZQjkWslfSPJr2jOtLO56Y5uN1qPNptFYe2/djHRWqy/N3iug+icXzUtu4gYvALtc7115e6zD9+",
+	"9pQZAX3u2MmjHjt2msLxybfu0f7ZwX8zfvAXOzp4xrrsmvXYITvoOzVjJBW4gaihfiYsANYWLJUj0DOY",
+	"ybgZM2muVP//PPmhjx6/SCzCepr42DjEb5RsqrHZPyoyUOnjbzOhPw6x+ABccfgZjCxYlml9iw5XqDg4",
+	"hR74kB6heFHomVfOME0CtSBQqAEIYw761lhkaYJtDYiZKD2L+Tvz6eKt2L1WU33gQZKb17uP2LIKq0Eg",
+	"U33GDJ9jMhjc1V26ZtecEoSnZp9e59S1bfZWdpNgR0QsJ0X3vcGKZJCA22puS2g1yzrb3wG9ZXPQlodU",
+	"1UxZ//2wKhnO4/C924tWZewC/Dsb6luXVCr4ealavsDxPmU/fDOQ83khleU3mWBnl8/Pz9lgzAs+sID0",
+	"TcV6JucDkbA/p9oii77hg1uQ7132WhQDoeyBUIA9JaGgCuO1dnyljBhNhLKnbrGkELB2fYDiErvJSzDL",
+	"4AfSGpENvePkxt0FG0XprUhq93IZxn4QkYyrahB9mDhxn+J4jel8nqL4ezGUqrzjEYFrYVfXELXQ17s1",
+	"/AdP7Czo91kFyHS2hiSmpJ+9JOc0x8FAjHmwBVlEPO9Vx/YdgpFBV7UxbwSjdVu2r3CYzsTug2Buvns5",
+	"uuace9jEyEmV93FlEMujDUvffaBqcVcHaBjxO9EYvMJZfPYhq+bdrsJV8Q1viUR5Mt7GXb43kmqLOLl7",
+	"WbbebWMGO401OQFRWSNeBmHaZYY2AnXIAJG/DbAsCmgGoPuN0Z+PJ+X98KudR3qCMXcX37lfHlhFdJrZ",
+	"IIX/m0BI3oyFERS5HOgiNRV6gUcfKMTNVGYWSxPjPVYcgb7xeQafNpYg+Bg3RhB8Qz3w3nm0C9oMRG5o",
+	"KHLMeSG2+FaYV6GHYKMBHmbi8d+8+8ewoSxME5qJfaceHmuRnAL/g7RYMR4gpTXih7Bz916+D9BDKSQP",
+	"mUjuUK0YGX9YWcwPC+7se0cbvcQIlnjPxfy2akkADj1Le7C70v5g8/dT2r95NX7DQX+61fjIY8tqfOqX",
+	"VufxzbX405yguFqN/l/Lpz5rX7pfxmrGlRf6TqZQPHc//XTKc2j3r7/KhTr/vpoeCqVc6DwTgFQBiVEE",
+	"XxaceXXMbVmwhvULgcV619NC9kugfuqCAyDVqE1h6KcqswBtngCtncoVzgMQaTEaStXfd84cUJApBrvK",
+	"BwAi2eRF8Oe2J0+CH37n3oRy3nsjlrZK/gVaaaCGGhNY6WmgE8bKnOB4fepKl10KaPtr2EiXTQ/peBF3",
+	"2J+8GQM6kwTMLzMVBRvoiUDo4gYXRUAHn7ubYsURXkBx6vqn2Oy6qN2dLazB/dNwsxtj/dXv0o1xXlEk",
+	"4GSfljmr9Nswi5Um1mWXPs0WIOjwgii8LVI1OSp2RND7Y4m7dlgsjrszp8UDsVrvvNiI25pVJVa/mrUL",
+	"qzYscXrtG5muqnFyk9y2aEtMuMz+ToEfdx5rdlTevWLYCHoISuHU1Kue8OdVcEhuQftSpsweapNgvnvZ",
+	"2JawzNTUr7GpwqTw75XK0tmIOnSIOYLKCes7/XqfEhZK+w5VFXLphOk7QbgDYVfAoOiiqpN2185UPdGN",
+	"1bmhcnaIqUPlBC6XikHipROkZJm/RelSy/F65Qrxb4e6YCOt0+glatSqzPYFSfsj5paAUAMx7zgApJjg",
+	"RSZFwURJeDXIjZL+HIl/WaPJR6eMs4xDZq8SSUsUyDdva1KqzCdY8eMmtXNlyuyhuueeWW0Z/VmL267X",
+	"zgIw6U0uOPW/rFjhbAGjEqCkkUuDnVodC7FtwpkexvyFxAb+bm0rEBQ83tX7o9jGwlFiXaGVK/KNzqvH",
+	"9qjh0VfWwYg5DXoJDMXsvhW+2Vj7Q5IAi7LoEtz7cbmfcbdWtDQuXUHgpLwRI145jMA7dMpKWXAjjEyd",
+	"FjOkjlXoHVI6FuRXmVS3/sg6n4HG8VKIvNQ3HOPxwCbehdZuQJqPys5d9ZQ/zMihu302e+h66cZtbTnc",
+	"2Hj9VwPbRtjMltqhfWFYzo2Z6SJNCKII+ifoIoE/AJ4SIBoRSXbZT25p1BCeKnXClmf5tMi1EajH6NlS",
+	"R/cbMdATUc3gI5q6A1W0tnRH+1Pd7tFkc8M/SDO0cm0NoU9HKl32C7WIwQaZD9JqmTu19MDKCZEv3Fus",
+	"yqKbPRhryLbjJTGuVmg+pc6ybYRI8/w07Z7WjrLEH6L9ZBsOxXOJ9uIi/9DnXV6Eq1ijwIiWe18B0dWd",
+	"NEEJKzUhXUBeYdnAZk9qkN+Gw/f0rxU60KIDhzrvQBOpLnuhUhJna+cn0IF9HhkKl3LkG0p6rFJoRoZr",
+	"8KB+96bq0N5Fz3VH7aOjnZs/K655aXVeYb2qKsI/IQkCBnPp1Yxx08Yv46c8yNzv7zvTIuv0Ooc8l4d3",
+	"x7CRNFiDL3XRSu+yM0UTAgWSnZ3Tj16t1jNFTa5QvTQE83Tq/hgMhe/PsU8le3U2tWNCOu0upnyaSNEb",
+	"+Bzoz6DDi7DfrptMl11SE80Jn7MbgQWHZaNEUB89Pj4lrfocHs9x3XKmFqBJqylVyktkWq8hM6Rbj+vE",
+	"HqSWGE76o6s4KVfj9jxA+TWnVG0SlhkQ/CsYxbLC/f+iG+asAh7s8qc3ymkJl1LG1ZbHPMMM+JupSt1U",
+	"KR8dYKnqE4+s1be2qLJJIRN5+SOXiFRmQqiyBWClsigQjjWFMi3AK/DFZjybYbmbYDmXRbRyFqme6nqX",
+	"clzLCq4GonRSERMiq0lhSx2EfPLOsGBoyhCLZBCPhbszQqUHkBlLAQg9JNaQioFEzl42h0EaDgbHlnrL",
+	"Y6PB94WBUElpsHnwzCrgSahDbz/87wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -152,6 +152,9 @@ var answers = []answer{
 	{"insufficient_scope", oauth.InsufficientScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("The token lacks scope %s.", r.Scope)
 	}},
+	{"operates_nothing", oauth.UnauthorizedClient, oauth.InvalidToken, func(t teller, r policies.Reason) string {
+		return fmt.Sprintf("Client %s operates no resource server, so no event concerns it. An administrator can make it the operator of one.", t.name(r.ID))
+	}},
 	{"authority_exceeded", oauth.InvalidScope, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("The change would give or need scope %s of Deputy's own API, which the token does not carry.", r.Scope)
 	}},

@@ -19,12 +19,27 @@ func seatBelt(in policies.Input, d policies.Decision) error {
 	if policies.Kind(in.Action) == policies.KindAuthorize {
 		return beltGrants(in, d)
 	}
+	if policies.Kind(in.Action) == policies.KindEvents {
+		return beltServices(in, d)
+	}
 	if policies.Kind(in.Action) != policies.KindIssue {
 		return nil
 	}
 	for _, check := range []func(policies.Input, policies.Decision) error{beltTarget, beltScopes, beltDetails, beltChain, beltLife, beltIdentity, beltApproval} {
 		if err := check(in, d); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// beltServices: nobody hears of a service that another client operates.
+func beltServices(in policies.Input, d policies.Decision) error {
+	for _, id := range d.Services {
+		if in.Client == nil || !slices.ContainsFunc(in.Resources, func(r *policies.Fact[policies.Resource]) bool {
+			return r != nil && r.Value.ID == id && r.Value.Operator == in.Client.Value.ID
+		}) {
+			return fmt.Errorf("service %s is not the client's", id)
 		}
 	}
 	return nil

@@ -175,6 +175,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		web.Close()
 		web.Config.Handler = nil
 	})
+	tb.Cleanup(srv.EndStreams)
 	return s
 }
 

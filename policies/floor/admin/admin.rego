@@ -107,6 +107,7 @@ required := {
 	"getAuditEntry": "audit:read",
 	"getAuditHead": "audit:read",
 	"explainAuditEntry": "audit:read",
+	"listEvents": "events:read",
 	"listKeys": "keys:read",
 	"rotateKey": "keys:write",
 	"getPolicy": "policy:read",
