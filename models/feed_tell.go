@@ -42,6 +42,8 @@ type state struct {
 	Scopes  json.RawMessage   `json:"scopes"`
 	Details []json.RawMessage `json:"details"`
 	Revoked []string          `json:"revoked"`
+
+	Answered []string `json:"answers_for"`
 }
 
 // UnmarshalJSON notes that there is something. Some rows use a name for something else
@@ -218,21 +220,18 @@ func (n *narrator) user(c changed) ([]Event, error) {
 	if e.Concerns, err = n.ofUser(c.Target); err != nil {
 		return nil, err
 	}
-	events, owned := []Event{e}, []string{}
-	err = n.db.Model(&Client{}).Where("owner_id = ? and status = ? and expires_at > ?", c.Target, StatusActive, n.now()).Pluck("id", &owned).Error
-	theirs := EventClientSuspended
+	events, theirs := []Event{e}, EventClientSuspended
 	if kind == EventUserRestored {
 		theirs = EventClientRestored
 	}
-	for _, id := range owned {
+	for _, id := range c.After.Answered {
+		one, err := n.clientEvent(id, theirs)
 		if err != nil {
-			break
+			return nil, err
 		}
-		var one Event
-		one, err = n.clientEvent(id, theirs)
 		events = append(events, one)
 	}
-	return events, err
+	return events, nil
 }
 
 func (n *narrator) resource(c changed) ([]Event, error) {

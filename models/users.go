@@ -1,6 +1,9 @@
 package models
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // User is a person: signs in, consents, owns agents.
 type User struct {
@@ -11,6 +14,10 @@ type User struct {
 	Status    string `json:"status"`
 	ExpiresAt int64  `json:"expires_at"`
 	Labels    Labels `gorm:"serializer:json" json:"labels"`
+
+	// Answered, in the ledger, are the clients that stop and go on with them: those that
+	// they answered for and that were active when something of this changed.
+	Answered []string `gorm:"-" json:"answers_for,omitempty"`
 }
 
 func (u *User) touches(c *change) { c.touch("user", u.ID) }
@@ -63,12 +70,12 @@ func (s *Store) Users(ctx context.Context, f UserFilter, p Page) ([]User, string
 
 // UpdateUser changes what edit changes, if the user is still ifVersion.
 func (s *Store) UpdateUser(ctx context.Context, by By, id string, ifVersion int64, edit func(*User)) (*User, error) {
-	return update(ctx, s, by, "updateUser", id, ifVersion, func(_ *change, u *User) error {
+	return update(ctx, s, by, "updateUser", id, ifVersion, func(c *change, u *User) error {
 		if u.Status == StatusDecommissioned {
 			return invalid("status", "a removed user cannot be changed")
 		}
 		edit(u)
-		return nil
+		return c.answered(u)
 	})
 }
 
@@ -89,7 +96,7 @@ func (s *Store) setUserStatus(ctx context.Context, by By, action, id, status str
 			return invalid("status", "a removed user stays removed")
 		}
 		u.Status = status
-		return c.stopped(id, status)
+		return errors.Join(c.answered(u), c.stopped(id, status))
 	})
 }
 
@@ -98,7 +105,12 @@ func (s *Store) setUserStatus(ctx context.Context, by By, action, id, status str
 func (s *Store) RemoveUser(ctx context.Context, by By, id string, ifVersion int64) error {
 	_, err := update(ctx, s, by, "deleteUser", id, ifVersion, func(c *change, u *User) error {
 		u.Status = StatusDecommissioned
-		return c.cancelApprovals(id)
+		return errors.Join(c.answered(u), c.cancelApprovals(id))
 	})
 	return err
+}
+
+// answered notes which clients a user answers for.
+func (c *change) answered(u *User) error {
+	return c.tx.Model(&Client{}).Where("owner_id = ? and status = ? and expires_at > ?", u.ID, StatusActive, c.now).Order("id").Pluck("id", &u.Answered).Error
 }

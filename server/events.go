@@ -38,7 +38,7 @@ func (s *Server) events(c *gin.Context) {
 		return
 	}
 	defer follower.Leave()
-	stream := newStream(c)
+	stream := newStream(c.Writer)
 	if err := stream.begin(follower.At(), reset); err != nil {
 		return
 	}
@@ -169,12 +169,13 @@ func (s *Server) challengeFollower(c *gin.Context, err error) {
 
 // stream writes Server-Sent Events.
 type stream struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	patience time.Duration // with one write
 }
 
-func newStream(c *gin.Context) *stream {
-	return &stream{w: c.Writer, control: http.NewResponseController(c.Writer)}
+func newStream(w http.ResponseWriter) *stream {
+	return &stream{w: w, control: http.NewResponseController(w), patience: streamTimeout}
 }
 
 // begin answers. The bounds of other requests are not this one's.
@@ -194,7 +195,7 @@ func (o *stream) begin(at models.Position, reset bool) error {
 }
 
 func (o *stream) write(text string) error {
-	if err := o.control.SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
+	if err := o.control.SetWriteDeadline(time.Now().Add(o.patience)); err != nil {
 		return err
 	}
 	if _, err := o.w.Write([]byte(text)); err != nil {

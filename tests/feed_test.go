@@ -270,3 +270,102 @@ func TestEventsByAssertion(t *testing.T) {
 	require.Equal(t, []string{models.EventClientSuspended}, types(st.Until(created(a.mark()))))
 	require.Equal(t, http.StatusUnauthorized, a.FollowByForm(form).Status, "an assertion is used once")
 }
+
+// Whoever is cut off and comes again with the id of what came last hears what they
+// missed, once; an id of elsewhere is answered with a reset.
+func TestEventsResume(t *testing.T) {
+	for _, dialect := range harness.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			a := newAudience(t, dialect)
+			st := a.Follow("", a.desk.As)
+			var all []harness.Told
+			for i := range 6 {
+				stop := a.Store.SuspendClient
+				if i%2 == 1 {
+					stop = a.Store.RestoreClient
+				}
+				_, err := stop(t.Context(), feedBy, a.agent.ID)
+				require.NoError(t, err)
+				if i%3 == 2 { // what is missed
+					all = append(all, st.Told()...)
+					st.Cut()
+					_, err := a.Store.UpdateClient(t.Context(), feedBy, a.agent.ID, models.AnyVersion, func(c *models.Client) {
+						c.Status = map[bool]string{true: models.StatusActive, false: models.StatusSuspended}[c.Status == models.StatusSuspended]
+					})
+					require.NoError(t, err)
+					_, err = a.Store.UpdateClient(t.Context(), feedBy, a.agent.ID, models.AnyVersion, func(c *models.Client) {
+						c.Status = map[bool]string{true: models.StatusActive, false: models.StatusSuspended}[c.Status == models.StatusSuspended]
+					})
+					require.NoError(t, err)
+					st = a.Follow(st.Last(), a.desk.As)
+				}
+			}
+			all = append(all, st.Until(created(a.mark()))...)
+			s, r := models.EventClientSuspended, models.EventClientRestored
+			require.Equal(t, []string{s, r, s, r, s, r, s, r, s, r}, types(all))
+
+			lost := a.Follow("999999.abcdefgh", a.desk.As)
+			require.Equal(t, models.EventReset, lost.Until(func(harness.Told) bool { return true })[0].Type)
+			next := a.Follow(lost.Last(), a.desk.As)
+			require.Equal(t, []string(nil), types(next.Until(created(a.mark()))), "the reset leads to now")
+		})
+	}
+}
+
+// A server that stops ends its streams at once.
+func TestShutdownEndsStreams(t *testing.T) {
+	a := newAudience(t, "sqlite")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	at, ended := make(chan string, 1), make(chan error, 1)
+	go func() { ended <- a.Server.Server.Serve(ctx, "127.0.0.1:0", func(addr string) { at <- addr }) }()
+	a.URL = "http://" + <-at
+	st := a.Follow("", a.desk.As)
+	require.Equal(t, http.StatusOK, st.Status)
+	stop()
+	require.True(t, st.Ended())
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(harness.Patience):
+		require.Fail(t, "the server does not stop")
+	}
+}
+
+// The API tells the same, page by page, to who would rather ask.
+func TestEventsAreListed(t *testing.T) {
+	for _, dialect := range harness.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			a := newAudience(t, dialect)
+			ask := func(after string) harness.Answer {
+				if after != "" {
+					after = "?after=" + after
+				}
+				req, err := http.NewRequest(http.MethodGet, a.URL+"/api/v1/events"+after, nil)
+				require.NoError(t, err)
+				harness.Bearer(a.all())(req)
+				return a.Send(req)
+			}
+			now := ask("")
+			require.Equal(t, http.StatusOK, now.Status, now.Body)
+			require.Empty(t, now.JSON["items"])
+			_, err := a.Store.SuspendUser(t.Context(), feedBy, a.owner.ID)
+			require.NoError(t, err)
+			next := ask(now.String("position"))
+			items, _ := next.JSON["items"].([]any)
+			require.Len(t, items, 2, next.Body)
+			first, _ := items[0].(map[string]any)
+			require.Equal(t, models.EventClientSuspended, first["type"])
+			require.Equal(t, []any{a.help.Identifier}, first["aud"])
+			require.Equal(t, false, next.JSON["more"])
+			id, _ := first["id"].(string)
+			items, _ = ask(id).JSON["items"].([]any)
+			require.Len(t, items, 1, "from within what one change told")
+			require.Empty(t, ask(next.String("position")).JSON["items"])
+			require.Equal(t, true, ask("1.abcdefgh").JSON["reset"])
+			require.Equal(t, http.StatusBadRequest, ask("x").Status)
+		})
+	}
+}

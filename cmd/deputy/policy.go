@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/deputyauth/deputy/bundles"
+	"github.com/deputyauth/deputy/models"
 )
 
 type policyCmd struct {
@@ -76,4 +77,21 @@ func (c *policyTestCmd) one(ctx context.Context, io streams, fsys fs.FS, root st
 		return fmt.Errorf("coverage %.1f%% is below %.1f%%", report.Coverage, c.MinCoverage)
 	}
 	return nil
+}
+
+// notePolicy notes in the ledger which policy serves, whenever this process took up
+// another one.
+func (d *deputy) notePolicy() func(context.Context) error {
+	var floor, house string
+	return func(ctx context.Context) error {
+		now := d.engine.Status()
+		if now.Floor == floor && now.House == house {
+			return nil
+		}
+		if err := d.store.PolicyServes(ctx, models.By{System: "serve"}, now.Floor, now.House); err != nil {
+			return err
+		}
+		floor, house = now.Floor, now.House
+		return nil
+	}
 }

@@ -252,6 +252,7 @@ func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Log
 		{"count failures", time.Second, d.endpoint.CountFailures},
 		{"tell what is due", time.Second, d.endpoint.Notify},
 		{"tend sessions", 15 * time.Second, d.people.Tend},
+		{"note which policy serves", time.Second, d.notePolicy()},
 	} {
 		wg.Go(func() { task.repeat(ctx, log) })
 	}

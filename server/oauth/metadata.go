@@ -29,6 +29,9 @@ type Metadata struct {
 	DetailTypes []string `json:"authorization_details_types_supported,omitempty"`
 	BackchannelMetadata
 	ServiceDocumentation string `json:"service_documentation,omitempty"`
+	// EventsEndpoint is where services follow what ends and changes (docs/events.md). No
+	// standard has a name for it.
+	EventsEndpoint string `json:"events_endpoint"`
 }
 
 // BackchannelMetadata says how to ask somebody who is elsewhere: CIBA Core section 4
@@ -52,7 +55,7 @@ func AssertionAlgs() []string {
 func NewMetadata(issuer string, openID bool) Metadata {
 	m := Metadata{
 		Issuer: issuer, TokenEndpoint: issuer + "/oauth2/token", JWKSURI: issuer + "/oauth2/jwks",
-		IntrospectionEndpoint: issuer + "/oauth2/introspect", RevocationEndpoint: issuer + "/oauth2/revoke",
+		EventsEndpoint: issuer + "/events", IntrospectionEndpoint: issuer + "/oauth2/introspect", RevocationEndpoint: issuer + "/oauth2/revoke",
 		GrantTypesSupported:    GrantTypes(),
 		AuthorizationEndpoint:  issuer + "/oauth2/authorize",
 		PushedEndpoint:         issuer + "/oauth2/par",

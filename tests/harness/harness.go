@@ -75,6 +75,7 @@ type Server struct {
 	Mailbox   *word.Mailbox // where mails to people go
 	Clock     *Clock
 	Handler   http.Handler // what serves at URL
+	Server    *server.Server
 	Limits    *limits.Limits
 	Registry  *signals.Registry // of its metrics
 	Database  models.Options    // where it keeps its data
@@ -168,7 +169,7 @@ func New(tb testing.TB, dialect string, o Options) *Server {
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(s.Engine.Status()) },
 	})
 	require.NoError(tb, err)
-	s.Handler = srv.Handler()
+	s.Handler, s.Server = srv.Handler(), srv
 	web.Config = srv.HTTP()
 	web.Start()
 	tb.Cleanup(func() {
