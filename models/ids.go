@@ -34,7 +34,8 @@ const (
 	PrefixUpstream    = "ups"
 	PrefixIdentity    = "idn"
 
-	PrefixSubscription = "wps"
+	PrefixSubscription  = "wps"
+	PrefixEventReceiver = "evr"
 )
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

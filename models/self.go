@@ -30,6 +30,7 @@ func SelfScopes() []Scope {
 		scope("consents:write", RiskHigh, "Agree in a user's place to what an agent may do for them"),
 		scope("credentials:write", RiskHigh, "Issue, rotate and revoke credentials"),
 		scope("events:read", RiskMedium, "Follow everything that ends or changes, as it happens"),
+		scope("events:write", RiskHigh, "Have events sent to addresses elsewhere, all of them too"),
 		scope("groups:read", RiskLow, "See groups and their members"),
 		scope("groups:write", RiskMedium, "Create, edit and delete groups"),
 		scope("keys:read", RiskLow, "See signing keys"),

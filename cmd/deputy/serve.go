@@ -250,6 +250,7 @@ func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Log
 		{"sign ledger head", time.Second, func(ctx context.Context) error { return d.store.SignHead(ctx, d.keys.LedgerSigner()) }},
 		{"tend credentials", 15 * time.Second, d.endpoint.Tend},
 		{"count failures", time.Second, d.endpoint.CountFailures},
+		{"push events", time.Second, d.endpoint.PushEvents},
 		{"tell what is due", time.Second, d.endpoint.Notify},
 		{"tend sessions", 15 * time.Second, d.people.Tend},
 		{"note which policy serves", time.Second, d.notePolicy()},

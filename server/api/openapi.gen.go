@@ -747,6 +747,32 @@ type EventBatch struct {
 	Reset bool `json:"reset,omitempty,omitzero"`
 }
 
+// EventReceiver defines model for EventReceiver.
+type EventReceiver struct {
+	CreatedAt        Time   `json:"created_at"`
+	ID               string `json:"id"`
+	ResourceServerID string `json:"resource_server_id,omitempty,omitzero"`
+	URL              string `json:"url"`
+	Version          int64  `json:"version"`
+}
+
+// EventReceiverInput defines model for EventReceiverInput.
+type EventReceiverInput struct {
+	// ResourceServerID Whose events; left out, all
+	ResourceServerID string `json:"resource_server_id,omitempty,omitzero"`
+
+	// URL An https address
+	URL string `json:"url"`
+}
+
+// EventReceiverList defines model for EventReceiverList.
+type EventReceiverList struct {
+	Items []EventReceiver `json:"items"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
 // ExplainInput A token request, less the client's credentials; or, with `user_id`, one to a user, at the authorization endpoint or, with CIBA, at the backchannel authentication endpoint.
 type ExplainInput struct {
 	// ActorToken Of a token exchange: the token itself, or its id (`tok_…`)
@@ -1442,6 +1468,9 @@ type NewClient = Client
 // NewCredential defines model for NewCredential.
 type NewCredential = Credential
 
+// NewEventReceiver defines model for NewEventReceiver.
+type NewEventReceiver = EventReceiver
+
 // NewGroup defines model for NewGroup.
 type NewGroup = Group
 
@@ -1462,6 +1491,9 @@ type OneApproval = Approval
 
 // OneClient defines model for OneClient.
 type OneClient = Client
+
+// OneEventReceiver defines model for OneEventReceiver.
+type OneEventReceiver = EventReceiver
 
 // OneGroup defines model for OneGroup.
 type OneGroup = Group
@@ -1641,6 +1673,21 @@ type ListConsentsParams struct {
 type RevokeConsentParams struct {
 	// Scope One scope of it; all of them unless told
 	Scope string `form:"scope,omitempty" json:"scope,omitempty,omitzero"`
+}
+
+// ListEventReceiversParams defines parameters for ListEventReceivers.
+type ListEventReceiversParams struct {
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// DeleteEventReceiverParams defines parameters for DeleteEventReceiver.
+type DeleteEventReceiverParams struct {
+	// IfMatch The ETag the change is based on. Without it, or with `*`, the last one wins.
+	IfMatch IfMatch `json:"If-Match,omitempty,omitzero"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
@@ -1862,6 +1909,9 @@ type RotateCredentialJSONRequestBody = CredentialRotation
 // PreapproveConsentJSONRequestBody defines body for PreapproveConsent for application/json ContentType.
 type PreapproveConsentJSONRequestBody = ConsentInput
 
+// CreateEventReceiverJSONRequestBody defines body for CreateEventReceiver for application/json ContentType.
+type CreateEventReceiverJSONRequestBody = EventReceiverInput
+
 // ExplainRequestJSONRequestBody defines body for ExplainRequest for application/json ContentType.
 type ExplainRequestJSONRequestBody = ExplainInput
 
@@ -2017,6 +2067,18 @@ type ServerInterface interface {
 	// RevokeConsent End a consent, or one scope of it, and what rests on it
 	// (POST /consents/{id}/revoke)
 	RevokeConsent(c *gin.Context, id ID, params RevokeConsentParams)
+	// ListEventReceivers List where events are pushed to
+	// (GET /event-receivers)
+	ListEventReceivers(c *gin.Context, params ListEventReceiversParams)
+	// CreateEventReceiver Have events pushed to an address
+	// (POST /event-receivers)
+	CreateEventReceiver(c *gin.Context)
+	// DeleteEventReceiver Push events there no more
+	// (DELETE /event-receivers/{id})
+	DeleteEventReceiver(c *gin.Context, id ID, params DeleteEventReceiverParams)
+	// GetEventReceiver Read where events are pushed to
+	// (GET /event-receivers/{id})
+	GetEventReceiver(c *gin.Context, id ID)
 	// ListEvents Read what ended or changed since
 	// (GET /events)
 	ListEvents(c *gin.Context, params ListEventsParams)
@@ -3365,6 +3427,128 @@ func (siw *ServerInterfaceWrapper) RevokeConsent(c *gin.Context) {
 	}
 
 	siw.Handler.RevokeConsent(c, id, params)
+}
+
+// ListEventReceivers operation middleware
+func (siw *ServerInterfaceWrapper) ListEventReceivers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventReceiversParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEventReceivers(c, params)
+}
+
+// CreateEventReceiver operation middleware
+func (siw *ServerInterfaceWrapper) CreateEventReceiver(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateEventReceiver(c)
+}
+
+// DeleteEventReceiver operation middleware
+func (siw *ServerInterfaceWrapper) DeleteEventReceiver(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteEventReceiverParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteEventReceiver(c, id, params)
+}
+
+// GetEventReceiver operation middleware
+func (siw *ServerInterfaceWrapper) GetEventReceiver(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetEventReceiver(c, id)
 }
 
 // ListEvents operation middleware
@@ -5335,6 +5519,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/tokens/:id/revoke", wrapper.RevokeToken)
 	router.GET(options.BaseURL+"/audit/entries", wrapper.ListAuditEntries)
 	router.GET(options.BaseURL+"/events", wrapper.ListEvents)
+	router.GET(options.BaseURL+"/event-receivers", wrapper.ListEventReceivers)
+	router.POST(options.BaseURL+"/event-receivers", wrapper.CreateEventReceiver)
+	router.DELETE(options.BaseURL+"/event-receivers/:id", wrapper.DeleteEventReceiver)
+	router.GET(options.BaseURL+"/event-receivers/:id", wrapper.GetEventReceiver)
 	router.GET(options.BaseURL+"/audit/entries/:id", wrapper.GetAuditEntry)
 	router.GET(options.BaseURL+"/audit/entries/:id/explanation", wrapper.ExplainAuditEntry)
 	router.GET(options.BaseURL+"/audit/head", wrapper.GetAuditHead)
@@ -5366,6 +5554,16 @@ type NewCredentialJSONResponse struct {
 	Body Credential
 
 	Headers NewCredentialResponseHeaders
+}
+
+type NewEventReceiverResponseHeaders struct {
+	ETag     string
+	Location string
+}
+type NewEventReceiverJSONResponse struct {
+	Body EventReceiver
+
+	Headers NewEventReceiverResponseHeaders
 }
 
 type NewGroupResponseHeaders struct {
@@ -5427,6 +5625,15 @@ type OneClientJSONResponse struct {
 	Body Client
 
 	Headers OneClientResponseHeaders
+}
+
+type OneEventReceiverResponseHeaders struct {
+	ETag string
+}
+type OneEventReceiverJSONResponse struct {
+	Body EventReceiver
+
+	Headers OneEventReceiverResponseHeaders
 }
 
 type OneGroupResponseHeaders struct {
@@ -6661,6 +6868,159 @@ type RevokeConsentdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeConsentdefaultApplicationProblemPlusJSONResponse) VisitRevokeConsentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventReceiversRequestObject struct {
+	Params ListEventReceiversParams
+}
+
+type ListEventReceiversResponseObject interface {
+	VisitListEventReceiversResponse(w http.ResponseWriter) error
+}
+
+type ListEventReceivers200JSONResponse EventReceiverList
+
+func (response ListEventReceivers200JSONResponse) VisitListEventReceiversResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEventReceiversdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListEventReceiversdefaultApplicationProblemPlusJSONResponse) VisitListEventReceiversResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEventReceiverRequestObject struct {
+	Body *CreateEventReceiverJSONRequestBody
+}
+
+type CreateEventReceiverResponseObject interface {
+	VisitCreateEventReceiverResponse(w http.ResponseWriter) error
+}
+
+type CreateEventReceiver201JSONResponse struct{ NewEventReceiverJSONResponse }
+
+func (response CreateEventReceiver201JSONResponse) VisitCreateEventReceiverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEventReceiverdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateEventReceiverdefaultApplicationProblemPlusJSONResponse) VisitCreateEventReceiverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEventReceiverRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteEventReceiverParams
+}
+
+type DeleteEventReceiverResponseObject interface {
+	VisitDeleteEventReceiverResponse(w http.ResponseWriter) error
+}
+
+type DeleteEventReceiver204Response = DoneResponse
+
+func (response DeleteEventReceiver204Response) VisitDeleteEventReceiverResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteEventReceiverdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteEventReceiverdefaultApplicationProblemPlusJSONResponse) VisitDeleteEventReceiverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEventReceiverRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetEventReceiverResponseObject interface {
+	VisitGetEventReceiverResponse(w http.ResponseWriter) error
+}
+
+type GetEventReceiver200JSONResponse struct{ OneEventReceiverJSONResponse }
+
+func (response GetEventReceiver200JSONResponse) VisitGetEventReceiverResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEventReceiverdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetEventReceiverdefaultApplicationProblemPlusJSONResponse) VisitGetEventReceiverResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8890,6 +9250,18 @@ type StrictServerInterface interface {
 	// RevokeConsent End a consent, or one scope of it, and what rests on it
 	// (POST /consents/{id}/revoke)
 	RevokeConsent(ctx context.Context, request RevokeConsentRequestObject) (RevokeConsentResponseObject, error)
+	// ListEventReceivers List where events are pushed to
+	// (GET /event-receivers)
+	ListEventReceivers(ctx context.Context, request ListEventReceiversRequestObject) (ListEventReceiversResponseObject, error)
+	// CreateEventReceiver Have events pushed to an address
+	// (POST /event-receivers)
+	CreateEventReceiver(ctx context.Context, request CreateEventReceiverRequestObject) (CreateEventReceiverResponseObject, error)
+	// DeleteEventReceiver Push events there no more
+	// (DELETE /event-receivers/{id})
+	DeleteEventReceiver(ctx context.Context, request DeleteEventReceiverRequestObject) (DeleteEventReceiverResponseObject, error)
+	// GetEventReceiver Read where events are pushed to
+	// (GET /event-receivers/{id})
+	GetEventReceiver(ctx context.Context, request GetEventReceiverRequestObject) (GetEventReceiverResponseObject, error)
 	// ListEvents Read what ended or changed since
 	// (GET /events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
@@ -10044,6 +10416,127 @@ func (sh *strictHandler) RevokeConsent(ctx *gin.Context, id ID, params RevokeCon
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RevokeConsentResponseObject); ok {
 		if err := validResponse.VisitRevokeConsentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListEventReceivers operation middleware
+func (sh *strictHandler) ListEventReceivers(ctx *gin.Context, params ListEventReceiversParams) {
+	var request ListEventReceiversRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEventReceivers(ctx, request.(ListEventReceiversRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEventReceivers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListEventReceiversResponseObject); ok {
+		if err := validResponse.VisitListEventReceiversResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateEventReceiver operation middleware
+func (sh *strictHandler) CreateEventReceiver(ctx *gin.Context) {
+	var request CreateEventReceiverRequestObject
+
+	var body CreateEventReceiverJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateEventReceiver(ctx, request.(CreateEventReceiverRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateEventReceiver")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateEventReceiverResponseObject); ok {
+		if err := validResponse.VisitCreateEventReceiverResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteEventReceiver operation middleware
+func (sh *strictHandler) DeleteEventReceiver(ctx *gin.Context, id ID, params DeleteEventReceiverParams) {
+	var request DeleteEventReceiverRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteEventReceiver(ctx, request.(DeleteEventReceiverRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteEventReceiver")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteEventReceiverResponseObject); ok {
+		if err := validResponse.VisitDeleteEventReceiverResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetEventReceiver operation middleware
+func (sh *strictHandler) GetEventReceiver(ctx *gin.Context, id ID) {
+	var request GetEventReceiverRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEventReceiver(ctx, request.(GetEventReceiverRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEventReceiver")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetEventReceiverResponseObject); ok {
+		if err := validResponse.VisitGetEventReceiverResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -11858,296 +12351,303 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tchu30j94K1j+z1binBH1YseJqS+P4jgnOk5il+Rsqp7IK0IckEQ0BCYDUDTj4629mr2wvZJ/obsx",
-	"gyExwxeTkp16viSWNIPBS6Pf+9fvOwM9ybUSyppO731nLHgqCvjnizd85P6fCjMoZG6lVp1e581YMH3z",
-	"hxjYLwy7E4WRWnU7SacQf05lIdJOzxZTkXTMYCwm3L1v57no9DrGFlKNOh8+JJ2f9IDjcIuj/zYWhWB2",
-	"LJgSM/oOk2azD3xIOjkv+ERYWsnzQqRCWcmz8+/dz9J9Kud23Ek6ik/cy4PqkXTD1TyfFkYXy2vpK/HO",
-	"Xg/gr32mh7CsnI8EuxFDXQi3KJjJn1NRzIOp4HjhR/9RiGGn1/lfh9VhHeJfzSF93s2kcXVy0zWdw2bY",
-	"ecuI9MDGIw9/5nYwjhOWIznYpsGYq5Fg0rAbbkTKtOqy36Qd66ll0iZMF2wm7Zj1v+on8ELGjWVaCTaT",
-	"ypQ7i9Rczfp8eIBfD+eYc2tF4R7/v7+8uvrqP1ed348Pnr39/ejg2dv3R8nxNx+uOo/+0UlihCwn0i4v",
-	"5Uc9YxOu5oxbNtHGnrKvj9hUZcIYZnWWNp18BsOFc5vwd3IynXR6J0dHSWciFf50XE5GKitGAo//Uhh3",
-	"GxvPzNDf001vUyFMrpURcJm+c1t9wVM5hR8HWlmhYBN4nmcSb/bhHwav93o0HI4JX1zkCtwyRxGGDQs9",
-	"YdIypWfdzoek871WYvkA3G/hz7+I2fNM0vx2MlUaLjLLN8S1BvCEO+MIM40NTY8dwjML7LHt+fI5mIxb",
-	"asnEdrfcasi2JZdPddn50J2PNIwzIwaFsO6CSuN+4y6qVtmcWTkR9JQZ65nqsl/EnSjYgA/GIl3Yuq23",
-	"41+FnuY72wkcrWUTRu6Bhzj2C2H0tBiIS1HciWJnC14YtmXlBT3JDDz6IHugM7G7lbvB2tarM/EQi/w1",
-	"N7YQfLKzhZYDtiw2L/SdTB/mVH81O6RnGKxloVPzAIt8pcRZ7rZ4hzy7HLBhsZz+DhLylRL3KiE/UjrS",
-	"nt0ja/84tk7zfVAWvSv27NdyX6z2o9gsTfbeWeZHs0s/8ftifR/F9tyQrwt9k4m2Hc7xiX9uNmk/bpNB",
-	"MBPKslmh1ajLnhwd9UC9dHaNMJYNuFLashvBpsrN12qduseOE/bk6HGPKc2svhUKTElnN1o35ITPmXst",
-	"1aCzuheewLNmOhiTO6J7pZ4cPeuR+mrBYcGzQvB03mVPjk/gL2i/psxINQBNd8YNc8+4Rx4n7Mnx1zjf",
-	"G53OYRytWcaLkYD5DBlX2g3NnDXWZU9OTnqsP5QiS/tszA3jV+qOZ1OadrVYY3Uh0i772q3RFnPGR1wq",
-	"xodWFIyziZ445nulwF6kjXbncDb4c8qlslwN4G7nhc5FYSWafMizr2UasQ+TzqAQ3Ir0mttVJ/pGToR7",
-	"Iy+kGsicZzRk/XDPgCThYDhy34TNxtoINhGTG1EYOKYbwbi5FWnULq+s29+DyS98uDbzt+UweMpumuGm",
-	"/CSNXd4YacWk/o9WuRxu8ofyg7wo+Nz9HPiLNnD6hGvFaUTXEigZkbvESS7jngIBslwURis2pAtCNyth",
-	"XKVs5l66EQM+Ee5habsMxrFjMWc8y/RMpI6spUJ3jlbGzR/JVXGw/k7xMxM+GEslEvdsf1RwZUXa78Jh",
-	"hVvNlZmJYiMyQz1HpNdTZWW27lsriF1Pcl6I64FOI36HS2fMMrc12o6ZUKlJmNG46lzoPBPurjIrssyb",
-	"vPA32IhU3MmB6Dlah7/cKj0zjnc4csflLxP7NtcvFZm8E8V81fPf03M/u7W69+RImIi76/LHs4OTr5/C",
-	"KrIMV+T4HdASnOtYvItNXbzLZSHMBlMH+ohyjd+QIkdcoWcQHGlLXyT6Wn79VUCKPSRvWAKScidZ84bT",
-	"LfuX+0zsijdQlcybXOEy2EpwfsVWdStVZEn9gbzh/R4Sl2Op4DfjEycf+khs+FdPcG5cQ/c1JdEiLXho",
-	"TJf16RL3ewwvOvqy4Slubg0wCnomwR2UhhXS3M67rE9b2+/BYxyFbymtgYUYpmcqAa4yNYKNtftvrjM5",
-	"mLMZd9zD86QvTGnDxLajELkuoqf8G600FUo6BmWZ4XPiSkZPhB1LNXLTBrVimZButM4EVx1iu3Qb1qGI",
-	"C3rciV3LrVj3vUt42L01BV7eQPsaHG6OSE4Zv3FHwIDpwapAx1g43IDjxLYQjif6rfpFcePhUZa3Xhoz",
-	"dbSqi4Y7ODUbcStHudd8RGplu6wHqQ63IanJfX9YJQ/zpxAQC9zC2udqvLXGrdokLN79JVWBT+1YF/Iv",
-	"0IivU2G5zEwDGxPv+MBmc/blxQ/P2bPHz54+Kk9VDp2CCmQ60YWAHTdcrs+hwml8D7OI8SlvMjaJQTPQ",
-	"+YIKtExDtTEXTir8QDlc27buRAErHSMPo3xdVDxjgTgGxTXo85tsadJ5dzDSBxTcOXt+8X/hCE7z2Q+x",
-	"yb3QGsp0/G07t6EYal12WJI0VoNNQDpfjPFMhDF8JOKhxxupUlgoPoSsDXnIFyCZ2EwXqYmN6xRCt4Lt",
-	"eKaT8HqapUy8Q6sxLtLwukQO8cwEU0X57n4xCU9pxd3cwX2mAcKZJiFZt12LSy8QF/QXZLhp31ngIMO8",
-	"DQBmhZwIp5Q4YyrL4CnSlYRKRUoxdsbVvPZql/Wd/PFqUWl8eI0kJsGEmk7cGnMBJNKpLAsnUECVcLLC",
-	"z6QUFSmKkzRYfLWbZ8bIkZqImKzYXKVvYNPrGdpEOrpAaztKfzprkAUxCeyf3tjgLvfkXOVTdCOlqXTT",
-	"5dnrYIuGPDNi0UJcXGwY1+cj+x+e5/+ZmuI/oyJ/dP370cEzfvDX23/+Y8Vyg1EKnbW+tyji4rvQvvCd",
-	"iLmKtO5b0BkzneQ+CrIg4+yGFrgTYtdOJ9eNficKOsepu5RhAXscc8OUZs6uDYLWyIiH0pqVh9pEudNU",
-	"WhJxjVSLmRYxT2ZlLJcsDr0s81NIdRnr0qPoDKsE0yDwn1JZDf/sdpom9kJZtPYXtQ5/Ukt7u/FhNTCg",
-	"tNySdkWh2r0FI3/ZVI7/2pvAKz/z0j34IenoqR3oiVjrnVf0bCXrm/gtWKvLtHgh7qSRWnkNJrRt28R9",
-	"o/ot/lz+yLk1LM/4QHivWybSkePvQCxHYM3qqWUjnjs6H+pi4o65I5V9+qSznFG0aHO2GonLf3ynVksL",
-	"t44EZQaYWGS6EWFWh1QS0ttWEt8J86wuzH0zT/jynUxF1Akv/CVef/ZDPsCszjg/it7XRb0YxkAG2cdD",
-	"6IOSadjNnKE1nTCndTkzgv378tUvzIp39hQcOt4zSLk/pfG9tPa80Hq41uJew5OLu4qb41fsx2vc5R8F",
-	"T5d32ElNsZKLXMJTMIIjkEKsx0PeuAcXpw1vN87yZdytl4oBMJN+z3vHAuUWxUS/F7iznHQh6dFl/SGX",
-	"2bQQqC4ryrqaOIuEcQYWFSX0eq3Xf86pb94+oUHiim3IMYFucRzvenU7MAS1OOmkWrUM8toTRf2YxtyM",
-	"Y4bQd9yIp0+I3SH/40O3LogLam03sojcy3FLESndETleC7DnCiHYQE8mjuqtjrrUPp5SaFaJ34JGynlD",
-	"36pvHOxBw7bFZmzkXzDKSkmxyNXdewl+Lj7FZb/ACqWpPgZ5PuiXfxituhd89jOZ9x+SxRzVmMoFJveQ",
-	"Z1mXvXFyjHgcLwQzMnO6IjiqKQxbCG60cnxuJrIswXgwR65mpiYXyov30uEqMuMl8SSBcQd66m5AJLZF",
-	"hrCJaQ5wJ433r0qcl//KF4YuP4XlYFU3EGVCY/SUKa0EOd0D77wcjMmqLodgBXwIbvoaygHc58iMwf9J",
-	"8x3zOwEBdbDJE8YnWkGC94RyQSl+IPhgXHe2WDwTx3B82GONOY115nMYlj3k7o+m8r6YBHKzSSWbsKEs",
-	"jHXbhb4uO+aKnRwdwclZna3t9QJq+hEmAk4n/u4cX4MU7kU2o2dKpNe4dNPgOXJWeo85pehOMHBNGzjt",
-	"IMXCUOQVD3KoC3/Gxuoc4xjkE1pjFwsxLIQZo0MrSpPwd39GPgWBGSuzDFIukLuv8ammT5wNBpgsX7+Z",
-	"Ski4juRfYUo7qr3Tt+t9b5Gn4seXFlzSdhLczMWjqogtxuKeg6QsIspou/myIOrJxymKfuiPTJzqVXEm",
-	"eKTL+m5+/kEI9zmzESkCg3MYsyvs3D2ci4JbXR+48qWOxZVaTBtjfbIHwm9UzkyTC45RwC7rowMavWyh",
-	"sdNl/bE2bgQfdCymyrDvRT618+6V6vN0IpU01k/OPzbgRSGFYf1Cjsa271bglt/vOS5cCxWicuqovXul",
-	"Aj2m3Es6Svg/7UKntHU63nkOBwzKam1K7iX34ajWgq74yPHCpOPaBDhOkQlJw85en5deYctvxWqHBFBO",
-	"lATLrM46Bd7wwa1T5JTIiJivlbZySJzkWqg01zIabUtqL2d6pKf2elrI5UfrsYnvqrd+gpd+vThfHA2N",
-	"SZ+acD2h/IpN8hO2yYQY8mlmryPu71YTwD1+IYYxvXHbnAaIz27igPeukGWSeuUULBbGP7dylyABeX9J",
-	"xm9EtnJnfsKn4HljrzcM9U74u2trs7V0zpbbBrf7uml3oqwxHqnOtbGezAuRykIMgN63j9K91sbiFbig",
-	"8X69OIf9yqdFrk0D+9jJtxe/aEQ2vG5OqMHcZ66sT82I6WTLNkOuFTlHlv9muZ2a1Wmf5Cy/xMdLR5Nn",
-	"TIuO4ZXK2At60V2Ln/G1D0lnmqcbcguqdt3GJIJb6N8v/VxwMNXRV7tX7lV57+psYolzVXdnkVraqLh1",
-	"Z1ez50USWsiXCDa4WT5tE+jZRILVafoHXbBcqhGoz/nUjHtO2xlwZymx2dhpMd58m42x0BAzryDntvSy",
-	"jK3NTcKcQcjy6U0mB4ynaSEMHcRPQo3sGDT+o2QTIbrg0PVTS1CD5wyf9pnLMGHOqKwT0g2dwUmKv18I",
-	"erXAEsWsZl+C8VHLeBABvyyuI5a9tGwkrMHdkUFumtKkbEkFarAcTDNenEKG5dRYsA+XIue7UQOWMvtg",
-	"Zs42M2ymi1upRl12ptC4w+k/O2Ipn5uwbPiUqWmWOYoFv11o8bibdmDlpEoe+L06KfeWu4Kh0wQzwUNP",
-	"yoG5lfmBzvESHsANchaMLaZiWUtZLnimRNWRIPo0XfZrNfee10eqqBsasWg8+NyHhDnTFb0VRJLe5qnn",
-	"tEASm3u/ZruFJ+f1/uXvOt5UqJ4UdtgDoADT0270HqwRNqMHwx0EKRnLn180HGlYnQslUz9wMORA3vB1",
-	"Po1ZefiJtw33bqVuuH8FL1DW6sTwk1YjYSzL5FD4zE5SHaRiRgy0Ss0pe/z0qFYUHzPgy/L3b58+WVUA",
-	"XymE9en8quSfU+G0ljQTPXbs2ODxybeQ/3HwFzs6eMa67Jr9F/snO0jYjRhJpaRP/uQsE9aKgumCpXIU",
-	"VxO30jeD+66ESA3TCnSBKt1gaopYusHSxV6lqMbSiikZHbydbgqOUUMIAApFwJdEcsPJG27ZIZDpySF+",
-	"pMt+kreC1T51yig3PvUpZeFtXC0VQ0fZx+vQccEgDfrGSm8IboM7nZnMMjbTKhXFqcdtYMdHR0dsMOYF",
-	"HwCWSLKGbr7BdlciuIB/OVF8fPJN96h71D1O2O+93vFb97dMD3g21sb6QphcF8ht73gxPyVPdegPZDwz",
-	"2ukG7tqKIL/ak3WqrbuNjg6f38+xLZkflaWw7KvNnejDiwJ1QJj+Dj9Xp3Oy8nD2YDjE3C/Eepq1XB/J",
-	"8zLJ5xcHJxZ1KOHbuwhr+6Lc+w1p41dfe8CXPen4H6Nxfx5q7l7V0Y9RKlvcV39P/SsWKd5AccKrsMLV",
-	"tZ3W06qW7EGteDDRvoF77H7E1z2JnbYYeO7o6vfApfIW2C/GeyOZfxTWalRag4JPsKFRdcUgM4SxQTqH",
-	"hQKE5mO5z5FezincoihB+tT+hyuF2XXx8+YBgoZPO0bXGKMtIcgWg7QUnmVKzyhdIHMa5ays3oUjRF0L",
-	"TnXmFFgKsp5CMN9Za055zKSxa2YS5oUoq3Fv5nGaq8XZ0GIaFYJcV2RIfUEpjq1JkxivbDoxWsoG+795",
-	"ccTK1MlNnc8xd3IY4Ak+F92IpCrQ2MhHiwxkGydt7doEfPjpExBo/sfjnZQFx48+TN03dytS/iOHHMz6",
-	"+OTbldNeyPSYSEU/Hq8ij022pwXdYAMiWFHLSOe+E8ODZNB9Wx41KLz9wlnsjKP/Mbs168TT//3by0sy",
-	"Pdby85V7Ufn6Ng/ONuqZ6Ke9/mN2u2qof//2cksODECCcbGRZ9wJCPHOJgguSOKCcqEI1yUV0RjvKr5a",
-	"D9StKF8KYGa3YJgbRwxOKX23wYe6/5BASK4xrxdn//7tJTMCdLgvwdX1qMvOERdA8NQHsG4FQOBAAh4o",
-	"J0kNtsYKxSZSTa0wHnwER6f3fMkjpi45BeVW6Zk6pSfKnCZ+K1SZHFwgUpMwpQ4ZfIZl3HoEGsXGelqg",
-	"shlUEhLyTyfZ70WNu7TfaIAQcRQB64GMJFNzW65wjG14Z9fOOaovYDmhDS9yv4wG4c/XN9zIARoXtd87",
-	"A7TL+jTbWzHv91heyDtuhfvp+o+Z+7Onw+U/krdTzYESuAUvKYY4fSmOzzoNU96J3ZTbdCucNViSe9RT",
-	"V658J0IzQF19KLl5oW2JZ7hLNubBvXGTPzGWpu9EkfEIGsslhq0wbTlLq9lj2KC4Na3xq5Ovn6EDovTl",
-	"HK3MGfFziR5TA+b4q5z/ORXdTnvYkGjnQ9KpuR6bwroQj7Ya2CoaiiU4VFmuWE+XuJmz5+ffnXVZrrOs",
-	"V0bhq2RR7xs5LbGBZ1WIJkTKhnSNEmwNI/RoqSIeAfdz6Pp8jvBJUeEmlUXcOsvczcZdce+sH2RFJ8Ev",
-	"vCj07CPKqty2ckbXZg5xnFQOh6KoyjrZwJ2+YdL2WJ/ba8fW++xLIhWMGKViICcQRjcMP2UeJZCka4R7",
-	"GPiFeeQe7Rs+EX3KCb9SIy18RrCz/Z3IBCEK+bJLtIarviwx+9YvboVqMHyRnRydHB0cnyC2HUHpJQwO",
-	"WlpD0G6s777e77IXjigZQtwBRA8Ekee5YF/6V2F5Ca0cymDd1rjVEkrPo+QKuMm87CNgDauYFYib/lV0",
-	"OVedHgPu1k8YDgFfgxGAd3bZG1RCCrd9rBBDUQg1oFGVvlI8c7Ynt/JOmC4785L5KXspv0vY1ywTdyIz",
-	"LBUib9v2N2KSZwSP8BFVfM4Ec/NzNxPzg8orLMva45s5y7gaTflInLIXapRJM2ZfCvXISc5McJDF7x2l",
-	"fOijm8hQqoZnWyVRtyyIcD7qUkOVd6o9UBLcvw08PtKsVHMu3DMf1u25ULsS3nkQERpVbvcSCiuz40JP",
-	"R2M6DtymUisBUnfENRZZNIHXBnSxeqYlFZXaxKrK3Kj7AF7xq6V9LbcsmFPiz/NtKxlsYyVtSSj/QwEl",
-	"BcSAW9oOs/0Md6HtBozhnrXdF8OhgLKqS398CxWT9VsQr7nHVihDGYdn3AOPKnS2aVj4EubQiPyzJT9Y",
-	"3J4l1oAzXb3zu6CihbO8b0q6E7GE48uyChvrHAGaSBdVPfa5pbpEmZJ3w/sjoH4UtCVAMIpUjU4jFvZ5",
-	"SYymge0ApOhAq4EolKHyUIz0+F8CiieVRYKmqTA3bf3ox4CLPO6tQ7Zm2POzF6/ZcfeIyrWkTWgSkGmN",
-	"ELEtqCyrYVrB69zi461Dx8SBQtsxSCLoG9qAHPMuyKGIA5H9YWVDFWBTyGrdyJY00bZar5ZhRwj00g0Y",
-	"3V8zvYkftVwNmuLdtnEMkEoFWbgrVFPdx9wP8hL3wX7B0z7AUutUpP31XLmksMCcG2/tdz496aO4z11D",
-	"kGOiizjiHNqvELkm+PAozqinqcZeaZqNNNOqsSKnECbmOu+Dc7XPMmcKWa3ZkBeQlwg3XpoQhByBZAgW",
-	"F9AiENe8wh139jayr76fcB+9sbPIqqJcNVgq7Vr0xN6Bv3891XER7qwGHEjGZw3mL0hSOoVMdGwyBpig",
-	"Mu0nWLGuqSY78UC4tcyG0rdRDfD8/Luz8uEgWQxedN8b1N+M8PqB1QWlOcWLxOt59CHKoLRGZEM8VlBX",
-	"2Jfuil3////v/9d/VK/0OH76+NvV8dnW7JFXQ1gu0kKQStXvlTkGlBLNS8RaPfQ3PEwT60fqA4JBfHoK",
-	"jEO5Bexm7kSqL3Gp3P7uzMxtmffrMROUZkZrhWEiRSUM9SxsnhcrIscxT+cZtriymg00gauUpfmn6FII",
-	"pHw5TW7If4X3psXxGXdVkb+zEUNtIScv9L5Xga/A947YdaFH3dl2TaAtNZG8nNOL2SYcFMMINt8qTL4V",
-	"cG9OuViEdSuhNYN7JuBKnqJ8hohTqWYsuJ2DOQ6KdMXsmusoXw19OXyYvIjE3a8lMC5dEYLMIZLWKZTH",
-	"EPEHEAzVOp14VxAJDSn/RrDcSQE3FpHYZIqHWy1xpOxaS/SyuzW9c+1kzc1yQO8lvTPMJowQck0g9CgW",
-	"WTE1D8Didvu0AjiBiOdIGgvO8jqd1ZIUn3y7GfqrI/uLH56zb785+saREz7Yb8zhf7JJHsvx0zak2PpE",
-	"fgE7YkGeUiZzOJuA5H7/P/7XwdXV71dXbw/+n7fvj5Pjk28/RClvBYaKz3v5RMQjEcfanKCO2DEJ8ThK",
-	"lgmFH7VLDdA6f0yNrQo8u4yE7+KIMjaSkzwzimGvTg9eJ/8oYBAtqptIv/eIYst5qegEWT4/taBjkfAn",
-	"hjnmeS6UAdbXZX2yoOvQJhDEksRHnS7mjN0gLkQvdRKAgbuWgHdGuUtvo9msqfRAfcuyasylashydJqc",
-	"waa1g2lRAPKuIlm0mZGdcTkxm0VkztIUw3NxBMrqsPRwGAVSaj0MgHHCGlvP9crKnXWzcl+5D8ch6UF8",
-	"8JtMxPStukREcgfdq72JwwRgnFuCK+ufRxuwK5VopT5DhSS7IwNwAZOfxm1Zz++g9qhjjmJN7JDW9Au0",
-	"l0sbPxnqxwPofDyjFh5KI2QQy/gAYtw7S4GN1o6GYfbwJJ1mt16m8Qa9fpogzPH2VtTRyMwUb4A6NmY6",
-	"WY0kGaAl1/Rbs5Z2u5DB4gG/wI8X1XnXvYHtySdpwLxbHSJL3P5D0hG5jrX+xmgv9fye5iVQAfTz5oZl",
-	"Wrs7BBnLa5CAKIpYbkQFjQMPVOCNgbGo47EWeOG6NtwSB1KQqN7YJGAijXH/jN9CiqaS33DG50lpnEho",
-	"e43gdGKS23lVHDGsJPuNYBXA5lrH/BMf3Ea95HwiPgY09tUQ7VuPokEeXcdFsOIUAs0hLFEAA1viJ7ci",
-	"xMBTHlMZGeFAF+nqG3dBz4U0Cft3fSOu23tD+U8wfwFA9wf3GPYdWO3nWvpSRRV+28stiPGchs4yn2w6",
-	"cxzUrsIVgliADLt2xf2XG2cLtwmeNTsG1XLpV+T9wrnsIoTV2DZsn5GrspXux/agWGCP6yK3N+aVPyRA",
-	"EyV8h0varHIGdnWbBId2IbM+LsEaYBgrjbvGqnZY3W4oHjovPwDF/wwJZ8vzhxYoTcwUs9Q+rpnKwjTL",
-	"74Wjr5j1znaeNuEh9n8bUIBVHKaBlaxVO1tdWCidxTi6ne+xOQ+0GYoXEG9Tn+MBTKOs1DRZhzE26J8u",
-	"pxiio66QhX7fdkGi5Rmsaj7VTGr//u3lhg4SDzt1K6gl2jdfH3/zqMdePGevsctpwV4fPP72ScJepCdf",
-	"f338DFyHF5dnYD5ToiQ7OXryLbuR1nRZn2cjCIY6c0YP2YvLk6+fJuzFJQ3y/eVZwi7cLxlX6ZV67f+J",
-	"sGRDiVbKrSCkF/cpj1nm1H55J1SXnfnaB18WQyj73Uh26Ur89JeioV3Mndik/242emCVdFnzvI3joW5c",
-	"wxbgEXgPYokejeHyhuCC3XAhd6LA3LIomGHV5uUL4w4+KVNPdDFxxDbSGVejri5Gh+8OJzo9NNNJenOo",
-	"tBXrpVBU4JTuOBeUoIokYpfvpdgJG3DEuD0HeCnmW1ayZNQkJO6hwvaqEt3vQZtnI4o7ORAGHfRg3QwR",
-	"T17M2UQICxBGjzfAPnt69OTbFaUjaxS4wBJXYmQRoyGgrFOPHlCf6voE/yFyID+VcClbOhh+KARM8gDL",
-	"A3IuCVStlt4EIAYyc+pxlX7/9MmpexNcZwAE9/RxoEYnWHBgiJEjxtTXT6N9tUI4l5VLiWGrLGDmwXBu",
-	"RkZYwnlE9yOIje4KFl6h8oFXZ+nCDXWW6VnMna+yuSNd33Q5SPrxHvxMGhumsQXuc/QJL6fCKcbBEVb1",
-	"yQDfasIQ1TZhVhSThAFATRK4NBOPbApyPxMT8GvmogA3iVYxzp3xuYiDiBnBimkmMKOix26mMrNMKgy9",
-	"eOT3L7CWhlyplJhNV5YoyUcxAsofZpoQ4qeI24v5r2/bm47GGofaCBiGd+iS0pVgzCip2nf4BJyEha1H",
-	"E3SrJGwhLJDgxbim5UDlUD6184ZWpnbe2N0M/tgMcg/RiuXlPKd+0xjjcM8kvnUKMg7wEMahFQsxEem8",
-	"tYcLuY0b3p/GokU/yAzBQzPo/XkjMj3D05bCHJbEAJt4irt36GPbFeGwm6mzorvsUtyJgmdMDqmRCVfI",
-	"/W8ExJebJtbuUP4Oy40w1AZy/ecXb86+P3tz1ghfEdsn6UNySYXSg+m8S2MA92vaa+547BSc3MYKniZl",
-	"6gO3bCyyPOqFmI11PBkIYxQpCs21IxPUVWOVNoD3yvOnkjI9s6guZUlgONOkZJQxTQIjk0u8tcWx7/GL",
-	"RoWYf7xjfsNKgmYSiQKzx4KqCL8DGUSOIZ56ACErB5i3VzAz1jMFd0lPoZdO4a5AwCorXzeElAUmCsB+",
-	"vE22KTpYLFihPu7+GGIn97oMKyyIRWDjrd0aIQiK7UmYGcs4laMYWNn1MWAd6+VggxugIZrlqIszJWai",
-	"KONkVWO15aE0T7fHG1qUd9Vozdt9EWSjN2x780auoUcu9gkI4TXBLAG3BeWLgy8X+rOBItHQk/l1oW8y",
-	"MVmesY/5NGceoiCDNoT+uP1LeMp0NoApkU6ktdimGxDeYwdWdU6NcGNMeIERnFiSE+GRMTxnbZWKQymy",
-	"hoVAmK4U1tRhXbObjE+iMqPq6RBp7uR0uIauN3yCTcmwujbHjS/b4Pi8/fUKB8qaF5TQt9Jxo6EftMf6",
-	"00L1UOfp+V9eTY+OHg8GOhXwL8iYK02waSFXGsdlaYEFR3rZr6GlUelS9HE/HXkXiLV9GeHDQePVhpt9",
-	"QQz5siyHe6CgUVBzF/XT83fXqcjtOE6YzZCZxKEbM2nW6mBS7tJCA5P1W9s8ZOirVs4YjYOVtF4tK9zy",
-	"zQJldZJ6yIhZnaaWmonrbGoF+/XivGykPCz4yJmo6Cf+9pujbx71qB4EcwOBn6EHxYO+P8eSmTKluZ10",
-	"65P42S0E8we9mw9SlTBvC9OlPEb2k+UkY8KU3ZUjaasA49IVWxYNS63opPFOtcrLJhHM0ufzBl0d3Z8K",
-	"MRASdap1Cw1iLprarW3vcVA75Vqbgx13OVi6u4uXdfUd24VPdkEQ3HMAsf71fUQSa7dwzbuzgWD5GKrc",
-	"jwzakAZXx1PrZ/S2dmzrKOwx/fyCTFv/WgZVUhORyunEWSdyNI6/pzPxKWa47BDg/ZNLltkKb9Yd1GeX",
-	"NLPDc1w3/8bt007YuLsY9828dSbuMfljt6ezBt/zJAwsrwFXZNVaUj1TxhaCT3bCHFpc9jsGJ1nHgRdl",
-	"F+TNCxYeox1Y5M4ZhO8OxMH3W4bQIZV7GSeL6kd9gPDrlUylfpiRT6daqpHvn6YEZLojpmcZTe4yX71O",
-	"vbwlxdTgnRtRasJpheu2izZ225+8+2XjEe6Cdz0IzEu5V5uR367wyTdGJV/fod64WoIOWuZhUCUbt+EK",
-	"nSE6o6HiRKjoqCotoOQyXpGlYy7Dc4swv9FIms5EE+O6k3x5MMj0Q1dhbJ4AOlCrCpEqYbjabI4F2Ijb",
-	"hbC7G9RELZ4GzZxWnfgtxXlHDwRbfcYch0UcvtPYQqtRNq8qQgkpYTbWmJPCi+i28kkRjUlCQAQdHsff",
-	"PH20UUXYzioLZN6cNmmEUBu1Dti4vABI5Vpu8hVIqcSuX7vMz3THjkcFe1L7zsJEF3anhbp2wpyJUO+b",
-	"PcOKf6TErYUrsj7SvY5FQzfKpHOb/5fYxraC98ABTxOJrfMNgTB9BEDIG18sv2AUr65c1lMrCtB9tqlZ",
-	"bqtV2izMBo5ACi83BLq2bca/Ae6Xm9YfVkYdysZMN+IslM3T9JkK7IObUOFrBn76bPrhEFLY8pqpChJW",
-	"7utdqTx3DU4ZtCZ3X9i+Zw59sh4tq853ZUOVpr5eS2vmat5DkF5uAQp9EdMmUE0I1MWsBtFWWonecktl",
-	"rBgec8OUDr9BhepjkYFG9Prl8xdBRgdX80YUoCbkbFj/jzpLo1HDVqZQdbjalJWGh02jNJ7NLoQestR7",
-	"Fnm/5pVtuaQTXmNC62ZXddf1pGNurpsauFBmTVirTp01fKNaovWyJcOyybB5eU2LP6QV+yfIBcKudDci",
-	"hPXBGWMStdOyZRqHhN2Kf27rM/8EHMNlFVGN+3reGpBpEFquncRmTmR/I7bxE9XvzIIfuQTy8A1oPEoP",
-	"V5aQHAFGjrOcGzPTRbpD3agGzrY8uZcit2yqUuzezSbc0SR2PVEpddWAXL1GRSUW9TY1WmazQloAawXc",
-	"2gr90aPZru9Sf4UutpuptZAO7PPzV/nSmqBMEBVsIdC699sVc9dHyb2NTHcheUoh8EDCZxt//p7EU/s1",
-	"gcIKy2+Bihmf8XlrrHWTmMIeiWx11KHG8yDy8KvZTYKWmFAa4g6Mq4Yz26SBcnukZ63Q+GLi6FZCcmpE",
-	"0TiP3UnQ8jOlMMXzCCQl7d6GMtJsl2u1LjU09H3iA2ge/Ik1fdqW/uJh5pOVAaGQdloizT0sUTs++RYS",
-	"vA7+YkcHz1iXXbP/Yv9kBwm7ESOplFQjrytnwlpsgZPK0RrtDsuJNJHIT1JFqsl2dvHbmnpPi2xNd2hV",
-	"oereWWmK+3VtQ/6ZHAoPgB4tCz1lnKV8vn1t59NoXlGk2liqO2mxggV6Ra1riy+WytDIzTu1A+3E3H+K",
-	"mPvmNlrJdgwO1AppkJFtyLw2ZEC4qFbcnGbRtJ4u4WXDW3jBiMG0kHYOvW5wk24EL1C7wH/94Jf779/e",
-	"dJYQFZRj+3gbSi8e5XQiIHa9S0UfU/NRi8bk/EOey8O7437XN6gBDwBOolzR2Nq888HNWKqhbgCZQ9Bt",
-	"6AIZNhvXQ2/XD7hiRmB1oMeKhXiKgbLLjKDaTcJyofNMJEHndGjkpsPfQO90AGhIrpQPLJIT2/F07LMh",
-	"bfdKXamvvjqrwcF3v/qKZvWFYXqm2NnrcwhWLjUSyuStgC6XEJHsMSNUCosM930GFbFlarI0V6plq6ER",
-	"Q61Dfo99Bzve77IXfDCmaiapFbXwgJJJSEmQFrIYDPvSFnO333pqfTGJoT8ZrJl8dEo92gAtjhIvcL6A",
-	"bzGGVvPWe1UAVN27gXmW+UZx7t9ua1IxkARwGpSBl9BtND4eAO25E1Hmq6+g1dLFD8/Z48ePn3UZuHpQ",
-	"LSFwWSgTRldpUH8zF4i1zW8Q8FmVQO/4LrR26buL3qfvOYbqvgfYpFKxnI+E6TEsPGT9gCf2K4yB8gtd",
-	"dqbYVEGDW/bnFGpneMEnwsl9bIcI9WJVpjRnE2lMLjJ7pbAentYF3fsDKHqaH9ZYGkd8/ddnb57/2Eea",
-	"g15+E1GMBAM2QeAoj589fUQovARtiu14jeVzamiDyyeriyvm9TBq7+eMsC57hd2vrhSpMn3SgftswIti",
-	"ji0kWf/FGz7qnyKBSwu9FOD358ODn92s+lX4ngqgDDZ/xs7QZRNfKGdFH8mXT45P8OLMpBGPaBteuF30",
-	"dOHLk1I9mDrd0uDinz35+ptHXdYPogL94DJ8XE1Y90o9OXkGy/n66DEzHK5H/0LYYn5whr07xnrGJu7e",
-	"Gw+bqtmMS9srywEoOwi+YjTTQwsdl/H5JGyH654ccpmVjyWIRmM0fsLNycBuOLXdTVp5FOUuO2Owq0ju",
-	"ZRdi9rP8LmFKGIspTfDbxyfQ8xBhaTI5EAr1mrD6onOW88FYHJx0j7zhU/tdVVtWOpAdO3cMMrCeep1j",
-	"Sr1WPJedXudx9xgGzLkdgxw79IX0iPwVcxg4GxGph6i8hPRNsDxUT3zpHbcAo4AcStouA3AFcKBhBhkB",
-	"b2MW2aDsXApco+KmXj46bp9qAY2Jy7+ep51ex93cs3LmEDZEDmA6vd/fd6SbN/CGavPqnlff4G5JO4i/",
-	"XAuUbf42Feiu11fPrwv2HQeNPV4t+fAnOZFO5Vv5oNch30K0L9fKoDZzcnQErhGtLOVnBIL+8A/CNNhs",
-	"+qA2gzKyBC/FRwiz4Q+wi5FvBMpvGL6c76EvUQ01Mzh1r5N5WJZeIXjaeetWa6aTCS/mnV7HTYu6+ABB",
-	"eGLUw1Kd0VkqgtC+5SMTYL28dd+trs3he5l+CO5OnU5HoiTTTnzP29f6Sony/fvbowvsTA+ikxz85Sb5",
-	"ZNDYxizdwxXkeP5958Pb5d08HHA1EBnmB248HjRRsq2FVbU+yqQhOqaWCiWpI13l2U+p4VHF+qjhc9kl",
-	"6g5E6MnJo7A9FDb5JU0I1AeCJqHIMvbBAxAQjkVxA5Fl0CZvJkE5dTwRNJll9ocb9MlT1p2+FYu09cLp",
-	"5VVdNQKso+gM9rbx2kGWIiggjXcOZEPw3FrSoUpEbOXu6wJexj6Re6frGt/5rBh+uddrsPzqXHbO9KHT",
-	"ZhvPRxxuzPigdFNPZNSl80Mb8whsMlTIsXDfVP1tSWUpUdUht3bMI/oLOqqrneugU0cY+51GsJ8dHw26",
-	"+j7UvUfk/F2gjOM9fD5GFZBQVz7h9mgseEotN37SgxKwLvYJevSwfI4+sGtywgkuEtS/5J1wXMydb9AL",
-	"LwJ8u0BfCzysVB5SkQnMuKzTCf5+gU5qp/Vk9WK/10p07nF33vDbcnd8fHH5nm2pKUxTaQ+dQenBihtF",
-	"gHvyBT24lgwgDPQ1adsN/9K9EREMC51PdAFaRIUF1wd/Uw9VD4Quw1Zf1z6nEXt+UlD0OdBVv0GulIgV",
-	"G9slemoHeiI2W/Mreimy7MXadY8Z91Hm2DLip7M4G0Zd305bilyRXKj7FRs+U6ZKbvqdIIcVMieToC2d",
-	"LhglojZ8FSlk00+ie3CscyejnC4LmZzQgcLJKJmirW7CPNOmCbzbisyCFNQN5u0hYgj/oFhAkqo38tX6",
-	"tknr8v2dNqOGElXIHUvGbSMpQBvY2vCbZaS3Y0wsz+07j6VK82uYFvYAur9p9bkZ9BNy8IGYAadwaEp3",
-	"G6aqi5Qap/uplskhZkCxlGhSyGemJnt5NF+tJpN827mKDNIzqiJfCl4MxoHTNhDa8JZXXkL5u+j7iPSJ",
-	"BCBmPrCm7vt1shH7+GmEzuMsLzRcbdKd0WcsTT1iQb07sVdQl73RbDAWg1ufo6eHHpnmStliaiy2nS9D",
-	"bT2GAFQ/cjP+sp8JPuw/ogbHY27GwvQhVGVY3xZCdAutbZ992VD2YjM9SiBg8vTZ05NHCa2Dyuicgnql",
-	"7vR0MBamDPHBsOD3XfYTlfTR2TsV3skUGvc1aOWw9/dIfOBv4vVoAfWsM0z4yS4T5G60SPQ5iXo3szhF",
-	"Y58qrVN2I+xMUEqPd2aAZ8caj+ALJQygU0yzJnA6dP64PYchpCZsXrwyFMi5UuRG4sD4tSkDgLhjpzSL",
-	"iUilMMtPLSMtMqVn7rO+ZMI3cK3HcZy9fqWoGR7LBE9NjHYFtjm7H/oNm841UW/1yD3SMDV7i7XJ2j3l",
-	"jqm8bxTPgxZ5yIUMM3qCfU6h4+mpO2aqOUilZQCvP+87AlBYGmu8Xw5zBSr49glhbM4Kaa1Q3UY+BvWH",
-	"+2Zj8JEGInALv28OVutE4Dh9yRGcAlm1qR3j5sTEK8UkWg3b5/TM7m1aHLkyaptiWZB0ud6QS5mmMWMZ",
-	"sjJGtKioijhTVUHahtYHJY1uoP7TBpPdEamP95XwTdbhNr7k8yGDZiwYpvexKcxYgeW7SZRJ0glB44PV",
-	"iGlZaaN6nY+5EtHpBG36orD4g3InuIUyPBRjQqXEFBq+6RPFyoc2MkNaj4R77yucDqSNNUzC/636dth4",
-	"++zgv/nBX0cHz95W/+xeHx68fX+UPD358I91ZvVbCUQCeRynlNjThy/326aFaf9/pygAntBq04ZIaue8",
-	"mcZt9v8jg0ElPchiCxixZ77NYQAMDLJUl7KxzE/CFp8LFaToBG1y/+OW7cn1j4Nv6vZvP4ZfxIzmvKfD",
-	"g+qqZdmK5YUQTx2Rgz3YmOgJBsI04mRfhlYJmgpTEwlSvxHVErIJfaoPwLuAkudzvHzvkMBQxSQoaUnN",
-	"xnR/SfFf5BN+1cTVmdV6mVRw0iWpbKg2Dn/GXNm3n0rcoPWkvw/wyavUA2c7j7ROG25qU95FcLu2iI3v",
-	"l85bjOCBn3aUK22VDuFzwJeSkgUvMgkWtydJMCTlaAyI554upWVfLtDqo1Nnr3OLyPuQCeGb5lBLm+bg",
-	"aBkjgFy5ZYrHup2dUPy+2CploH9IaiNBaugBbPc/P2bUNZj1p0DE0SuMubPtdLzImw/54M8pl8pyNRDN",
-	"eYhnnm4mfM54NuNziK+BgUVE53jr1IjCULT/TviOQai4l+xY4hPOHPaoc24oqykpTYDNjEnB8eTD2pQ3",
-	"pdJPyzEdLGW1/obb6zYaYtyGWpnfvz43G+tJJSTKExwDLplXz/CATeium+yOt7YT8uH7MuPnvF0BWQgX",
-	"k79lpKHzGVK10ZAJW4GixFbWpD2EJ9z5LDSBn0SQe6g0y7RC7//tbo9w2QynJEdM6MC6GI6knpA1jj2K",
-	"jU8shzMrY1s5B/j/xZSv87SzyNTbbD8ntadx+4MInfRIDZgLvRL1ZiSsoTZdssBmenzueB7+GTmnu1Lz",
-	"9gTDfGo/c6JxpBIcIyBC0MFVR7qeeLrJuLEHBU/ltFk6YZi9xKcC3Ya8JeFffBESdi2oQlkxTyqK7+/c",
-	"1y/w49voAeH795dC/EZkGaXMQrxjCOVJwwAxRBQCrKJcpHvkyIFd1+5UDZ77rKV5tZA1fDGh0etbegDr",
-	"ILChh3DTEIF8sWCTAwiYLpxkD8klOLbtDaSor+eM9qCsn6KEGSo4BKEMnd8gQC197jL4b099LeWtEGD2",
-	"GzbmZlx1YT058uID1lW6Fn4ba6q4M1T0VtlLVNC2TSJqu8FF3qhyK/flkSo/sHuvVDX3XdNrRWBxoUOp",
-	"oF7qkBE8CDczTqxtrOrwffXDCt1x0RnVZRfiTt+uWUiACWcLR/9JCPpV+w6rFAsuV7xGO+UPa3D16qhW",
-	"iaCFcz0stG87eQ8Ta8tt11nq2d1MF7eYsNLXd6LIeN5HYK+yn4/jKErMIJlQmmYuiJ7SXXMr3LN75FZl",
-	"7/S/B8P6md+io9pMIf3Y2zgVvOB67EoMhwLAmw4qJKioZgyOTS88+USwgU6paa4VWeY7gVbibaZ9+VUq",
-	"DR8VQoRemxqRfIEBWgNpW9D1azYWwIHJ2pkacaUgc4FnzoYWuVCpM6tBKGMw28ly6OULCjlk3jjyN3oi",
-	"bnQ6TxgUrnpAA0eWsTQYp0W+8Hty6aH9PmNNsr6Y1dokkgH4gxbRGcBW5RNx/+pkyGx4jbP4jKz5Hq2P",
-	"QhirC7GHSsadc1Wc6accNKHQQ7ygsGQH+JRZNy546Efd7RGdkytGaZ8NuOQJoKOADtLgA1hqaCjLdsYA",
-	"cM2UdjK3y37BeknvAbSQY5oun2mteuSzOtNLmQFCS3ljQxgQItW0+XzR5b/C4PcPfergAQ2w3NsmFtGy",
-	"qUCncJqcBIFJWURMraxDyQixsTWb6LPymeCmrOEwod17GMACCr34lvQNFfiNIgNanxghMPSVyhSZ0oAr",
-	"SMX3YDKE/AO6juES0honRmR3wqCFybxvAjQ2TvDsuDNlojsqet4oTpc0AqiIH2g1zOTAdhnqSzXBBbLt",
-	"RoB4k6LUIGGpEYd1IShyR4e5L7MAR3+Qclq/soaUVzqC3etYRPRxc+LMkSODxGdHYF8Ylmd8UCEm1CJ0",
-	"qfYEMmmq8PdfW4mrEZ7zfvnCfW/4KmQO7r+8UwyO2savF/M4w0wpj+RkLBhWpYiBcgPAOFu8/mDKAQ4q",
-	"wYkLPhifQgALg56+x5ugDlPx+Ah+6G8XICFWChESLJJyfHmPh01IHbtVgcOAWJ1ApGWZNqLq1YElNY4O",
-	"yIMHodYAPk7ardya5S1ZWNZiprOo7CZpTz0mIXgNFuDUY9od9I5bEc39NJyqawCzEGFg6Lu+MQHIV3CU",
-	"TXxc3C2o4JGUh/6/Xrxh9GTfVyshFCP0WDIyrRmzCUOIb0R5IwpB/cAEDSET6lCg6WoVHBRcbm6xNz1+",
-	"8ErxoRUF68P/+tDzEkpRu+w3CoVJS404QE+GRDdA88u1ATDVPlLhrMvOzC3jI2e3YTVh+cSpJ2k2G8tM",
-	"sP5EF6JPVniTF+kubpgsVNxWs6CdI9crpo+UUe++L+VSuPAmFIGhXajCDbssHh0la5D1Dn1PbqbfVflw",
-	"C4h0euJPcefCF4ddAYuF4E268G0fmK8Cj9X0UH0csNdG5dyX/zmKyqeQfklle384PZibIPInqIkSkXcO",
-	"lApeyqB00JQ1gtxYBnm1AK6IMz4FOr1SfWqk10/8J3gIeLrwKbxYqOiVeDowP6qNkeCdwGleKQqcJo5R",
-	"+xpJsN+pPu5mSnX25c3yaVtU5qFK4EaNeK3wQ5e9iWCqIiospK4insGV0jN1inFadzrhFTFjPaPGHhxw",
-	"jxO46wDPWabAApcpqLBr4vZnJgCUsqkC8gLnsifLgwoMN7A8/jZVl3gTev4iJXW3b9W5rPxFqHchGnSr",
-	"EoYRgwqVDO/VjfCt9Qi0bejoM1lwGRNOCF51LBxo9Tv9Cx/5lLxOn5OrBrZvtaMGD+Le3TQjf7hRlQj/",
-	"utKwhSV29r2HTfcYJvkAJu2IVr07GyfY7v1YOGVCelmlSfYwhBh9RrITmUrMqJLoFNPVMyfSqFY/FTzd",
-	"xrxpoJNP17bAzVkMhICsd0qJwShHs0mBCecruCs8shZ33bwwuGybjZrIMuIb4ZWsqA/GPNS/HWPW03wd",
-	"xuy2cOf8BYdtY8xEF56w6BehxzyWFPcvyhLeh0IHY+88FQ5nvJ/tjTuAU2i0ICa5nS9lVZfbXN3ftcox",
-	"fap25hhrkHsByji2npe2qdzBH9rnXivZtuvfw0ojeewBYTcrGJ6ot4gH75O+WtWDxmV+XFFkrPZwFwS0",
-	"J36x68rD2qA7Kzy8dyZUlh2uy4AOicOs1iZ+pgc/61yuYCWrZTRtzb4q+1bJajrELwzpUX4+O7v9DaRw",
-	"+B7/cd4OyYvAK8GGfk6YvLhC8JxFq6A+amNXFNPxQFv2efLwvYbiOX8aO6mce0M5y7QBkJxlwdxFUoO9",
-	"8+3gIc+UEGYidfG4w1hxyb4TzmiTKlpXt1kCNOR/OYUHJrOs3fA0/dzI7vXUNqFjM6kAOruVY9+KeTuL",
-	"fuke2CPjfCma4TqrMCEGj5QAFrpzhuk2oZldQraNHEETTPdkkNmlbYANFXVYuhfCKoTG+IQS7yz00ob8",
-	"DQRFgVDFTSbNWJToKORvHynDKLyWCZ72q+IBaQ3LC5EKyj2vDYJpfmXUgoCJ8XNXasyNXw/erHJSNThE",
-	"+jxC39G0Tn2sufZxU8YtDKLgSd/CHu5hzNWPe/VSzPdkFL4U87DeYJ/pRG4RDU5AxylvxfyTw+SHm9Be",
-	"1QA0EdyHJsonXOgWP+xrjxy9N+ZCX2g4BJzhvoIpLeEQJwIp+IhwoU176OMuB5TV08qpL+jhS3p2Zz66",
-	"2HtBK7Ut+3VtgHFYriyAOIwi8cGe6L+b569+sKvNi8VcsN03gqmHA2NCc3EOYYuKRaJuhYPDdphU+8Lm",
-	"wp5i+H4sJqAQ3Mzd/5pqbutbtyeRUv/Izh2OC2vY21muwIaDk5QDUTX1ykvVof10Y5xspZMyzG5zKhGW",
-	"JqSCU7AYq9LAfQmFZkAfTQ7LJTL43D2XK06tdF7G6sSq7Vp1KZsEd+RWbeHDui+6bnF6LjcjaWdSu0SH",
-	"q7BmgY/Vqpmodg6NVY99WQhfrYTKeSWCfTUnph4FaIloRrg3Mz24rSC6zjyUHAlMbOuLv8t5YUssc4FI",
-	"VL5pjgnMBW/Lo/0e2qhxnEX0/O70Ju6ble/aFxwffWdO4QcVFKWDeKM71SgaDlNhucygVUq72vs9PPhm",
-	"/tmXA1cLWa3iwbaA/3gvVb9rKHiQLTmnmqJ6TiMeHcFA7Z/FrkdDh+/d/1pVjl8oORK8Io4lUnYatL2f",
-	"QMqvY4ZQjkWslfSPJr2jOtLO56Y5uN1qPNptFYe2/djHRWqy/N3iug+icXzUtu4gYvALtc7115e6zD9+",
-	"9pQZAX3u2MmjHjt2msLxybfu0f7ZwX8zfvAXOzp4xrrsmvXYITvoOzVjJBW4gaihfiYsANYWLJUj0DOY",
-	"ybgZM2muVP//PPmhjx6/SCzCepr42DjEb5RsqrHZPyoyUOnjbzOhPw6x+ABccfgZjCxYlml9iw5XqDg4",
-	"hR74kB6heFHomVfOME0CtSBQqAEIYw761lhkaYJtDYiZKD2L+Tvz6eKt2L1WU33gQZKb17uP2LIKq0Eg",
-	"U33GDJ9jMhjc1V26ZtecEoSnZp9e59S1bfZWdpNgR0QsJ0X3vcGKZJCA22puS2g1yzrb3wG9ZXPQlodU",
-	"1UxZ//2wKhnO4/C924tWZewC/Dsb6luXVCr4ealavsDxPmU/fDOQ83khleU3mWBnl8/Pz9lgzAs+sID0",
-	"TcV6JucDkbA/p9oii77hg1uQ7132WhQDoeyBUIA9JaGgCuO1dnyljBhNhLKnbrGkELB2fYDiErvJSzDL",
-	"4AfSGpENvePkxt0FG0XprUhq93IZxn4QkYyrahB9mDhxn+J4jel8nqL4ezGUqrzjEYFrYVfXELXQ17s1",
-	"/AdP7Czo91kFyHS2hiSmpJ+9JOc0x8FAjHmwBVlEPO9Vx/YdgpFBV7UxbwSjdVu2r3CYzsTug2Buvns5",
-	"uuace9jEyEmV93FlEMujDUvffaBqcVcHaBjxO9EYvMJZfPYhq+bdrsJV8Q1viUR5Mt7GXb43kmqLOLl7",
-	"WbbebWMGO401OQFRWSNeBmHaZYY2AnXIAJG/DbAsCmgGoPuN0Z+PJ+X98KudR3qCMXcX37lfHlhFdJrZ",
-	"IIX/m0BI3oyFERS5HOgiNRV6gUcfKMTNVGYWSxPjPVYcgb7xeQafNpYg+Bg3RhB8Qz3w3nm0C9oMRG5o",
-	"KHLMeSG2+FaYV6GHYKMBHmbi8d+8+8ewoSxME5qJfaceHmuRnAL/g7RYMR4gpTXih7Bz916+D9BDKSQP",
-	"mUjuUK0YGX9YWcwPC+7se0cbvcQIlnjPxfy2akkADj1Le7C70v5g8/dT2r95NX7DQX+61fjIY8tqfOqX",
-	"VufxzbX405yguFqN/l/Lpz5rX7pfxmrGlRf6TqZQPHc//XTKc2j3r7/KhTr/vpoeCqVc6DwTgFQBiVEE",
-	"XxaceXXMbVmwhvULgcV619NC9kugfuqCAyDVqE1h6KcqswBtngCtncoVzgMQaTEaStXfd84cUJApBrvK",
-	"BwAi2eRF8Oe2J0+CH37n3oRy3nsjlrZK/gVaaaCGGhNY6WmgE8bKnOB4fepKl10KaPtr2EiXTQ/peBF3",
-	"2J+8GQM6kwTMLzMVBRvoiUDo4gYXRUAHn7ubYsURXkBx6vqn2Oy6qN2dLazB/dNwsxtj/dXv0o1xXlEk",
-	"4GSfljmr9Nswi5Um1mWXPs0WIOjwgii8LVI1OSp2RND7Y4m7dlgsjrszp8UDsVrvvNiI25pVJVa/mrUL",
-	"qzYscXrtG5muqnFyk9y2aEtMuMz+ToEfdx5rdlTevWLYCHoISuHU1Kue8OdVcEhuQftSpsweapNgvnvZ",
-	"2JawzNTUr7GpwqTw75XK0tmIOnSIOYLKCes7/XqfEhZK+w5VFXLphOk7QbgDYVfAoOiiqpN2185UPdGN",
-	"1bmhcnaIqUPlBC6XikHipROkZJm/RelSy/F65Qrxb4e6YCOt0+glatSqzPYFSfsj5paAUAMx7zgApJjg",
-	"RSZFwURJeDXIjZL+HIl/WaPJR6eMs4xDZq8SSUsUyDdva1KqzCdY8eMmtXNlyuyhuueeWW0Z/VmL267X",
-	"zgIw6U0uOPW/rFjhbAGjEqCkkUuDnVodC7FtwpkexvyFxAb+bm0rEBQ83tX7o9jGwlFiXaGVK/KNzqvH",
-	"9qjh0VfWwYg5DXoJDMXsvhW+2Vj7Q5IAi7LoEtz7cbmfcbdWtDQuXUHgpLwRI145jMA7dMpKWXAjjEyd",
-	"FjOkjlXoHVI6FuRXmVS3/sg6n4HG8VKIvNQ3HOPxwCbehdZuQJqPys5d9ZQ/zMihu302e+h66cZtbTnc",
-	"2Hj9VwPbRtjMltqhfWFYzo2Z6SJNCKII+ifoIoE/AJ4SIBoRSXbZT25p1BCeKnXClmf5tMi1EajH6NlS",
-	"R/cbMdATUc3gI5q6A1W0tnRH+1Pd7tFkc8M/SDO0cm0NoU9HKl32C7WIwQaZD9JqmTu19MDKCZEv3Fus",
-	"yqKbPRhryLbjJTGuVmg+pc6ybYRI8/w07Z7WjrLEH6L9ZBsOxXOJ9uIi/9DnXV6Eq1ijwIiWe18B0dWd",
-	"NEEJKzUhXUBeYdnAZk9qkN+Gw/f0rxU60KIDhzrvQBOpLnuhUhJna+cn0IF9HhkKl3LkG0p6rFJoRoZr",
-	"8KB+96bq0N5Fz3VH7aOjnZs/K655aXVeYb2qKsI/IQkCBnPp1Yxx08Yv46c8yNzv7zvTIuv0Ooc8l4d3",
-	"x7CRNFiDL3XRSu+yM0UTAgWSnZ3Tj16t1jNFTa5QvTQE83Tq/hgMhe/PsU8le3U2tWNCOu0upnyaSNEb",
-	"+Bzoz6DDi7DfrptMl11SE80Jn7MbgQWHZaNEUB89Pj4lrfocHs9x3XKmFqBJqylVyktkWq8hM6Rbj+vE",
-	"HqSWGE76o6s4KVfj9jxA+TWnVG0SlhkQ/CsYxbLC/f+iG+asAh7s8qc3ymkJl1LG1ZbHPMMM+JupSt1U",
-	"KR8dYKnqE4+s1be2qLJJIRN5+SOXiFRmQqiyBWClsigQjjWFMi3AK/DFZjybYbmbYDmXRbRyFqme6nqX",
-	"clzLCq4GonRSERMiq0lhSx2EfPLOsGBoyhCLZBCPhbszQqUHkBlLAQg9JNaQioFEzl42h0EaDgbHlnrL",
-	"Y6PB94WBUElpsHnwzCrgSahDbz/87wAAAP//",
+	"7L3rdhu38i/4Khie/6zEe7eoix0npr4cxXF2tJ3EXpIzWetEHhFigySiJtBpgKKZbM+ap5kHmyc5C1WF",
+	"bjSJbl5MSlbW/0tiSd1oXAp1r1/91RnoSa6VUNZ0en91xoKnooB/vnrHR+7/qTCDQuZWatXpdd6NBdM3",
+	"v4uB/cKwO1EYqVW3k3QK8cdUFiLt9GwxFUnHDMZiwt37dp6LTq9jbCHVqPPxY9L5UQ84Drc4+q9jUQhm",
+	"x4IpMaPvMGk2+8DHpJPzgk+EpZW8LEQqlJU8O//O/Szdp3Jux52ko/jEvTyoHkk3XM3LaWF0sbyWvhIf",
+	"7PUA/tpnegjLyvlIsBsx1IVwi4KZ/DEVxTyYCo4XfvS/CjHs9Dr/47A6rEP8qzmkz7uZNK5Obrqmc9gM",
+	"O28ZkR7YeOThT9wOxnHCciQH2zQYczUSTBp2w41ImVZd9qu0Yz21TNqE6YLNpB2z/j/6CbyQcWOZVoLN",
+	"pDLlziI1V7M+Hx7g18M55txaUbjH/+8vr67+8Z+rzm/HBy/e/3Z08OL9X0fJ8dcfrzpP/quTxAhZTqRd",
+	"XsoPesYmXM0Zt2yijT1lXx2xqcqEMczqLG06+QyGC+c24R/kZDrp9E6OjpLORCr86bicjFRWjAQe/6Uw",
+	"7jY2npmhv6eb3qZCmFwrI+Ayfeu2+oKncgo/DrSyQsEm8DzPJN7sw98NXu/1aDgcE764yBW4ZY4iDBsW",
+	"esKkZUrPup2PSec7rcTyAbjfwp9/FrOXmaT57WSqNFxklu+Iaw3gCXfGEWYaG5oeO4RnFthj2/PlczAZ",
+	"t9SSie1uudWQbUsun+qy86E7H2kYZ0YMCmHdBZXG/cZdVK2yObNyIugpM9Yz1WU/iztRsAEfjEW6sHVb",
+	"b8erO6HshRgIeSeKne1IfdSWTSnomYeghH8VeprvbMk4WstSR+6Bh1jnhTB6WgzEpSh2ecYLw7YeMj7J",
+	"DDz6IHugM7G7lbvB2tarM/EQi/wlN7YQfLKzhZYDtiw2L/SdTB/mVH8xO6RnGKxloVPzAIt8o8RZ7rZ4",
+	"h+KqHLBhsZz+DsrBGyXuVTn4RMWA9uwBpdonSzRawj1Kp0+TTDTfB5Uyu5Iwfi33JS0+SVLQZO+d638y",
+	"x/cTvy/u/Umc2w35ttA3mWjb4Ryf+Odmk/bjNplzM6EsmxVajbrs2dFRD4wDZ5UKY9mAK6UtuxFsqtx8",
+	"rdape+w4Yc+OnvaY0szqW6HAEeCsfuuGnPA5c6+lGiwO98IzeNZMB2NyJnWv1LOjFz0yPiy4m3hWCJ7O",
+	"u+zZ8Qn8Bb0PKTNSDcBOmXHD3DPukacJe3b8Fc73RqdzGEdrlvFiJGA+Q8aVdkMzZ0t32bOTkx7rD6XI",
+	"0j4bc8P4lbrj2ZSmXS3WWF2ItMu+cmu0xZzxEZeK8aEVBeNsoidOflwpsPZpo905nA3+mHKpLFcDuNt5",
+	"oXNRWIkGO4qda5lGrPukMygEtyK95nbVib6TE+HeyAupBjLnGQ1ZP9wzIEk4GI7cN2GzsTaCTcTkRhQG",
+	"julGMG5uRRr1qlS+id+CyS98uDbz9+UweMpumuGm/CiNXd4YacWk/o9W1SLc5I/lB3lR8Ln7OfD2beCy",
+	"C9eK04iuJdCTIneJk2qBewoEyHJRGK3YkC4I3ayEcZWymXvpRgz4RLiHpe0yGMeOxZzxLNMzkTqylgqd",
+	"cVoZN38kV8XBdj/Fz0z4YCyVSNyz/VHBlRVpvwuHFW41V2Ymio3IDFU1kV5PlZXZum+tIHY9yXkhrgc6",
+	"jXiNLsd6ppjbGm3HTKjUJMxoXHUudJ4Jd1eZFVnmHRbwN9iIVNzJgeg5Woe/3Co9M453OHLH5S8T+zbX",
+	"LxWZ08Hmq57/jp77ya3VvSdHwkSclZc/nB2cfPUcVpFluCLH74CW4FzH4kNs6uJDLgthNpg60EeUa/yK",
+	"FDniCv264AZd+iLR1/LrbwJS7CF5wxKQlDvJmjecbtm/3GdiV7yBqmTeFMiQwVaC6zK2qlupIkvqD+QN",
+	"7/eQuBxLBa8nnzj50Ediw796gnPjGrqvKYkWacG/ZrqsT5e432N40TESAU9xc2uAUdAzCe6gNKyQ5nbe",
+	"ZX3a2n4PHuMofEtpDSzEMD1TCXCVqRFsrN1/c53JwZzNuOMenid9YUozLLYdhch1ET3lX2mlqVDSMSjL",
+	"DJ8TVzJ6IuxYqpGbNqgVy4R0o3UmuOoQ26XbsA5FXNDjTuxabsW6713Cw+6tKfDyBtrX4C51RHLK+I07",
+	"AgZMD1YFOsbC4QYcJ7aFcDzRb9UvihsPj7K89dKYqaNVXTTcwanZiFs5yr3mI1Ir22U9SHW4DUlN7vvD",
+	"KnmYP4WAWOAW1j5X4601btUmYfHuL6kKfGrHupB/gkZ8nQrLZWYa2Jj4wAc2m7MvL75/yV48ffH8SXmq",
+	"cugUVCDTiS4E7Ljhcn0OFU7jO5hFjE95k7FJDJqBzhdUoGUaqo25cFLhB8rh2rZ1JwpY6dt5GOXrouIZ",
+	"C8QxKK5Bn99kS5POh4ORPqDQ3NnLi/8LR3Caz36ITe6F1lCm42/buQ1FwOuyw5KksRpsAtL5YoxnIozh",
+	"IxEPHN9IlcJC8SFkbchDvgDJxGa6SE1sXKcQuhVsxzOdhNfTLGXiA1qNcZGG1yVyiGcmmCrKd/eLSXhK",
+	"K+7mDu4zDRDONAnJuu1aXHqBuKC/IMNN+84CBxnmbQAwK+REOKXEGVNZBk+RriRUKlLKkGBczWuvdlnf",
+	"yR+vFpXGh9dIYhJMqOnErTEXQCKdyrJwAgVUCScr/ExKUZGiOEmDxVe7eWaMHKmJiMmKzVX6Bja9nqFN",
+	"pKMLtLaj9KezBlkQk8D+6Y0N7nJPzlU+RTdSmko3XZ69DbZoyDMjFi3ExcWGWRl8ZP/D8/w/U1P8Z1Tk",
+	"T65/Ozp4wQ/+fP/P/1qx3GCUQmet7y2KuPgutC98J2KuIq37FnTGTCe5D+QsyDi7oQXuhNi108l1o9+J",
+	"Ugbi1F3KsIA9jrlhSjNn1wYpB8iIh9KalYfaRLnTVFoScY1Ui3kyMU9mZSyXLA69LPNTSFQa69Kj6Ayr",
+	"BJNY8J9SWQ3/7HaaJvZKWbT2F7UOf1JLe7vxYTUwoLTcknZFodq9BSN/2VSO/9qbwCs/89o9+DHp6Kkd",
+	"6IlY65039Gwl65v4LViry7R4Ie6kkVp5DSa0bdvEfaP6Lf5Y/si5NSzP+EB4r1sm0pHj70AsR2DN6qll",
+	"I547Oh/qYuKOuSOVff6ss5wPtmhzthqJy3/8oFZLC7eOBGUGmFhkuhFhVodUEtL7VhLfCfOsLsx9M0/4",
+	"8p1MRdQJL/wlXn/2Qz7AnNw4P4re10W9GMZABtnHQ+iDkmnYzZyhNZ0wp3U5M4L9+/LNz8yKD/YUHDre",
+	"M0iZW6XxvbT2vNB6uNbi3sKTi7uKm+NX7Mdr3OUfBE+Xd9hJTbGSi1zCUzCCI5BCrMdD3rkHF6cNbzfO",
+	"8nXcrZeKATCTfs97xwLlFsVEvxe4s5x0IenRZf0hl9m0EKguK8qZmziLhHEGFhWlY3ut13/OqW/ePqFB",
+	"4optyDGBbnEc73p1OzAEtTjppFq1DPLWE0X9mMbcjGOG0LfciOfPiN0h/+NDty6IC2ptN7KI3MtxSxEp",
+	"3RE5Xguw5woh2EBPJo7qrY661D6dUmhWid+CRsp5R9+qbxzsQcO2xWZs5J8wykpJscjV3XsJfi4+xWW/",
+	"wAqlqT4GeT7ol78brboXfPYTmfcfk8UM45jKBSb3kGdZl71zcox4HC8EMzJzuiI4qikMWwhutHJ8biay",
+	"LMF4MEeuZqYmF8qL99LhKjLjJfEkgXEHeupuQCS2RYawiWkOcCeN969KnJf/yheGLj+F5WBVNxBlQmP0",
+	"lCmtBDndA++8HIzJqi6HYAV8CG76GsoB3OfIjMH/SfMd8zsBAXWwyRPGJ1pBev6EMnkpfiD4YFx3tlg8",
+	"E8dwfNhjjTmNdeZzGJY95O6PpvK+mAQy60klm7ChLIx124W+Ljvmip0cHcHJWZ2t7fUCavoBJgJOJ/7h",
+	"HF+DBPxFNqNnSqTXuHTT4DlyVnqPOaXoTjBwTRs47SDFwlDkFQ9yqAt/xsbqHOMY5BNaYxcLMSyEGaND",
+	"K0qT8Hd/Rj4FgRkrswxSLpC7r/Gppk+cDQZY6lC/mUpIuI7kX2FKO6q907frfW+Rp+LHlxZc0nYS3MzF",
+	"o6qILcbiXoKkLCLKaLv5siDqyccpin7oj0yc6lVxJniky/pufv5BCPc5sxEpAoNzGLMr7Nw9nIuCW10f",
+	"uPKljsWVWkwbY32yB8JvVM5MkwuOUcAu66MDGr1sobHTZf2xNm4EH3Qspsqw70Q+tfPulerzdCKVNNZP",
+	"zj824EUhhWH9Qo7Gtu9W4Jbf7zkuXAsVonLqqL17pQI9ptxLOkr4P+1Cp7R1Ot55DgcMymptSu4l9+Go",
+	"1oKu+MjxwqTj2gQ4TpEJScPO3p6XXmHLb8VqhwRQTpQEy8TUOgXe8MGtU+SUyIiYr5W2ckic5FqoNNcy",
+	"Gm1Lai9neqSn9npayOVH67GJb6u3foSXfrk4XxwNjUmfmnA9ofyKTfITtsmEGPJpZq8j7u9WE8A9fiGG",
+	"Mb1x25wGiM9u4oD3rpBlknrjFCwWxj+3cpcgAXl/ScZvRLZyZ37Ep+B5Y683DPVO+Idra7O1dM6W2wa3",
+	"+7ppd6KsMR6pzrWxnswLkcpCDIDet4/SvdXG4hW4oPF+uTiH/cqnRa5NA/vYybcXv2hENrxuTqjB3Geu",
+	"rE/NiOlkyzZDrhU5R5b/ZrmdmtVpn+Qsv8THS0eTZ0yLjuGVytgretFdi5/wtY9JZ5qnG3ILqlXexiSC",
+	"W+jfL/1ccDDV0Ve7V+5Vee/qbGKJc1V3Z5Fa2qi4dWdXs+dFElrIlwg2uFk+bRPo2USC1Wn6e12wXKoR",
+	"qM/51Ix7TtsZcGcpsdnYaTHefJuNsUwUM68g57b0soytzU3CnEHI8ulNJgeMp2khDB3Ej0KN7Bg0/qNk",
+	"EyG64ND1U0tQg+cMn/aZyzBhzqgoF9INncFJir9fCHq1wBLFrGZfRfJJy3gQAb8sriOWvbRsJKzB3ZFB",
+	"bprSpGxJBWqwHEwzXpxChuXUWLAPlyLnu1EDljL7YGbONjNspotbqUZddqbQuMPpvzhiKZ+bsOj7lKlp",
+	"ljmKBb9daPG4m3Zg5aRKHvitOin3lruCodMEM8FDT8qBuZX5gc7xEh7ADXIWjC2mYllLWS5Xp0TVkSD6",
+	"NF32SzX3ntdHqqgbGrFoPPjch4Q50xW9FUSS3uap57RAEpt7v2a7hSfn9f7l7zreVKieFHbYA5gH09Nu",
+	"9B6sETajB8MdBCkZy59fNBxpWJ0LJVM/cDDkQN7wdT6NWXn4ifcN926lbrh/BS9Q1urE8KNWI2Esy+RQ",
+	"+MxOUh2kYkYMtErNKXv6/KgGaRAz4Evwgm+eP1sFX1AphPXp/KLkH1PhtJY0Ez127Njg8ck3kP9x8Cc7",
+	"OnjBuuya/U/2T3aQsBsxkkpJn/zJWSasFQXTBUvlKK4mbqVvBvddCZEaphXoAlW6wdQUsXSDpYu9SlGN",
+	"pRVTMjp4O90UHKOGEAAUioAvieSGkzfcskMg05ND/EiX/ShvBat96pRRbnzqU8rC27haKoaOsk/XoeOC",
+	"QRr0jZXeENwGdzozmWVsplUqilOPusGOj46O2GDMCz4AJJhkDd18g+2uRHAB/3Ki+Pjk6+5R96h7nLDf",
+	"er3j9+5vmR7wbKyN9YUwuS6Q297xYn5KnurQH8h4ZrTTDdy1FUF+tSfrVFt3Gx0dvryfY1syPypLYdlX",
+	"mzvRhxcF6oAw/R1+rk7nZOXh7MFwiLlfiPU0a7k+kudlks8vDk4s6lDCt3cR1vZ1xfcb0savvvVwPXvS",
+	"8T9F434cau5e1dFPUSpb3Fd/T/0rFineQHHCq7DC1bWd1tOqluxBrXgw0b6Be+x+xNc9iZ22GHju6Oq3",
+	"wKXyHtgvxnsjmX8U1mpUWoOCT7ChUXXFIDOEsUE6h4UChMVkuc+RXs4p3KIoQfrU/ocrhdl18fPmAYKG",
+	"TztG1xijLQHkFoO0FJ5lSs8oXSBzGuWsrN6FI0RdC0515hRYCrKeQjDfWWtOecyksWtmEuaFKKtxb+Zx",
+	"mqvF2dBiGhWCXFdkSH1BKY6tSZMYr2w6MVrKBvu/eXHEytTJTZ3PMXdyGOAJPhfdiKQq0NjIR4sMZBsn",
+	"be3aBHz4+TMQaP7H452UBcePPkzdN3crUv4jhxzM+vjkm5XTXsj0mEhFPx6vIo9NtqcF3WADIlhRy0jn",
+	"vhPDg2TQfVseNSDD/cJZ7Iyj/z67NevE0//96+tLMj3W8vOVe1H5+jYPzjbqmeinvf59drtqqH//+npL",
+	"DgwwkHGxkWfcCQjxwSYIDUnignKhCNclFdEY7yq+Wg/UrShfCkCCt2CYG0cMTil9t8GHuv+QQEiuMa8X",
+	"Z//+9TUzAnS4L8HV9aTLzhEXQPDUB7BuBUDgQAIeKCdJDbbGCsUmUk2tMB58BEen93zJI6YuOQXlVumZ",
+	"OqUnypwmfitUmRxcIFKTMKUOGXyGZdx6BBrFxnpaoLIZVBIS8k8n2e9Fjbu032mAEHEUAeuBjCRTc1uu",
+	"cIxteGfXzjmqL2A5oQ0vcr+MBuHP1zfcyAEaF7XfOwO0y/o021sx7/dYXsg7boX76fr3mfuzp8PlP5K3",
+	"U82BErgFLymGOH0pjs86DVPeid2U23QrnDVYknvUU1eufCdCM8DMfSi5eaFtCcm4Szbmodlxkz8zlqbv",
+	"RJHxCBrLJYatMG05S6vZY9iguDWt8auTr16gA6L05RytzBnxc4keUwNi/Juc/zEV3U572JBo52PSqbke",
+	"m8K6EI+2GtgqGoolOFRZrlhPl7iZs5fn3551Wa6zrFdG4atkUe8bOS2RnWdViCbEOYd0jRJsDSP0aKki",
+	"HgH3c+j6fI7wSVHhJpVF3DrL3M3GXXHvrB9kRSfBz7wo9OwTyqrctnJG12YOcZxUDoeiqMo62cCdvmHS",
+	"9lif22vH1vvsSyIVjBilYiAnEEY3DD9lniSQpGuEexj4hXniHu0bPhF9ygm/UiMtfEaws/2dyAQhCvmy",
+	"S7SGq74sMfvWL26FajB8kZ0cnRwdHJ8gth1B6SUMDlpaQ9BurO++3u+yV44oGULcAUQPBJHnuWBf+ldh",
+	"eQmtHMpg3da41RJKz5PkCrjJvOwCYQ2rmBWIm/5VdDlXnR4D7tZPGA4BX4MRgHd22TtUQgq3fawQQ1EI",
+	"NaBRlb5SPHO2J7fyTpguO/OS+Tl7Lb9N2FcsE3ciMywVIm/b9ndikmcEj/AJVXzOBHPzczcT84PKKyzL",
+	"2uObOcu4Gk35SJyyV2qUSTNmXwr1xEnOTHCQxX85SvnYRzeRoVQNz7ZKom5ZEOF81KWGKu9Ue6AkuH8b",
+	"eHykWanmXLhnPq7bMaN2JbzzICI0qtzuJRRWZseFno7GdBy4TaVWAqTuiGsssmgCrw3oYvVMSyoqtYlV",
+	"lblR9wG84ldL+1puWTCnxJ/n+1Yy2MZK2pJQ/psCSgqIAbe0HWb7Ge5C2w0Ywz1ru6+GQwFlVZf++BYq",
+	"Juu3IF5zj41shjIOz7gHHlXobNOw8CXMoRH5Z0t+sLg9S6wBZ7p653dBRQtned+UdCdiCceXZRU21jkC",
+	"NJEuqnrsc0t1iTIl74b3R0D9KGhLgGAUqRqdRizs85IYTQPbAUjRgVYDUShD5aEY6fG/BBRPKosETVNh",
+	"btr60Y8BF3ncW4dszbCXZ6/esuPuEZVrSZvQJCDTGiFiW1BZVsO0gte5xcdbh46JA4W2Y5BE0De0ATnm",
+	"XZBDEQci+93KhirAppDVupEtaaJN0d4sw44Q6KUbMLq/ZnoTP2q5GjTFu23jGCCVCrJwV6imuo+5H+Ql",
+	"7oP9gqd9gKXWqUj767lySWGBOTfe2m99etIncZ+7hiDHRBdxxDm0XyFyTfDhUZxRT1ONne40G2mmVWNF",
+	"TiFMzHXeB+dqn2XOFLJasyEvIC8Rbrw0IQg5AskQLC6gRSCueYU77uxtZF99P+E+emNnkVVFuWqwVNq1",
+	"xhMLe1fsCTltzSs3LbJVwZpfLn7cbfGQ++bKWERtn7ZRtOMbsJSpaYQzkJU1pywTQ8v01JnmWRSXlzZr",
+	"odJbYRLstqUnsL0LG+Y+tHJTdqJz1Hue3LPK8QFCX+sd7iLyXw1Dk/wwNcTLIF/vFIoysFsiwOPKtJ8g",
+	"eIMmeILEY0LXknxKN181wMvzb8/Kh4O8SXjRfW9QfzOi9gysLijjL46XUC8pCQE3pTUiGyKHA82dfemk",
+	"zfX////+f/0ndco7fv70m9WpCq2JVG+GsFxki0FWYb9XpttQdQAvwZv10Au7MGOyHymVCQbxmVowDqXZ",
+	"sJu50y59tVcVAXNnZm7LFHgPH6I0M1orjJgqquapFyTwvFiRRBFz+p9hrz6r2UATzlCJUnGK3rVA4S2n",
+	"yQ25clGEtMQA4l5bcv03wgkupKeGgagqBhyEoRDGMQwudZKOasIvqmmny+ntmHjFwUaKwFSugqdcgXzo",
+	"9OxFhMMSZTa4ZwKu5CmqqhB8LTXuhQhMMMdBka6YXXNJ8ZuhR4YI83iRuPu1XN6lK0LoUUTSOoVKMSL+",
+	"AI2kWqfTdBUkBYSUfyNY7hQiNxaR2GSKh1stcaTsWkv0amxrpvPaecubpUPfS6ZzmFgbIeSaQOhRWL5i",
+	"ah6LyO32aYX1A8H/kTQW4kZ1OqtJ/mffbAaE7Mj+4vuX7Juvj7525IQP9hvLWZ5tktJ1/LwNNLk+kZ/B",
+	"pF6Qp5TUH84mILnf/o//cXB19dvV1fuD/+f9X8fJ8ck3H6OUtwJOyKeAfSbikYhjbU5QB6+ZhNA0JcuE",
+	"GqjapQaUqd+nxla1zl1GwndxRBkbyUmeGaVzrM6UXycVL2AQLaqbSL/z4HrLKdroD1w+P7WgY5HwJ4Y5",
+	"5nkulAHW12V9cibVUX4gniuJjzpdTCvIqPV8jF7qJICIeC0B+o/S+N5HE7tT6TErl2XVmEvVkPDrNDmD",
+	"3bcH06IAEGpFsmgzf1PG5cRsFpw8S1OMVMfBWKvD0sNhFFOs9TAA0QzLzT3XK4vY1k1Qf+M+HO/OAOKD",
+	"32Qipm/VJSKSO+he7f1MJoBo3hJnXP882jCOqVox9claJNkdGUA0hFyWbst6fge1B+BzFGtih7Smvd6O",
+	"HGD8ZKg1FQBV8oy62SiN6Fks4wNI99hZNni0jDrMOAlP0ml26yXdb9D2qgnNH29vRR2NzEzxBtRvY6aT",
+	"1aCqAXB4Tb81a2m3C8lcHvsOXNpRnXfdG9ieh5UGzLvVS7DE7T8mHZFr9DrWV4eJDyia2TQvMTscX3RX",
+	"KNPa3SFI3l+DBERRxNKEKpQoeKDCMQ2MRR0PO8IL17Xhll06ULPR2C9jIo1x/4zfQkosIBf6jM+T0jiR",
+	"0L8fcRrFJLfzqk5oWEn2G8EqrNm1jvlHPriNem/4RHwKfvKbIdq3HlCGghuOi2DxNeRchAhdASJyCSXe",
+	"CpYET3l4cWSEA12kq2/cBT0X0iTs3/WNuG5vk+Y/wfwFAN0fPMXYgmO1y3fpSxVV+G0vtyDGcxqaLH22",
+	"mf1xfMcKYgvCYjJsYBd35W+cON8meNZsnlUrK1nhdoZz2YVntbGD3j49qmVX6U8NKiywx3WbGDSWWDwk",
+	"VhnVPoRL2qyIDHZ1mxBEu5BZH6JjDVyYlcZdI8ADrG43FA9NyB+A4n+C3Mvl+UM3oCZmigmbn9ZXaGGa",
+	"5ffC0VfMemc7T5vwEPu/DT7GKg7TwErWKiOvLixUkWNKiZ3vMdoKHbfitfTblKp5LN8oKzVN1mGMDfqn",
+	"yymGQMErZKHft12QaHkGq/qwNZPav399vaGDxCOw3QrqDvj1V8dfP+mxVy/ZW2z4W7C3B0+/eZawV+nJ",
+	"V18dvwDX4cXlGZjPlDPMTo6efcNupDVd1ufZCPICnDmjh+zV5clXzxP26pIG+e7yLGEX7peMq/RKvfX/",
+	"RIS+oUQr5VYQ6JH7lIfvc2q/vBOqy858GZCvEKOGE91IovXKVgKvRUPnpDuxSSvqbPTAKumy5nkbhwbe",
+	"uJwzgObwHsQSSB0zRxqCC3bDhdyJAtMso7ieVcejL4w7+KTMwtLFxBHbSGdcjbq6GB1+OJzo9NBMJ+nN",
+	"odJWrJdNVOG0uuNcUIIqkohdvtdiJ2zAEeP2HOC1mG9Z1JVRv5y4hwo7DUt0vwcdz40o7uRAGHTQg3Uz",
+	"xNYKYs4mQlhA83q6AQzg86Nn36yoolqj1guWuBIujhgNYcadeiCN+lTXJ/iPkQP5sUQO2tLB8H0hYJIH",
+	"WCmTc0n4grVMP8DzkJlTj6tKlOfPTt2b4DoDTMTnTwM1OsHaG0OMHOHWvnoebTEXIhutXEoMZmgBPhKG",
+	"czMywhLkKbofQWx0V7DwCqASvDpLF26os0zPYu58lc0d6fr+40H+m/fgZ9LYMKMzcJ+jT3g5K1QxDo6w",
+	"qmUM+FYThgDPCbOimCQMsJqSwKWZeJBfkPuZmIBfMxcFuEm0inHujM9F0ZSlVUwzgRkVPXYzlZllUmHo",
+	"xTdB+ALLysiVSjUKdGWJknwUI6D8YaapWcIUIawxFfx9e//dWA9dG8GF8Q5dUroSjBklVScbn4CTsLAL",
+	"b4JulYQthAUSvBjXtBwoosundt7Q1dfOGxv9wR+b+z1AtGJ5OS+p9TrGONwzie8ihIwDPIRxlNFCTEQ6",
+	"b21nRG7jhvensWjR9zJDHN0M2uDeiEzP8LSlMIclMcAmnuLuHfrYdkU47GbqrOguuxR3ouAZk0Pq6cMV",
+	"cv8bAfHlpom1O5S/xco7DLWBXP/p1buz787enTUiucT2SfqQXFIBVmFm+9IYwP2a9po7HjsFJ7exgqdJ",
+	"mfrALRuLLI96IWZjHU8GwhhFikJz7cgENZhZpQ3gvfL8qaRMzyyqS1kSGM40KRllTJPAyOQSb21x7Hso",
+	"r1Eh5p/umN+wqKaZRKI9CmJBVUSiggwixxBPPZaWlQPM2yuYGeuZgrukp9BWqnBXIGCVla8bQsoCEwVg",
+	"P94n29TfLNZuWSy+88cQO7m3ZVhhQSwCG29tXApBUOzUw8xYxqkcxcDKBqgB61ivHAHcAA3RLEddnCkx",
+	"E0UZJ6t6DC4PpXm6PfTWoryrRmve7ougMKNh25s3cg09crFlRog0C2YJuC2odAJ8udCqEBSJhvbkbwt9",
+	"k4nJ8ox9zKc58xAFGXTk9MftX8JTprMBeJV0Iq3FjvXQ7CB2YFUT4Qg3xoQXGMGJJTkRHiTGc9ZWqTiU",
+	"ImtYCITpSmGNGbaOAWR8EpUZVXuTSJ8zp8M1NIDiE+zPh4XmOW582RHKl7CsV0NTln+hhL6VjhsN/aA9",
+	"1p8Wqoc6T8//8mp6dPR0MNCpgH9Bxlxpgk0LudI4LqtsLDjSy9YlLT17l6KP+2lOvUCs7csIHw56EDfc",
+	"7AtiyJdlZegDBY2C8tOon55/uE5FbsdxwmxGjyUO3ZhJs1Yzn3KXFnr5rN/l6SFDX7XK3mgcrKT1alnh",
+	"lm8WKKuT1ENGzOo0tdRXX2dTK9gvF+dlT/FhwUfOREU/8TdfH339pEf1IJgbCPwMPSi+/8FLrB4rU5rb",
+	"Sbc+iZ/cQjB/0Lv5IFUJ87YwXcrDxT9bTjImeOVdOZK2CjAuXbFl0bDUlVEa71SrvGwScV19Pm/Q4NT9",
+	"qcDiJLNBoUHMRVO7te3tPmqnXOv4seOGH0t3d/Gyrr5ju/DJLgiCew4g1r++j0hi7RaueXc2ECyfQpX7",
+	"kUEb0uDqeGr9jN7Xjm0dhT2mn1+Qaetfy6BKaiJSOZ0460SOxvH3dCY+xwyXHfY6+OySZbaCXnYH9eiS",
+	"ZnZ4juvm37h92gkbdxfjvpm3zsQ9Jn/s9nTW4HuehIHlNUDsrFpLqmfK2ELwyU6YQ4vLfsc4Pes48KLs",
+	"grx5wcJjtAOL3DmD8I2yOPh+yxA6pHIvQ8ZR/agPEH61kqnUDzPy6VRLNfKtBJWATHeEty2jyV3mq9ep",
+	"rb2kmBq8cyNKTTitIA530dFx+5N3v2w8wl3wrgdBPCr3ahe4EptD9W8M0L++Q71xtYSitczDoEo2bsMV",
+	"OkOgUkPFiVDRUVVaQMllvCJLx1yG5xYRr6ORNJ2JJsZ1J/nyYJDph67C2DwBdKBWFSJVwnC12RwLsBHC",
+	"DhGoN6iJWjwNmjmtOvFbivOOHgh2vY05Dos4kq2xhVajbF5VhBJSwmysMSeFF9Ft5ZMiGpOEgAg6PI6/",
+	"fv5ko4qwnVUWyLw5bdIIoTbqorFxeQGQyrXc5CuQUokN8HaZn+mOHY8K9qT2nYWJLuxOC3XthDkTod43",
+	"e4YV/0CJWwtXZP2mDzoWDd0ok85t/p9iG9sK3gMHPE0kts53hEf2CQAh73yx/IJRvLpyWU+tKED32aZm",
+	"ua1WabMwGzgCKbzcEOjanOFsDIHnpvW7lVGHsjHTjTgLZfM0faYC++AmVPiaMdAeTWsoAs1bXjNVQcLK",
+	"fb0rleeuwSmDLv3uC9u3j6JP1qNl1fmu7C3U1OJuac1czXuIV80tdAVYxLQJVBMCdTGr8eSVVqK33F0c",
+	"K4bH3DClw29QofpYZKARvX398lWQ0cHVvBEFqAlEHtb/g87SaNSwlSlUzd42ZaXhYdMojWezC6GHLPWe",
+	"Rd4veWVbLumE15jQutlV3XU96Zib66ZeRpRZE9aqU5MZ37OZaL3sTrJsMmxeXtPiD2nF/glygbBB440I",
+	"YX1wxphE7bRsmcbRkbfin9v6zD8Dx3BZRVTjvp63BmQahJZrJ7GZE9nfiG38RPU7s+BHLoE8fC8mj9LD",
+	"lSVQU4CR4yznxsx0ke5QN6qBsy1P7rXILZuqFBvZswl3NIkNgFRKDWYgV69RUYlFvU2NltmskBZwiwHC",
+	"uQJC9cDO67vU36CL7WZqLaQD+/z8Vb60JigTRAVbCLTu/XbF3PVRcm8j011InlIIPJDw2cafvyfx1H5N",
+	"oLDC8lugYsZnfN4aa90kprBHIlsddajxPIg8/GJ2k6AlJpSGuAPjquHMNukl3h7pWSs0vpg4upWQnBpR",
+	"NM5jh7DH/jOlMMXzCCQl7d6GMtJsl2u1LjU0tEDjA+ij/Zn1P9uW/uJh5pOVAaGQdloizT0sUTs++QYS",
+	"vA7+ZEcHL1iXXbP/yf7JDhJ2I0ZSKalGXlfOhLXYDSqVozU6f5YTaSKRH6WKVJPt7OK39bePgoyvqFBF",
+	"kPAVprhf1zbkn8mh8L0AomWhp4yzlM+3r+18Hs0rilQbS3UnLVawQNu0dW3xxVIZGrl5p3agnZj7TxFz",
+	"39xGK9mOwYFaIQ0ysg2Z14YMCBfVipvTLJrW0yW8bHgPLxgxmBbSzqHtE27SjeAFahf4r+/9cv/967tO",
+	"sox1zwcDvA2lF49yOhEQu96wpY+p+ahFY3L+Ic/l4d1xv+t7NYEHACdRrmhsbd756GYs1VA3gMwh6DY0",
+	"RA377uuht+sHXDEjsDrQY8VCPMVA2WVGUO0mYbnQeSaSErKZehrq8DczZycCQENypXxgkZzYjqdjyxlp",
+	"u1fqSv3jH2c1OPjuP/5Bs/rCMD1T7OztOQQrl3pqZfJWQMNXiEj2mBEqhUWG+z6DitgyNVmaK9Wy1dCT",
+	"5CyE+eyxb2HH+132ig/GVM0ktaJuNlAyCSkJ0kIWg2Ff2mLu9ltPrS8mMfQngzWTT06pXSGgxVHiBc4X",
+	"8C3GOktBU0evCoCqezcwzzLfM9H9221NKgaSAE6DMvASuo3GxwOgPXciyvzjH9B17OL7l+zp06cvugxc",
+	"PaiWELgslAmjqzSov5kLxNrmNwj4rEqgd3wXuhz13UXv0/ccQ3XfA2xSqVjOR8L0GBYesn7AE/sVxkD5",
+	"hS47U2yqoNcz+2MKtTO84BPh5D52BoV6sSpTmrOJNCYXmb1SWA9P68rcRAIoepof1lgaR3z9t2fvXv7Q",
+	"R5qDtpYTUYwEAzZB4ChPXzx/Qii8BG2KnamN5XPq7YTLJ6uLK+b1MOp06YywLnuDjeCuFKkyfdKB+2zA",
+	"i2KO3VRZ/9U7PuqfIoFLC70U4Pfnw4Of3Kz6VfieCqAM9kHHJullP2soZ0UfyZfPjk/w4sykEU9oG165",
+	"XfR04cuTUj2YOt3S4OJfPPvq6ydd1g+iAv3gMnxaTVj3Sj07eQHL+eroKTMcrkf/QthifnCGbWzGesYm",
+	"7t4bD5uq2YxL2yvLASg7CL5iNNNDC83H8fkk7AztnhxymZWPJYhGYzR+ws3JwG44td1NWnkU5S47Y7Cr",
+	"SO5lQ272k/w2YUoYiylN8NunJ9D+E2FpMjkQCvWasPqic5bzwVgcnHSPvOFT+11VW1Y6kB07dwwysJ56",
+	"nWNKvVY8l51e52n3GAbMuR2DHDv0hfSI/BVzGDgbEamHqLyE9E2wPFRPfOkdtwCjgBxK2i4DcAVwoGEG",
+	"GQFvYxbZoGziC1yj4qZePjpun2oBPbrLv56nnV7H3dyzcuYQNkQOYDq93/7qSDdv4A3V5tU9r77X45J2",
+	"EH+5Fijb/G0q0F2vxaRfF+w7Dhp7vFry4Y9yIp3Kt/JBr0O+h2hfrpVBbebk6AhcI1pZys8IBP3h74Rp",
+	"sNn0QW0GZWQJXoqPEGbDH2AXI98IlN8wfDnfQ1+iGmpmcOpeJ/OwLL1C8LTz3q3WTCcTXsw7vY6bFjW0",
+	"AoLwxKiHpTqjs1QEoX3LRybAennvvltdm8O/ZPoxuDt1Oh2Jkkw78T1vX+sbJcr372+PLgRPfcNvcvCX",
+	"m+STQWMbs3QPV5Dj+Xedj++Xd/NwwNVAZJgfuPF40E/MthZW1VqKk4bomFoqlKTmjJVnP6WGRxXro97n",
+	"ZcO0OxChJydPwk5p2O+aNCFQHwiahCLL2BISQEA4FsUNRJZBx8iZBOXU8UTQZJbZH27QZ09Zd/pWLNLW",
+	"K6eXV3XVCLCOojPY28ZrB1mKoIA03jmQDcFza0mHKhGxlbuvC3gZ+0Tuna5rfOdRMfxyr9dg+dW57Jzp",
+	"Q9PZNp6PONyY8UHppp7IqGHtxzbmEdhkqJBj4b6pWj2TylKiqkNu7ZhH9Bd0VFc710GnjjD2W41gPzs+",
+	"GnT1fax7j8j5u0AZx3v4fIwqIKGufMLt0VjwlFpu/KgHJWBd7BP06GH5HH1g1+SEE1wkqH/JO+G4mDvf",
+	"oBdeBPh2gb4WeFipPKQiE5hxWacT/P0CndRO69nqxX6nlejc4+6847fl7vj44vI921JTmKbSHjqD0oMV",
+	"N4oA9+QrenAtGUAY6GvSthv+tXsjIhgWOp/oArSICguuD/6mHqoeCF2Grb6ufU4jtr+loOhLoKt+g1wp",
+	"ESs2tkv01A70RGy25jf0UmTZi7XrHjPuk8yxZcRPZ3E2jLq+nbYUuSK5UPcrNnymTJXc9DtBDitkTiZB",
+	"WzpdMEpEbfgqUsimn0T34FjnTkY5XRYyOaEDhZNRMkVb3YR5pk0T+LAVmQUpqBvM20PEEP5BsYAkVe9p",
+	"rfVtk9bl+zttRg0lqpA7lozbRlKAjsi14TfLSG/HmFie27ceS5Xm1zAt7AF0f9PqczPoJ+TgAzEDTuHQ",
+	"lO42TFUXmCRYTbVMDjEDiqVEk0IemZrs5dF8tZpM8m3nKjJIz6iKfCl4MRgHTttAaMNbXnkJ5e+i7yPS",
+	"JxKAmPnAmrrv18lG7OOnETqPs7zQcLVJd0afsTT1iAX17sReQV32TrPBWAxufY6eHnpkmitli6mxYE9X",
+	"obYeQwCqH7gZf9nPBB/2n1CD4zE3Y2H6EKoyrG8LIbqF1rbPvmwoe7GZHiUQMHn+4vnJk4TWQWV0TkG9",
+	"Und6OhgLU4b4YFjw+y77iUr66OydCu9kCo37GrRy2Pt7JD7wN/F6tIB61hkm/GSXCXI3WiT6nES9m1mc",
+	"orFPldYpuxF2JiilxzszwLNjjUfwhRIG0CmmWRM4HTp/3J7DEFITNi9eGQrkXClyI3Fg/NqUAUDcsVOa",
+	"xUSkUpjlp5aRFpnSM/dZXzLhG7jW4zjOXr9S1AyPZYKnJka7Atuc3Q/9hk3nmqi3euQeaZiavcXaZO2e",
+	"csdU3jeK50GLPORChhk9wT6n0PH01B0z1Ryk0jKA15/3HQEoLI013i+HuQIVfPuEMDZnhbRWqG4jH4P6",
+	"w32zMfhIAxG4hd83B6t1InCcvuQIToGs2tSOcXNi4pViEq2G7Ut6Zvc2LY5cGbVNsSxIulxvyKVM05ix",
+	"DFkZI1pUVEWcqaogbUPrg5JGN1D/aYPJ7ojUx/tK+CbrcBtf8vmQQTMWDNP72BRmrMDy3STKJOmEoPHB",
+	"asS0rLRRvc7HXInodII2fVFY/EG5E9xCGR6KMaFSYgoN3/SJYuVDG5khrUfCvfcVTgfSxhom4f9WfTts",
+	"vH128L/4wZ9HBy/eV//sXh8evP/rKHl+8vG/1pnVryUQCeRxnFJiTx++3G+bFqb9/52iAHhCq00bIqmd",
+	"82Yat9n/jwwGlfQgiy1gxJ75NocBMDDIUl3KxjI/CVt8LlSQohO0yf2PW7Yn1z8Ovqnbv/0YfhYzmvOe",
+	"Dg+qq5ZlK5YXQjx1RA72YGOiJxgI04iTfRlaJWgqTE0kSP1GVEvIJvSpPgDvAkqez/HyvUMCQxWToKQl",
+	"NRvT/SXFf5FP+FUTV2dW62VSwUmXpLKh2jj8CXNl338ucYPWk/4uwCevUg+c7TzSOm24qU15F8Ht2iI2",
+	"vl86bzGCB37aUa60VTqEzwFfSkoWvMgkWNyeJMGQlKMxIJ57upSWfblAq09Onb3OLSLvQyaEb5pDLW2a",
+	"g6NljABy5ZYpHut2dkLx+2KrlIH+MamNBKmhB7Dd//yUUddg1p8DEUevMObOttPxIm8+5IM/plwqy9VA",
+	"NOchnnm6mfA549mMzyG+BgYWEZ3jrVMjCkPR/jvhOwah4l6yY4lPOHPYo865oaympDQBNjMmBceTD2tT",
+	"3pRKPy/HdLCU1fobbq/baIhxG2plfv/63GysJ5WQKE9wDLhkXj3DAzahu26yO97aTsiHf5UZP+ftCshC",
+	"uJj8LSMNnc+Qqo2GTNgKFCW2sibtITzhzqPQBH4UQe6h0izTCr3/t7s9wmUznJIcMaED62I4knpC1jj2",
+	"KDY+sRzOrIxt5Rzg/xdTvs7TziJTb7P9nNSexu0PInTSIzVgLvRK1JuRsIbadMkCm+nxueN5+GfknO5K",
+	"zdsTDPOpfeRE40glOEZAhKCDq450PfF0k3FjDwqeymmzdMIwe4lPBboNeUvCv/giJOxaUIWyYp5UFN/f",
+	"uq9f4Me30QPC9+8vhfidyDJKmYV4xxDKk4YBYogoBFhFuUj3yJEDu67dqRo896ilebWQNXwxodHrW3oA",
+	"6yCwoYdw0xCBfLFgkwMImC6cZA/JJTi27Q2kqK/njPagrJ+ihBkqOAShDJ3fIEAtfe4y+G9PfS3lrRBg",
+	"9hs25mZcdWE9OfLiA9ZVuhZ+HWuquDNU9FbZS1TQtk0iarvBRd6ociv35ZEqP7B7r1Q1913Ta0VgcaFD",
+	"qaBe6pARPAg3M06sbazq8K/qhxW646IzqssuxJ2+XbOQABPOFo7+sxD0q/YdVikWXK54jXbKH9bg6tVR",
+	"rRJBC+d6WGjfdvIeJtaW266z1LO7mS5uMWGlr+9EkfG8j8BeZT8fx1GUmEEyoTTNXBA9pbvmVrhn98it",
+	"yt7pfw+G9RO/RUe1mUL6sbdxKnjB9diVGA4FgDcdVEhQUc0YHJteePKJYAOdUtNcK7LMdwKtxNtM+/Kr",
+	"VBo+KoQIvTY1IvkCA7QG0rag69dsLIADk7UzNeJKQeYCz5wNLXKhUmdWg1DGYLaT5dDLFxRyyLxx5G/0",
+	"RNzodJ4wKFz1gAaOLGNpME6LfOX35NJD+z1iTbK+mNXaJJIB+IMW0RnAVuUTcf/qZMhseI2z+Iys+R6t",
+	"j0IYqwuxh0rGnXNVnOnnHDSh0EO8oLBkB/iUWTcueOhH3e0RnZMrRmmfDbjkCaCjgA7S4ANYamgoy3bG",
+	"AHDNlHYyt8t+xnpJ7wG0kGOaLp9prXrkUZ3ppcwAoaW8sSEMCJFq2ny+6PJfYfD7hz538IAGWO5tE4to",
+	"2VSgUzhNToLApCwiplbWoWSE2NiaTfSofCa4KWs4TGj3HgawgEIvviV9QwV+o8iA1idGCAx9pTJFpjTg",
+	"ClLxPZgMIf+ArmO4hLTGiRHZnTBoYTLvmwCNjRM8O+5MmeiOip43itMljQAq4gdaDTM5sF2G+lJNcIFs",
+	"uxEg3qQoNUhYasRhXQiK3NFh7ssswNEfpJzWr6wh5ZWOYPc6FhF93Jw4c+TIIPHZEdgXhuUZH1SICbUI",
+	"Xao9gUyaKvz911biaoTnvF++cN8bvgqZg/sv7xSDo7bx68U8zjBTyiM5GQuGVSlioNwAMM4Wrz+YcoCD",
+	"SnDigg/GpxDAwqCn7/EmqMNUPD6CH/rbBUiIlUKEBIukHF/e42ETUsduVeAwIFYnEGlZpo2oenVgSY2j",
+	"A/LgQag1gI+Tdiu3ZnlLFpa1mOksKrtJ2lOPSQhegwU49Zh2B73jVkRzPw+n6hrALEQYGPqub0wA8hUc",
+	"ZRMfF3dC2QNqQ1606+Kv3LMX5aOP22sSrmW1Rllu0M6lCBxAq0oJBUF3yKoLwfKpGS8qlkG9UvyS88EY",
+	"xwhNVHc53765fIdYfoVgkBt9SfNksEUMWsVQG71nx19jJeU3L55+9STxhTII6hkgeJoeVbZhHYBjFYW6",
+	"UktwoJiQmGVd5i73QE+EYXxoqTMEQYQuATqh0Dk5OkrYydGJG+Lk6FmJaXuFXJmPoHre8YjSAAf9FP6A",
+	"TIylfI4ZkN5znqV6kpTMZCwCYKhnR0cxdyIG5WrUtCeVtvaNnYfm6ivYD41HFdMf+F1J3iVpB3CPDRVY",
+	"C3xrZfK475w7I1xUABabC/ydzDJGMGLQhaohP2vxlB97knfbsbydmrE/FmQOlMQU5TpNyv/yvdjCtXUf",
+	"pNkCr7cZ+91Oz8Px2wua+/969Y7Rk31fM4yAyNDp0Mi05lJOGDbaQKxV0tPQSjdBW+aE+gRpUnALDm4m",
+	"bm57WOAPH7xSyJf78L8+dJ4GQIgu+5USUqT1UgSIRVERWj/XBiDN+6gLzrrszNwSG8aa/vKJU69YstlY",
+	"ZoL1HcH1yRfeFMu5i7sHF3AvqlnQzhFnxyTOMves7wuqFS68CctnaBewMMJex0dHyRrK5Y51mW+rrPQF",
+	"XFg98afYvf/bwy1BKOrCN19iHoslytexPhuMnEYXmS/CdxSVT6EIgornf58ai2iNPvYiqJUhkXcOlAqx",
+	"wqCA35SV+tw4hWVCEMc441Og0yvVp3a2/cR/goew4wufSkjJAH+eR7WD+ZHaJCFGgNO8UpS+lDg+65EK",
+	"wItOVeo3U0K7KW+WT56mYktVwidrRE2HH7rsXQTZHLHZoYAEUYWulJ6pU8yWcqcTXhEz1jNqr8Wh+0AC",
+	"dx1AsstCFOAyBZVXT9z+zARAQzfhEFzgXPalLOFHNlCT/jbYB3gTev4iJfXga9U/tPxF6P3AngytrhCM",
+	"21fYoHivboRvcEvQqUNHn8lC4JbQuvCqY/leq8X5L3zkc4r9PCYjF7ZvtXGLB3HvwZKRP9yoYwL/utK9",
+	"DEvs7HsPm+4xTPIBHMsjWvXuPI3Bdu/Hz1iWhZVYCeSVhkQfXxfkRKYSM3IjnGLRWOZEGiHmpIKn2zgZ",
+	"G+jk8/Xw4eYspiOArHdKiUFHTrNjD8u+VnBXeGQt7ro5PAeOjjpLFHeVUMNWoHRgNcjfjjHrab4OY3Zb",
+	"uHP+gsO2MWaiC09Y9IvQvxjzgv2LanX2odDB2Dv3euGM97O98TBsCu2OxCS386XapnKbq/u7FiiCL5jK",
+	"HGMNMiBBGS+g0FLaJqeWP7TH7sxq2/XvYKWRarKAsJsVDE/UW7iu9klfrepB4zI/DZoghgCwCwLaE7/Y",
+	"df1/bdCdlf/fOxMqi//XZUCHxGFWaxM/0YOPOjYYrGS1jKat2Vd9/SpZTYf4hSE9ys9nZ7e/gRQO/8J/",
+	"nLcD4yP8WbChjwkZH1cInrNoLfInbeyKknYeaMu+Wg2+11DC7k9jJ/Xr76hyiDYAUqQtmLtIarB3CcGm",
+	"QrUH4bxF0GlwhxH3gH0rnNEmVbS6fbMyJMjCdgoPTGZZu+Fp+tjI7u3UNvWoYFJBA4tWjn0r5u0s+rV7",
+	"YI+M87VoBs2uknUweKQEsNCdM0y3Cc3sEnJe5QhaUbsng/xqbQOExqjD0r0Q1gI2xieU+GDd8JhFidBk",
+	"EKq4ySRED32YC/3tI+XTHvqZ4Gm/KuGT1rC8EKmgCrDaIJhsX0YtqD0Afu5Kjbnx68GbVU6qBkpMn0cA",
+	"WprWqc/4qn3clHELg1i00qdiwD2Mufpxr16L+Z6MwtdiHlb97TOp1y2iwQnoOOWtmH92nXHgJrTXFgJN",
+	"BPehifKpO0OLH/at79+wN+ZCX2g4BJzhvoIpLeEQJwIp+Iig3U176OMuB5Rb28qpL+jhS3p2Zz662HtB",
+	"Q9Mtu2ZugDRcriwAGo7i4cKe6L+b569+sOskHtYzsnffjq0eDowJzcU5hI2iFom6FZQVm1JTBSqbC3uK",
+	"4fuxmIBCcDN3/2tCvqhv3Z5ESv0jO3c4Lqxhb2e5AqEVTlIORNVaMy9Vh/bTjXGylU7KMMfcqURYIJgK",
+	"TsFirA0H9yWUewN9NDksl8jgsXsuV5xa6byMVWtX27XqUjYJ7sit2sKHdV903eL0XG4J1s6kdonRWiG+",
+	"Ax+r1RRTBTsaqx6BuhC+ZhiV80oEe0wFTD0KMIvRjHBvZnpwWwFlnnlAVxKY2Fwff5fzwpYdRQTiQfrW",
+	"dSYwF7wtj/Z7aKPG0Y7R87vTm7hvVr5rX3B89J05hR9UUJQO4o3uVKNoOEyF5TKDhmXtau938OC7+aMH",
+	"5agWslrFg20B//FesDfWUPAgW3JOlb31nEY8OgJj3D+LXY+GDv9y/2tVOX6m5EjwijiWSNlpjKs55LEj",
+	"V4aiaGKtpH806R3VkXYem+bgdqvxaLdVHNr2Yx8Xqcnyd4vrPojG8UnbuoOIwc/UwN5fX6zSevH0xXNm",
+	"BHSbZSdPeuzYaQrHJ9+4R/tnB/+L8YM/2dHBC9Zl16zHDtlB36kZI6nADQQuPc4yYQE2vmCpHIGewUzG",
+	"zZhJc6X6/+fJ9330+EViEdbTxKfGIX6lZFMNyZnkrIV6W3+bCYN5iMUH4IrDz2BkwbJM61t0uELFwSkb",
+	"6xmmRyheFHrmlTNMk0AtCBRqgKOag741FlmaYHMhYiZKz2L+zny6eCt2r9VUH3iQ5Ob17iM2jsRqEMhU",
+	"nzHD55gMBnd1l67ZNacE4anZ59e/fG2bvZXdJNiXGEEd0H1vEBcEJOC2mtsSZtyyzvZ3wFDbHDrtIVU1",
+	"U6KwPKxKhvM4/MvtRasydgH+nQ31rUsq2H9cqpaHGbhP2Q/fDOR8Xkhl+U0m2Nnly/NzNhjzgg8s9Nug",
+	"Yj2T84FI2B9TbZFF3/DBLcj3LnsrioFQ9kAoQICUUFCF8Vo7vlJGjCZC2VO3WFIIWLs+QHGJ3eQlmGUI",
+	"ImmNyIbecXLj7oKNYuVXJLV7uQxjP4hIxlU1iD5MnLhPcbzGdB6nKP5ODKUq73hE4FrY1TVErWOH7eE/",
+	"eGJnQb9HFSDT2RqSmJJ+9pKc0xwHAzHmIY9kEfG8w7m147ttDgkKvU3HvBES3m3ZvsJhOhO7D4K5+e7l",
+	"6Jpz7mETIydV3sc1ECSwhF76HkBVo9k6TNKI34nG4BXO4tGHrJp3uwpXxTe8JRLlyXgbd/neSKot4uTu",
+	"ZdkAv40Z7DTW5AREZY14GYRplxnaCISYAyJ/G3h3FNAMWt80Rn8+nZT3w692HukJxtxdfOd+eWAV0Wlm",
+	"gxT+bwIheTcWRlDkcqCL1FToBR59oBA3U5kRxlS805kj0Hc+z+DzRvQFH+PGOL7vqBPtB492QZuByA0N",
+	"RY45L8QW3wrzKvQQbDRApU48Cqt3/xg2lIVpQjOxH9TDIx6TU+C/8Y4rxgOktEb8EHbu3sv3AXooreO+",
+	"NRUj4w8ri/lhwZ1972ijlxghi++5mN9WjYHAoWdpD3ZX2h9s/n5K+zevxm846M+3Gh95bFmNT11L6zy+",
+	"uRZ/mhMUV6vR/0v51KP2pftlrGZceaHvZArFc/fT1a48h3b/+ptcqPPvqumhUMqFzjMBSBWQGEXwZcGZ",
+	"V8fclgVrWL8QWKx3PS1kv2yXQ73ooFUEalMY+qnKLECbp7YSTuUK5wG48BgNpervO2cOqFtE95SF49R6",
+	"qmyTF8Gf2548CX74nXsTynnvjVjaKvkXaKWBGmpMYKWngU4YK3OC4/WpK112KaD5vmEjXbYepuNF9H9/",
+	"8mYM6EwSML/MVBSAsooNBBpcFAEdPHY3xYojvIDi1PVPsdl1Ubs7W1iD+6fhZjfG+qvfpRvjvKJI6FZx",
+	"Wuas0m/DLFaaWJdd+jRbgKDDC6LwtkjV5KjYEUHvjyXu2mGxOO7OnBYPxGq982IjbmtWlVj9YtYurNqw",
+	"xOmtbye+qsbJTXLboi0x4TL7OwV+3Hms1hnhXHevGDaCHoJSODX1qif8eRUcklvQvpQps4faJJjvXja2",
+	"JSwzNfVrbKowKfx7pbJ0NvIY1XMElRPWQ1V7nxIWSvs+kRVy6YTpO0G4A2Fv3qDooqqTdtcOO1xAj0tj",
+	"dW6onB1i6lA5gculYpB46QQpWeZvUbrUcrxeuUL826Eu2EjrNHqJGrUqs31B0v6IuSUg1EDMOw4AKSZ4",
+	"kUlRMFESXg1yo6Q/R+Jf1mjyySnjLOOQ2atE0hIF8i1Um5Qq8xlW/LhJ7VyZMnuo7rlnVltGf9bitus1",
+	"lQJMepMLTl2oK1Y4W8CoBChp5NJgp1bHQmybcKaHMX8hsYG/W/MoBAUXhQBBkot0V2xj4SixrtDKFflG",
+	"59Vje9Tw6CvrYMScBr0EhmJ23wrfbKz9IUmARVl0Ce79uNzPuFvn7fpP6QoCJ+WNGPHKYQTeoVNWyoIb",
+	"YWTqtJgh9Y1E75DSsSC/yqS69UfWeQQax2sh8lLfcIzHA5t4F1q7AWk+KTt31VP+MCOH7vbZ7KH3tBu3",
+	"tfH/qXc53wqRYznwGDKAfzGwbYTNbKkp6ReG5dyYmS7ShCCKoH+CLhL4A+ApAaIRkWSX/eiWBn0Nykqd",
+	"sPFoPi1ybQTqMXrWZT7HaoyVNjcCe0L5GVS95zfOoQOqaGiqXZlrbr57NNnc8A/SkrRcW0Po05FKl/1M",
+	"LWKwTfWu25MWAu4Az9pAibhTSw+snBD5wr3Fqiy62YOxhmw7XhLjaoXmc+rv3kaINM/P0+5p7etO/CHa",
+	"1b3hUDyXaC8u8g897vIiXMUaBUa03PsKiK7uZw1KWKkJ6QLyCssGNntSg/w2HP5F/1qhAy06cKjzDjSR",
+	"6rJXKiVxtnZ+Ah3Y48hQuJQj39bZY5VCS1Bcgwf1uzdVh/Yueq7EQj6VD9ePjEZ9VFzz0uq8wnpVVYR/",
+	"QhIEDObSqxnjpo1fxk95kLnf/upMi6zT6xzyXB7eHcNG0mANvtRFK73LzhRNCBRIdnZOP3q1Ws8UNblC",
+	"9dIQzNMpNHKshsL359jak705m9oxIZ12F1M+TaToDXwO9GfQ4UXY9d5NpssuqZX1hM/ZjcCCw7JdMaiP",
+	"Hh+fklZ9Do/nuG45UwvQpNWUKuUlMq23kBnSrcd1Yg9SSwwn/dFVnJSrcXseoPyaU6o2CcsMCP4VjGJZ",
+	"4f5/0Q1zVgEPdvnTG+W0hEsp42rLY55hBvzNVKVuqpSPDrBU9YlH1upbW1TZpJCJvPyRS0QqMyFU2QKw",
+	"UlkUCMeaQpkW4BX4YjOezbDcTbCcyyJaOYtUT3W9SzmuZQVXA1E6qYgJkdWksKUOQj55Z1gwNGWIRTKI",
+	"x8LdGaHSA8iMpQCEHhJrSMVAImcvm8MgDQeDY0u95bHR4PvCQKikNNg8eGYV8CTUofcf/3cAAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -17,6 +17,7 @@ type Caller interface {
 	PostForm(ctx context.Context, to string, form url.Values) error
 	PostJSON(ctx context.Context, to string, header map[string]string, body []byte) (status int, err error)
 	Get(ctx context.Context, from string) (body []byte, err error)
+	PostSET(ctx context.Context, to, set string) (status int, err error)
 }
 
 // Word brings word to people (word.Word).

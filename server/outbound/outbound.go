@@ -137,6 +137,12 @@ func (c *Client) Get(ctx context.Context, from string) ([]byte, error) {
 	return body, nil
 }
 
+// PostSET pushes a Security Event Token (RFC 8935 section 2.1) and returns the status of
+// the answer, whatever that is.
+func (c *Client) PostSET(ctx context.Context, to, set string) (status int, err error) {
+	return c.post(ctx, to, "application/secevent+jwt", map[string]string{"Accept": "application/json"}, []byte(set))
+}
+
 func (c *Client) post(ctx context.Context, to, contentType string, header map[string]string, body []byte) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
