@@ -81,6 +81,20 @@ func TestEventsAreFollowedInATerminal(t *testing.T) {
 	})
 }
 
+func TestReceiversAreManagedFromATerminal(t *testing.T) {
+	d := startDev(t, "sqlite")
+	out := d.must("receiver", "add", "https://events.example/in", "--resource", "https://support-agent.example")
+	require.Contains(t, out, "https://events.example/in")
+	id, _, _ := strings.Cut(out, " ")
+	require.Contains(t, d.must("receiver", "add", "https://all.example/in"), "all events")
+	require.Contains(t, d.must("receiver", "list"), id)
+	require.Contains(t, d.must("receiver", "remove", id), "Removed.")
+	require.NotContains(t, d.must("receiver", "list"), id)
+	d.wrong("404", "receiver", "remove", id)
+	d.wrong("url", "receiver", "add", "http://events.example/in")
+	d.wrong("no resource server named", "receiver", "add", "https://x.example/", "--resource", "https://nobody.example")
+}
+
 // Events of which nobody tells over HTTP: what the server itself does.
 func TestTheServedPolicyIsAnEvent(t *testing.T) {
 	d := startDev(t, "sqlite")

@@ -31,6 +31,7 @@ type commands struct {
 	Token       tokenCmd       `cmd:"" help:"Get, exchange and look at tokens."`
 	Audit       auditCmd       `cmd:"" help:"Read and verify the ledger, directly in the database."`
 	Events      eventsCmd      `cmd:"" help:"Follow what ends and changes, as it happens."`
+	Receiver    receiverCmd    `cmd:"" help:"Manage where events are pushed to, through the admin API."`
 	Explain     explainCmd     `cmd:"" help:"Tell whether a token request would be granted, and if not, who lacks what and who could change it."`
 	Keys        keysCmd        `cmd:"" help:"See and rotate signing keys through the admin API; change the master key, directly in the database."`
 	Backup      backupCmd      `cmd:"" help:"Write the SQLite database into a file, while a server runs."`
