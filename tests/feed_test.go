@@ -369,3 +369,43 @@ func TestEventsAreListed(t *testing.T) {
 		})
 	}
 }
+
+// What falls is told all the way down: to each service of what was sent to it, and of
+// nothing else.
+func TestEventsReachDownTheChain(t *testing.T) {
+	for _, dialect := range harness.Dialects {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			s := harness.New(t, dialect, harness.Options{})
+			a := &audience{Server: s, t: t}
+			root, relay, end := s.Application("root"), s.Application("relay"), s.Application("end")
+			far := s.Service("far", end, "go")
+			near := s.Service("near", relay)
+			s.Scope(near, "run", models.ScopeRef{ResourceID: far.ID, Name: "go"})
+			s.Allow(root.ID, near, "run")
+			s.Allow(root.ID, far, "go")
+			s.Allow(relay.ID, far, "go")
+			first := s.Own(root, near.Identifier, "run")
+			second := s.Exchange(relay, first, far.Identifier, "go")
+			one, err := s.Keys.Verify(t.Context(), first)
+			require.NoError(t, err)
+			two, err := s.Keys.Verify(t.Context(), second)
+			require.NoError(t, err)
+
+			here, there := s.Follow("", relay.As), s.Follow("", end.As)
+			_, err = s.Store.SuspendClient(t.Context(), feedBy, root.ID)
+			require.NoError(t, err)
+			_, err = s.Store.RestoreClient(t.Context(), feedBy, root.ID)
+			require.NoError(t, err)
+			require.NoError(t, s.Store.RevokeToken(t.Context(), feedBy, one.ID))
+			last := created(a.mark())
+			want := []string{models.EventClientSuspended, models.EventClientRestored, models.EventTokenRevoked}
+			for st, id := range map[*harness.Stream]string{here: one.ID, there: two.ID} {
+				told := st.Until(last)
+				require.Equal(t, want, types(told))
+				require.Equal(t, root.ID, told[0].String("client_id"))
+				require.Equal(t, []string{id, one.Txn}, []string{told[2].String("jti"), told[2].String("txn")})
+			}
+		})
+	}
+}
