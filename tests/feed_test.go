@@ -409,3 +409,18 @@ func TestEventsReachDownTheChain(t *testing.T) {
 		})
 	}
 }
+
+// Why somebody may not follow can be looked up, as with every refusal.
+func TestRefusedFollowersAreExplained(t *testing.T) {
+	a := newAudience(t, "sqlite")
+	st := a.Follow("", a.agent.As)
+	id, _ := st.Body()["decision_id"].(string)
+	require.Contains(t, st.Body()["error_description"], "operates no resource server")
+	req, err := http.NewRequest(http.MethodGet, a.URL+"/api/v1/audit/entries/"+id+"/explanation", nil)
+	require.NoError(t, err)
+	harness.Bearer(a.Own(a.admin, a.URL+"/api/v1", "audit:read"))(req)
+	answer := a.Send(req)
+	require.Equal(t, http.StatusOK, answer.Status, answer.Body)
+	require.Contains(t, answer.Body, "operates_nothing")
+	require.Contains(t, answer.Body, "Make the client the operator of a resource server.")
+}
