@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models"
 )
 
 // Whoever does not read is cut off, and holds up nobody.
@@ -36,5 +39,28 @@ func TestSlowReadersAreCutOff(t *testing.T) {
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	case <-time.After(20 * time.Second):
 		require.Fail(t, "it writes on and on")
+	}
+}
+
+// What frames the events: where the follower is, at the beginning and with every beat.
+func TestStreamsSayWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	at, later := models.Position{Seq: 7, Check: "abcdefgh"}, models.Position{Seq: 9, Check: "01234567", Object: "agt_1"}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o := newStream(w)
+		if err := o.begin(at, r.URL.Path == "/lost"); err == nil {
+			_ = o.beat(later)
+		}
+	}))
+	defer s.Close()
+	for path, reset := range map[string]string{"/": "", "/lost": "event: reset\ndata: {\"type\":\"reset\"}\n"} {
+		resp, err := http.Get(s.URL + path)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
+		require.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+		require.Regexp(t, "^retry: 1000\nid: 7.abcdefgh\n"+reset+"\n: 20[^\n]+Z\nid: 9.01234567.agt_1\n\n$", string(body))
 	}
 }
