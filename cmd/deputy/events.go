@@ -25,8 +25,8 @@ type eventsCmd struct {
 
 // Times between attempts to follow again.
 const (
-	firstRetry   = time.Second
-	longestRetry = 30 * time.Second
+	firstAgain   = time.Second
+	longestAgain = 30 * time.Second
 	// silence is how long a stream may be silent: it lives only if it beats.
 	silence = time.Minute
 )
@@ -40,7 +40,7 @@ func (c *eventsCmd) Run(ctx context.Context, io streams) error {
 	}
 	r.scopes = "events:read"
 	f := &eventFollower{remote: r, service: c.Service, last: c.Since, show: c.shown(io.out)}
-	wait := firstRetry
+	wait := firstAgain
 	for {
 		before := f.last
 		err := f.follow(ctx)
@@ -54,7 +54,7 @@ func (c *eventsCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 		if f.last != before {
-			wait = firstRetry
+			wait = firstAgain
 		}
 		fmt.Fprintf(io.err, "the stream ended (%v); going on in %s\n", cmp.Or(err, errEnded), wait)
 		select {
@@ -62,7 +62,7 @@ func (c *eventsCmd) Run(ctx context.Context, io streams) error {
 		case <-ctx.Done():
 			return nil
 		}
-		wait = min(2*wait, longestRetry)
+		wait = min(2*wait, longestAgain)
 	}
 }
 
