@@ -44,6 +44,7 @@ func TestEventsAreFollowedInATerminal(t *testing.T) {
 		store, err := database{DatabaseURL: Secret(d.db), DataDir: d.dir}.open()
 		require.NoError(t, err)
 		defer store.Close()
+		d.servesPolicy(store) // which is an event, too
 		start, err := store.FeedNow(t.Context())
 		require.NoError(t, err)
 		clients, _, err := store.Clients(t.Context(), models.ClientFilter{Name: "search-agent"}, models.Page{})
@@ -101,12 +102,19 @@ func TestTheServedPolicyIsAnEvent(t *testing.T) {
 	store, err := database{DatabaseURL: Secret(d.db), DataDir: d.dir}.open()
 	require.NoError(t, err)
 	defer store.Close()
+	require.Contains(t, d.servesPolicy(store).Detail, `"house":"`)
+}
+
+// servesPolicy waits until the ledger says which policy serves.
+func (d *devServer) servesPolicy(store *models.Store) models.Entry {
+	d.t.Helper()
 	var rows []models.Entry
-	require.Eventually(t, func() bool {
-		rows, _, err = store.Entries(t.Context(), models.EntryFilter{Action: "servePolicy"}, -1, 10)
+	require.Eventually(d.t, func() bool {
+		var err error
+		rows, _, err = store.Entries(context.Background(), models.EntryFilter{Action: "servePolicy"}, -1, 10)
 		return err == nil && len(rows) == 1
 	}, 20*time.Second, 10*time.Millisecond)
-	require.Contains(t, rows[0].Detail, `"house":"`)
+	return rows[0]
 }
 
 // A stream is read whatever form its lines have.
