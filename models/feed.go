@@ -28,10 +28,10 @@ func (s *Store) FeedNow(ctx context.Context) (Position, error) {
 
 // FeedEnd is the position after all that the ledger's first entries have to tell.
 func (s *Store) FeedEnd(ctx context.Context, size int64) (Position, error) {
-	return s.whole(ctx, size-1)
+	return s.wholeAt(ctx, size-1)
 }
 
-func (s *Store) whole(ctx context.Context, seq int64) (Position, error) {
+func (s *Store) wholeAt(ctx context.Context, seq int64) (Position, error) {
 	e, err := s.placed(ctx, seq)
 	if err != nil {
 		return Position{}, wrap("read feed", err)
@@ -97,6 +97,6 @@ func (s *Store) Feed(ctx context.Context, after Position, size int64) (events []
 	if size-1 < from {
 		return events, after, nil
 	}
-	end, err = s.whole(ctx, size-1)
+	end, err = s.wholeAt(ctx, size-1)
 	return events, end, err
 }
