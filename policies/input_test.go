@@ -36,7 +36,7 @@ func full(t *testing.T) Input {
 		Action: IssueTokenExchange, Now: 1000,
 		Request: Request{
 			GrantType: "urn:ietf:params:oauth:grant-type:token-exchange", Resources: []string{"https://one"}, Scopes: []string{"read"},
-			RequestedTTL: 60, TokenProblem: "none", Details: payments,
+			Approval: true, RequestedTTL: 60, TokenProblem: "none", Details: payments,
 			Visit:      &Visit{RedirectOK: true, PKCE: "ok", Prompt: []string{"login"}, MaxAge: new(int64), ACRValues: []string{"1"}, Began: 900, Subject: "usr_1"},
 			Answer:     &Answer{Scopes: []Grants{{Resource: "rsv_1", Scope: "read"}}, Details: []GrantedDetail{{Resource: "rsv_1"}}, Until: 2000},
 			ActorToken: &ActorToken{Subject: "agt_1", Client: "agt_1", Chain: []string{}, Expires: 2000, Problem: "none", Audience: "https://one"},
@@ -45,7 +45,12 @@ func full(t *testing.T) Input {
 		Parent: token, Token: token, Credential: Credential{ID: "crd_1", Method: "private_key_jwt"},
 		Consent: &Consent{ID: "cns_1", Client: "agt_1", Subject: "usr_1", Resource: "rsv_1", Scopes: map[string]bool{"read": true}, ExpiresAt: 2000, Reach: reach, Details: payments},
 		Session: &Session{AuthTime: 900, ACR: "1", AMR: []string{"pwd"}}, Consents: []*Consent{{Scopes: map[string]bool{}, Reach: reach, Details: payments}},
-		Approval:     &Approval{ID: "apr_1", Kind: "ciba", Client: "agt_1", Subject: "usr_1", State: "pending", Delivery: "ping", ACRValues: []string{"1"}, CreatedAt: 900, ExpiresAt: 1200},
+		Approval: &Approval{
+			ID: "apr_1", Kind: "machine", Client: "agt_1", Subject: "usr_1", State: "approved", Delivery: "poll", ACRValues: []string{"1"}, CreatedAt: 900, ExpiresAt: 1200,
+			GrantType: "client_credentials", Parent: "tok_1", Approver: &Approver{Known: "owner", Status: "active", ExpiresAt: Never},
+			Scopes: map[string][]string{"rsv_1": {"read"}}, Details: map[string][]Detail{"rsv_1": payments}, Until: 2000,
+		},
+		Represented:  principal,
 		Acquaintance: &Acquaintance{Known: "owner", Reached: true, UserCode: "ok", Waiting: 1, Pending: 1, Asked: 1, Denials: 1, DeniedAt: 900, ReportedAt: 900},
 		Object:       &Object{Kind: "passkey", ID: "psk_1", Owner: "usr_1", SecondFactor: true},
 		Authorization: &Authorization{
