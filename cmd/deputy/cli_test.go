@@ -227,8 +227,8 @@ func TestOneSQLiteDatabaseIsForOneServer(t *testing.T) {
 // that is in use.
 func TestADatabaseBelongsToItsIssuer(t *testing.T) {
 	d := startDev(t, "sqlite")
-	before := d.must("audit", "tail", "-n", "200")
 	d.stop()
+	before := d.must("audit", "tail", "-n", "200")
 	start := func(c serveCmd) error {
 		c.Listen, c.LogLevel = "127.0.0.1:0", "error"
 		return c.Run(context.Background(), streams{&safeBuffer{}, &safeBuffer{}})

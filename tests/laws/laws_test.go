@@ -21,7 +21,7 @@ import (
 const casesPerWorld = 150
 
 // defaultCases is how many are answered on each database if LAWS_CASES says nothing else.
-const defaultCases = 1500
+const defaultCases = 1000
 
 var emptyHouse = fstest.MapFS{"issue/issue.rego": {Data: []byte("package house.issue\n")}}
 
