@@ -100,15 +100,16 @@ func exchangeOnly(t told) cells {
 	return cells{own: none, exchange: t}.person(none)
 }
 
-// Each row is on both databases, and each grant; every grant with every row is on both
-// where EVERY_DATABASE is set (make refusals).
+// Each row is on both databases, and each grant: on Postgres, which takes ten times as
+// long to set up, a row has one grant. Every grant with every row is on both where
+// EVERY_DATABASE is set (make refusals).
 func TestEveryGrantRefuses(t *testing.T) {
 	rows := append(append(requestRows(), clientRows()...), append(append(targetRows(), tokenRows()...), personRows()...)...)
 	for i, g := range grants.All() {
 		for j, r := range rows {
-			dialects := harness.Dialects[(i+j)%2:][:1]
-			if os.Getenv("EVERY_DATABASE") != "" {
-				dialects = harness.Dialects
+			dialects := harness.Dialects
+			if j%len(grants.All()) != i && os.Getenv("EVERY_DATABASE") == "" {
+				dialects = dialects[:1]
 			}
 			for _, dialect := range dialects {
 				want, listed := r.cells[g.Type()]
