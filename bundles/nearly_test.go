@@ -309,7 +309,7 @@ func nearlyEveryday(t testing.TB) []policies.Input {
 			out = append(out, p.question(t))
 		}
 	}
-	return slices.Concat(out, strays(t), visits(t), conferrals(t), farewells(t), acquaintances(t), accounts(t), elsewheres(t), detaileds(t), machines(t), followings(t))
+	return slices.Concat(out, strays(t), visits(t), conferrals(t), farewells(t), leaks(t), acquaintances(t), accounts(t), elsewheres(t), detaileds(t), machines(t), followings(t))
 }
 
 // farewells give up an access token, what a person granted, both and nothing: by who
@@ -325,6 +325,38 @@ func farewells(t testing.TB) (out []policies.Input) {
 			}
 			if held&2 != 0 {
 				in.Authorization = p.grant
+			}
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
+// leaks are secrets that somebody found, of each kind, with one thing wrong.
+func leaks(t testing.TB) (out []policies.Input) {
+	wrong := map[string]func(*parties){
+		"nothing":          func(*parties) {},
+		"token expired":    func(p *parties) { p.token.Expires = worldNow },
+		"token revoked":    func(p *parties) { p.token.Revoked = true },
+		"its grant over":   func(p *parties) { p.token.Grant.ExpiresAt = worldNow },
+		"its grant ended":  func(p *parties) { p.token.Grant.Revoked = true },
+		"grant taken back": func(p *parties) { p.grant.Revoked = true },
+		"grant over":       func(p *parties) { p.grant.EndsAt = worldNow },
+		"code used":        func(p *parties) { p.grant.Used = true },
+	}
+	for _, what := range slices.Sorted(maps.Keys(wrong)) {
+		for found := range 8 {
+			p := usualParties(policies.IssueAuthorizationCode)
+			wrong[what](p)
+			in := policies.Input{Action: policies.Leaked, Now: worldNow}
+			if found&1 != 0 {
+				in.Token = &p.token
+			}
+			if found&2 != 0 {
+				in.Authorization = p.grant
+			}
+			if found&4 != 0 {
+				in.Credential.ID = "crd_1"
 			}
 			out = append(out, in)
 		}

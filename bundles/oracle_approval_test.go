@@ -105,7 +105,7 @@ func (o *oracle) approved(server, scope string) bool {
 
 func (o *oracle) anew(visit *policies.Visit) bool {
 	s, a := o.in.Session, o.in.Approval
-	return s != nil && (o.in.Request.Visit != nil && s.AuthTime >= visit.Began || a != nil && s.AuthTime >= a.CreatedAt)
+	return s != nil && (o.in.Request.Visit != nil && s.AuthTime >= visit.Began || a != nil && s.AuthTime > a.CreatedAt)
 }
 
 func (o *oracle) weak(values []string) bool {

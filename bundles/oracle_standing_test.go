@@ -149,7 +149,21 @@ func (o *oracle) admin() {
 }
 
 func (o *oracle) revoke() {
+	if o.in.Action == policies.Leaked {
+		o.leaked()
+		return
+	}
 	o.refuse("token_unusable", o.token == nil && o.grant == nil)
 	o.refuse("authorization_foreign", o.grant != nil && (o.client == nil || o.client.ID != o.grant.Client))
 	o.refuse("token_not_own", o.token != nil && (o.client == nil || o.client.ID != o.token.Client))
+}
+
+// leaked: it opened something until now.
+func (o *oracle) leaked() {
+	credential := o.in.Credential.ID != ""
+	o.refuse("token_unusable", o.token == nil && o.grant == nil && !credential)
+	t, g := o.token, o.grant
+	token := t != nil && !t.Revoked && !t.Grant.Revoked && o.ahead(t.Grant.ExpiresAt) && o.ahead(t.Expires)
+	grant := g != nil && !g.Revoked && o.ahead(g.EndsAt)
+	o.refuse("leak_over", !token && !grant && !credential)
 }

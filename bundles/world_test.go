@@ -41,7 +41,7 @@ func issueWorlds() *rapid.Generator[policies.Input] {
 }
 
 func otherWorlds() *rapid.Generator[policies.Input] {
-	return worlds(policies.Introspect, policies.Revoke, "admin:listClients", "admin:createClient", "admin:makeMeKing",
+	return worlds(policies.Introspect, policies.Revoke, policies.Leaked, "admin:listClients", "admin:createClient", "admin:makeMeKing",
 		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession", policies.Follow)
 }
 

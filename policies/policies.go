@@ -36,6 +36,7 @@ const (
 	AnswerConsent          = "consent"   // the user has answered
 	Introspect             = "introspect"
 	Revoke                 = "revoke"
+	Leaked                 = "leaked"          // somebody found what opens something
 	Userinfo               = "userinfo"        // whoever carries a token asks who its user is
 	Follow                 = "events"          // a client follows events of the services it operates
 	AskApproval            = "approval:ask"    // a client asks somebody who is elsewhere
@@ -77,6 +78,8 @@ func Kind(action string) string {
 		return KindAccount
 	case action == AnswerConsent, action == AskApproval, action == ShowApproval, action == AnswerApproval:
 		return KindAuthorize
+	case action == Leaked:
+		return KindRevoke
 	default:
 		return action
 	}

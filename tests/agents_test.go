@@ -91,15 +91,6 @@ func (w *household) signedIn(username string) *harness.Browser {
 	return b
 }
 
-// lastChange is the newest entry of an action.
-func (w *household) lastChange(action string) models.Entry {
-	w.TB.Helper()
-	rows, _, err := w.Store.Entries(context.Background(), models.EntryFilter{Action: action, Newest: true}, -1, 1)
-	require.NoError(w.TB, err)
-	require.Len(w.TB, rows, 1)
-	return rows[0]
-}
-
 var (
 	all  = []bool{true, true, true}
 	none = []bool{false, false, false}
@@ -217,7 +208,7 @@ func TestAgents_OneScopeTakenBack(t *testing.T) {
 		require.Contains(t, done.Body, "You took back")
 		require.Equal(t, []bool{true, false, false}, w.active(held))
 		require.Equal(t, all, w.active(theirs))
-		entry := w.lastChange(models.ActionRevokeConsent)
+		entry := w.Last(models.ActionRevokeConsent)
 		require.Equal(t, w.joe.ID, entry.SubjectID)
 		require.Contains(t, entry.Detail, `"session":"ses_`)
 

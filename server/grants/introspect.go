@@ -50,9 +50,15 @@ func (e *Endpoint) Revoke(ctx context.Context, call Call, q oauth.TokenQuery) er
 		return nil
 	case err != nil:
 		return err
-	case about.Authorization != nil:
+	}
+	return e.end(ctx, by, about)
+}
+
+// end carries out what was decided of what was handed in: it opens nothing any more.
+func (e *Endpoint) end(ctx context.Context, by models.By, about policies.Input) (err error) {
+	if about.Authorization != nil {
 		err = e.store.RevokeGrant(ctx, by, about.Authorization.ID)
-	default:
+	} else {
 		err = e.store.RevokeToken(ctx, by, about.Token.ID)
 	}
 	if err != nil {
@@ -100,11 +106,11 @@ func (e *Endpoint) aboutToken(ctx context.Context, call Call, action string, q o
 // token_type_hint need not be believed for that. A code or refresh token is nothing
 // that could be looked into: only who gives it up brings one here.
 func (f *facts) handedIn(ctx context.Context, raw string, in *policies.Input) (err error) {
-	find := f.view.ByCode
+	find, ends := f.view.ByCode, in.Action != policies.Introspect
 	switch {
-	case in.Action == policies.Revoke && strings.HasPrefix(raw, models.RefreshPrefix):
+	case ends && strings.HasPrefix(raw, models.RefreshPrefix):
 		find = f.view.ByRefreshToken
-	case in.Action == policies.Revoke && strings.HasPrefix(raw, models.CodePrefix):
+	case ends && strings.HasPrefix(raw, models.CodePrefix):
 	default:
 		if in.Token, in.Request.TokenProblem, err = f.presented(ctx, raw, in); err != nil {
 			return err

@@ -159,7 +159,6 @@ test("what wants more than a password is approved with a passkey", async ({ page
   await page.goto(`${issuer}/account/passkeys`);
   await page.getByRole("button", { name: "Add a passkey" }).click();
   await expect(page.getByRole("row").nth(1)).toBeVisible();
-  await page.waitForTimeout(1100); // times are whole seconds: who signs in within the same one as they are asked counts as having done so anew
   const asked = await bcAuthorize(careful, s.joe, s.sales, "sales:read", { acr_values: "2" });
   await page.goto(`${issuer}/approvals`);
   await opened(page, careful, true);

@@ -239,13 +239,19 @@ func (s *Server) SigningKey() (kid string, private *ecdsa.PrivateKey) {
 	return "", nil
 }
 
+// Last is the newest entry of an action.
+func (s *Server) Last(action string) models.Entry {
+	s.TB.Helper()
+	rows, _, err := s.Store.Entries(context.Background(), models.EntryFilter{Action: action, Newest: true}, -1, 1)
+	require.NoError(s.TB, err)
+	require.Len(s.TB, rows, 1, action)
+	return rows[0]
+}
+
 // LastEntry is the newest row of the ledger.
 func (s *Server) LastEntry() models.Entry {
 	s.TB.Helper()
-	rows, _, err := s.Store.Entries(context.Background(), models.EntryFilter{Newest: true}, -1, 1)
-	require.NoError(s.TB, err)
-	require.Len(s.TB, rows, 1)
-	return rows[0]
+	return s.Last("")
 }
 
 // Tokens counts the tokens that were issued.

@@ -3,7 +3,8 @@
 # description: >-
 #   Whoever holds an access token may give it up, and whoever was given a code or
 #   refresh token what a person granted with it, whatever state any of them is in:
-#   revoking only ever takes away (RFC 7009).
+#   revoking only ever takes away (RFC 7009). What was found where it should not be
+#   ends whoever brings it: they could use it, and to end it takes less than that.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -23,6 +24,7 @@ decision := {"allow": count(reasons) == 0, "reasons": reasons}
 # custom: {lacks: entitlement, who: [requester, tokens:revoke],
 #   remedy: "Let its holder revoke the token, or an administrator."}
 reasons contains {"code": "token_not_own", "party": "client", "id": standing.client_id} if {
+	not _found
 	token.known
 	not token.presented.client == input.client.id
 }
@@ -31,6 +33,7 @@ reasons contains {"code": "token_not_own", "party": "client", "id": standing.cli
 # custom: {lacks: entitlement, who: [requester, tokens:revoke],
 #   remedy: "Let the client it was issued to give it up, or the user or an administrator end the grant."}
 reasons contains {"code": "authorization_foreign", "party": "client", "id": standing.client_id} if {
+	not _found
 	authorization.known
 	not input.authorization.client == input.client.id
 }
@@ -40,5 +43,37 @@ reasons contains {"code": "authorization_foreign", "party": "client", "id": stan
 reasons contains {"code": "token_unusable", "party": "parent", "value": problem} if {
 	not token.known
 	not authorization.known
+	not _found_credential
 	problem := object.get(input, ["request", "token_problem"], "missing")
+}
+
+# METADATA
+# description: Whoever found it is told whether it opened anything, and the ledger is not filled with what is over.
+# custom: {lacks: status, who: [requester], remedy: "Nothing is left to do, it was over before."}
+reasons contains {"code": "leak_over", "party": "parent"} if {
+	_found
+	count(_open) == 0
+}
+
+_found if input.action.name == "leaked"
+
+# Go has compared it with what is live.
+_found_credential if {
+	_found
+	is_string(input.credential.id)
+	input.credential.id != ""
+}
+
+_open contains "credential" if _found_credential
+
+_open contains "token" if {
+	token.presented.revoked == false
+	token.presented.grant.revoked == false
+	standing.unexpired(token.presented.grant.expires_at)
+	standing.unexpired(token.presented.exp)
+}
+
+_open contains "authorization" if {
+	input.authorization.revoked == false
+	standing.unexpired(input.authorization.ends_at)
 }

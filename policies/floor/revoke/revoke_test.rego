@@ -87,3 +87,45 @@ test_every_type_counts if {
 		}
 	}
 }
+
+_found := [fixtures.found, fixtures.found_grant, fixtures.found_secret]
+
+test_whoever_found_it_may_end_it if {
+	every question in _found {
+		revoke.decision == {"allow": true, "reasons": set()} with input as question
+	}
+}
+
+test_finder_of_what_is_over_ends_nothing if {
+	every change in [["token/revoked", true], ["token/exp", 1000], ["token/grant/revoked", true], ["token/grant/expires_at", 1000]] {
+		_over with input as fixtures.but(fixtures.found, change[0], change[1])
+	}
+	every change in [["authorization/revoked", true], ["authorization/ends_at", 1000]] {
+		_over with input as fixtures.but(fixtures.found_grant, change[0], change[1])
+	}
+}
+
+test_finder_of_nothing_ends_nothing if {
+	every id in ["", 7, null] {
+		revoke.decision.reasons == {
+			{"code": "token_unusable", "party": "parent", "value": "missing"},
+			{"code": "leak_over", "party": "parent"},
+		} with input as fixtures.but(fixtures.found_secret, "credential/id", id)
+	}
+}
+
+test_credential_is_nothing_that_its_client_gives_up if {
+	question := fixtures.plus(fixtures.without(fixtures.surrender, "token"), "credential", {"id": "crd_1", "method": "secret"})
+	not revoke.decision.allow with input as question
+}
+
+test_every_fact_of_what_was_found_counts if {
+	every fact in {"token/jti", "token/revoked", "token/exp", "token/grant/revoked", "token/grant/expires_at", "action/name"} {
+		not revoke.decision.allow with input as fixtures.without(fixtures.found, fact)
+	}
+	every fact in {"authorization/id", "authorization/revoked", "authorization/ends_at", "action/name"} {
+		not revoke.decision.allow with input as fixtures.without(fixtures.found_grant, fact)
+	}
+}
+
+_over if revoke.decision.reasons == {{"code": "leak_over", "party": "parent"}}
