@@ -114,7 +114,7 @@ func (o *oracle) introspect() verdict {
 func (o *oracle) admin() {
 	o.standing()
 	o.live()
-	scope := map[string]string{"listClients": "read", "createClient": "write"}[strings.TrimPrefix(o.in.Action, policies.AdminPrefix)]
+	scope := map[string]string{"listClients": "clients:read", "createClient": "clients:write", "rotateOwnCredential": "credentials:own"}[strings.TrimPrefix(o.in.Action, policies.AdminPrefix)]
 	o.refuse("operation_unknown", scope == "")
 	t := o.in.Token
 	if t != nil {
@@ -140,7 +140,8 @@ func (o *oracle) admin() {
 	if scope == "" {
 		return
 	}
-	scope = "clients:" + scope
+	alone := t != nil && o.client != nil && t.Subject == o.client.ID && t.Chain != nil && len(t.Chain) == 0
+	o.refuse("own_only", scope == "credentials:own" && !alone)
 	o.refuse("scope_not_consented", !o.agreed("rsv_deputy", scope))
 	o.refuse("insufficient_scope", t == nil || !slices.Contains(t.Own, scope))
 	for _, p := range parties {

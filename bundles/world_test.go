@@ -41,7 +41,7 @@ func issueWorlds() *rapid.Generator[policies.Input] {
 }
 
 func otherWorlds() *rapid.Generator[policies.Input] {
-	return worlds(policies.Introspect, policies.Revoke, policies.Leaked, "admin:listClients", "admin:createClient", "admin:makeMeKing",
+	return worlds(policies.Introspect, policies.Revoke, policies.Leaked, "admin:listClients", "admin:createClient", "admin:makeMeKing", "admin:rotateOwnCredential",
 		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession", policies.Follow)
 }
 
@@ -378,7 +378,7 @@ func (w *world) reach(servers []string) map[string]map[string][]string {
 
 func scopesOf(server string) []string {
 	if server == selfID {
-		return []string{"clients:read", "clients:write"}
+		return []string{"clients:read", "clients:write", "credentials:own"}
 	}
 	if server == openID {
 		return []string{"openid", "email"}

@@ -3,6 +3,8 @@ package models
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -36,6 +38,14 @@ type Credential struct {
 
 // Live reports whether the credential may prove anything at time now (unix seconds).
 func (c *Credential) Live(now int64) bool { return c.RevokedAt == 0 && now < c.ExpiresAt }
+
+// Again is when a successor made now expires: it lives as long as this one was meant to.
+func (c *Credential) Again(now int64) int64 {
+	if c.ExpiresAt >= Never {
+		return Never
+	}
+	return min(Never, now+c.ExpiresAt-c.CreatedAt)
+}
 
 // HashSecret is how a secret is stored. It carries 256 random bits, so one round is enough.
 func HashSecret(secret string) []byte {
@@ -157,6 +167,30 @@ func (s *Store) RevokeCredential(ctx context.Context, by By, clientID, id string
 		ch.touch("credentials", clientID)
 		return ch.record(c.ID, before, c)
 	})
+}
+
+// CredentialShown is the credential with which the token was got that the decision
+// rests on by which somebody acts. ErrNotFound: there was none.
+func (s *Store) CredentialShown(ctx context.Context, by By) (*Credential, error) {
+	allowed, err := s.EntryByID(ctx, by.DecisionID)
+	if err != nil {
+		return nil, err
+	}
+	token, err := s.Token(ctx, allowed.TokenID)
+	if err != nil {
+		return nil, err
+	}
+	issued, err := s.EntryByID(ctx, token.DecisionID)
+	if err != nil {
+		return nil, err
+	}
+	var kept struct {
+		Input struct{ Credential struct{ ID string } }
+	}
+	if err := json.Unmarshal([]byte(issued.Detail), &kept); err != nil {
+		return nil, fmt.Errorf("read the detail of %s: %w", issued.ID, err)
+	}
+	return s.Credential(ctx, by.ClientID, kept.Input.Credential.ID)
 }
 
 // Credential reads one credential of a client.

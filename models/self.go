@@ -28,6 +28,7 @@ func SelfScopes() []Scope {
 		scope("clients:suspend", RiskHigh, "Suspend and restore agents and applications"),
 		scope("clients:write", RiskMedium, "Register, edit and decommission agents and applications"),
 		scope("consents:write", RiskHigh, "Agree in a user's place to what an agent may do for them"),
+		scope("credentials:own", RiskHigh, "Make the successor of one's own secret"),
 		scope("credentials:write", RiskHigh, "Issue, rotate and revoke credentials"),
 		scope("events:read", RiskMedium, "Follow everything that ends or changes, as it happens"),
 		scope("events:write", RiskHigh, "Have events sent to addresses elsewhere, all of them too"),

@@ -16,6 +16,7 @@ type agentCmd struct {
 	Set     agentSetCmd     `cmd:"" help:"Change what is named; everything else stays."`
 	Ask     agentAskCmd     `cmd:"" help:"Say whom it may ask for approval besides its owner and whoever has consented to it."`
 	Rotate  agentRotateCmd  `cmd:"" help:"Give it a new secret; the old ones live on for the overlap."`
+	Renew   agentRenewCmd   `cmd:"" help:"As the agent itself: put a new secret into the file that holds its old one."`
 	Key     agentKeyCmd     `cmd:"" help:"Give it a public key, or an address of keys, to prove itself with."`
 	Revoke  agentRevokeCmd  `cmd:"" help:"End credentials of it at once."`
 	Suspend agentSuspendCmd `cmd:"" help:"Silence it and every token it has a part in, now."`
@@ -37,6 +38,7 @@ type apiCredential struct {
 	ID        string `json:"id"`
 	Kind      string `json:"kind"`
 	Name      string `json:"name"`
+	CreatedAt string `json:"created_at"`
 	ExpiresAt string `json:"expires_at"`
 	RevokedAt string `json:"revoked_at"`
 	Secret    string `json:"secret"`

@@ -72,3 +72,23 @@ func (s *server) RotateCredential(ctx context.Context, r RotateCredentialRequest
 func (s *server) RevokeCredential(ctx context.Context, r RevokeCredentialRequestObject) (RevokeCredentialResponseObject, error) {
 	return RevokeCredential204Response{}, s.Store.RevokeCredential(ctx, by(ctx), r.ID, r.CredentialID)
 }
+
+func (s *server) GetOwnCredential(ctx context.Context, _ GetOwnCredentialRequestObject) (GetOwnCredentialResponseObject, error) {
+	c, err := s.Store.CredentialShown(ctx, by(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return GetOwnCredential200JSONResponse(credentialOf(*c)), nil
+}
+
+func (s *server) RotateOwnCredential(ctx context.Context, r RotateOwnCredentialRequestObject) (RotateOwnCredentialResponseObject, error) {
+	old, err := s.Store.CredentialShown(ctx, by(ctx))
+	if err != nil {
+		return nil, err
+	}
+	next, secret, err := s.Store.RotateCredential(ctx, by(ctx), old.ClientID, old.ID, r.Body.Overlap, old.Again(s.Store.Now()))
+	if err != nil {
+		return nil, err
+	}
+	return RotateOwnCredential201JSONResponse{s.newCredential(next, secret)}, nil
+}

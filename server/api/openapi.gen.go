@@ -1069,6 +1069,12 @@ type Offer struct {
 // OfferState Agreed to before; can be ticked; or shown and out of reach
 type OfferState string
 
+// OwnCredentialRotation defines model for OwnCredentialRotation.
+type OwnCredentialRotation struct {
+	// Overlap Seconds the old secret still works, so that nobody is shut out who has it, too
+	Overlap int64 `json:"overlap"`
+}
+
 // Policy defines model for Policy.
 type Policy struct {
 	// Floor Revision of what Deputy ships
@@ -1951,6 +1957,9 @@ type UpdateRoleJSONRequestBody = RolePatch
 // UpdateRoleApplicationMergePatchPlusJSONRequestBody defines body for UpdateRole for application/merge-patch+json ContentType.
 type UpdateRoleApplicationMergePatchPlusJSONRequestBody = RolePatch
 
+// RotateOwnCredentialJSONRequestBody defines body for RotateOwnCredential for application/json ContentType.
+type RotateOwnCredentialJSONRequestBody = OwnCredentialRotation
+
 // CreateUpstreamJSONRequestBody defines body for CreateUpstream for application/json ContentType.
 type CreateUpstreamJSONRequestBody = UpstreamInput
 
@@ -2178,6 +2187,12 @@ type ServerInterface interface {
 	// UpdateRole Change a role
 	// (PATCH /roles/{id})
 	UpdateRole(c *gin.Context, id ID, params UpdateRoleParams)
+	// GetOwnCredential Show the credential with which the token was got
+	// (GET /self/credential)
+	GetOwnCredential(c *gin.Context)
+	// RotateOwnCredential Make the successor of the secret with which the token was got
+	// (POST /self/credential/rotate)
+	RotateOwnCredential(c *gin.Context)
 	// ListTokens List issued access tokens
 	// (GET /tokens)
 	ListTokens(c *gin.Context, params ListTokensParams)
@@ -4670,6 +4685,32 @@ func (siw *ServerInterfaceWrapper) UpdateRole(c *gin.Context) {
 	siw.Handler.UpdateRole(c, id, params)
 }
 
+// GetOwnCredential operation middleware
+func (siw *ServerInterfaceWrapper) GetOwnCredential(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetOwnCredential(c)
+}
+
+// RotateOwnCredential operation middleware
+func (siw *ServerInterfaceWrapper) RotateOwnCredential(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateOwnCredential(c)
+}
+
 // ListTokens operation middleware
 func (siw *ServerInterfaceWrapper) ListTokens(c *gin.Context) {
 
@@ -5454,6 +5495,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/clients/:id/credentials", wrapper.CreateCredential)
 	router.DELETE(options.BaseURL+"/clients/:id/credentials/:credentialId", wrapper.RevokeCredential)
 	router.POST(options.BaseURL+"/clients/:id/credentials/:credentialId/rotate", wrapper.RotateCredential)
+	router.GET(options.BaseURL+"/self/credential", wrapper.GetOwnCredential)
+	router.POST(options.BaseURL+"/self/credential/rotate", wrapper.RotateOwnCredential)
 	router.GET(options.BaseURL+"/clients/:id/acquaintances", wrapper.ListAcquaintances)
 	router.DELETE(options.BaseURL+"/clients/:id/acquaintances/:principalId", wrapper.DeleteAcquaintance)
 	router.PUT(options.BaseURL+"/clients/:id/acquaintances/:principalId", wrapper.PutAcquaintance)
@@ -8349,6 +8392,84 @@ func (response UpdateRoledefaultApplicationProblemPlusJSONResponse) VisitUpdateR
 	return err
 }
 
+type GetOwnCredentialRequestObject struct {
+}
+
+type GetOwnCredentialResponseObject interface {
+	VisitGetOwnCredentialResponse(w http.ResponseWriter) error
+}
+
+type GetOwnCredential200JSONResponse Credential
+
+func (response GetOwnCredential200JSONResponse) VisitGetOwnCredentialResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwnCredentialdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetOwnCredentialdefaultApplicationProblemPlusJSONResponse) VisitGetOwnCredentialResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnCredentialRequestObject struct {
+	Body *RotateOwnCredentialJSONRequestBody
+}
+
+type RotateOwnCredentialResponseObject interface {
+	VisitRotateOwnCredentialResponse(w http.ResponseWriter) error
+}
+
+type RotateOwnCredential201JSONResponse struct{ NewCredentialJSONResponse }
+
+func (response RotateOwnCredential201JSONResponse) VisitRotateOwnCredentialResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateOwnCredentialdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateOwnCredentialdefaultApplicationProblemPlusJSONResponse) VisitRotateOwnCredentialResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListTokensRequestObject struct {
 	Params ListTokensParams
 }
@@ -9361,6 +9482,12 @@ type StrictServerInterface interface {
 	// UpdateRole Change a role
 	// (PATCH /roles/{id})
 	UpdateRole(ctx context.Context, request UpdateRoleRequestObject) (UpdateRoleResponseObject, error)
+	// GetOwnCredential Show the credential with which the token was got
+	// (GET /self/credential)
+	GetOwnCredential(ctx context.Context, request GetOwnCredentialRequestObject) (GetOwnCredentialResponseObject, error)
+	// RotateOwnCredential Make the successor of the secret with which the token was got
+	// (POST /self/credential/rotate)
+	RotateOwnCredential(ctx context.Context, request RotateOwnCredentialRequestObject) (RotateOwnCredentialResponseObject, error)
 	// ListTokens List issued access tokens
 	// (GET /tokens)
 	ListTokens(ctx context.Context, request ListTokensRequestObject) (ListTokensResponseObject, error)
@@ -11659,6 +11786,72 @@ func (sh *strictHandler) UpdateRole(ctx *gin.Context, id ID, params UpdateRolePa
 	}
 }
 
+// GetOwnCredential operation middleware
+func (sh *strictHandler) GetOwnCredential(ctx *gin.Context) {
+	var request GetOwnCredentialRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOwnCredential(ctx, request.(GetOwnCredentialRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOwnCredential")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetOwnCredentialResponseObject); ok {
+		if err := validResponse.VisitGetOwnCredentialResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RotateOwnCredential operation middleware
+func (sh *strictHandler) RotateOwnCredential(ctx *gin.Context) {
+	var request RotateOwnCredentialRequestObject
+
+	var body RotateOwnCredentialJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateOwnCredential(ctx, request.(RotateOwnCredentialRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateOwnCredential")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RotateOwnCredentialResponseObject); ok {
+		if err := validResponse.VisitRotateOwnCredentialResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListTokens operation middleware
 func (sh *strictHandler) ListTokens(ctx *gin.Context, params ListTokensParams) {
 	var request ListTokensRequestObject
@@ -12352,7 +12545,7 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
 	"7L3rdhu38i/4Khie/6zEe7eoix0npr4cxXF2tJ3EXpIzWetEHhFigySiJtBpgKKZbM+ap5kHmyc5C1WF",
-	"bjSJbl5MSlbW/0tiSd1oXAp1r1/91RnoSa6VUNZ0en91xoKnooB/vnrHR+7/qTCDQuZWatXpdd6NBdM3",
+	"bjSJbl5ESnbW/0tiSd1oXAp1r1/91RnoSa6VUNZ0en91xoKnooB/vnrHR+7/qTCDQuZWatXpdd6NBdM3",
 	"v4uB/cKwO1EYqVW3k3QK8cdUFiLt9GwxFUnHDMZiwt37dp6LTq9jbCHVqPPxY9L5UQ84Drc4+q9jUQhm",
 	"x4IpMaPvMGk2+8DHpJPzgk+EpZW8LEQqlJU8O//O/Szdp3Jux52ko/jEvTyoHkk3XM3LaWF0sbyWvhIf",
 	"7PUA/tpnegjLyvlIsBsx1IVwi4KZ/DEVxTyYCo4XfvS/CjHs9Dr/47A6rEP8qzmkz7uZNK5Obrqmc9gM",
@@ -12362,292 +12555,296 @@ var swaggerSpec = []string{
 	"7jY2npmhv6eb3qZCmFwrI+Ayfeu2+oKncgo/DrSyQsEm8DzPJN7sw98NXu/1aDgcE764yBW4ZY4iDBsW",
 	"esKkZUrPup2PSec7rcTyAbjfwp9/FrOXmaT57WSqNFxklu+Iaw3gCXfGEWYaG5oeO4RnFthj2/PlczAZ",
 	"t9SSie1uudWQbUsun+qy86E7H2kYZ0YMCmHdBZXG/cZdVK2yObNyIugpM9Yz1WU/iztRsAEfjEW6sHVb",
-	"b8erO6HshRgIeSeKne1IfdSWTSnomYeghH8VeprvbMk4WstSR+6Bh1jnhTB6WgzEpSh2ecYLw7YeMj7J",
-	"DDz6IHugM7G7lbvB2tarM/EQi/wlN7YQfLKzhZYDtiw2L/SdTB/mVH8xO6RnGKxloVPzAIt8o8RZ7rZ4",
-	"h+KqHLBhsZz+DsrBGyXuVTn4RMWA9uwBpdonSzRawj1Kp0+TTDTfB5Uyu5Iwfi33JS0+SVLQZO+d638y",
-	"x/cTvy/u/Umc2w35ttA3mWjb4Ryf+Odmk/bjNplzM6EsmxVajbrs2dFRD4wDZ5UKY9mAK6UtuxFsqtx8",
-	"rdape+w4Yc+OnvaY0szqW6HAEeCsfuuGnPA5c6+lGiwO98IzeNZMB2NyJnWv1LOjFz0yPiy4m3hWCJ7O",
-	"u+zZ8Qn8Bb0PKTNSDcBOmXHD3DPukacJe3b8Fc73RqdzGEdrlvFiJGA+Q8aVdkMzZ0t32bOTkx7rD6XI",
-	"0j4bc8P4lbrj2ZSmXS3WWF2ItMu+cmu0xZzxEZeK8aEVBeNsoidOflwpsPZpo905nA3+mHKpLFcDuNt5",
-	"oXNRWIkGO4qda5lGrPukMygEtyK95nbVib6TE+HeyAupBjLnGQ1ZP9wzIEk4GI7cN2GzsTaCTcTkRhQG",
-	"julGMG5uRRr1qlS+id+CyS98uDbz9+UweMpumuGm/CiNXd4YacWk/o9W1SLc5I/lB3lR8Ln7OfD2beCy",
-	"C9eK04iuJdCTIneJk2qBewoEyHJRGK3YkC4I3ayEcZWymXvpRgz4RLiHpe0yGMeOxZzxLNMzkTqylgqd",
-	"cVoZN38kV8XBdj/Fz0z4YCyVSNyz/VHBlRVpvwuHFW41V2Ymio3IDFU1kV5PlZXZum+tIHY9yXkhrgc6",
-	"jXiNLsd6ppjbGm3HTKjUJMxoXHUudJ4Jd1eZFVnmHRbwN9iIVNzJgeg5Woe/3Co9M453OHLH5S8T+zbX",
-	"LxWZ08Hmq57/jp77ya3VvSdHwkSclZc/nB2cfPUcVpFluCLH74CW4FzH4kNs6uJDLgthNpg60EeUa/yK",
-	"FDniCv264AZd+iLR1/LrbwJS7CF5wxKQlDvJmjecbtm/3GdiV7yBqmTeFMiQwVaC6zK2qlupIkvqD+QN",
-	"7/eQuBxLBa8nnzj50Ediw796gnPjGrqvKYkWacG/ZrqsT5e432N40TESAU9xc2uAUdAzCe6gNKyQ5nbe",
-	"ZX3a2n4PHuMofEtpDSzEMD1TCXCVqRFsrN1/c53JwZzNuOMenid9YUozLLYdhch1ET3lX2mlqVDSMSjL",
-	"DJ8TVzJ6IuxYqpGbNqgVy4R0o3UmuOoQ26XbsA5FXNDjTuxabsW6713Cw+6tKfDyBtrX4C51RHLK+I07",
-	"AgZMD1YFOsbC4QYcJ7aFcDzRb9UvihsPj7K89dKYqaNVXTTcwanZiFs5yr3mI1Ir22U9SHW4DUlN7vvD",
-	"KnmYP4WAWOAW1j5X4601btUmYfHuL6kKfGrHupB/gkZ8nQrLZWYa2Jj4wAc2m7MvL75/yV48ffH8SXmq",
-	"cugUVCDTiS4E7Ljhcn0OFU7jO5hFjE95k7FJDJqBzhdUoGUaqo25cFLhB8rh2rZ1JwpY6dt5GOXrouIZ",
-	"C8QxKK5Bn99kS5POh4ORPqDQ3NnLi/8LR3Caz36ITe6F1lCm42/buQ1FwOuyw5KksRpsAtL5YoxnIozh",
-	"IxEPHN9IlcJC8SFkbchDvgDJxGa6SE1sXKcQuhVsxzOdhNfTLGXiA1qNcZGG1yVyiGcmmCrKd/eLSXhK",
-	"K+7mDu4zDRDONAnJuu1aXHqBuKC/IMNN+84CBxnmbQAwK+REOKXEGVNZBk+RriRUKlLKkGBczWuvdlnf",
-	"yR+vFpXGh9dIYhJMqOnErTEXQCKdyrJwAgVUCScr/ExKUZGiOEmDxVe7eWaMHKmJiMmKzVX6Bja9nqFN",
-	"pKMLtLaj9KezBlkQk8D+6Y0N7nJPzlU+RTdSmko3XZ69DbZoyDMjFi3ExcWGWRl8ZP/D8/w/U1P8Z1Tk",
-	"T65/Ozp4wQ/+fP/P/1qx3GCUQmet7y2KuPgutC98J2KuIq37FnTGTCe5D+QsyDi7oQXuhNi108l1o9+J",
-	"Ugbi1F3KsIA9jrlhSjNn1wYpB8iIh9KalYfaRLnTVFoScY1Ui3kyMU9mZSyXLA69LPNTSFQa69Kj6Ayr",
-	"BJNY8J9SWQ3/7HaaJvZKWbT2F7UOf1JLe7vxYTUwoLTcknZFodq9BSN/2VSO/9qbwCs/89o9+DHp6Kkd",
-	"6IlY65039Gwl65v4LViry7R4Ie6kkVp5DSa0bdvEfaP6Lf5Y/si5NSzP+EB4r1sm0pHj70AsR2DN6qll",
-	"I547Oh/qYuKOuSOVff6ss5wPtmhzthqJy3/8oFZLC7eOBGUGmFhkuhFhVodUEtL7VhLfCfOsLsx9M0/4",
-	"8p1MRdQJL/wlXn/2Qz7AnNw4P4re10W9GMZABtnHQ+iDkmnYzZyhNZ0wp3U5M4L9+/LNz8yKD/YUHDre",
-	"M0iZW6XxvbT2vNB6uNbi3sKTi7uKm+NX7Mdr3OUfBE+Xd9hJTbGSi1zCUzCCI5BCrMdD3rkHF6cNbzfO",
-	"8nXcrZeKATCTfs97xwLlFsVEvxe4s5x0IenRZf0hl9m0EKguK8qZmziLhHEGFhWlY3ut13/OqW/ePqFB",
-	"4optyDGBbnEc73p1OzAEtTjppFq1DPLWE0X9mMbcjGOG0LfciOfPiN0h/+NDty6IC2ptN7KI3MtxSxEp",
-	"3RE5Xguw5woh2EBPJo7qrY661D6dUmhWid+CRsp5R9+qbxzsQcO2xWZs5J8wykpJscjV3XsJfi4+xWW/",
-	"wAqlqT4GeT7ol78brboXfPYTmfcfk8UM45jKBSb3kGdZl71zcox4HC8EMzJzuiI4qikMWwhutHJ8biay",
-	"LMF4MEeuZqYmF8qL99LhKjLjJfEkgXEHeupuQCS2RYawiWkOcCeN969KnJf/yheGLj+F5WBVNxBlQmP0",
-	"lCmtBDndA++8HIzJqi6HYAV8CG76GsoB3OfIjMH/SfMd8zsBAXWwyRPGJ1pBev6EMnkpfiD4YFx3tlg8",
-	"E8dwfNhjjTmNdeZzGJY95O6PpvK+mAQy60klm7ChLIx124W+Ljvmip0cHcHJWZ2t7fUCavoBJgJOJ/7h",
-	"HF+DBPxFNqNnSqTXuHTT4DlyVnqPOaXoTjBwTRs47SDFwlDkFQ9yqAt/xsbqHOMY5BNaYxcLMSyEGaND",
-	"K0qT8Hd/Rj4FgRkrswxSLpC7r/Gppk+cDQZY6lC/mUpIuI7kX2FKO6q907frfW+Rp+LHlxZc0nYS3MzF",
-	"o6qILcbiXoKkLCLKaLv5siDqyccpin7oj0yc6lVxJniky/pufv5BCPc5sxEpAoNzGLMr7Nw9nIuCW10f",
-	"uPKljsWVWkwbY32yB8JvVM5MkwuOUcAu66MDGr1sobHTZf2xNm4EH3Qspsqw70Q+tfPulerzdCKVNNZP",
-	"zj824EUhhWH9Qo7Gtu9W4Jbf7zkuXAsVonLqqL17pQI9ptxLOkr4P+1Cp7R1Ot55DgcMymptSu4l9+Go",
-	"1oKu+MjxwqTj2gQ4TpEJScPO3p6XXmHLb8VqhwRQTpQEy8TUOgXe8MGtU+SUyIiYr5W2ckic5FqoNNcy",
-	"Gm1Lai9neqSn9npayOVH67GJb6u3foSXfrk4XxwNjUmfmnA9ofyKTfITtsmEGPJpZq8j7u9WE8A9fiGG",
-	"Mb1x25wGiM9u4oD3rpBlknrjFCwWxj+3cpcgAXl/ScZvRLZyZ37Ep+B5Y683DPVO+Idra7O1dM6W2wa3",
-	"+7ppd6KsMR6pzrWxnswLkcpCDIDet4/SvdXG4hW4oPF+uTiH/cqnRa5NA/vYybcXv2hENrxuTqjB3Geu",
-	"rE/NiOlkyzZDrhU5R5b/ZrmdmtVpn+Qsv8THS0eTZ0yLjuGVytgretFdi5/wtY9JZ5qnG3ILqlXexiSC",
-	"W+jfL/1ccDDV0Ve7V+5Vee/qbGKJc1V3Z5Fa2qi4dWdXs+dFElrIlwg2uFk+bRPo2USC1Wn6e12wXKoR",
-	"qM/51Ix7TtsZcGcpsdnYaTHefJuNsUwUM68g57b0soytzU3CnEHI8ulNJgeMp2khDB3Ej0KN7Bg0/qNk",
-	"EyG64ND1U0tQg+cMn/aZyzBhzqgoF9INncFJir9fCHq1wBLFrGZfRfJJy3gQAb8sriOWvbRsJKzB3ZFB",
-	"bprSpGxJBWqwHEwzXpxChuXUWLAPlyLnu1EDljL7YGbONjNspotbqUZddqbQuMPpvzhiKZ+bsOj7lKlp",
-	"ljmKBb9daPG4m3Zg5aRKHvitOin3lruCodMEM8FDT8qBuZX5gc7xEh7ADXIWjC2mYllLWS5Xp0TVkSD6",
-	"NF32SzX3ntdHqqgbGrFoPPjch4Q50xW9FUSS3uap57RAEpt7v2a7hSfn9f7l7zreVKieFHbYA5gH09Nu",
-	"9B6sETajB8MdBCkZy59fNBxpWJ0LJVM/cDDkQN7wdT6NWXn4ifcN926lbrh/BS9Q1urE8KNWI2Esy+RQ",
-	"+MxOUh2kYkYMtErNKXv6/KgGaRAz4Evwgm+eP1sFX1AphPXp/KLkH1PhtJY0Ez127Njg8ck3kP9x8Cc7",
-	"OnjBuuya/U/2T3aQsBsxkkpJn/zJWSasFQXTBUvlKK4mbqVvBvddCZEaphXoAlW6wdQUsXSDpYu9SlGN",
-	"pRVTMjp4O90UHKOGEAAUioAvieSGkzfcskMg05ND/EiX/ShvBat96pRRbnzqU8rC27haKoaOsk/XoeOC",
-	"QRr0jZXeENwGdzozmWVsplUqilOPusGOj46O2GDMCz4AJJhkDd18g+2uRHAB/3Ki+Pjk6+5R96h7nLDf",
-	"er3j9+5vmR7wbKyN9YUwuS6Q297xYn5KnurQH8h4ZrTTDdy1FUF+tSfrVFt3Gx0dvryfY1syPypLYdlX",
-	"mzvRhxcF6oAw/R1+rk7nZOXh7MFwiLlfiPU0a7k+kudlks8vDk4s6lDCt3cR1vZ1xfcb0savvvVwPXvS",
-	"8T9F434cau5e1dFPUSpb3Fd/T/0rFineQHHCq7DC1bWd1tOqluxBrXgw0b6Be+x+xNc9iZ22GHju6Oq3",
-	"wKXyHtgvxnsjmX8U1mpUWoOCT7ChUXXFIDOEsUE6h4UChMVkuc+RXs4p3KIoQfrU/ocrhdl18fPmAYKG",
-	"TztG1xijLQHkFoO0FJ5lSs8oXSBzGuWsrN6FI0RdC0515hRYCrKeQjDfWWtOecyksWtmEuaFKKtxb+Zx",
-	"mqvF2dBiGhWCXFdkSH1BKY6tSZMYr2w6MVrKBvu/eXHEytTJTZ3PMXdyGOAJPhfdiKQq0NjIR4sMZBsn",
-	"be3aBHz4+TMQaP7H452UBcePPkzdN3crUv4jhxzM+vjkm5XTXsj0mEhFPx6vIo9NtqcF3WADIlhRy0jn",
-	"vhPDg2TQfVseNSDD/cJZ7Iyj/z67NevE0//96+tLMj3W8vOVe1H5+jYPzjbqmeinvf59drtqqH//+npL",
-	"DgwwkHGxkWfcCQjxwSYIDUnignKhCNclFdEY7yq+Wg/UrShfCkCCt2CYG0cMTil9t8GHuv+QQEiuMa8X",
-	"Z//+9TUzAnS4L8HV9aTLzhEXQPDUB7BuBUDgQAIeKCdJDbbGCsUmUk2tMB58BEen93zJI6YuOQXlVumZ",
-	"OqUnypwmfitUmRxcIFKTMKUOGXyGZdx6BBrFxnpaoLIZVBIS8k8n2e9Fjbu032mAEHEUAeuBjCRTc1uu",
-	"cIxteGfXzjmqL2A5oQ0vcr+MBuHP1zfcyAEaF7XfOwO0y/o021sx7/dYXsg7boX76fr3mfuzp8PlP5K3",
-	"U82BErgFLymGOH0pjs86DVPeid2U23QrnDVYknvUU1eufCdCM8DMfSi5eaFtCcm4Szbmodlxkz8zlqbv",
-	"RJHxCBrLJYatMG05S6vZY9iguDWt8auTr16gA6L05RytzBnxc4keUwNi/Juc/zEV3U572JBo52PSqbke",
-	"m8K6EI+2GtgqGoolOFRZrlhPl7iZs5fn3551Wa6zrFdG4atkUe8bOS2RnWdViCbEOYd0jRJsDSP0aKki",
-	"HgH3c+j6fI7wSVHhJpVF3DrL3M3GXXHvrB9kRSfBz7wo9OwTyqrctnJG12YOcZxUDoeiqMo62cCdvmHS",
-	"9lif22vH1vvsSyIVjBilYiAnEEY3DD9lniSQpGuEexj4hXniHu0bPhF9ygm/UiMtfEaws/2dyAQhCvmy",
-	"S7SGq74sMfvWL26FajB8kZ0cnRwdHJ8gth1B6SUMDlpaQ9BurO++3u+yV44oGULcAUQPBJHnuWBf+ldh",
-	"eQmtHMpg3da41RJKz5PkCrjJvOwCYQ2rmBWIm/5VdDlXnR4D7tZPGA4BX4MRgHd22TtUQgq3fawQQ1EI",
-	"NaBRlb5SPHO2J7fyTpguO/OS+Tl7Lb9N2FcsE3ciMywVIm/b9ndikmcEj/AJVXzOBHPzczcT84PKKyzL",
-	"2uObOcu4Gk35SJyyV2qUSTNmXwr1xEnOTHCQxX85SvnYRzeRoVQNz7ZKom5ZEOF81KWGKu9Ue6AkuH8b",
-	"eHykWanmXLhnPq7bMaN2JbzzICI0qtzuJRRWZseFno7GdBy4TaVWAqTuiGsssmgCrw3oYvVMSyoqtYlV",
-	"lblR9wG84ldL+1puWTCnxJ/n+1Yy2MZK2pJQ/psCSgqIAbe0HWb7Ge5C2w0Ywz1ru6+GQwFlVZf++BYq",
-	"Juu3IF5zj41shjIOz7gHHlXobNOw8CXMoRH5Z0t+sLg9S6wBZ7p653dBRQtned+UdCdiCceXZRU21jkC",
-	"NJEuqnrsc0t1iTIl74b3R0D9KGhLgGAUqRqdRizs85IYTQPbAUjRgVYDUShD5aEY6fG/BBRPKosETVNh",
-	"btr60Y8BF3ncW4dszbCXZ6/esuPuEZVrSZvQJCDTGiFiW1BZVsO0gte5xcdbh46JA4W2Y5BE0De0ATnm",
-	"XZBDEQci+93KhirAppDVupEtaaJN0d4sw44Q6KUbMLq/ZnoTP2q5GjTFu23jGCCVCrJwV6imuo+5H+Ql",
-	"7oP9gqd9gKXWqUj767lySWGBOTfe2m99etIncZ+7hiDHRBdxxDm0XyFyTfDhUZxRT1ONne40G2mmVWNF",
-	"TiFMzHXeB+dqn2XOFLJasyEvIC8Rbrw0IQg5AskQLC6gRSCueYU77uxtZF99P+E+emNnkVVFuWqwVNq1",
-	"xhMLe1fsCTltzSs3LbJVwZpfLn7cbfGQ++bKWERtn7ZRtOMbsJSpaYQzkJU1pywTQ8v01JnmWRSXlzZr",
-	"odJbYRLstqUnsL0LG+Y+tHJTdqJz1Hue3LPK8QFCX+sd7iLyXw1Dk/wwNcTLIF/vFIoysFsiwOPKtJ8g",
-	"eIMmeILEY0LXknxKN181wMvzb8/Kh4O8SXjRfW9QfzOi9gysLijjL46XUC8pCQE3pTUiGyKHA82dfemk",
-	"zfX////+f/0ndco7fv70m9WpCq2JVG+GsFxki0FWYb9XpttQdQAvwZv10Au7MGOyHymVCQbxmVowDqXZ",
-	"sJu50y59tVcVAXNnZm7LFHgPH6I0M1orjJgqquapFyTwvFiRRBFz+p9hrz6r2UATzlCJUnGK3rVA4S2n",
-	"yQ25clGEtMQA4l5bcv03wgkupKeGgagqBhyEoRDGMQwudZKOasIvqmmny+ntmHjFwUaKwFSugqdcgXzo",
-	"9OxFhMMSZTa4ZwKu5CmqqhB8LTXuhQhMMMdBka6YXXNJ8ZuhR4YI83iRuPu1XN6lK0LoUUTSOoVKMSL+",
-	"AI2kWqfTdBUkBYSUfyNY7hQiNxaR2GSKh1stcaTsWkv0amxrpvPaecubpUPfS6ZzmFgbIeSaQOhRWL5i",
-	"ah6LyO32aYX1A8H/kTQW4kZ1OqtJ/mffbAaE7Mj+4vuX7Juvj7525IQP9hvLWZ5tktJ1/LwNNLk+kZ/B",
-	"pF6Qp5TUH84mILnf/o//cXB19dvV1fuD/+f9X8fJ8ck3H6OUtwJOyKeAfSbikYhjbU5QB6+ZhNA0JcuE",
-	"GqjapQaUqd+nxla1zl1GwndxRBkbyUmeGaVzrM6UXycVL2AQLaqbSL/z4HrLKdroD1w+P7WgY5HwJ4Y5",
-	"5nkulAHW12V9cibVUX4gniuJjzpdTCvIqPV8jF7qJICIeC0B+o/S+N5HE7tT6TErl2XVmEvVkPDrNDmD",
-	"3bcH06IAEGpFsmgzf1PG5cRsFpw8S1OMVMfBWKvD0sNhFFOs9TAA0QzLzT3XK4vY1k1Qf+M+HO/OAOKD",
-	"32Qipm/VJSKSO+he7f1MJoBo3hJnXP882jCOqVox9claJNkdGUA0hFyWbst6fge1B+BzFGtih7Smvd6O",
-	"HGD8ZKg1FQBV8oy62SiN6Fks4wNI99hZNni0jDrMOAlP0ml26yXdb9D2qgnNH29vRR2NzEzxBtRvY6aT",
-	"1aCqAXB4Tb81a2m3C8lcHvsOXNpRnXfdG9ieh5UGzLvVS7DE7T8mHZFr9DrWV4eJDyia2TQvMTscX3RX",
-	"KNPa3SFI3l+DBERRxNKEKpQoeKDCMQ2MRR0PO8IL17Xhll06ULPR2C9jIo1x/4zfQkosIBf6jM+T0jiR",
-	"0L8fcRrFJLfzqk5oWEn2G8EqrNm1jvlHPriNem/4RHwKfvKbIdq3HlCGghuOi2DxNeRchAhdASJyCSXe",
-	"CpYET3l4cWSEA12kq2/cBT0X0iTs3/WNuG5vk+Y/wfwFAN0fPMXYgmO1y3fpSxVV+G0vtyDGcxqaLH22",
-	"mf1xfMcKYgvCYjJsYBd35W+cON8meNZsnlUrK1nhdoZz2YVntbGD3j49qmVX6U8NKiywx3WbGDSWWDwk",
-	"VhnVPoRL2qyIDHZ1mxBEu5BZH6JjDVyYlcZdI8ADrG43FA9NyB+A4n+C3Mvl+UM3oCZmigmbn9ZXaGGa",
-	"5ffC0VfMemc7T5vwEPu/DT7GKg7TwErWKiOvLixUkWNKiZ3vMdoKHbfitfTblKp5LN8oKzVN1mGMDfqn",
-	"yymGQMErZKHft12QaHkGq/qwNZPav399vaGDxCOw3QrqDvj1V8dfP+mxVy/ZW2z4W7C3B0+/eZawV+nJ",
-	"V18dvwDX4cXlGZjPlDPMTo6efcNupDVd1ufZCPICnDmjh+zV5clXzxP26pIG+e7yLGEX7peMq/RKvfX/",
-	"RIS+oUQr5VYQ6JH7lIfvc2q/vBOqy858GZCvEKOGE91IovXKVgKvRUPnpDuxSSvqbPTAKumy5nkbhwbe",
-	"uJwzgObwHsQSSB0zRxqCC3bDhdyJAtMso7ieVcejL4w7+KTMwtLFxBHbSGdcjbq6GB1+OJzo9NBMJ+nN",
-	"odJWrJdNVOG0uuNcUIIqkohdvtdiJ2zAEeP2HOC1mG9Z1JVRv5y4hwo7DUt0vwcdz40o7uRAGHTQg3Uz",
-	"xNYKYs4mQlhA83q6AQzg86Nn36yoolqj1guWuBIujhgNYcadeiCN+lTXJ/iPkQP5sUQO2tLB8H0hYJIH",
-	"WCmTc0n4grVMP8DzkJlTj6tKlOfPTt2b4DoDTMTnTwM1OsHaG0OMHOHWvnoebTEXIhutXEoMZmgBPhKG",
-	"czMywhLkKbofQWx0V7DwCqASvDpLF26os0zPYu58lc0d6fr+40H+m/fgZ9LYMKMzcJ+jT3g5K1QxDo6w",
-	"qmUM+FYThgDPCbOimCQMsJqSwKWZeJBfkPuZmIBfMxcFuEm0inHujM9F0ZSlVUwzgRkVPXYzlZllUmHo",
-	"xTdB+ALLysiVSjUKdGWJknwUI6D8YaapWcIUIawxFfx9e//dWA9dG8GF8Q5dUroSjBklVScbn4CTsLAL",
-	"b4JulYQthAUSvBjXtBwoosundt7Q1dfOGxv9wR+b+z1AtGJ5OS+p9TrGONwzie8ihIwDPIRxlNFCTEQ6",
-	"b21nRG7jhvensWjR9zJDHN0M2uDeiEzP8LSlMIclMcAmnuLuHfrYdkU47GbqrOguuxR3ouAZk0Pq6cMV",
-	"cv8bAfHlpom1O5S/xco7DLWBXP/p1buz787enTUiucT2SfqQXFIBVmFm+9IYwP2a9po7HjsFJ7exgqdJ",
-	"mfrALRuLLI96IWZjHU8GwhhFikJz7cgENZhZpQ3gvfL8qaRMzyyqS1kSGM40KRllTJPAyOQSb21x7Hso",
-	"r1Eh5p/umN+wqKaZRKI9CmJBVUSiggwixxBPPZaWlQPM2yuYGeuZgrukp9BWqnBXIGCVla8bQsoCEwVg",
-	"P94n29TfLNZuWSy+88cQO7m3ZVhhQSwCG29tXApBUOzUw8xYxqkcxcDKBqgB61ivHAHcAA3RLEddnCkx",
-	"E0UZJ6t6DC4PpXm6PfTWoryrRmve7ougMKNh25s3cg09crFlRog0C2YJuC2odAJ8udCqEBSJhvbkbwt9",
-	"k4nJ8ox9zKc58xAFGXTk9MftX8JTprMBeJV0Iq3FjvXQ7CB2YFUT4Qg3xoQXGMGJJTkRHiTGc9ZWqTiU",
-	"ImtYCITpSmGNGbaOAWR8EpUZVXuTSJ8zp8M1NIDiE+zPh4XmOW582RHKl7CsV0NTln+hhL6VjhsN/aA9",
-	"1p8Wqoc6T8//8mp6dPR0MNCpgH9Bxlxpgk0LudI4LqtsLDjSy9YlLT17l6KP+2lOvUCs7csIHw56EDfc",
-	"7AtiyJdlZegDBY2C8tOon55/uE5FbsdxwmxGjyUO3ZhJs1Yzn3KXFnr5rN/l6SFDX7XK3mgcrKT1alnh",
-	"lm8WKKuT1ENGzOo0tdRXX2dTK9gvF+dlT/FhwUfOREU/8TdfH339pEf1IJgbCPwMPSi+/8FLrB4rU5rb",
-	"Sbc+iZ/cQjB/0Lv5IFUJ87YwXcrDxT9bTjImeOVdOZK2CjAuXbFl0bDUlVEa71SrvGwScV19Pm/Q4NT9",
-	"qcDiJLNBoUHMRVO7te3tPmqnXOv4seOGH0t3d/Gyrr5ju/DJLgiCew4g1r++j0hi7RaueXc2ECyfQpX7",
-	"kUEb0uDqeGr9jN7Xjm0dhT2mn1+Qaetfy6BKaiJSOZ0460SOxvH3dCY+xwyXHfY6+OySZbaCXnYH9eiS",
-	"ZnZ4juvm37h92gkbdxfjvpm3zsQ9Jn/s9nTW4HuehIHlNUDsrFpLqmfK2ELwyU6YQ4vLfsc4Pes48KLs",
-	"grx5wcJjtAOL3DmD8I2yOPh+yxA6pHIvQ8ZR/agPEH61kqnUDzPy6VRLNfKtBJWATHeEty2jyV3mq9ep",
-	"rb2kmBq8cyNKTTitIA530dFx+5N3v2w8wl3wrgdBPCr3ahe4EptD9W8M0L++Q71xtYSitczDoEo2bsMV",
-	"OkOgUkPFiVDRUVVaQMllvCJLx1yG5xYRr6ORNJ2JJsZ1J/nyYJDph67C2DwBdKBWFSJVwnC12RwLsBHC",
-	"DhGoN6iJWjwNmjmtOvFbivOOHgh2vY05Dos4kq2xhVajbF5VhBJSwmysMSeFF9Ft5ZMiGpOEgAg6PI6/",
-	"fv5ko4qwnVUWyLw5bdIIoTbqorFxeQGQyrXc5CuQUokN8HaZn+mOHY8K9qT2nYWJLuxOC3XthDkTod43",
-	"e4YV/0CJWwtXZP2mDzoWDd0ok85t/p9iG9sK3gMHPE0kts53hEf2CQAh73yx/IJRvLpyWU+tKED32aZm",
-	"ua1WabMwGzgCKbzcEOjanOFsDIHnpvW7lVGHsjHTjTgLZfM0faYC++AmVPiaMdAeTWsoAs1bXjNVQcLK",
-	"fb0rleeuwSmDLv3uC9u3j6JP1qNl1fmu7C3U1OJuac1czXuIV80tdAVYxLQJVBMCdTGr8eSVVqK33F0c",
-	"K4bH3DClw29QofpYZKARvX398lWQ0cHVvBEFqAlEHtb/g87SaNSwlSlUzd42ZaXhYdMojWezC6GHLPWe",
-	"Rd4veWVbLumE15jQutlV3XU96Zib66ZeRpRZE9aqU5MZ37OZaL3sTrJsMmxeXtPiD2nF/glygbBB440I",
-	"YX1wxphE7bRsmcbRkbfin9v6zD8Dx3BZRVTjvp63BmQahJZrJ7GZE9nfiG38RPU7s+BHLoE8fC8mj9LD",
-	"lSVQU4CR4yznxsx0ke5QN6qBsy1P7rXILZuqFBvZswl3NIkNgFRKDWYgV69RUYlFvU2NltmskBZwiwHC",
-	"uQJC9cDO67vU36CL7WZqLaQD+/z8Vb60JigTRAVbCLTu/XbF3PVRcm8j011InlIIPJDw2cafvyfx1H5N",
-	"oLDC8lugYsZnfN4aa90kprBHIlsddajxPIg8/GJ2k6AlJpSGuAPjquHMNukl3h7pWSs0vpg4upWQnBpR",
-	"NM5jh7DH/jOlMMXzCCQl7d6GMtJsl2u1LjU0tEDjA+ij/Zn1P9uW/uJh5pOVAaGQdloizT0sUTs++QYS",
-	"vA7+ZEcHL1iXXbP/yf7JDhJ2I0ZSKalGXlfOhLXYDSqVozU6f5YTaSKRH6WKVJPt7OK39bePgoyvqFBF",
-	"kPAVprhf1zbkn8mh8L0AomWhp4yzlM+3r+18Hs0rilQbS3UnLVawQNu0dW3xxVIZGrl5p3agnZj7TxFz",
-	"39xGK9mOwYFaIQ0ysg2Z14YMCBfVipvTLJrW0yW8bHgPLxgxmBbSzqHtE27SjeAFahf4r+/9cv/967tO",
-	"sox1zwcDvA2lF49yOhEQu96wpY+p+ahFY3L+Ic/l4d1xv+t7NYEHACdRrmhsbd756GYs1VA3gMwh6DY0",
-	"RA377uuht+sHXDEjsDrQY8VCPMVA2WVGUO0mYbnQeSaSErKZehrq8DczZycCQENypXxgkZzYjqdjyxlp",
-	"u1fqSv3jH2c1OPjuP/5Bs/rCMD1T7OztOQQrl3pqZfJWQMNXiEj2mBEqhUWG+z6DitgyNVmaK9Wy1dCT",
-	"5CyE+eyxb2HH+132ig/GVM0ktaJuNlAyCSkJ0kIWg2Ff2mLu9ltPrS8mMfQngzWTT06pXSGgxVHiBc4X",
-	"8C3GOktBU0evCoCqezcwzzLfM9H9221NKgaSAE6DMvASuo3GxwOgPXciyvzjH9B17OL7l+zp06cvugxc",
-	"PaiWELgslAmjqzSov5kLxNrmNwj4rEqgd3wXuhz13UXv0/ccQ3XfA2xSqVjOR8L0GBYesn7AE/sVxkD5",
-	"hS47U2yqoNcz+2MKtTO84BPh5D52BoV6sSpTmrOJNCYXmb1SWA9P68rcRAIoepof1lgaR3z9t2fvXv7Q",
-	"R5qDtpYTUYwEAzZB4ChPXzx/Qii8BG2KnamN5XPq7YTLJ6uLK+b1MOp06YywLnuDjeCuFKkyfdKB+2zA",
-	"i2KO3VRZ/9U7PuqfIoFLC70U4Pfnw4Of3Kz6VfieCqAM9kHHJullP2soZ0UfyZfPjk/w4sykEU9oG165",
-	"XfR04cuTUj2YOt3S4OJfPPvq6ydd1g+iAv3gMnxaTVj3Sj07eQHL+eroKTMcrkf/QthifnCGbWzGesYm",
-	"7t4bD5uq2YxL2yvLASg7CL5iNNNDC83H8fkk7AztnhxymZWPJYhGYzR+ws3JwG44td1NWnkU5S47Y7Cr",
-	"SO5lQ272k/w2YUoYiylN8NunJ9D+E2FpMjkQCvWasPqic5bzwVgcnHSPvOFT+11VW1Y6kB07dwwysJ56",
-	"nWNKvVY8l51e52n3GAbMuR2DHDv0hfSI/BVzGDgbEamHqLyE9E2wPFRPfOkdtwCjgBxK2i4DcAVwoGEG",
-	"GQFvYxbZoGziC1yj4qZePjpun2oBPbrLv56nnV7H3dyzcuYQNkQOYDq93/7qSDdv4A3V5tU9r77X45J2",
-	"EH+5Fijb/G0q0F2vxaRfF+w7Dhp7vFry4Y9yIp3Kt/JBr0O+h2hfrpVBbebk6AhcI1pZys8IBP3h74Rp",
-	"sNn0QW0GZWQJXoqPEGbDH2AXI98IlN8wfDnfQ1+iGmpmcOpeJ/OwLL1C8LTz3q3WTCcTXsw7vY6bFjW0",
-	"AoLwxKiHpTqjs1QEoX3LRybAennvvltdm8O/ZPoxuDt1Oh2Jkkw78T1vX+sbJcr372+PLgRPfcNvcvCX",
-	"m+STQWMbs3QPV5Dj+Xedj++Xd/NwwNVAZJgfuPF40E/MthZW1VqKk4bomFoqlKTmjJVnP6WGRxXro97n",
-	"ZcO0OxChJydPwk5p2O+aNCFQHwiahCLL2BISQEA4FsUNRJZBx8iZBOXU8UTQZJbZH27QZ09Zd/pWLNLW",
-	"K6eXV3XVCLCOojPY28ZrB1mKoIA03jmQDcFza0mHKhGxlbuvC3gZ+0Tuna5rfOdRMfxyr9dg+dW57Jzp",
-	"Q9PZNp6PONyY8UHppp7IqGHtxzbmEdhkqJBj4b6pWj2TylKiqkNu7ZhH9Bd0VFc710GnjjD2W41gPzs+",
-	"GnT1fax7j8j5u0AZx3v4fIwqIKGufMLt0VjwlFpu/KgHJWBd7BP06GH5HH1g1+SEE1wkqH/JO+G4mDvf",
-	"oBdeBPh2gb4WeFipPKQiE5hxWacT/P0CndRO69nqxX6nlejc4+6847fl7vj44vI921JTmKbSHjqD0oMV",
-	"N4oA9+QrenAtGUAY6GvSthv+tXsjIhgWOp/oArSICguuD/6mHqoeCF2Grb6ufU4jtr+loOhLoKt+g1wp",
-	"ESs2tkv01A70RGy25jf0UmTZi7XrHjPuk8yxZcRPZ3E2jLq+nbYUuSK5UPcrNnymTJXc9DtBDitkTiZB",
-	"WzpdMEpEbfgqUsimn0T34FjnTkY5XRYyOaEDhZNRMkVb3YR5pk0T+LAVmQUpqBvM20PEEP5BsYAkVe9p",
-	"rfVtk9bl+zttRg0lqpA7lozbRlKAjsi14TfLSG/HmFie27ceS5Xm1zAt7AF0f9PqczPoJ+TgAzEDTuHQ",
-	"lO42TFUXmCRYTbVMDjEDiqVEk0IemZrs5dF8tZpM8m3nKjJIz6iKfCl4MRgHTttAaMNbXnkJ5e+i7yPS",
-	"JxKAmPnAmrrv18lG7OOnETqPs7zQcLVJd0afsTT1iAX17sReQV32TrPBWAxufY6eHnpkmitli6mxYE9X",
-	"obYeQwCqH7gZf9nPBB/2n1CD4zE3Y2H6EKoyrG8LIbqF1rbPvmwoe7GZHiUQMHn+4vnJk4TWQWV0TkG9",
-	"Und6OhgLU4b4YFjw+y77iUr66OydCu9kCo37GrRy2Pt7JD7wN/F6tIB61hkm/GSXCXI3WiT6nES9m1mc",
-	"orFPldYpuxF2JiilxzszwLNjjUfwhRIG0CmmWRM4HTp/3J7DEFITNi9eGQrkXClyI3Fg/NqUAUDcsVOa",
-	"xUSkUpjlp5aRFpnSM/dZXzLhG7jW4zjOXr9S1AyPZYKnJka7Atuc3Q/9hk3nmqi3euQeaZiavcXaZO2e",
-	"csdU3jeK50GLPORChhk9wT6n0PH01B0z1Ryk0jKA15/3HQEoLI013i+HuQIVfPuEMDZnhbRWqG4jH4P6",
-	"w32zMfhIAxG4hd83B6t1InCcvuQIToGs2tSOcXNi4pViEq2G7Ut6Zvc2LY5cGbVNsSxIulxvyKVM05ix",
-	"DFkZI1pUVEWcqaogbUPrg5JGN1D/aYPJ7ojUx/tK+CbrcBtf8vmQQTMWDNP72BRmrMDy3STKJOmEoPHB",
-	"asS0rLRRvc7HXInodII2fVFY/EG5E9xCGR6KMaFSYgoN3/SJYuVDG5khrUfCvfcVTgfSxhom4f9WfTts",
-	"vH128L/4wZ9HBy/eV//sXh8evP/rKHl+8vG/1pnVryUQCeRxnFJiTx++3G+bFqb9/52iAHhCq00bIqmd",
-	"82Yat9n/jwwGlfQgiy1gxJ75NocBMDDIUl3KxjI/CVt8LlSQohO0yf2PW7Yn1z8Ovqnbv/0YfhYzmvOe",
-	"Dg+qq5ZlK5YXQjx1RA72YGOiJxgI04iTfRlaJWgqTE0kSP1GVEvIJvSpPgDvAkqez/HyvUMCQxWToKQl",
-	"NRvT/SXFf5FP+FUTV2dW62VSwUmXpLKh2jj8CXNl338ucYPWk/4uwCevUg+c7TzSOm24qU15F8Ht2iI2",
-	"vl86bzGCB37aUa60VTqEzwFfSkoWvMgkWNyeJMGQlKMxIJ57upSWfblAq09Onb3OLSLvQyaEb5pDLW2a",
-	"g6NljABy5ZYpHut2dkLx+2KrlIH+MamNBKmhB7Dd//yUUddg1p8DEUevMObOttPxIm8+5IM/plwqy9VA",
-	"NOchnnm6mfA549mMzyG+BgYWEZ3jrVMjCkPR/jvhOwah4l6yY4lPOHPYo865oaympDQBNjMmBceTD2tT",
-	"3pRKPy/HdLCU1fobbq/baIhxG2plfv/63GysJ5WQKE9wDLhkXj3DAzahu26yO97aTsiHf5UZP+ftCshC",
-	"uJj8LSMNnc+Qqo2GTNgKFCW2sibtITzhzqPQBH4UQe6h0izTCr3/t7s9wmUznJIcMaED62I4knpC1jj2",
-	"KDY+sRzOrIxt5Rzg/xdTvs7TziJTb7P9nNSexu0PInTSIzVgLvRK1JuRsIbadMkCm+nxueN5+GfknO5K",
-	"zdsTDPOpfeRE40glOEZAhKCDq450PfF0k3FjDwqeymmzdMIwe4lPBboNeUvCv/giJOxaUIWyYp5UFN/f",
-	"uq9f4Me30QPC9+8vhfidyDJKmYV4xxDKk4YBYogoBFhFuUj3yJEDu67dqRo896ilebWQNXwxodHrW3oA",
-	"6yCwoYdw0xCBfLFgkwMImC6cZA/JJTi27Q2kqK/njPagrJ+ihBkqOAShDJ3fIEAtfe4y+G9PfS3lrRBg",
-	"9hs25mZcdWE9OfLiA9ZVuhZ+HWuquDNU9FbZS1TQtk0iarvBRd6ociv35ZEqP7B7r1Q1913Ta0VgcaFD",
-	"qaBe6pARPAg3M06sbazq8K/qhxW646IzqssuxJ2+XbOQABPOFo7+sxD0q/YdVikWXK54jXbKH9bg6tVR",
-	"rRJBC+d6WGjfdvIeJtaW266z1LO7mS5uMWGlr+9EkfG8j8BeZT8fx1GUmEEyoTTNXBA9pbvmVrhn98it",
-	"yt7pfw+G9RO/RUe1mUL6sbdxKnjB9diVGA4FgDcdVEhQUc0YHJteePKJYAOdUtNcK7LMdwKtxNtM+/Kr",
-	"VBo+KoQIvTY1IvkCA7QG0rag69dsLIADk7UzNeJKQeYCz5wNLXKhUmdWg1DGYLaT5dDLFxRyyLxx5G/0",
-	"RNzodJ4wKFz1gAaOLGNpME6LfOX35NJD+z1iTbK+mNXaJJIB+IMW0RnAVuUTcf/qZMhseI2z+Iys+R6t",
-	"j0IYqwuxh0rGnXNVnOnnHDSh0EO8oLBkB/iUWTcueOhH3e0RnZMrRmmfDbjkCaCjgA7S4ANYamgoy3bG",
-	"AHDNlHYyt8t+xnpJ7wG0kGOaLp9prXrkUZ3ppcwAoaW8sSEMCJFq2ny+6PJfYfD7hz538IAGWO5tE4to",
-	"2VSgUzhNToLApCwiplbWoWSE2NiaTfSofCa4KWs4TGj3HgawgEIvviV9QwV+o8iA1idGCAx9pTJFpjTg",
-	"ClLxPZgMIf+ArmO4hLTGiRHZnTBoYTLvmwCNjRM8O+5MmeiOip43itMljQAq4gdaDTM5sF2G+lJNcIFs",
-	"uxEg3qQoNUhYasRhXQiK3NFh7ssswNEfpJzWr6wh5ZWOYPc6FhF93Jw4c+TIIPHZEdgXhuUZH1SICbUI",
-	"Xao9gUyaKvz911biaoTnvF++cN8bvgqZg/sv7xSDo7bx68U8zjBTyiM5GQuGVSlioNwAMM4Wrz+YcoCD",
-	"SnDigg/GpxDAwqCn7/EmqMNUPD6CH/rbBUiIlUKEBIukHF/e42ETUsduVeAwIFYnEGlZpo2oenVgSY2j",
-	"A/LgQag1gI+Tdiu3ZnlLFpa1mOksKrtJ2lOPSQhegwU49Zh2B73jVkRzPw+n6hrALEQYGPqub0wA8hUc",
-	"ZRMfF3dC2QNqQ1606+Kv3LMX5aOP22sSrmW1Rllu0M6lCBxAq0oJBUF3yKoLwfKpGS8qlkG9UvyS88EY",
-	"xwhNVHc53765fIdYfoVgkBt9SfNksEUMWsVQG71nx19jJeU3L55+9STxhTII6hkgeJoeVbZhHYBjFYW6",
-	"UktwoJiQmGVd5i73QE+EYXxoqTMEQYQuATqh0Dk5OkrYydGJG+Lk6FmJaXuFXJmPoHre8YjSAAf9FP6A",
-	"TIylfI4ZkN5znqV6kpTMZCwCYKhnR0cxdyIG5WrUtCeVtvaNnYfm6ivYD41HFdMf+F1J3iVpB3CPDRVY",
-	"C3xrZfK475w7I1xUABabC/ydzDJGMGLQhaohP2vxlB97knfbsbydmrE/FmQOlMQU5TpNyv/yvdjCtXUf",
-	"pNkCr7cZ+91Oz8Px2wua+/969Y7Rk31fM4yAyNDp0Mi05lJOGDbaQKxV0tPQSjdBW+aE+gRpUnALDm4m",
-	"bm57WOAPH7xSyJf78L8+dJ4GQIgu+5USUqT1UgSIRVERWj/XBiDN+6gLzrrszNwSG8aa/vKJU69YstlY",
-	"ZoL1HcH1yRfeFMu5i7sHF3AvqlnQzhFnxyTOMves7wuqFS68CctnaBewMMJex0dHyRrK5Y51mW+rrPQF",
-	"XFg98afYvf/bwy1BKOrCN19iHoslytexPhuMnEYXmS/CdxSVT6EIgornf58ai2iNPvYiqJUhkXcOlAqx",
-	"wqCA35SV+tw4hWVCEMc441Og0yvVp3a2/cR/goew4wufSkjJAH+eR7WD+ZHaJCFGgNO8UpS+lDg+65EK",
-	"wItOVeo3U0K7KW+WT56mYktVwidrRE2HH7rsXQTZHLHZoYAEUYWulJ6pU8yWcqcTXhEz1jNqr8Wh+0AC",
-	"dx1AsstCFOAyBZVXT9z+zARAQzfhEFzgXPalLOFHNlCT/jbYB3gTev4iJfXga9U/tPxF6P3AngytrhCM",
-	"21fYoHivboRvcEvQqUNHn8lC4JbQuvCqY/leq8X5L3zkc4r9PCYjF7ZvtXGLB3HvwZKRP9yoYwL/utK9",
-	"DEvs7HsPm+4xTPIBHMsjWvXuPI3Bdu/Hz1iWhZVYCeSVhkQfXxfkRKYSM3IjnGLRWOZEGiHmpIKn2zgZ",
-	"G+jk8/Xw4eYspiOArHdKiUFHTrNjD8u+VnBXeGQt7ro5PAeOjjpLFHeVUMNWoHRgNcjfjjHrab4OY3Zb",
-	"uHP+gsO2MWaiC09Y9IvQvxjzgv2LanX2odDB2Dv3euGM97O98TBsCu2OxCS386XapnKbq/u7FiiCL5jK",
-	"HGMNMiBBGS+g0FLaJqeWP7TH7sxq2/XvYKWRarKAsJsVDE/UW7iu9klfrepB4zI/DZoghgCwCwLaE7/Y",
-	"df1/bdCdlf/fOxMqi//XZUCHxGFWaxM/0YOPOjYYrGS1jKat2Vd9/SpZTYf4hSE9ys9nZ7e/gRQO/8J/",
-	"nLcD4yP8WbChjwkZH1cInrNoLfInbeyKknYeaMu+Wg2+11DC7k9jJ/Xr76hyiDYAUqQtmLtIarB3CcGm",
-	"QrUH4bxF0GlwhxH3gH0rnNEmVbS6fbMyJMjCdgoPTGZZu+Fp+tjI7u3UNvWoYFJBA4tWjn0r5u0s+rV7",
-	"YI+M87VoBs2uknUweKQEsNCdM0y3Cc3sEnJe5QhaUbsng/xqbQOExqjD0r0Q1gI2xieU+GDd8JhFidBk",
-	"EKq4ySRED32YC/3tI+XTHvqZ4Gm/KuGT1rC8EKmgCrDaIJhsX0YtqD0Afu5Kjbnx68GbVU6qBkpMn0cA",
-	"WprWqc/4qn3clHELg1i00qdiwD2Mufpxr16L+Z6MwtdiHlb97TOp1y2iwQnoOOWtmH92nXHgJrTXFgJN",
-	"BPehifKpO0OLH/at79+wN+ZCX2g4BJzhvoIpLeEQJwIp+Iig3U176OMuB5Rb28qpL+jhS3p2Zz662HtB",
-	"Q9Mtu2ZugDRcriwAGo7i4cKe6L+b569+sOskHtYzsnffjq0eDowJzcU5hI2iFom6FZQVm1JTBSqbC3uK",
-	"4fuxmIBCcDN3/2tCvqhv3Z5ESv0jO3c4Lqxhb2e5AqEVTlIORNVaMy9Vh/bTjXGylU7KMMfcqURYIJgK",
-	"TsFirA0H9yWUewN9NDksl8jgsXsuV5xa6byMVWtX27XqUjYJ7sit2sKHdV903eL0XG4J1s6kdonRWiG+",
-	"Ax+r1RRTBTsaqx6BuhC+ZhiV80oEe0wFTD0KMIvRjHBvZnpwWwFlnnlAVxKY2Fwff5fzwpYdRQTiQfrW",
-	"dSYwF7wtj/Z7aKPG0Y7R87vTm7hvVr5rX3B89J05hR9UUJQO4o3uVKNoOEyF5TKDhmXtau938OC7+aMH",
-	"5agWslrFg20B//FesDfWUPAgW3JOlb31nEY8OgJj3D+LXY+GDv9y/2tVOX6m5EjwijiWSNlpjKs55LEj",
-	"V4aiaGKtpH806R3VkXYem+bgdqvxaLdVHNr2Yx8Xqcnyd4vrPojG8UnbuoOIwc/UwN5fX6zSevH0xXNm",
-	"BHSbZSdPeuzYaQrHJ9+4R/tnB/+L8YM/2dHBC9Zl16zHDtlB36kZI6nADQQuPc4yYQE2vmCpHIGewUzG",
-	"zZhJc6X6/+fJ9330+EViEdbTxKfGIX6lZFMNyZnkrIV6W3+bCYN5iMUH4IrDz2BkwbJM61t0uELFwSkb",
-	"6xmmRyheFHrmlTNMk0AtCBRqgKOag741FlmaYHMhYiZKz2L+zny6eCt2r9VUH3iQ5Ob17iM2jsRqEMhU",
-	"nzHD55gMBnd1l67ZNacE4anZ59e/fG2bvZXdJNiXGEEd0H1vEBcEJOC2mtsSZtyyzvZ3wFDbHDrtIVU1",
-	"U6KwPKxKhvM4/MvtRasydgH+nQ31rUsq2H9cqpaHGbhP2Q/fDOR8Xkhl+U0m2Nnly/NzNhjzgg8s9Nug",
-	"Yj2T84FI2B9TbZFF3/DBLcj3LnsrioFQ9kAoQICUUFCF8Vo7vlJGjCZC2VO3WFIIWLs+QHGJ3eQlmGUI",
-	"ImmNyIbecXLj7oKNYuVXJLV7uQxjP4hIxlU1iD5MnLhPcbzGdB6nKP5ODKUq73hE4FrY1TVErWOH7eE/",
-	"eGJnQb9HFSDT2RqSmJJ+9pKc0xwHAzHmIY9kEfG8w7m147ttDgkKvU3HvBES3m3ZvsJhOhO7D4K5+e7l",
-	"6Jpz7mETIydV3sc1ECSwhF76HkBVo9k6TNKI34nG4BXO4tGHrJp3uwpXxTe8JRLlyXgbd/neSKot4uTu",
-	"ZdkAv40Z7DTW5AREZY14GYRplxnaCISYAyJ/G3h3FNAMWt80Rn8+nZT3w692HukJxtxdfOd+eWAV0Wlm",
-	"gxT+bwIheTcWRlDkcqCL1FToBR59oBA3U5kRxlS805kj0Hc+z+DzRvQFH+PGOL7vqBPtB492QZuByA0N",
-	"RY45L8QW3wrzKvQQbDRApU48Cqt3/xg2lIVpQjOxH9TDIx6TU+C/8Y4rxgOktEb8EHbu3sv3AXooreO+",
-	"NRUj4w8ri/lhwZ1972ijlxghi++5mN9WjYHAoWdpD3ZX2h9s/n5K+zevxm846M+3Gh95bFmNT11L6zy+",
-	"uRZ/mhMUV6vR/0v51KP2pftlrGZceaHvZArFc/fT1a48h3b/+ptcqPPvqumhUMqFzjMBSBWQGEXwZcGZ",
-	"V8fclgVrWL8QWKx3PS1kv2yXQ73ooFUEalMY+qnKLECbp7YSTuUK5wG48BgNpervO2cOqFtE95SF49R6",
-	"qmyTF8Gf2548CX74nXsTynnvjVjaKvkXaKWBGmpMYKWngU4YK3OC4/WpK112KaD5vmEjXbYepuNF9H9/",
-	"8mYM6EwSML/MVBSAsooNBBpcFAEdPHY3xYojvIDi1PVPsdl1Ubs7W1iD+6fhZjfG+qvfpRvjvKJI6FZx",
-	"Wuas0m/DLFaaWJdd+jRbgKDDC6LwtkjV5KjYEUHvjyXu2mGxOO7OnBYPxGq982IjbmtWlVj9YtYurNqw",
-	"xOmtbye+qsbJTXLboi0x4TL7OwV+3Hms1hnhXHevGDaCHoJSODX1qif8eRUcklvQvpQps4faJJjvXja2",
-	"JSwzNfVrbKowKfx7pbJ0NvIY1XMElRPWQ1V7nxIWSvs+kRVy6YTpO0G4A2Fv3qDooqqTdtcOO1xAj0tj",
-	"dW6onB1i6lA5gculYpB46QQpWeZvUbrUcrxeuUL826Eu2EjrNHqJGrUqs31B0v6IuSUg1EDMOw4AKSZ4",
-	"kUlRMFESXg1yo6Q/R+Jf1mjyySnjLOOQ2atE0hIF8i1Um5Qq8xlW/LhJ7VyZMnuo7rlnVltGf9bitus1",
-	"lQJMepMLTl2oK1Y4W8CoBChp5NJgp1bHQmybcKaHMX8hsYG/W/MoBAUXhQBBkot0V2xj4SixrtDKFflG",
-	"59Vje9Tw6CvrYMScBr0EhmJ23wrfbKz9IUmARVl0Ce79uNzPuFvn7fpP6QoCJ+WNGPHKYQTeoVNWyoIb",
-	"YWTqtJgh9Y1E75DSsSC/yqS69UfWeQQax2sh8lLfcIzHA5t4F1q7AWk+KTt31VP+MCOH7vbZ7KH3tBu3",
-	"tfH/qXc53wqRYznwGDKAfzGwbYTNbKkp6ReG5dyYmS7ShCCKoH+CLhL4A+ApAaIRkWSX/eiWBn0Nykqd",
-	"sPFoPi1ybQTqMXrWZT7HaoyVNjcCe0L5GVS95zfOoQOqaGiqXZlrbr57NNnc8A/SkrRcW0Po05FKl/1M",
-	"LWKwTfWu25MWAu4Az9pAibhTSw+snBD5wr3Fqiy62YOxhmw7XhLjaoXmc+rv3kaINM/P0+5p7etO/CHa",
-	"1b3hUDyXaC8u8g897vIiXMUaBUa03PsKiK7uZw1KWKkJ6QLyCssGNntSg/w2HP5F/1qhAy06cKjzDjSR",
-	"6rJXKiVxtnZ+Ah3Y48hQuJQj39bZY5VCS1Bcgwf1uzdVh/Yueq7EQj6VD9ePjEZ9VFzz0uq8wnpVVYR/",
-	"QhIEDObSqxnjpo1fxk95kLnf/upMi6zT6xzyXB7eHcNG0mANvtRFK73LzhRNCBRIdnZOP3q1Ws8UNblC",
-	"9dIQzNMpNHKshsL359jak705m9oxIZ12F1M+TaToDXwO9GfQ4UXY9d5NpssuqZX1hM/ZjcCCw7JdMaiP",
-	"Hh+fklZ9Do/nuG45UwvQpNWUKuUlMq23kBnSrcd1Yg9SSwwn/dFVnJSrcXseoPyaU6o2CcsMCP4VjGJZ",
-	"4f5/0Q1zVgEPdvnTG+W0hEsp42rLY55hBvzNVKVuqpSPDrBU9YlH1upbW1TZpJCJvPyRS0QqMyFU2QKw",
-	"UlkUCMeaQpkW4BX4YjOezbDcTbCcyyJaOYtUT3W9SzmuZQVXA1E6qYgJkdWksKUOQj55Z1gwNGWIRTKI",
-	"x8LdGaHSA8iMpQCEHhJrSMVAImcvm8MgDQeDY0u95bHR4PvCQKikNNg8eGYV8CTUofcf/3cAAAD//w==",
+	"b8erO6HshRgIeSeKne1IfdSWTSnomceghH8VeprvbMk4WstSR+6Bx1jnhTB6WgzEpSh2ecYLw7YeMj7J",
+	"DDz6KHugM7G7lbvB2tarM/EYi/wlN7YQfLKzhZYDtiw2L/SdTB/nVH8xO6RnGKxloVPzCIt8o8RZ7rZ4",
+	"h+KqHLBhsZz+DsrBGyUeVDm4p2JAe/aIUu3eEo2W8IDS6X6Sieb7qFJmVxLGr+WhpMW9JAVN9sG5/r05",
+	"vp/4Q3Hve3FuN+TbQt9kom2Hc3zin5tN2o/bZM7NhLJsVmg16rJnR0c9MA6cVSqMZQOulLbsRrCpcvO1",
+	"WqfuseOEPTt62mNKM6tvhQJHgLP6rRtywufMvZZqsDjcC8/gWTMdjMmZ1L1Sz45e9Mj4sOBu4lkheDrv",
+	"smfHJ/AX9D6kzEg1ADtlxg1zz7hHnibs2fFXON8bnc5hHK1ZxouRgPkMGVfaDc2cLd1lz05Oeqw/lCJL",
+	"+2zMDeNX6o5nU5p2tVhjdSHSLvvKrdEWc8ZHXCrGh1YUjLOJnjj5caXA2qeNdudwNvhjyqWyXA3gbueF",
+	"zkVhJRrsKHauZRqx7pPOoBDcivSa21Un+k5OhHsjL6QayJxnNGT9cM+AJOFgOHLfhM3G2gg2EZMbURg4",
+	"phvBuLkVadSrUvkmfgsmv/Dh2szfl8PgKbtphpvyozR2eWOkFZP6P1pVi3CTP5Yf5EXB5+7nwNu3gcsu",
+	"XCtOI7qWQE+K3CVOqgXuKRAgy0VhtGJDuiB0sxLGVcpm7qUbMeAT4R6WtstgHDsWc8azTM9E6shaKnTG",
+	"aWXc/JFcFQfb/RQ/M+GDsVQicc/2RwVXVqT9LhxWuNVcmZkoNiIzVNVEej1VVmbrvrWC2PUk54W4Hug0",
+	"4jW6HOuZYm5rtB0zoVKTMKNx1bnQeSbcXWVWZJl3WMDfYCNScScHoudoHf5yq/TMON7hyB2Xv0zs21y/",
+	"VGROB5uvev47eu4nt1b3nhwJE3FWXv5wdnDy1XNYRZbhihy/A1qCcx2LD7Gpiw+5LITZYOpAH1Gu8StS",
+	"5Igr9OuCG3Tpi0Rfy6+/CUixh+QNS0BS7iRr3nC6Zf9yn4ld8QaqknlTIEMGWwmuy9iqbqWKLKk/kDe8",
+	"30PiciwVvJ584uRDH4kN/+oJzo1r6L6mJFqkBf+a6bI+XeJ+j+FFx0gEPMXNrQFGQc8kuIPSsEKa23mX",
+	"9Wlr+z14jKPwLaU1sBDD9EwlwFWmRrCxdv/NdSYHczbjjnt4nvSFKc2w2HYUItdF9JR/pZWmQknHoCwz",
+	"fE5cyeiJsGOpRm7aoFYsE9KN1pngqkNsl27DOhRxQY87sWu5Feu+dwkPu7emwMsbaF+Du9QRySnjN+4I",
+	"GDA9WBXoGAuHG3Cc2BbC8US/Vb8objw8yvLWS2OmjlZ10XAHp2YjbuUo95qPSK1sl/Ug1eE2JDW57w+r",
+	"5GH+FAJigVtY+1yNt9a4VZuExbu/pCrwqR3rQv4JGvF1KiyXmWlgY+IDH9hszr68+P4le/H0xfMn5anK",
+	"oVNQgUwnuhCw44bL9TlUOI3vYBYxPuVNxiYxaAY6X1CBlmmoNubCSYUfKIdr29adKGClb+dxlK+Limcs",
+	"EMeguAZ9fpMtTTofDkb6gEJzZy8v/i8cwWk++yE2uRdaQ5mOv23nNhQBr8sOS5LGarAJSOeLMZ6JMIaP",
+	"RDxwfCNVCgvFh5C1IQ/5AiQTm+kiNbFxnULoVrAdz3QSXk+zlIkPaDXGRRpel8ghnplgqijf3S8m4Smt",
+	"uJs7uM80QDjTJCTrtmtx6QXigv6CDDftOwscZJi3AcCskBPhlBJnTGUZPEW6klCpSClDgnE1r73aZX0n",
+	"f7xaVBofXiOJSTChphO3xlwAiXQqy8IJFFAlnKzwMylFRYriJA0WX+3mmTFypCYiJis2V+kb2PR6hjaR",
+	"ji7Q2o7Sn84aZEFMAvunNza4yz05V/kU3UhpKt10efY22KIhz4xYtBAXFxtmZfCR/Q/P8/9MTfGfUZE/",
+	"uf7t6OAFP/jz/T//a8Vyg1EKnbW+tyji4rvQvvCdiLmKtB5a0BkzneQ+kLMg4+yGFrgTYtdOJ9eNfidK",
+	"GYhTdynDAvY45oYpzZxdG6QcICMeSmtWHmoT5U5TaUnENVIt5snEPJmVsVyyOPSyzE8hUWmsS4+iM6wS",
+	"TGLBf0plNfyz22ma2Ctl0dpf1Dr8SS3t7caH1cCA0nJL2hWFavcWjPxlUzn+a28Cr/zMa/fgx6Sjp3ag",
+	"J2Ktd97Qs5Wsb+K3YK0u0+KFuJNGauU1mNC2bRP3jeq3+GP5I+fWsDzjA+G9bplIR46/A7EcgTWrp5aN",
+	"eO7ofKiLiTvmjlT2+bPOcj7Yos3ZaiQu//GDWi0t3DoSlBlgYpHpRoRZHVJJSO9bSXwnzLO6MA/NPOHL",
+	"dzIVUSe88Jd4/dkP+QBzcuP8KHpfF/ViGAMZZB8PoQ9KpmE3c4bWdMKc1uXMCPbvyzc/Mys+2FNw6HjP",
+	"IGVulcb30trzQuvhWot7C08u7ipujl+xH69xl38QPF3eYSc1xUoucglPwQiOQAqxHg955x5cnDa83TjL",
+	"13G3XioGwEz6Pe8dC5RbFBP9XuDOctKFpEeX9YdcZtNCoLqsKGdu4iwSxhlYVJSO7bVe/zmnvnn7hAaJ",
+	"K7YhxwS6xXG869XtwBDU4qSTatUyyFtPFPVjGnMzjhlC33Ijnj8jdof8jw/duiAuqLXdyCJyL8ctRaR0",
+	"R+R4LcCeK4RgAz2ZOKq3OupSuz+l0KwSvwWNlPOOvlXfONiDhm2LzdjIP2GUlZJikau79xL8XHyKy36B",
+	"FUpTfQzyfNAvfzdadS/47Ccy7z8mixnGMZULTO4hz7Iue+fkGPE4XghmZOZ0RXBUUxi2ENxo5fjcTGRZ",
+	"gvFgjlzNTE0ulBfvpcNVZMZL4kkC4w701N2ASGyLDGET0xzgThrvX5U4L/+VLwxdfgrLwapuIMqExugp",
+	"U1oJcroH3nk5GJNVXQ7BCvgQ3PQ1lAO4z5EZg/+T5jvmdwIC6mCTJ4xPtIL0/All8lL8QPDBuO5ssXgm",
+	"juH4sMcacxrrzOcwLHvI3R9N5X0xCWTWk0o2YUNZGOu2C31ddswVOzk6gpOzOlvb6wXU9ANMBJxO/MM5",
+	"vgYJ+ItsRs+USK9x6abBc+Ss9B5zStGdYOCaNnDaQYqFocgrHuRQF/6MjdU5xjHIJ7TGLhZiWAgzRodW",
+	"lCbh7/6MfAoCM1ZmGaRcIHdf41NNnzgbDLDUoX4zlZBwHcm/wpR2VHunb9f73iJPxY8vLbik7SS4mYtH",
+	"VRFbjMW9BElZRJTRdvNlQdSTj1MU/dAfmTjVq+JM8EiX9d38/IMQ7nNmI1IEBucwZlfYuXs4FwW3uj5w",
+	"5Usdiyu1mDbG+mQPhN+onJkmFxyjgF3WRwc0etlCY6fL+mNt3Ag+6FhMlWHfiXxq590r1efpRCpprJ+c",
+	"f2zAi0IKw/qFHI1t363ALb/fc1y4FipE5dRRe/dKBXpMuZd0lPB/2oVOaet0vPMcDhiU1dqU3Evuw1Gt",
+	"BV3xkeOFSce1CXCcIhOShp29PS+9wpbfitUOCaCcKAmWial1Crzhg1unyCmRETFfK23lkDjJtVBprmU0",
+	"2pbUXs70SE/t9bSQy4/WYxPfVm/9CC/9cnG+OBoakz414XpC+RWb5Cdskwkx5NPMXkfc360mgHv8Qgxj",
+	"euO2OQ0Qn93EAe9dIcsk9cYpWCyMf27lLkEC8v6SjN+IbOXO/IhPwfPGXm8Y6p3wD9fWZmvpnC23DW73",
+	"ddPuRFljPFKda2M9mRcilYUYAL1vH6V7q43FK3BB4/1ycQ77lU+LXJsG9rGTby9+0YhseN2cUIO5z1xZ",
+	"n5oR08mWbYZcK3KOLP/Ncjs1q9M+yVl+iY+XjibPmBYdwyuVsVf0orsWP+FrH5PONE835BZUq7yNSQS3",
+	"0L9f+rngYKqjr3av3Kvy3tXZxBLnqu7OIrW0UXHrzq5mz4sktJAvEWxws3zaJtCziQSr0/T3umC5VCNQ",
+	"n/OpGfectjPgzlJis7HTYrz5NhtjmShmXkHObellGVubm4Q5g5Dl05tMDhhP00IYOogfhRrZMWj8R8km",
+	"QnTBoeunlqAGzxk+7TOXYcKcUVEupBs6g5MUf78Q9GqBJYpZzb6K5F7LeBQBvyyuI5a9tGwkrMHdkUFu",
+	"mtKkbEkFarAcTDNenEKG5dRYsA+XIue7UQOWMvtgZs42M2ymi1upRl12ptC4w+m/OGIpn5uw6PuUqWmW",
+	"OYoFv11o8bibdmDlpEoe+K06KfeWu4Kh0wQzwUNPyoG5lfmBzvESHsANchaMLaZiWUtZLlenRNWRIPo0",
+	"XfZLNfee10eqqBsasWg8+NyHhDnTFb0VRJLe5qnntEASm3u/ZruFJ+f1/uXvOt5UqJ4UdtgDmAfT0270",
+	"HqwRNqMHwx0EKRnLn180HGlYnQslUz9wMORA3vB1Po1ZefiJ9w33bqVuuH8FL1DW6sTwo1YjYSzL5FD4",
+	"zE5SHaRiRgy0Ss0pe/r8qAZpEDPgS/CCb54/WwVfUCmE9en8ouQfU+G0ljQTPXbs2ODxyTeQ/3HwJzs6",
+	"eMG67Jr9T/ZPdpCwGzGSSkmf/MlZJqwVBdMFS+UoriZupW8G910JkRqmFegCVbrB1BSxdIOli71KUY2l",
+	"FVMyOng73RQco4YQABSKgC+J5IaTN9yyQyDTk0P8SJf9KG8Fq33qlFFufOpTysLbuFoqho6y++vQccEg",
+	"DfrGSm8IboM7nZnMMjbTKhXFqUfdYMdHR0dsMOYFHwASTLKGbr7BdlciuIB/OVF8fPJ196h71D1O2G+9",
+	"3vF797dMD3g21sb6QphcF8ht73gxPyVPdegPZDwz2ukG7tqKIL/ak3WqrbuNjg5fPsyxLZkflaWw7KvN",
+	"nejDiwJ1QJj+Dj9Xp3Oy8nD2YDjE3C/Eepq1XB/J8zLJ5xcHJxZ1KOHbuwhr+7rihw1p41fferiePen4",
+	"99G4Pw81d6/q6H2Uyhb31d9T/4pFijdQnPAqrHB1baf1tKole1ArHk20b+Aeexjx9UBipy0Gnju6+i1w",
+	"qbwH9ovx3kjmH4W1GpXWoOATbGhUXTHIDGFskM5hoQBhMVnuc6SXcwq3KEqQPrX/8Uphdl38vHmAoOHT",
+	"jtE1xmhLALnFIC2FZ5nSM0oXyJxGOSurd+EIUdeCU505BZaCrKcQzHfWmlMeM2nsmpmEeSHKatybeZzm",
+	"anE2tJhGhSDXFRlSX1CKY2vSJMYrm06MlrLB/m9eHLEydXJT53PMnRwGeILPRTciqQo0NvLRIgPZxklb",
+	"uzYBH37+DASa//F4J2XB8aMPU/fN3YqU/8ghB7M+Pvlm5bQXMj0mUtGPx6vIY5PtaUE32IAIVtQy0rnv",
+	"xPAgGfTQlkcNyHC/cBY74+i/z27NOvH0f//6+pJMj7X8fOVeVL6+zYOzjXom+mmvf5/drhrq37++3pID",
+	"AwxkXGzkGXcCQnywCUJDkrigXCjCdUlFNMa7iq/WA3UrypcCkOAtGObGEYNTSt9t8KHuPyQQkmvM68XZ",
+	"v399zYwAHe5LcHU96bJzxAUQPPUBrFsBEDiQgAfKSVKDrbFCsYlUUyuMBx/B0ek9X/KIqUtOQblVeqZO",
+	"6Ykyp4nfClUmBxeI1CRMqUMGn2EZtx6BRrGxnhaobAaVhIT800n2e1HjLu13GiBEHEXAeiAjydTclisc",
+	"Yxve2bVzjuoLWE5ow4vcL6NB+PP1DTdygMZF7ffOAO2yPs32Vsz7PZYX8o5b4X66/n3m/uzpcPmP5O1U",
+	"c6AEbsFLiiFOX4rjs07DlHdiN+U23QpnDZbkHvXUlSvfidAMMHMfS25eaFtCMu6SjXlodtzkT4yl6TtR",
+	"ZDyCxnKJYStMW87SavYYNihuTWv86uSrF+iAKH05RytzRvxcosfUgBj/Jud/TEW30x42JNr5mHRqrsem",
+	"sC7Eo60GtoqGYgkOVZYr1tMlbubs5fm3Z12W6yzrlVH4KlnU+0ZOS2TnWRWiCXHOIV2jBFvDCD1aqohH",
+	"wP0cuj6fI3xSVLhJZRG3zjJ3s3FX3DvrB1nRSfAzLwo9u0dZldtWzujazCGOk8rhUBRVWScbuNM3TNoe",
+	"63N77dh6n31JpIIRo1QM5ATC6Ibhp8yTBJJ0jXAPA78wT9yjfcMnok854VdqpIXPCHa2vxOZIEQhX3aJ",
+	"1nDVlyVm3/rFrVANhi+yk6OTo4PjE8S2Iyi9hMFBS2sI2o313df7XfbKESVDiDuA6IEg8jwX7Ev/Kiwv",
+	"oZVDGazbGrdaQul5klwBN5mXXSCsYRWzAnHTv4ou56rTY8Dd+gnDIeBrMALwzi57h0pI4baPFWIoCqEG",
+	"NKrSV4pnzvbkVt4J02VnXjI/Z6/ltwn7imXiTmSGpULkbdv+TkzyjOAR7lHF50wwNz93MzE/qLzCsqw9",
+	"vpmzjKvRlI/EKXulRpk0Y/alUE+c5MwEB1n8l6OUj310ExlK1fBsqyTqlgURzkddaqjyTrUHSoL7t4HH",
+	"R5qVas6Fe+bjuh0zalfCOw8iQqPK7V5CYWV2XOjpaEzHgdtUaiVA6o64xiKLJvDagC5Wz7SkolKbWFWZ",
+	"G3UfwCt+tbSv5ZYFc0r8eb5vJYNtrKQtCeW/KaCkgBhwS9thtp/hLrTdgDE8sLb7ajgUUFZ16Y9voWKy",
+	"fgviNffYyGYo4/CMe+BRhc42DQtfwhwakX+25AeL27PEGnCmq3d+F1S0cJYPTUl3IpZwfFlWYWOdI0AT",
+	"6aKqxz63VJcoU/JueH8E1I+CtgQIRpGq0WnEwj4vidE0sB2AFB1oNRCFMlQeipEe/0tA8aSySNA0Feam",
+	"rR/9GHCRx711yNYMe3n26i077h5RuZa0CU0CMq0RIrYFlWU1TCt4nVt8vHXomDhQaDsGSQR9QxuQY94F",
+	"ORRxILLfrWyoAmwKWa0b2ZIm2hTtzTLsCIFeugGj+2umN/GjlqtBU7zbNo4BUqkgC3eFaqr7mPtBXuI+",
+	"2C942gdYap2KtL+eK5cUFphz46391qcn3Yv73DUEOSa6iCPOof0KkWuCD4/ijHqaaux0p9lIM60aK3IK",
+	"YWKu8z44V/ssc6aQ1ZoNeQF5iXDjpQlByBFIhmBxAS0Ccc0r3HFnbyP76vsJ99EbO4usKspVg6XSrjWe",
+	"WNi7Yk/IaWteuWmRrQrW/HLx426Lh9w3V8Yiavu0jaId34ClTE0jnIGsrDllmRhapqfONM+iuLy0WQuV",
+	"3gqTYLctPYHtXdgw96GVm7ITnaPe8+SBVY4PEPpa73AXkf9qGJrkh6khXgb5eqdQlIHdEgEeV6b9BMEb",
+	"NMETJB4TupbkU7r5qgFenn97Vj4c5E3Ci+57g/qbEbVnYHVBGX9xvIR6SUkIuCmtEdkQORxo7uxLJ22u",
+	"////9//rP6lT3vHzp9+sTlVoTaR6M4TlIlsMsgr7vTLdhqoDeAnerIde2IUZk/1IqUwwiM/UgnEozYbd",
+	"zJ126au9qgiYOzNzW6bAe/gQpZnRWmHEVFE1T70ggefFiiSKmNP/DHv1Wc0GmnCGSpSKU/SuBQpvOU1u",
+	"yJWLIqQlBhD32pLrvxFOcCE9NQxEVTHgIAyFMI5hcKmTdFQTflFNO11Ob8fEKw42UgSmchU85QrkQ6dn",
+	"LyIcliizwT0TcCVPUVWF4GupcS9EYII5Dop0xeyaS4rfDD0yRJjHi8Tdr+XyLl0RQo8iktYpVIoR8Qdo",
+	"JNU6naarICkgpPwbwXKnELmxiMQmUzzcaokjZddaoldjWzOd185b3iwd+kEyncPE2ggh1wRCj8LyFVPz",
+	"WERut08rrB8I/o+ksRA3qtNZTfI/+2YzIGRH9hffv2TffH30tSMnfLDfWM7ybJOUruPnbaDJ9Yn8DCb1",
+	"gjylpP5wNgHJ/fZ//I+Dq6vfrq7eH/w/7/86To5PvvkYpbwVcEI+BewTEY9EHGtzgjp4zSSEpilZJtRA",
+	"1S41oEz9PjW2qnXuMhK+iyPK2EhO8swonWN1pvw6qXgBg2hR3UT6nQfXW07RRn/g8vmpBR2LhD8xzDHP",
+	"c6EMsL4u65MzqY7yA/FcSXzU6WJaQUat52P0UicBRMRrCdB/lMb3PprYnUqPWbksq8ZcqoaEX6fJGey+",
+	"PZgWBYBQK5JFm/mbMi4nZrPg5FmaYqQ6DsZaHZYeDqOYYq2HAYhmWG7uuV5ZxLZugvob9+F4dwYQH/wm",
+	"EzF9qy4RkdxB92rvZzIBRPOWOOP659GGcUzViqlP1iLJ7sgAoiHksnRb1vM7qD0An6NYEzukNe31duQA",
+	"4ydDrakAqJJn1M1GaUTPYhkfQLrHzrLBo2XUYcZJeJJOs1sv6X6DtldNaP54eyvqaGRmijegfhsznawG",
+	"VQ2Aw2v6rVlLu11I5vLYd+DSjuq8697A9jysNGDerV6CJW7/MemIXKPXsb46THxA0cymeYnZ4fiiu0KZ",
+	"1u4OQfL+GiQgiiKWJlShRMEDFY5pYCzqeNgRXriuDbfs0oGajcZ+GRNpjPtn/BZSYgG50Gd8npTGiYT+",
+	"/YjTKCa5nVd1QsNKst8IVmHNrnXMP/LBbdR7wyfiPvjJb4Zo33pAGQpuOC6CxdeQcxEidAWIyCWUeCtY",
+	"Ejzl4cWREQ50ka6+cRf0XEiTsH/XN+K6vU2a/wTzFwB0f/AUYwuO1S7fpS9VVOG3vdyCGM9paLL0yWb2",
+	"x/EdK4gtCIvJsIFd3JW/ceJ8m+BZs3lWraxkhdsZzmUXntXGDnr79KiWXaXvG1RYYI/rNjFoLLF4TKwy",
+	"qn0Il7RZERns6jYhiHYhsz5Exxq4MCuNu0aAB1jdbigempA/AsX/BLmXy/OHbkBNzBQTNu/XV2hhmuX3",
+	"wtFXzHpnO0+b8Bj7vw0+xioO08BK1iojry4sVJFjSomd7zHaCh234rX025SqeSzfKCs1TdZhjA36p8sp",
+	"hkDBK2Sh37ddkGh5Bqv6sDWT2r9/fb2hg8QjsN0K6g749VfHXz/psVcv2Vts+FuwtwdPv3mWsFfpyVdf",
+	"Hb8A1+HF5RmYz5QzzE6Onn3DbqQ1Xdbn2QjyApw5o4fs1eXJV88T9uqSBvnu8ixhF+6XjKv0Sr31/0SE",
+	"vqFEK+VWEOiR+5SH73Nqv7wTqsvOfBmQrxCjhhPdSKL1ylYCr0VD56Q7sUkr6mz0yCrpsuZ5G4cG3ric",
+	"M4Dm8B7EEkgdM0caggt2w4XciQLTLKO4nlXHoy+MO/ikzMLSxcQR20hnXI26uhgdfjic6PTQTCfpzaHS",
+	"VqyXTVThtLrjXFCCKpKIXb7XYidswBHj9hzgtZhvWdSVUb+cuIcKOw1LdL8HHc+NKO7kQBh00IN1M8TW",
+	"CmLOJkJYQPN6ugEM4POjZ9+sqKJao9YLlrgSLo4YDWHGnXogjfpU1yf4j5ED+bFEDtrSwfB9IWCSB1gp",
+	"k3NJ+IK1TD/A85CZU4+rSpTnz07dm+A6A0zE508DNTrB2htDjBzh1r56Hm0xFyIbrVxKDGZoAT4ShnMz",
+	"MsIS5Cm6H0FsdFew8AqgErw6SxduqLNMz2LufJXNHen6/uNB/pv34GfS2DCjM3Cfo094OStUMQ6OsKpl",
+	"DPhWE4YAzwmzopgkDLCaksClmXiQX5D7mZiAXzMXBbhJtIpx7ozPRdGUpVVMM4EZFT12M5WZZVJh6MU3",
+	"QfgCy8rIlUo1CnRliZJ8FCOg/GGmqVnCFCGsMRX8fXv/3VgPXRvBhfEOXVK6EowZJVUnG5+Ak7CwC2+C",
+	"bpWELYQFErwY17QcKKLLp3be0NXXzhsb/cEfm/s9QLRieTkvqfU6xjjcM4nvIoSMAzyEcZTRQkxEOm9t",
+	"Z0Ru44b3p7Fo0fcyQxzdDNrg3ohMz/C0pTCHJTHAJp7i7h362HZFOOxm6qzoLrsUd6LgGZND6unDFXL/",
+	"GwHx5aaJtTuUv8XKOwy1gVz/6dW7s+/O3p01IrnE9kn6kFxSAVZhZvvSGMD9mvaaOx47BSe3sYKnSZn6",
+	"wC0biyyPeiFmYx1PBsIYRYpCc+3IBDWYWaUN4L3y/KmkTM8sqktZEhjONCkZZUyTwMjkEm9tcex7KK9R",
+	"Ieb3d8xvWFTTTCLRHgWxoCoiUUEGkWOIpx5Ly8oB5u0VzIz1TMFd0lNoK1W4KxCwysrXDSFlgYkCsB/v",
+	"k23qbxZrtywW3/ljiJ7cTN27xP8eRfKVckhoGtIwM55C3nAZIZHWST+9YUH90+dH96upf1tGXBY0BpBw",
+	"rT1dIT6MTYyYGcs4A0AJubI3bMBV16vUAA9JQ6DPXTzOlJiJogwhVu0Xl4fSPN0elWxRFahGa97ui6Bm",
+	"pWHbmzdyDRV7sZtICMILFht4dKiqBNzc0MURdKyGzu1vC32TicnyjH04rDkpE2U8NCv1x+1fwlOmswHk",
+	"mXQircVm/tAHInZgVX/liKDCXCAYwUlsOREeP8cLnVaFYShF1rAQiGCWegwmHzvemPFJVJxWnV8iLeCc",
+	"etvQG4tPsHUh1uDnuPFlsyxf3bNeeVFZGYf86VY6Rj30g/ZYf1qoHqqDPf/Lq+nR0dPBQKcC/gXJhCVP",
+	"mhZypd+gLECyEGMou7q0tDNeCszup2/3ArG2LyN8OGjP3HCzL0hWXZZFs48UTwsqc6MhDP7hOhW5HccJ",
+	"sxlYlzh0Y5LRWn2Oyl1aaHO0fgOsx4wK1oqeoyHCktarZYVbvlkMsU5SjxlMrNPUwjA3RmdTK9gvF+dl",
+	"u/VhwUfOekcX+jdfH339pEelMpg2CfwMnUu+NcRLLKwrs73bSbc+iZ/cQjC10ntAIYsLU9owk8wj6T9b",
+	"zr8m5Old+di2ir0uXbFl0bDUsNIpkuhvrHRMiZC3PtU56P3q/lRg3ZbZoAYj5r2q3dr2Tii1U641Q9lx",
+	"L5Slu7t4WVffsV24qxcEwQPHVutf30eQtXYL17w7GwiW+1DlfmTQhjS4OtRcP6P3tWNbR2GP6ecXZPX7",
+	"1zIoIJuIVE4nzjqRo3H8PZ2JTzH5Z4dtID65PKKtUKndQX12+UQ7PMd1U5PcPu2EjbuL8dDMW2fiAfNi",
+	"dns6a/A9T8LA8hrQh1atJdUzZWwh+GQnzKElmrFjCKN1fJtRdkGOzmDhMdqBRe6cQfgeYhzc4mV2AWS5",
+	"L6PpUWmtj51+tZKp1A8z8ulUSzXyXRaVgCIARP4tA+1d5gv7qeO/pHAjvHMjSk04rdAfd9HscvuTd79s",
+	"PMJd8K5HAYMq92oXkBubdzHYuHfB+rGGxtUSwNgyD4MC4rgNV+gMMVwN1W1CsUtVhALVqPFiNR1zGZ5b",
+	"BAOPBhl1JpoY153ky4NBEiS6CmPzBDyGWsGMVAnD1WZzrE1HdD8E596gXGzxNGjmtOrEbynOO3og2BA4",
+	"5jgs4iC/xhZajbJ5VSxLIBKzscZ0HV5Et5VPimi4FgIi6PA4/vr5k42K5XZWdCHz5oxSI4TaqMHIxpUX",
+	"QCrXcpOvQLYp9gbcZeqqO3Y8KtiT2ncWJrqwOy3UtRPmTIT60OwZVvwD5bQtXJH1+2HoWKB4oyRDt/l/",
+	"im1sK3gPHPA0kdg63xFU2z2wU955HIEFo3h1UbeeWlGA7rNNOXdbGddmYTZwBFLkvSHQtTnD2Rgd0E3r",
+	"dyujDmVjphtxFkp0avpMhYPCTajwNcPDfTZdswhPcHnNVCAKK/elwFS5vAanLE8Tv7B9Zy36ZD1aVp3v",
+	"yrZLTd3/ltbM1byHUN7cQsOERbifQDUhvBuzGmpfaSV6y43XsZh6zA1TOvwG1fCPRQYa0dvXL18FyS5c",
+	"zRsBkprw9WH9P+gsjUYNW5lC1QdvU1YaHjaN0ng2uxB6yFIfWOT9kle25ZJOeI25vptd1V2X2o65uW5q",
+	"80SZNWEZP/Xf8e2sidbLxi3LJsPmlUct/pBWWKQgFwh7V96IEPEIZ4z55U7LlmkcOHor/rmtz/wTcAyX",
+	"BVY17ut5a0CmQWi5dhKbOZH9jdjGT1S/Mwt+5BLjxLep8gBGXFnCewWEPc5ybsxMF+kOdaMabt3y5F6L",
+	"3LKpSrHHP5twR5PYG0ml1HsH0hgbFZVY1NvUaJnNCmkB0hnQrSuMWI95vb5L/Q262G6m1kKmtC9dWOVL",
+	"a0J5QcC0hUDr3m9XzF0fJfc2Mt2F5CmFwCMJn238+XsST+3XBGpOLL8FKmZ8xuetsdZNYgp7JLLVUYca",
+	"z4PIwy9mNwlaYkJpiDswrhrObJM26+2RnrVC44uJo1sJyakRReM8dogI7T9TClM8j0BS0u5tKCPNdrlW",
+	"61JDQ3c4PoAW459Ya7ht6S8eZj5ZGRAKaacl0tzD6r3jk28gwevgT3Z08IJ12TX7n+yf7CBhN2IklZJq",
+	"5HXlTFiLjbJSOVqjKWo5kSYS+VGqSKHdzi5+W+v/KP76iuJdxE9fYYr7dW1D/pkcCt8mIVogcco4S/l8",
+	"+7LX59G8okghtlR30mJxD3SUW9cWX6wiopGbd2oH2ol5+BQx981ttJLtGByoFdIgI9uQeW3IgHBRrZBC",
+	"zaJpPV3Cy4b38IIRg2kh7Rw6YuEm3QheoHaB//reL/ffv77rJMttAPhggLeh9OJRTidihdd72fQxNR+1",
+	"aEzOP+S5PLw77nd9GyvwAOAkyhWNrc07H92MpRrqBvw9xCOHXrHuyhkLWXluTmTXD7hiRmDhpIfRhXiK",
+	"gYrUjFDsTcJyofNMJCWaNbV71OFvZs5OBOyK5Er5wCI5sR1Px2480nav1JX6xz/Oakj53X/8g2b1hWF6",
+	"ptjZ23MIVi61G8vkrYBeuBCR7DEjVAqLDPd9BsXCZWqyNFeqZauhXctZiIDaY9/Cjve77BUfjKmaSWpF",
+	"jX6gmhRSEqSFLAbDvrTF3O23nlpfTGLoTwbLSZ+cUidHLBlTASYmQH+MdZaCpo5eFcCb925gnmW+naT7",
+	"t9uaVAwkYb8GFfIlqh2NjwdAe+5ElPnHP6Ah28X3L9nTp09fdBm4elAtIdxdqKBGV2lQfzMXCEPObxAL",
+	"W5UY+PguNIDqu4vep+85huq+B7CtUrGcj4TpMazJZP2AJ/Yr+IXyC112pthUQRts9scUamd4wSfCyX1s",
+	"mgr1YlWmNGcTaUwuMnulECqA1pW5iQQo/TQ/LD81jvj6b8/evfyhjzQHHT8nohgJBmyCcGOevnj+hACK",
+	"CfUVm3Yby+fU9gqXT1YXV8zrYdQE1BlhXfYGe+RdKVJl+qQD99mAF8UcG82y/qt3fNQ/RQKXFtpMwO/P",
+	"hwc/uVn1q/A9FUAZbBGP/ePLVt9Q6Ys+ki+fHZ/gxZlJI57QNrxyu+jpwpcnpXowdbqlwcW/ePbV10+6",
+	"rB9EBfrBZbhfTVj3Sj07eQHL+eroKTMcrkf/QthifnCGHX7GesYm7t4bX56p2YxL2yvLASg7CL5iNNND",
+	"C33Z8fkkbJrtnhxymZWPJQjUYzR+ws3JwG44td1NWnmA6S47Y7CrSO5lr3L2k/w2YUoYiylN8NunJ9AZ",
+	"FRF7MjkQCvWasPqic5bzwVgcnHSPvOFT+11VW1Y6kB07dwwysJ56nWNKvVY8l51e52n3GAbMuR2DHDv0",
+	"GAMIihZzGDgbEamHqLxEO06wPFRPfOkdt4AwgRxK2i4D3AlwoGEGGWGSYxbZoOxvDFyj4qZePjpun2oB",
+	"7cvLv56nnV7H3dyzcuYQNkQOYDq93/7qSDdv4A3V5tU9r74N5pJ2EH+5Fijb/G2qXV6v+6ZfF+w7Dhp7",
+	"vFry4Y9yIp3Kt/JBr0O+h2hfrpVBbebk6AhcI1pZys8IBP3h7wT3sNn0QW0GZWQJeYuPEIHEH2AXI9/Y",
+	"Q6Bh+HK+h75ENdTM4NS9TuYRa3qF4GnnvVutmU4mvJh3eh03Ler1BQThiVEPS3VGZ6kIQvuWj0wAg/Pe",
+	"fbe6Nod/yfRjcHfqdDoSJZl24nvevtY3SpTvP9weXQie+l7o5OAvN8kng8Y2ZukeriDH8+86H98v7+bh",
+	"gKuByDA/cOPxoNWabS2sqnVbJw3RMbVUKEl9KyvPfkq9oCrWR23hy15ydyBCT06ehE3ksBU4aUKgPhBq",
+	"C0WWsVsm4KNwLIobiCyDZpozCcqp44mgySyzP9ygT56y7vStWKStV04vr+qqA7SEcbC3jdcOshRBAWm8",
+	"cyAbgufWkg5VImIrd18XCzT2idw7Xdf4zmfF8Mu9XoPlV+eyc6YP/XjbeD4CcGDGB6WbeiKjXr4f25hH",
+	"YJOhQo6F+6bqgk0qSwk4D7m1Yx7RX9BRXe1cB506wthvNeIg7fho0NX3se49IufvAmUc7+HzMaqAhLry",
+	"CbdHY8FT6kbyox6U6C2xT9Cjh+Vz9IFdkxNOcJGg/iXvhONi7nyDNoERTOAF+lrgYaXykIpMYMZlnU7w",
+	"9wt0UjutZ6sX+51WovOAu/OO35a74+OLy/dsS01hmkp76AxKj+PcKALck6/owbVkAMHDr0nbbvjX7o2I",
+	"YFhoCqML0CIqmLw++Jt6qHogqht2Qbv2OY3YGZiCoi+BrvoNcqVErNjYLtFTO9ATsdma39BLkWUv1q57",
+	"OL17mWPLYKjO4mwYdX07bSlyRXKh7lds+EyZKrnpd4IcVsicTIKOfbpglIja8FWkkE0/ie7Bsc6djHK6",
+	"LGRyQnMOJ6Nkira6CfNMmybwYSsyC1JQN5i3h4gh/INiAUmq3u5b69smrcu3vtqMGkpUIXcsGbeNpADN",
+	"omvDb5aR3o4xsTy3bz3MLM2vYVrYHunhptXnZtBPyMEHYgacwqEp3W2Yqi4wSbCaapkcYgYUS4kmhXxm",
+	"arKXR/PVajLJt52ryCA9oyrypeDFYBw4bQOhDW955SWUv4u+j0gLTcCo5gNr6r5fJxuxxaFGVEHO8kLD",
+	"1SbdGX3G0tQjFtTWFNsoddk7zQZjMbj1OXp66JFprpQtpsaCPV2F2noMAah+4Gb8ZT8TfNh/Qr2fx9yM",
+	"helDqMqwvi2E6BZa2z77sqHsxWZ6lEDA5PmL5ydPEloHldE5BfVK3enpYCxMGeKDYcHvu+wnKumjs3cq",
+	"vJMp9DRs0Mph7x+Q+MDfxOvRAmrnZ5jwk10myN1okehzEvVGb3GKxhZeWqfsRtiZoJQe78wAz441HtwY",
+	"ShhAp5hmTeB06Pxxew5DSE2wxXhlKJBzpciNxIHxa1MGAHHHTmkWE5FKYZafWkZaZErP3Gd9yYTvbVuP",
+	"4zh7/UpRn0CWCZ6aGO0K7AD3MPQb9uNrot7qkQekYeqDF+sgtnvKHVN53yieBy3ykAsZZvQEW8BCM9hT",
+	"d8xUc5BKy6DzwLzvCEBhaazxfjnMFaiQ7SeEsTkrpLVCdRv5GNQf7puNwUcaiMAt/KE5WK1Jg+P0JUdw",
+	"CmTVwXeMmxMTrxSTaDVsX9Izu7dpceTKqG2KZUHS5XpDLmWaxoxlyMoY0aKiKuJMVQVpG1oflDS6gfpP",
+	"G0x2R6Q+3lfCN1mH2/iSz4cM+tRgmN7HpjBjBZYPaMI+STqhrgFgNWJaVtqoXudjrkR0OkEHw2jHgEG5",
+	"E9xCGR6KMaFSYgoN3/SJYuVDG5khrUfCvfcVTgfSxhom4f9WfTvsSX528L/4wZ9HBy/eV//sXh8evP/r",
+	"KHl+8vG/1pnVryUQCeRxnFJiTx++3G+bFqb9/52iAHhCq00bIqmd82Yat9n/jwwGlfQgiy1gxJ75NocB",
+	"MDDIUl3KxjI/CbufLlSQohO0yf2PW7Yn1z8Ovqnbv/0YfhYzmvOeDg+qq5ZlK5YXQjx1RA72YGOiJxgI",
+	"04iTfRlaJei3TP01SP1GVEvIJvSpPgDvAkqez/HybVUCQxWToKQlNRvT/SXFf5FP+FUTV2dW62VSwUmX",
+	"pLKh2jj8CXNl338qcYPWk/4uwCevUg+c7TzSOm24qU15F8Ht2iI2vl86bzGCB37aUa60VTqEzwFfSkoW",
+	"vMgkWNyeJMGQlKMxIJ57upSWfblAq09Onb3OLSLvQyaE7ydE3X6ag6NljABy5ZYpHut2dkLx+2KrlIH+",
+	"MamNBKmhB7Dd/7zPqGsw60+BiKNXGHNn2+l4kTcf8sEfUy6V5WogmvMQzzzdTPic8WzG5xBfAwOLiM7x",
+	"1qkRhaFo/53wzZRQcS/ZscQnnDnsUefcUFZTUpoAmxmTguPJh7Upb0qln5ZjOljKav0Nt9dtNMS4DXV5",
+	"f3h9bjbWk0pIlCc4Blwyr57hAZvQXTfZHW9tJ+TDv8qMn/N2BWQhXEz+lpGGpnBI1UZDJmwFihJbWZP2",
+	"EJ5w57PQBH4UQe6h0izTCr3/t7s9wmUznJIcMaED62I4knpC1ji2bzY+sRzOrIxt5Rzg/xdTvs7TziJT",
+	"b7P9nNSexu0PInTSIzVgLvRK1JuRsIY6mMkC+wzyueN5+GfknO5KzdsTDPOp/cyJxpFKcIyACEEHVx3p",
+	"euLpJuPGHhQ8ldNm6YRh9hKfCnQb8paEf/FFSNi1oAplxTypKL6/dV+/wI9voweE7z9cCvE7kWWUMgvx",
+	"jiGUJw0DxBBRCLCKcpHukSMHdl27UzV47rOW5tVC1vDFhEavb+kBrIPAhh7DTUME8sWCTQ4gYLpwkj0k",
+	"l+DYtjeQor6eM9/hzddPUcIMFRyCUIameBCglj53Gfy3p76W8lYIMPsNG3MzrhrUnhx58QHrKl0Lv441",
+	"VdwZKnqr7CUqaNsmEbXd4CJvVLmV+/JIlR/YvVeqmvuu6bUisLjQoVRQL3XICB6Emxkn1jZWdfhX9cMK",
+	"3XHRGdVlF+JO365ZSIAJZwtH/0kI+lX7DqsUCy5XvEY75Q9rcPXqqFaJoIVzPSy078j5ABNry20PGlpC",
+	"K0twuvWpoWQfgb3Kfj6Ooygxg2RCaHHZwAXRU7prboV79oDcqmwk+vdgWD/xW3RUmymkH3sbp4IXXI9d",
+	"ieFQAHjTQYUEFdWMwbHphSefCDbQKfUTtiLLfCfQSrzNtC+/SqXho0KI0GtTI5IvMEBrIG0Lun7NxgI4",
+	"MFk7UyOuFGQu8MzZ0CIXKnVmNQhlDGY7WQ5tjkEhh8wbR/5GT8SNTucJg8JVD2jgyDKWBuO0yFd+Ty49",
+	"tN9nrEnWF7Nam0QyAH/QIjoD2Kp8Ih5enQyZDa9xFp+RNd+j9VEIY3Uh9lDJuHOuijP9lIMmFHqIFxSW",
+	"7ACfMuvGBQ/9qLs9onNyxSjtswGXPAF0FNBcG3wASw0NZdnOGACumdJO5nbZz1gv6T2AFnJM0+UzrVWP",
+	"fFZneikzQGgpb2wIA0KkmjafL7r8Vxj8/qFPHTygAZZ728QiWjYV6BROk5MgMCmLiKmVdSgZITa2ZhN9",
+	"Vj4T3JQ1HCa0e48DWEChF9+tv6ECv1FkQOsTIwSGvlKZIlMacAWp+B5MhpB/QNcxXEJa48SI7E4YtDCZ",
+	"902AxsYJnh13pkx0R0XPG8XpkkYAFfEDrYaZHNguQ32pJrhAtt0IEG9SlBokLDXisC4ERe7oMPdlFuDo",
+	"j1JO61fWkPJKR7B7HYuIPm5OnDlyZJD47AjsC8PyjA8qxIRahC7VnkAmTRX+/msrcTXCc94vX3joDV+F",
+	"zMH9l3eKwVHb+PViHmeYKeWRnIwFw6oUMVBuABhni9cfTDnAQSU4ccEH41MIYGHQ0/d4E9RhKh4fwQ/9",
+	"7QIkxEohQoJFUo4v7/GwCaljtypwGBCrE4i0LNNGVL06sKTG0QF58CDUGsDHSbuVW7O8JQvLWsx0FpXd",
+	"JO2pxyQEr8ECnHpMu4PecSuiuZ+GU3UNYBYiDAx91zcmAPkKjrKJj4s7oewBtSEv2nXxV+7Zi/LRz9tr",
+	"Eq5ltUZZbtDOpQgcQKtKCQVBd8iqC8HyqRkvKpZBvVL8kvPBGMcITVR3Od++uXyHWH6FYJAbfUnzZLBF",
+	"DFrFUBu9Z8dfYyXlNy+efvUk8YUyCOoZIHiaHlW2YR2AYxWFulJLcKCYkJhlXeYu90BPhGF8aKkzBEGE",
+	"LgE6odA5OTpK2MnRiRvi5OhZiWl7hVyZj6B63vGI0gAH/RT+gEyMpXyOGZDec56lepKUzGQsAmCoZ0dH",
+	"MXciBuVq1LQnlbb2jZ2H5uor2A+NRxXTH/hdSd4laQdwjw0VWAt8a2XyuO+cOyNcVAAWmwv8ncwyRjBi",
+	"0IWqIT9r8ZQ/9yTvtmN5OzVjfyzIHCiJKcp1mpT/5XuxhWvrIUizBV5vM/a7nZ6H47cXNPf/9eodoyf7",
+	"vmYYAZGh06GRac2lnDBstIFYq6SnoZVugrbMCfUJ0qTgFhzcTNzc9rDAHz54pZAv9+F/feg8DYAQXfYr",
+	"JaRI66UIEIuiIrR+rg1AmvdRF5x12Zm5JTaMNf3lE6desWSzscwE6zuC65MvvCmWcxd3Dy7gXlSzoJ0j",
+	"zo5JnGXuWd8XVCtceBOWz9AuYGGEvY6PjpI1lMsd6zLfVlnpC7iweuJPsfvwt4dbglDUhW++xDwWS5Sv",
+	"Y302GDmNLjJfhO8oKp9CEQQVz/8+NRbRGn3sRVArQyLvHCgVYoVBAb8pK/W5cQrLhCCOccanQKdXqk/t",
+	"bPuJ/wQPYccXPpWQkgH+PI9qB/MjtUlCjACneaUofSlxfNYjFYAXnarUb6aEdlPeLJ88TcWWqoRP1oia",
+	"Dj902bsIsjlis0MBCaIKXSk9U6eYLeVOJ7wiZqxn1F6LQ/eBBO46gGSXhSjAZQoqr564/ZkJgIZuwiG4",
+	"wLnsS1nCj2ygJv1tsA/wJvT8RUrqwdeqf2j5i9D7gT0ZWl0hGLevsEHxXt0I3+CWoFOHjj6ThcAtoXXh",
+	"VcfyvVaL81/4yKcU+/mcjFzYvtXGLR7EgwdLRv5wo44J/OtK9zIssbPvPWy6xzDJR3Asj2jVu/M0Btu9",
+	"Hz9jWRZWYiWQVxoSfXxdkBOZSszIjXCKRWOZE2mEmJMKnm7jZGygk0/Xw4ebs5iOALLeKSUGHTnNjj0s",
+	"+1rBXeGRtbjr5vAcODrqLFHcVUINW4HSgdUgfzvGrKf5OozZbeHO+QsO28aYiS48YdEvQv9izAv2L6rV",
+	"2YdCB2Pv3OuFM97P9sbDsCm0OxKT3M6XapvKba7u71qgCL5gKnOMNciABGW8gEJLaZucWv7QPndnVtuu",
+	"fwcrjVSTBYTdrGB4ot7CdbVP+mpVDxqXeT9oghgCwC4IaE/8Ytf1/7VBd1b+/+BMqCz+X5cBHRKHWa1N",
+	"/EQPftaxwWAlq2U0bc2+6utXyWo6xC8M6VF+Pju7/Q2kcPgX/uO8HRgf4c+CDf2ckPFxheA5i9Yi32tj",
+	"V5S080Bb9tVq8L2GEnZ/GjupX39HlUO0AZAibcHcRVKDvUsINhWqPQjnLYJOgzuMuAfsW+GMNqmi1e2b",
+	"lSFBFrZTeGAyy9oNT9PPjezeTm1TjwomFTSwaOXYt2LezqJfuwf2yDhfi2bQ7CpZB4NHSgAL3TnDdJvQ",
+	"zC4h51WOoBW1ezLIr9Y2QGiMOizdC2EtYGN8QokP1g2PWZQITQahiptMQvTQh7nQ3z5SPu2hnwme9qsS",
+	"PmkNywuRCqoAqw2CyfZl1ILaA+DnrtSYG78evFnlpGqgxPR5BKClaZ36jK/ax00ZtzCIRSt9Kgbcw5ir",
+	"H/fqtZjvySh8LeZh1d8+k3rdIhqcgI5T3or5J9cZB25Ce20h0ERwH5oon7oztPhh3/r+DXtjLvSFhkPA",
+	"Ge4rmNISDnEikIKPCNrdtIc+7nJAubWtnPqCHr6kZ3fmo4u9FzQ03bJr5gZIw+XKAqDhKB4u7In+u3n+",
+	"6ge7TuJhPSN79+3Y6uHAmNBcnEPYKGqRqFtBWbEpNVWgsrmwpxi+H4sJKAQ3c/e/JuSL+tbtSaTUP7Jz",
+	"h+PCGvZ2lisQWuEk5UBUrTXzUnVoP90YJ1vppAxzzJ1KhAWCqeAULMbacHBfQrk30EeTw3KJDD53z+WK",
+	"Uyudl7Fq7Wq7Vl3KJsEduVVb+LAeiq5bnJ7LLcHamdQuMVorxHfgY7WaYqpgR2PVI1AXwtcMo3JeiWCP",
+	"qYCpRwFmMZoR7s1MD24roMwzD+hKAhOb6+Pvcl7YsqOIQDxI37rOBOaCt+XRfg9t1DjaMXp+d3oT983K",
+	"d+0Ljo++M6fwowqK0kG80Z1qFA2HqbBcZtCwrF3t/Q4efDf/7EE5qoWsVvFgW8B/vBfsjTUUPMiWnFNl",
+	"bz2nEY+OwBj3z2LXo6HDv9z/WlWOnyk5ErwijiVSdhrjag557MiVoSiaWCvpH016R3Wknc9Nc3C71Xi0",
+	"2yoObfuxj4vUZPm7xXUfReO417buIGLwMzWw99cXq7RePH3xnBkB3WbZyZMeO3aawvHJN+7R/tnB/2L8",
+	"4E92dPCCddk167FDdtB3asZIKnADgUuPs0xYgI0vWCpHoGcwk3EzZtJcqf7/efJ9Hz1+kViE9TRx3zjE",
+	"r5RsqiE5k5y1UG/rbzNhMA+x+ABccfgZjCxYlml9iw5XqDg4ZWM9w/QIxYtCz7xyhmkSqAWBQg1wVHPQ",
+	"t8YiSxNsLkTMROlZzN+ZTxdvxe61muoDj5LcvN59xMaRWA0CmeozZvgck8Hgru7SNbvmlCA8Nfv0+pev",
+	"bbO3spsE+xIjqAO67w3igoAE3FZzW8KMW9bZ/g4YaptDpz2mqmZKFJbHVclwHod/ub1oVcYuwL+zob51",
+	"SQX7n5eq5WEGHlL2wzcDOZ8XUll+kwl2dvny/JwNxrzgAwv9NqhYz+R8IBL2x1RbZNE3fHAL8r3L3opi",
+	"IJQ9EAoQICUUVGG81o6vlBGjiVD21C2WFALWrg9QXGI3eQlmGYJIWiOyoXec3Li7YKNY+RVJ7V4uw9iP",
+	"IpJxVQ2iDxMnHlIcrzGdz1MUfyeGUpV3PCJwLezqGqLWscP28B88sbOg32cVINPZGpKYkn72kpzTHAcD",
+	"MeYhj2QR8bzDubXju20OCQq9Tce8ERLebdm+wmE6E7sPgrn57uXomnPuYRMjJ1XexzUQJLCEXvoeQFWj",
+	"2TpM0ojficbgFc7isw9ZNe92Fa6Kb3hLJMqT8Tbu8r2RVFvEyd3LsgF+GzPYaazJCYjKGvEyCNMuM7QR",
+	"CDEHRP428O4ooBm0vmmM/tyflPfDr3Ye6QnG3F1852F5YBXRaWaDTokOuiA0opF8D7AGlKCKLae1vvUp",
+	"jNTmj3Dql4jvRoApYT2v1JYyAtzXo/CBb2aqrfHFPlryNCJJlk9UfXjg6uNa99kjQM+W0oUvyZUZttYA",
+	"boRezAoCw7GCkW7vGbBw+Gulue6lG0UVlwF/a6bVyKNtUCEwrGciANFSNzWeWKaa3TOb2jc+3/YTEdKK",
+	"N5/Atkp43tvSGeUYNfGWd2NhBKVHDHSRmgoixUOcFOJmKjMCsou3U3RS8J1PZvq0YcMhkLExWPg7anf9",
+	"wUPq0GYgPExDJXXOC7HFt8LkLT2ECwjQ94mHevY+ZsOGsjBNkEn2g3p8WHXyPP43qHrFxICU1khSgJ17",
+	"cIwQwDdL6+CSTYgH+MNKxBBYcGffO9oYikJc9AdGDLFV9zGIGljag93hhwSbvx/8kM0hPxoO+tOF/EAe",
+	"W0J+UGvkOo9vBvyY5oT31+pZ/KV86rMO2PllrGZceaHvZAoVug/TOrM8h/Yg3ptcqPPvqumhUMqFzjMB",
+	"cDiQfUkYicGZV8fclmpvWL8QWBF8PS1kv+zJRQ0voR8NalMYX65qucBlQL1rnMoVzgOaT2DKBUFM3AmW",
+	"SXWLEMKycJxaT5VtclX6c9uTRu6H37nLspz33oilDS5kgVYaqKHGBFa6M+mEsfwvOF6fH9dll8IYqZXT",
+	"6cv+5nS82GLEn7wZAwScBGBBMxUFQDljl5IGP2hAB5+7L3TFEV5ABfz6p9jsH63dnS1cTvun4WZf6fqr",
+	"36Wv9LyiSGiJc1omxtNvw1R5mliXXfpcfsC5xAui8LZI1eQN3RFB748l7torujjuzjyjj8RqvYd0I25r",
+	"VtVx/mLWrt7csI7ybSHVQOY8W1VI6Sa5bWWomHCZ/Z2iy+48VuuMcK67VwwbkVVBKZyaemkl/rwKc80t",
+	"aF/KlNlDASTMdy8b2xL7nZr6NTZVLgb8e6WydDbyQPhzRK4U1uPhe58SojH4ZrQVPPKE6TtB4CZhA/Cg",
+	"sqsCY3DXDtvoQCNdY3VuCDMDEnegPAuXSxVn8fosUrLM36I+suV4vXKFINtDXbCR1mn0EjVqVWb7qsf9",
+	"EXNL1LmBmHccZVZM8CKTomCiJLwark9Jf47Ev6zR5JNTxlnGoXxAiaQl1Oz7NDcpVeYTLCt0k9q5MmX2",
+	"UEL4wKy2DDGvxW3X61wHjS9MLjgFFytWOFsAwgW8euTSYKdWx0Jsm0KMw5i/kNjA361DHXYeEIUAQZKL",
+	"dFdsY+EosXjZyhVJjefVY3vU8Ogr6wBRnQYNS4Zi9tAK32ys/SFJwF5adAnu/bjcz7hb5+36T+kKAifl",
+	"jRjxymEE3qFTVsqCG2Fk6rSYITWnRe+Q0rFMIpVJdeuPrPMZaByvhchLfcMxHo+e5F1o7QakuVcJwKqn",
+	"/GFGDt3ts9lDg3s3bms+x6l3Od8KkSPmwBjKDH4xsG0EAG+p8/EXhuXcmJku0oSSR6BJiy4S+AOAtgFs",
+	"GpFkl/3olgbNU8pywLC7cT4tcm0E6jF61mU+kXOM5Xw3AhvP+RlAu2S7VaIuUEVD5/7KXHPz3aPJ5oZ/",
+	"lL7H5doaQp+OVLrsZ+pDhb3w95jW0ox8xp1aemDlhMg3SGahmz0Ya0jp5SUxrlZoqN/9Hu7YbgmR5vlp",
+	"2j1kQcTjo8Qf8Bl3+VcfiucS7RWM/qHPu4YRV7FGFSMt96ECoqub5oMSVmpCuoBMsrJL1p7UIL8Nh3/R",
+	"v1boQIsOHGrvBZ3quuyVSkmcrZ2fQAf2eWQoXMqR7x3vAZGh7zCuwSOHPpiqQ3sXPVdiIfflw/Ujo1E/",
+	"K655aXVeAUqrKsI/IQkCBnPp1Yxx08Yv46c8kuVvf3WmRdbpdQ55Lg/vjmEjabAGX+qild5lZ4omBAok",
+	"OzunH71arWeKOumhemkoc/wUusVWQ+H7c+wfzN6cTe2YstW7iymfJlJZCz4H+jPo8OChnRiR3VH1V5dd",
+	"Ur/8CZ+zG4FVzWVPdFAffRMOSlr1OTye47rlTC3gH1dTCpJll6f1FjJDuvW4TuxB6rvjpD+6ipNyNW7P",
+	"Ayhxc0olbWEtE2FMg1Esq+YiX3TDnFUAnV7+9EY5LeFSyrja8phnWGZzM1WpmyoVvQD2XX3ikbX6/jlV",
+	"NimUOyx/5BLhEE2Ih7iA3lZWHsOxplALCqAovqKVZzOsqRUs57KIlucj1RN4wFKOa1km2kCUTipiQmQ1",
+	"Kezbhbhy3hkWDE0ZYpEM4rFwd0ao9AAyYykAoYfEGlIxkMjZyw5USMPB4Ni3c3lsNPi+wDqQ0mDzCL1V",
+	"wJOgzd5//N8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

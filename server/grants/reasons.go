@@ -116,6 +116,7 @@ var answers = []answer{
 	{"actor_owner_inactive", oauth.InvalidRequest, oauth.InvalidToken, party("Nobody active answers for actor %s in the token's chain.")},
 	{"not_entitled", oauth.InvalidRequest, oauth.InvalidToken, party("Client %s neither holds the subject token nor is the service it was sent to.")},
 	{"token_not_own", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token was issued to another client.")},
+	{"own_only", oauth.AccessDenied, oauth.InsufficientScope, fixed("Only a token that the client got for itself alone may do this.")},
 	{"leak_over", oauth.InvalidRequest, oauth.InvalidToken, fixed("What was found opens nothing any more.")},
 	{"actor_token_foreign", oauth.InvalidRequest, oauth.InvalidToken, fixed("The actor token is not a live token of the client's own. The actor is always the authenticated client; leave actor_token out.")},
 	{"chain_circular", oauth.InvalidRequest, oauth.InvalidToken, party("%s is in the token's chain already; no agent appears twice.")},

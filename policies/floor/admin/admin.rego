@@ -41,6 +41,8 @@ required := {
 	"createCredential": "credentials:write",
 	"rotateCredential": "credentials:write",
 	"revokeCredential": "credentials:write",
+	"getOwnCredential": "credentials:own",
+	"rotateOwnCredential": "credentials:own",
 	"suspendClient": "clients:suspend",
 	"restoreClient": "clients:suspend",
 	"listUsers": "users:read",
@@ -149,6 +151,19 @@ reasons contains {"code": "operation_unknown", "value": name} if {
 reasons contains {"code": "audience_mismatch", "party": "resource", "id": self} if {
 	token.known
 	not token.presented.aud.id == self
+}
+
+# METADATA
+# description: Whom a client acts for must not come by what the client proves itself with.
+# custom: {lacks: entitlement, who: [requester], remedy: Use a token that the client got for itself alone.}
+reasons contains {"code": "own_only", "party": "parent", "id": standing.client_id} if {
+	scope == "credentials:own"
+	not _alone
+}
+
+_alone if {
+	token.presented.subject == input.client.id
+	token.presented.chain == []
 }
 
 # METADATA

@@ -37,6 +37,33 @@ test_user_must_still_agree if {
 	}}
 }
 
+# An agent looks after its own secret.
+_own := fixtures.but(
+	fixtures.but(
+		fixtures.but(_holding(fixtures.but(fixtures.administration, "action/name", "admin:rotateOwnCredential"), ["credentials:own"]), "token/own", ["credentials:own"]),
+		"subject", fixtures.administration.client,
+	),
+	"subject/scopes", {"rsv_deputy": {"credentials:own": ["rol_own"]}},
+)
+
+_alone := json.patch(_own, [
+	{"op": "replace", "path": "/token/subject", "value": _own.client.id},
+	{"op": "replace", "path": "/token/chain", "value": []},
+	{"op": "replace", "path": "/chain", "value": []},
+])
+
+test_client_may_rotate_its_own_secret if {
+	every operation in ["admin:getOwnCredential", "admin:rotateOwnCredential"] {
+		admin.decision == {"allow": true, "reasons": set()} with input as fixtures.but(_alone, "action/name", operation)
+	}
+}
+
+test_nobody_else_may_through_it if {
+	"own_only" in _codes(fixtures.but(_alone, "token/subject", "usr_admin"))
+	"own_only" in _codes(fixtures.but(_alone, "token/chain", ["agt_helper"]))
+	"own_only" in _codes(_own)
+}
+
 # Trying out requests takes its own right, and the rights to read what it shows.
 _explaining := ["clients:read", "policy:explain", "resources:read", "tokens:read", "users:read"]
 
