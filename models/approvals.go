@@ -273,18 +273,6 @@ func (s *Store) DenyApproval(ctx context.Context, by By, id string, report bool)
 	})
 }
 
-// CancelApproval ends an approval that nobody has answered, in the client's place or
-// the administrator's. ErrUsed if it was answered.
-func (s *Store) CancelApproval(ctx context.Context, by By, id string) error {
-	return s.change(ctx, by, "cancelApproval", func(c *change) error {
-		row, err := c.answerApproval(id, ApprovalCancelled, false)
-		if err != nil {
-			return err
-		}
-		return c.record(row.ID, nil, row.told())
-	})
-}
-
 // answerApproval is how an approval leaves the state pending: once.
 func (c *change) answerApproval(id, state string, report bool) (*Approval, error) {
 	var a Approval

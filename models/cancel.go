@@ -1,5 +1,44 @@
 package models
 
+import "context"
+
+// CancelApproval ends an approval, in the client's place or the administrator's: what
+// nobody has answered, what was allowed and is not carried out, or all that came of it.
+// ErrUsed if nothing is left to end.
+func (s *Store) CancelApproval(ctx context.Context, by By, id string) error {
+	return s.change(ctx, by, "cancelApproval", func(c *change) error {
+		var a Approval
+		if err := c.forUpdate().First(&a, "id = ?", id).Error; err != nil {
+			return err
+		}
+		switch state := a.Now(c.now); {
+		case state == ApprovalPending:
+			row, err := c.answerApproval(id, ApprovalCancelled, false)
+			if err != nil {
+				return err
+			}
+			return c.record(id, nil, row.told())
+		case state == ApprovalUsed:
+			return c.as("revokeToken", func() error { return c.revokeToken(a.TokenID) })
+		case state == ApprovalApproved && a.GrantID != "":
+			return c.as("revokeGrant", func() error { return c.revokeGrant(a.GrantID) })
+		case state == ApprovalApproved:
+			return c.recallApproval(&a)
+		}
+		return ErrUsed
+	})
+}
+
+// recallApproval takes back what a person allowed a machine to get, which it has not got.
+func (c *change) recallApproval(a *Approval) error {
+	a.State = ApprovalCancelled
+	a.touches(c)
+	if err := c.tx.Model(a).Update("state", a.State).Error; err != nil {
+		return err
+	}
+	return c.record(a.ID, nil, a.told())
+}
+
 // pendingOf finds what waits for an answer that a client asked, or that was asked of
 // a user or by a client they answer for.
 const pendingOf = `state = 'pending' and expires_at > @now and (client_id = @client

@@ -14,6 +14,8 @@ type Fall struct {
 
 	Approvals int64 // requests that wait for somebody's answer, and would be cancelled
 
+	Left *int64 // of a credential: others that its client can prove itself with
+
 	Owned   int64    // agents and applications a user answers for, which stop with them
 	Holders []Holder // who holds the tokens, most of them first
 }

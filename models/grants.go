@@ -122,28 +122,34 @@ func (s *Store) Tokens(ctx context.Context, f TokenFilter, p Page) ([]Token, str
 // RevokeToken ends a token and everything exchanged from it. Revoking twice is
 // no error.
 func (s *Store) RevokeToken(ctx context.Context, by By, id string) error {
-	return s.change(ctx, by, "revokeToken", func(c *change) error {
-		var t Token
-		if err := c.forUpdate().First(&t, "id = ?", id).Error; err != nil {
-			return err
-		}
-		var fallen []string
-		if err := c.tx.Raw(`with recursive down(id) as (
-			select id from tokens where id = ?
-			union all
-			select t.id from tokens t join down on t.parent_id = down.id where t.parent_id <> ''
-		) select t.id from tokens t join down on t.id = down.id where t.revoked_at = 0 order by t.id`, id).Scan(&fallen).Error; err != nil {
-			return err
-		}
-		if len(fallen) == 0 {
-			return nil
-		}
-		if err := c.revokeTokens(fallen); err != nil {
-			return err
-		}
-		c.touch("txn", t.Txn)
-		return c.record(id, nil, map[string]any{"revoked": fallen})
-	})
+	return s.change(ctx, by, "revokeToken", func(c *change) error { return c.revokeToken(id) })
+}
+
+// below is a token with all that was exchanged from it, and from that.
+const below = `with recursive fallen(id) as (
+	select id from tokens where id = @token
+	union all
+	select t.id from tokens t join fallen on t.parent_id = fallen.id where t.parent_id <> ''
+)`
+
+func (c *change) revokeToken(id string) error {
+	var t Token
+	if err := c.forUpdate().First(&t, "id = ?", id).Error; err != nil {
+		return err
+	}
+	var fallen []string
+	if err := c.tx.Raw(below+` select t.id from tokens t join fallen on t.id = fallen.id where t.revoked_at = 0 order by t.id`,
+		map[string]any{"token": id}).Scan(&fallen).Error; err != nil {
+		return err
+	}
+	if len(fallen) == 0 {
+		return nil
+	}
+	if err := c.revokeTokens(fallen); err != nil {
+		return err
+	}
+	c.touch("txn", t.Txn)
+	return c.record(id, nil, map[string]any{"revoked": fallen})
 }
 
 // revokeTokens stays below the databases' limits on bound values.
@@ -161,25 +167,27 @@ func (c *change) revokeTokens(ids []string) error {
 // RevokeGrant ends a grant and every token that hangs from it. A client whose
 // self-grant ends gets a new one: its old tokens are dead, it may ask for others.
 func (s *Store) RevokeGrant(ctx context.Context, by By, id string) error {
-	return s.change(ctx, by, "revokeGrant", func(c *change) error {
-		var g Grant
-		if err := c.forUpdate().First(&g, "id = ?", id).Error; err != nil {
-			return err
-		}
-		if g.RevokedAt != 0 {
-			return nil
-		}
-		if err := c.endGrant(&g); err != nil {
-			return err
-		}
-		next := selfGrant(g.ClientID, c.now)
-		res := c.tx.Model(&Client{}).Where("id = ? and self_grant_id = ?", g.ClientID, g.ID).Update("self_grant_id", next.ID)
-		if res.Error != nil || res.RowsAffected == 0 {
-			return res.Error
-		}
-		c.touch("client", g.ClientID)
-		return c.tx.Create(&next).Error
-	})
+	return s.change(ctx, by, "revokeGrant", func(c *change) error { return c.revokeGrant(id) })
+}
+
+func (c *change) revokeGrant(id string) error {
+	var g Grant
+	if err := c.forUpdate().First(&g, "id = ?", id).Error; err != nil {
+		return err
+	}
+	if g.RevokedAt != 0 {
+		return nil
+	}
+	if err := c.endGrant(&g); err != nil {
+		return err
+	}
+	next := selfGrant(g.ClientID, c.now)
+	res := c.tx.Model(&Client{}).Where("id = ? and self_grant_id = ?", g.ClientID, g.ID).Update("self_grant_id", next.ID)
+	if res.Error != nil || res.RowsAffected == 0 {
+		return res.Error
+	}
+	c.touch("client", g.ClientID)
+	return c.tx.Create(&next).Error
 }
 
 func (c *change) endGrant(g *Grant) error {

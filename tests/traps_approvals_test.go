@@ -37,6 +37,23 @@ func TestTrap_AnApprovalIsCarriedOutOnce(t *testing.T) {
 	})
 }
 
+// An administrator takes back what came of an approval: the grant, and all that hangs from it.
+func TestTrap_WhatWasApprovedElsewhereIsTakenBack(t *testing.T) {
+	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+		secret, approval := s.ask()
+		s.Approve(s.person, approval.ID, s.service, workScopes...)
+		access, refresh := s.must(s.token(harness.PollForm(secret)))
+		row, err := s.Store.Approval(t.Context(), approval.ID)
+		require.NoError(t, err)
+		f, err := s.Store.FallOfApproval(t.Context(), row)
+		require.NoError(t, err)
+		require.Equal(t, []int64{1, 1, 1}, []int64{f.Tokens, f.RefreshTokens, f.Grants})
+		require.NoError(t, s.Store.CancelApproval(t.Context(), models.By{System: "test"}, approval.ID))
+		require.False(t, s.Active(s.agent, access))
+		s.mustNot(s.token(harness.RefreshForm(refresh)), "authorization_ended")
+	})
+}
+
 // Two devices, one answer: whoever comes second is told, and changes nothing.
 func TestTrap_AnApprovalIsAnsweredOnce(t *testing.T) {
 	eachElsewhere(t, func(t *testing.T, s *elsewhere) {

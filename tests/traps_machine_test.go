@@ -170,6 +170,41 @@ func TestTrap_AMachinesApprovalIsUsedOnce(t *testing.T) {
 	})
 }
 
+// An administrator takes back what a person allowed: before it was carried out, and after.
+func TestTrap_AnApprovalIsTakenBack(t *testing.T) {
+	eachByItself(t, wantsApproval, func(t *testing.T, s *byItself) {
+		fall := func(id string) *models.Fall {
+			row, err := s.Store.Approval(t.Context(), id)
+			require.NoError(t, err)
+			f, err := s.Store.FallOfApproval(t.Context(), row)
+			require.NoError(t, err)
+			return f
+		}
+		cancel := func(id string) error { return s.Store.CancelApproval(t.Context(), models.By{System: "test"}, id) }
+
+		unused, approval := s.approved()
+		require.Equal(t, &models.Fall{Approvals: 1}, fall(approval.ID))
+		require.NoError(t, cancel(approval.ID))
+		require.Equal(t, &models.Fall{}, fall(approval.ID))
+		a := s.token(s.with(unused))
+		require.Equal(t, http.StatusBadRequest, a.Status, a.Body)
+		require.ErrorIs(t, cancel(approval.ID), models.ErrUsed)
+
+		secret, approval := s.approved()
+		a = s.token(s.with(secret))
+		require.Equal(t, http.StatusOK, a.Status, a.Body)
+		raw := a.String("access_token")
+		require.True(t, s.Active(s.agent, raw))
+		require.Equal(t, int64(1), fall(approval.ID).Tokens)
+		require.NoError(t, cancel(approval.ID))
+		require.False(t, s.Active(s.agent, raw), "what came of it ends with it")
+		require.Zero(t, fall(approval.ID).Tokens)
+		if s.parent != "" {
+			require.True(t, s.Active(s.agent, s.parent), "and nothing else")
+		}
+	})
+}
+
 // A house that asks for nothing: whoever brings an approval all the same uses it up, and
 // gets what it says or nothing.
 func TestTrap_AnApprovalThatIsBroughtCounts(t *testing.T) {

@@ -73,6 +73,16 @@ func (g *tree) hangsFrom(at int, ends map[int]bool) bool {
 	return false
 }
 
+// live counts the live tokens that hang from one.
+func (g *tree) live(at int) (n int64) {
+	for i, node := range g.nodes {
+		if g.hangsFrom(i, map[int]bool{at: true}) && g.Active(g.agents[node.level], node.raw) {
+			n++
+		}
+	}
+	return n
+}
+
 // Whatever the order in which tokens are exchanged and revoked: exactly what hangs from
 // what was revoked is dead, and everything else alive.
 func TestExactlyTheDescendantsDie(t *testing.T) {
@@ -102,6 +112,12 @@ func TestExactlyTheDescendantsDie(t *testing.T) {
 					alive++
 				}
 			}
+			for range 3 {
+				at := g.random.IntN(len(g.nodes))
+				f, err := s.Store.FallOfToken(t.Context(), jti(t, g.nodes[at].raw))
+				require.NoError(t, err)
+				require.Equal(t, g.live(at), f.Tokens, "what would fall with token %d", at)
+			}
 		}
 		require.NotZero(t, dead)
 		require.NotZero(t, alive)
@@ -115,8 +131,17 @@ func TestAGrantTakesItsTreeWithIt(t *testing.T) {
 		g := &tree{Server: s, chain: newChain(s), random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 2))}
 		root := s.Own(g.agents[0], g.services[0].Identifier, hops[0]+":use")
 		g.nodes = []node{{0, -1, root}}
-		g.grow(5)
 		_, claims := claimsOf(t, root)
+		fall := func() int64 {
+			grant, err := s.Store.Grant(t.Context(), claims["gid"].(string))
+			require.NoError(t, err)
+			f, err := s.Store.FallOfGrant(t.Context(), grant)
+			require.NoError(t, err)
+			return f.Tokens
+		}
+		others := fall() - 1 // of before
+		g.grow(5)
+		require.Equal(t, others+int64(len(g.nodes)), fall())
 		var growing sync.WaitGroup
 		for range 6 {
 			growing.Go(func() { g.grow(8) })
@@ -128,6 +153,7 @@ func TestAGrantTakesItsTreeWithIt(t *testing.T) {
 		for at, n := range g.nodes {
 			require.False(t, s.Active(g.agents[n.level], n.raw), "token %d of level %d", at, n.level)
 		}
+		require.Zero(t, fall())
 		again := s.Own(g.agents[0], g.services[0].Identifier, hops[0]+":use")
 		require.True(t, s.Active(g.agents[0], again), "it may begin anew")
 		t.Logf("%d tokens fell", len(g.nodes))

@@ -48,6 +48,7 @@ type agentRevokeCmd struct {
 	Agent       string   `arg:"" help:"Name or id."`
 	Credentials []string `arg:"" optional:"" help:"Ids of credentials (see agent show)."`
 	All         bool     `help:"Every one it has: it cannot prove itself until it is given another."`
+	DryRun      bool     `help:"Only tell what is left then."`
 }
 
 // Run ends credentials of the agent at once.
@@ -71,6 +72,12 @@ func (c *agentRevokeCmd) Run(ctx context.Context, io streams) error {
 		}
 	}
 	for _, id := range c.Credentials {
+		if err := r.falls(ctx, io, path+"/"+id); err != nil {
+			return err
+		}
+		if c.DryRun {
+			continue
+		}
 		if err := r.call(ctx, http.MethodDelete, path+"/"+id, nil, nil); err != nil {
 			return err
 		}

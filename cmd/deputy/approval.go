@@ -13,7 +13,7 @@ import (
 type approvalCmd struct {
 	List   approvalListCmd   `cmd:"" help:"List what agents asked of people."`
 	Show   approvalShowCmd   `cmd:"" help:"Show what was asked, and what became of it."`
-	Cancel approvalCancelCmd `cmd:"" help:"End a request that nobody has answered. Only the person who is asked can answer one (deputy approve)."`
+	Cancel approvalCancelCmd `cmd:"" help:"End a request, or what came of it. Only the person who is asked can answer one (deputy approve)."`
 }
 
 // approvalScopes is what these commands need of the admin API.

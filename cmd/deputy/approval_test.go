@@ -55,7 +55,7 @@ func TestApprovalsAreShownAndCancelled(t *testing.T) {
 		require.Regexp(t, `state +cancelled\n`, d.must("approval", "show", first.ID))
 		d.wrong("404", "approval", "cancel", "apr_none")
 
-		require.Contains(t, d.must("user", "suspend", "alice", "--dry-run"), "Requests that wait for an answer, and are cancelled: 1.")
+		require.Contains(t, d.must("user", "suspend", "alice", "--dry-run"), "Requests to people that are not carried out any more: 1.")
 		require.Contains(t, d.must("approval", "list", "--state", "pending"), second.ID)
 		d.must("user", "suspend", "alice")
 		require.Empty(t, d.must("approval", "list", "--state", "pending"))

@@ -8,11 +8,12 @@ import (
 
 // apiFall is a blast radius as the admin API tells it.
 type apiFall struct {
-	Tokens        int64 `json:"tokens"`
-	RefreshTokens int64 `json:"refresh_tokens"`
-	Grants        int64 `json:"grants"`
-	Approvals     int64 `json:"approvals"`
-	Owned         int64 `json:"owned_clients"`
+	Tokens        int64  `json:"tokens"`
+	RefreshTokens int64  `json:"refresh_tokens"`
+	Grants        int64  `json:"grants"`
+	Approvals     int64  `json:"approvals"`
+	Owned         int64  `json:"owned_clients"`
+	Left          *int64 `json:"credentials_left"`
 	Holders       []struct {
 		ClientID string `json:"client_id"`
 		Tokens   int64  `json:"tokens"`
@@ -28,11 +29,15 @@ func (r *remote) falls(ctx context.Context, io streams, path string) error {
 	if err := r.call(ctx, http.MethodGet, path+"/blast-radius", nil, &f); err != nil {
 		return err
 	}
+	if f.Left != nil {
+		fmt.Fprintf(io.out, "Others that it can prove itself with: %d. Tokens that it got live on.\n", *f.Left)
+		return nil
+	}
 	if f.Owned > 0 {
 		fmt.Fprintf(io.out, "Agents and applications that stop with them: %d.\n", f.Owned)
 	}
 	if f.Approvals > 0 {
-		fmt.Fprintf(io.out, "Requests that wait for an answer, and are cancelled: %d.\n", f.Approvals)
+		fmt.Fprintf(io.out, "Requests to people that are not carried out any more: %d.\n", f.Approvals)
 	}
 	if f.Tokens+f.RefreshTokens == 0 {
 		fmt.Fprintln(io.out, "Nothing live hangs from it.")

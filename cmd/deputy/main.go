@@ -23,6 +23,7 @@ type commands struct {
 	Group       groupCmd       `cmd:"" help:"Manage groups of people, agents and applications through the admin API."`
 	Role        roleCmd        `cmd:"" help:"See roles, give them and take them away through the admin API."`
 	Agent       agentCmd       `cmd:"" help:"Manage agents and applications through the admin API."`
+	Stop        stopCmd        `cmd:"" help:"Stop an agent, a user, a token or whatever else can be stopped, and all that hangs from it, now."`
 	Consent     consentCmd     `cmd:"" help:"See what people agreed to, and take it back, through the admin API."`
 	Approve     approveCmd     `cmd:"" help:"Answer, as the person you are, what agents ask of you."`
 	Approval    approvalCmd    `cmd:"" help:"See what agents asked of people, and end it, through the admin API."`

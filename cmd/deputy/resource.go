@@ -10,7 +10,27 @@ import (
 )
 
 type resourceCmd struct {
-	Type detailTypeCmd `cmd:"" help:"Types of authorization details (RFC 9396) that a resource server knows."`
+	Type    detailTypeCmd      `cmd:"" help:"Types of authorization details (RFC 9396) that a resource server knows."`
+	Restore resourceRestoreCmd `cmd:"" help:"End a suspension."`
+}
+
+type resourceRestoreCmd struct{ atResource }
+
+// Run restores the resource server.
+func (c *resourceRestoreCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.as("resources:read resources:write")
+	if err != nil {
+		return err
+	}
+	id, err := r.resource(ctx, c.Resource)
+	if err != nil {
+		return err
+	}
+	if err := r.call(ctx, http.MethodPatch, "/resource-servers/"+id, map[string]any{"status": "active"}, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "%s is active.\n", id)
+	return nil
 }
 
 type detailTypeCmd struct {

@@ -47,7 +47,7 @@ func (s *server) GetApproval(ctx context.Context, r GetApprovalRequestObject) (G
 	return GetApproval200JSONResponse{OneApprovalJSONResponse(s.approvalOf(*a))}, nil
 }
 
-// CancelApproval ends what nobody has answered; that it was cancelled before is no error.
+// CancelApproval ends a request or what came of it; that it was cancelled before is no error.
 func (s *server) CancelApproval(ctx context.Context, r CancelApprovalRequestObject) (CancelApprovalResponseObject, error) {
 	problem := s.Store.CancelApproval(ctx, by(ctx), r.ID)
 	if problem != nil && !errors.Is(problem, models.ErrUsed) {
@@ -58,7 +58,7 @@ func (s *server) CancelApproval(ctx context.Context, r CancelApprovalRequestObje
 		return nil, err
 	}
 	if problem != nil && a.State != models.ApprovalCancelled {
-		return nil, fault("invalid_value", "state", "Nothing waits for an answer any more: it is %s.", a.Now(s.Store.Now()))
+		return nil, fault("invalid_value", "state", "Nothing is left to end: it is %s.", a.Now(s.Store.Now()))
 	}
 	return CancelApproval200JSONResponse{OneApprovalJSONResponse(s.approvalOf(*a))}, nil
 }

@@ -11,7 +11,7 @@ const holdersTold = 200
 
 func blastRadius(f *models.Fall) BlastRadiusJSONResponse {
 	return BlastRadiusJSONResponse{
-		Tokens: f.Tokens, RefreshTokens: f.RefreshTokens, Grants: f.Grants, Approvals: f.Approvals, OwnedClients: f.Owned,
+		Tokens: f.Tokens, RefreshTokens: f.RefreshTokens, Grants: f.Grants, Approvals: f.Approvals, OwnedClients: f.Owned, CredentialsLeft: f.Left,
 		Holders: each(f.Holders[:min(len(f.Holders), holdersTold)], func(h models.Holder) TokenHolder { return TokenHolder(h) }),
 	}
 }
@@ -48,4 +48,64 @@ func (s *server) GetConsentBlastRadius(ctx context.Context, r GetConsentBlastRad
 		return nil, err
 	}
 	return GetConsentBlastRadius200JSONResponse{blastRadius(f)}, nil
+}
+
+func (s *server) GetGrantBlastRadius(ctx context.Context, r GetGrantBlastRadiusRequestObject) (GetGrantBlastRadiusResponseObject, error) {
+	found, err := s.Store.Grant(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Store.FallOfGrant(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	return GetGrantBlastRadius200JSONResponse{blastRadius(f)}, nil
+}
+
+func (s *server) GetApprovalBlastRadius(ctx context.Context, r GetApprovalBlastRadiusRequestObject) (GetApprovalBlastRadiusResponseObject, error) {
+	found, err := s.Store.Approval(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Store.FallOfApproval(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	return GetApprovalBlastRadius200JSONResponse{blastRadius(f)}, nil
+}
+
+func (s *server) GetCredentialBlastRadius(ctx context.Context, r GetCredentialBlastRadiusRequestObject) (GetCredentialBlastRadiusResponseObject, error) {
+	found, err := s.Store.Credential(ctx, r.ID, r.CredentialID)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Store.FallOfCredential(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	return GetCredentialBlastRadius200JSONResponse{blastRadius(f)}, nil
+}
+
+func (s *server) GetTokenBlastRadius(ctx context.Context, r GetTokenBlastRadiusRequestObject) (GetTokenBlastRadiusResponseObject, error) {
+	found, err := s.Store.Token(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Store.FallOfToken(ctx, found.ID)
+	if err != nil {
+		return nil, err
+	}
+	return GetTokenBlastRadius200JSONResponse{blastRadius(f)}, nil
+}
+
+func (s *server) GetResourceServerBlastRadius(ctx context.Context, r GetResourceServerBlastRadiusRequestObject) (GetResourceServerBlastRadiusResponseObject, error) {
+	found, err := s.Store.ResourceServer(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Store.FallOfResource(ctx, found.ID)
+	if err != nil {
+		return nil, err
+	}
+	return GetResourceServerBlastRadius200JSONResponse{blastRadius(f)}, nil
 }

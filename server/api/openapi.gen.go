@@ -382,6 +382,9 @@ type BlastRadius struct {
 	// Approvals Requests that wait for somebody's answer, and would be cancelled; none for a consent, which nobody's answer rests on
 	Approvals int64 `json:"approvals"`
 
+	// CredentialsLeft Of a credential: how many others its client can prove itself with. With none it gets no token any more
+	CredentialsLeft *int64 `json:"credentials_left,omitempty"`
+
 	// Grants Grants that have not ended, among them the one that each client's own tokens hang from
 	Grants int64 `json:"grants"`
 
@@ -1989,7 +1992,10 @@ type ServerInterface interface {
 	// GetApproval Read what a client asked of a person
 	// (GET /approvals/{id})
 	GetApproval(c *gin.Context, id ID)
-	// CancelApproval End a request that nobody has answered
+	// GetApprovalBlastRadius Tell what would fall if an approval were cancelled
+	// (GET /approvals/{id}/blast-radius)
+	GetApprovalBlastRadius(c *gin.Context, id ID)
+	// CancelApproval End a request, or what came of it
 	// (POST /approvals/{id}/cancel)
 	CancelApproval(c *gin.Context, id ID)
 	// ListAssignments List who has which role
@@ -2049,6 +2055,9 @@ type ServerInterface interface {
 	// RevokeCredential Revoke a credential at once
 	// (DELETE /clients/{id}/credentials/{credentialId})
 	RevokeCredential(c *gin.Context, id ID, credentialID CredentialID)
+	// GetCredentialBlastRadius Tell by what else a client could prove itself if a credential were revoked
+	// (GET /clients/{id}/credentials/{credentialId}/blast-radius)
+	GetCredentialBlastRadius(c *gin.Context, id ID, credentialID CredentialID)
 	// RotateCredential Make the successor of a secret
 	// (POST /clients/{id}/credentials/{credentialId}/rotate)
 	RotateCredential(c *gin.Context, id ID, credentialID CredentialID)
@@ -2100,6 +2109,9 @@ type ServerInterface interface {
 	// GetGrant Read a grant
 	// (GET /grants/{id})
 	GetGrant(c *gin.Context, id ID)
+	// GetGrantBlastRadius Tell what would fall if a grant were ended
+	// (GET /grants/{id}/blast-radius)
+	GetGrantBlastRadius(c *gin.Context, id ID)
 	// RevokeGrant End a grant and every token that hangs from it
 	// (POST /grants/{id}/revoke)
 	RevokeGrant(c *gin.Context, id ID)
@@ -2151,6 +2163,9 @@ type ServerInterface interface {
 	// UpdateResourceServer Change a resource server
 	// (PATCH /resource-servers/{id})
 	UpdateResourceServer(c *gin.Context, id ID, params UpdateResourceServerParams)
+	// GetResourceServerBlastRadius Tell which tokens a resource server would refuse if it were suspended or deleted
+	// (GET /resource-servers/{id}/blast-radius)
+	GetResourceServerBlastRadius(c *gin.Context, id ID)
 	// ListDetailTypes List the types of authorization details of a resource server
 	// (GET /resource-servers/{id}/detail-types)
 	ListDetailTypes(c *gin.Context, id ID, params ListDetailTypesParams)
@@ -2199,6 +2214,9 @@ type ServerInterface interface {
 	// GetToken Read the record of a token
 	// (GET /tokens/{id})
 	GetToken(c *gin.Context, id ID)
+	// GetTokenBlastRadius Tell what would fall if a token were revoked
+	// (GET /tokens/{id}/blast-radius)
+	GetTokenBlastRadius(c *gin.Context, id ID)
 	// RevokeToken End a token and everything exchanged from it
 	// (POST /tokens/{id}/revoke)
 	RevokeToken(c *gin.Context, id ID)
@@ -2349,6 +2367,31 @@ func (siw *ServerInterfaceWrapper) GetApproval(c *gin.Context) {
 	}
 
 	siw.Handler.GetApproval(c, id)
+}
+
+// GetApprovalBlastRadius operation middleware
+func (siw *ServerInterfaceWrapper) GetApprovalBlastRadius(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetApprovalBlastRadius(c, id)
 }
 
 // CancelApproval operation middleware
@@ -3150,6 +3193,40 @@ func (siw *ServerInterfaceWrapper) RevokeCredential(c *gin.Context) {
 	siw.Handler.RevokeCredential(c, id, credentialID)
 }
 
+// GetCredentialBlastRadius operation middleware
+func (siw *ServerInterfaceWrapper) GetCredentialBlastRadius(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "credentialId" -------------
+	var credentialID CredentialID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "credentialId", c.Param("credentialId"), &credentialID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter credentialId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetCredentialBlastRadius(c, id, credentialID)
+}
+
 // RotateCredential operation middleware
 func (siw *ServerInterfaceWrapper) RotateCredential(c *gin.Context) {
 
@@ -3680,6 +3757,31 @@ func (siw *ServerInterfaceWrapper) GetGrant(c *gin.Context) {
 	}
 
 	siw.Handler.GetGrant(c, id)
+}
+
+// GetGrantBlastRadius operation middleware
+func (siw *ServerInterfaceWrapper) GetGrantBlastRadius(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetGrantBlastRadius(c, id)
 }
 
 // RevokeGrant operation middleware
@@ -4246,6 +4348,31 @@ func (siw *ServerInterfaceWrapper) UpdateResourceServer(c *gin.Context) {
 	}
 
 	siw.Handler.UpdateResourceServer(c, id, params)
+}
+
+// GetResourceServerBlastRadius operation middleware
+func (siw *ServerInterfaceWrapper) GetResourceServerBlastRadius(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetResourceServerBlastRadius(c, id)
 }
 
 // ListDetailTypes operation middleware
@@ -4825,6 +4952,31 @@ func (siw *ServerInterfaceWrapper) GetToken(c *gin.Context) {
 	}
 
 	siw.Handler.GetToken(c, id)
+}
+
+// GetTokenBlastRadius operation middleware
+func (siw *ServerInterfaceWrapper) GetTokenBlastRadius(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTokenBlastRadius(c, id)
 }
 
 // RevokeToken operation middleware
@@ -5494,6 +5646,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/clients/:id/credentials", wrapper.ListCredentials)
 	router.POST(options.BaseURL+"/clients/:id/credentials", wrapper.CreateCredential)
 	router.DELETE(options.BaseURL+"/clients/:id/credentials/:credentialId", wrapper.RevokeCredential)
+	router.GET(options.BaseURL+"/clients/:id/credentials/:credentialId/blast-radius", wrapper.GetCredentialBlastRadius)
 	router.POST(options.BaseURL+"/clients/:id/credentials/:credentialId/rotate", wrapper.RotateCredential)
 	router.GET(options.BaseURL+"/self/credential", wrapper.GetOwnCredential)
 	router.POST(options.BaseURL+"/self/credential/rotate", wrapper.RotateOwnCredential)
@@ -5520,6 +5673,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/consents/:id/revoke", wrapper.RevokeConsent)
 	router.GET(options.BaseURL+"/approvals", wrapper.ListApprovals)
 	router.GET(options.BaseURL+"/approvals/:id", wrapper.GetApproval)
+	router.GET(options.BaseURL+"/approvals/:id/blast-radius", wrapper.GetApprovalBlastRadius)
 	router.POST(options.BaseURL+"/approvals/:id/cancel", wrapper.CancelApproval)
 	router.GET(options.BaseURL+"/groups", wrapper.ListGroups)
 	router.POST(options.BaseURL+"/groups", wrapper.CreateGroup)
@@ -5547,6 +5701,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/resource-servers/:id", wrapper.DeleteResourceServer)
 	router.GET(options.BaseURL+"/resource-servers/:id", wrapper.GetResourceServer)
 	router.PATCH(options.BaseURL+"/resource-servers/:id", wrapper.UpdateResourceServer)
+	router.GET(options.BaseURL+"/resource-servers/:id/blast-radius", wrapper.GetResourceServerBlastRadius)
 	router.GET(options.BaseURL+"/resource-servers/:id/scopes", wrapper.ListScopes)
 	router.DELETE(options.BaseURL+"/resource-servers/:id/scopes/:name", wrapper.DeleteScope)
 	router.PUT(options.BaseURL+"/resource-servers/:id/scopes/:name", wrapper.PutScope)
@@ -5556,9 +5711,11 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PUT(options.BaseURL+"/resource-servers/:id/detail-types/:type", wrapper.PutDetailType)
 	router.GET(options.BaseURL+"/grants", wrapper.ListGrants)
 	router.GET(options.BaseURL+"/grants/:id", wrapper.GetGrant)
+	router.GET(options.BaseURL+"/grants/:id/blast-radius", wrapper.GetGrantBlastRadius)
 	router.POST(options.BaseURL+"/grants/:id/revoke", wrapper.RevokeGrant)
 	router.GET(options.BaseURL+"/tokens", wrapper.ListTokens)
 	router.GET(options.BaseURL+"/tokens/:id", wrapper.GetToken)
+	router.GET(options.BaseURL+"/tokens/:id/blast-radius", wrapper.GetTokenBlastRadius)
 	router.POST(options.BaseURL+"/tokens/:id/revoke", wrapper.RevokeToken)
 	router.GET(options.BaseURL+"/audit/entries", wrapper.ListAuditEntries)
 	router.GET(options.BaseURL+"/events", wrapper.ListEvents)
@@ -5793,6 +5950,45 @@ type GetApprovaldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetApprovaldefaultApplicationProblemPlusJSONResponse) VisitGetApprovalResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApprovalBlastRadiusRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetApprovalBlastRadiusResponseObject interface {
+	VisitGetApprovalBlastRadiusResponse(w http.ResponseWriter) error
+}
+
+type GetApprovalBlastRadius200JSONResponse struct{ BlastRadiusJSONResponse }
+
+func (response GetApprovalBlastRadius200JSONResponse) VisitGetApprovalBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApprovalBlastRadiusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetApprovalBlastRadiusdefaultApplicationProblemPlusJSONResponse) VisitGetApprovalBlastRadiusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6571,6 +6767,46 @@ func (response RevokeCredentialdefaultApplicationProblemPlusJSONResponse) VisitR
 	return err
 }
 
+type GetCredentialBlastRadiusRequestObject struct {
+	ID           ID           `json:"id"`
+	CredentialID CredentialID `json:"credentialId"`
+}
+
+type GetCredentialBlastRadiusResponseObject interface {
+	VisitGetCredentialBlastRadiusResponse(w http.ResponseWriter) error
+}
+
+type GetCredentialBlastRadius200JSONResponse struct{ BlastRadiusJSONResponse }
+
+func (response GetCredentialBlastRadius200JSONResponse) VisitGetCredentialBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCredentialBlastRadiusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCredentialBlastRadiusdefaultApplicationProblemPlusJSONResponse) VisitGetCredentialBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RotateCredentialRequestObject struct {
 	ID           ID           `json:"id"`
 	CredentialID CredentialID `json:"credentialId"`
@@ -7220,6 +7456,45 @@ type GetGrantdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetGrantdefaultApplicationProblemPlusJSONResponse) VisitGetGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantBlastRadiusRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetGrantBlastRadiusResponseObject interface {
+	VisitGetGrantBlastRadiusResponse(w http.ResponseWriter) error
+}
+
+type GetGrantBlastRadius200JSONResponse struct{ BlastRadiusJSONResponse }
+
+func (response GetGrantBlastRadius200JSONResponse) VisitGetGrantBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetGrantBlastRadiusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetGrantBlastRadiusdefaultApplicationProblemPlusJSONResponse) VisitGetGrantBlastRadiusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7884,6 +8159,45 @@ func (response UpdateResourceServerdefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type GetResourceServerBlastRadiusRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetResourceServerBlastRadiusResponseObject interface {
+	VisitGetResourceServerBlastRadiusResponse(w http.ResponseWriter) error
+}
+
+type GetResourceServerBlastRadius200JSONResponse struct{ BlastRadiusJSONResponse }
+
+func (response GetResourceServerBlastRadius200JSONResponse) VisitGetResourceServerBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetResourceServerBlastRadiusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetResourceServerBlastRadiusdefaultApplicationProblemPlusJSONResponse) VisitGetResourceServerBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListDetailTypesRequestObject struct {
 	ID     ID `json:"id"`
 	Params ListDetailTypesParams
@@ -8537,6 +8851,45 @@ type GetTokendefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetTokendefaultApplicationProblemPlusJSONResponse) VisitGetTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTokenBlastRadiusRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetTokenBlastRadiusResponseObject interface {
+	VisitGetTokenBlastRadiusResponse(w http.ResponseWriter) error
+}
+
+type GetTokenBlastRadius200JSONResponse struct{ BlastRadiusJSONResponse }
+
+func (response GetTokenBlastRadius200JSONResponse) VisitGetTokenBlastRadiusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTokenBlastRadiusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTokenBlastRadiusdefaultApplicationProblemPlusJSONResponse) VisitGetTokenBlastRadiusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9284,7 +9637,10 @@ type StrictServerInterface interface {
 	// GetApproval Read what a client asked of a person
 	// (GET /approvals/{id})
 	GetApproval(ctx context.Context, request GetApprovalRequestObject) (GetApprovalResponseObject, error)
-	// CancelApproval End a request that nobody has answered
+	// GetApprovalBlastRadius Tell what would fall if an approval were cancelled
+	// (GET /approvals/{id}/blast-radius)
+	GetApprovalBlastRadius(ctx context.Context, request GetApprovalBlastRadiusRequestObject) (GetApprovalBlastRadiusResponseObject, error)
+	// CancelApproval End a request, or what came of it
 	// (POST /approvals/{id}/cancel)
 	CancelApproval(ctx context.Context, request CancelApprovalRequestObject) (CancelApprovalResponseObject, error)
 	// ListAssignments List who has which role
@@ -9344,6 +9700,9 @@ type StrictServerInterface interface {
 	// RevokeCredential Revoke a credential at once
 	// (DELETE /clients/{id}/credentials/{credentialId})
 	RevokeCredential(ctx context.Context, request RevokeCredentialRequestObject) (RevokeCredentialResponseObject, error)
+	// GetCredentialBlastRadius Tell by what else a client could prove itself if a credential were revoked
+	// (GET /clients/{id}/credentials/{credentialId}/blast-radius)
+	GetCredentialBlastRadius(ctx context.Context, request GetCredentialBlastRadiusRequestObject) (GetCredentialBlastRadiusResponseObject, error)
 	// RotateCredential Make the successor of a secret
 	// (POST /clients/{id}/credentials/{credentialId}/rotate)
 	RotateCredential(ctx context.Context, request RotateCredentialRequestObject) (RotateCredentialResponseObject, error)
@@ -9395,6 +9754,9 @@ type StrictServerInterface interface {
 	// GetGrant Read a grant
 	// (GET /grants/{id})
 	GetGrant(ctx context.Context, request GetGrantRequestObject) (GetGrantResponseObject, error)
+	// GetGrantBlastRadius Tell what would fall if a grant were ended
+	// (GET /grants/{id}/blast-radius)
+	GetGrantBlastRadius(ctx context.Context, request GetGrantBlastRadiusRequestObject) (GetGrantBlastRadiusResponseObject, error)
 	// RevokeGrant End a grant and every token that hangs from it
 	// (POST /grants/{id}/revoke)
 	RevokeGrant(ctx context.Context, request RevokeGrantRequestObject) (RevokeGrantResponseObject, error)
@@ -9446,6 +9808,9 @@ type StrictServerInterface interface {
 	// UpdateResourceServer Change a resource server
 	// (PATCH /resource-servers/{id})
 	UpdateResourceServer(ctx context.Context, request UpdateResourceServerRequestObject) (UpdateResourceServerResponseObject, error)
+	// GetResourceServerBlastRadius Tell which tokens a resource server would refuse if it were suspended or deleted
+	// (GET /resource-servers/{id}/blast-radius)
+	GetResourceServerBlastRadius(ctx context.Context, request GetResourceServerBlastRadiusRequestObject) (GetResourceServerBlastRadiusResponseObject, error)
 	// ListDetailTypes List the types of authorization details of a resource server
 	// (GET /resource-servers/{id}/detail-types)
 	ListDetailTypes(ctx context.Context, request ListDetailTypesRequestObject) (ListDetailTypesResponseObject, error)
@@ -9494,6 +9859,9 @@ type StrictServerInterface interface {
 	// GetToken Read the record of a token
 	// (GET /tokens/{id})
 	GetToken(ctx context.Context, request GetTokenRequestObject) (GetTokenResponseObject, error)
+	// GetTokenBlastRadius Tell what would fall if a token were revoked
+	// (GET /tokens/{id}/blast-radius)
+	GetTokenBlastRadius(ctx context.Context, request GetTokenBlastRadiusRequestObject) (GetTokenBlastRadiusResponseObject, error)
 	// RevokeToken End a token and everything exchanged from it
 	// (POST /tokens/{id}/revoke)
 	RevokeToken(ctx context.Context, request RevokeTokenRequestObject) (RevokeTokenResponseObject, error)
@@ -9655,6 +10023,32 @@ func (sh *strictHandler) GetApproval(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetApprovalResponseObject); ok {
 		if err := validResponse.VisitGetApprovalResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetApprovalBlastRadius operation middleware
+func (sh *strictHandler) GetApprovalBlastRadius(ctx *gin.Context, id ID) {
+	var request GetApprovalBlastRadiusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApprovalBlastRadius(ctx, request.(GetApprovalBlastRadiusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApprovalBlastRadius")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetApprovalBlastRadiusResponseObject); ok {
+		if err := validResponse.VisitGetApprovalBlastRadiusResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -10279,6 +10673,33 @@ func (sh *strictHandler) RevokeCredential(ctx *gin.Context, id ID, credentialID 
 	}
 }
 
+// GetCredentialBlastRadius operation middleware
+func (sh *strictHandler) GetCredentialBlastRadius(ctx *gin.Context, id ID, credentialID CredentialID) {
+	var request GetCredentialBlastRadiusRequestObject
+
+	request.ID = id
+	request.CredentialID = credentialID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCredentialBlastRadius(ctx, request.(GetCredentialBlastRadiusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCredentialBlastRadius")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetCredentialBlastRadiusResponseObject); ok {
+		if err := validResponse.VisitGetCredentialBlastRadiusResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // RotateCredential operation middleware
 func (sh *strictHandler) RotateCredential(ctx *gin.Context, id ID, credentialID CredentialID) {
 	var request RotateCredentialRequestObject
@@ -10784,6 +11205,32 @@ func (sh *strictHandler) GetGrant(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetGrantResponseObject); ok {
 		if err := validResponse.VisitGetGrantResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetGrantBlastRadius operation middleware
+func (sh *strictHandler) GetGrantBlastRadius(ctx *gin.Context, id ID) {
+	var request GetGrantBlastRadiusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetGrantBlastRadius(ctx, request.(GetGrantBlastRadiusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetGrantBlastRadius")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetGrantBlastRadiusResponseObject); ok {
+		if err := validResponse.VisitGetGrantBlastRadiusResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -11371,6 +11818,32 @@ func (sh *strictHandler) UpdateResourceServer(ctx *gin.Context, id ID, params Up
 	}
 }
 
+// GetResourceServerBlastRadius operation middleware
+func (sh *strictHandler) GetResourceServerBlastRadius(ctx *gin.Context, id ID) {
+	var request GetResourceServerBlastRadiusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetResourceServerBlastRadius(ctx, request.(GetResourceServerBlastRadiusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetResourceServerBlastRadius")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetResourceServerBlastRadiusResponseObject); ok {
+		if err := validResponse.VisitGetResourceServerBlastRadiusResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListDetailTypes operation middleware
 func (sh *strictHandler) ListDetailTypes(ctx *gin.Context, id ID, params ListDetailTypesParams) {
 	var request ListDetailTypesRequestObject
@@ -11897,6 +12370,32 @@ func (sh *strictHandler) GetToken(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GetTokenResponseObject); ok {
 		if err := validResponse.VisitGetTokenResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTokenBlastRadius operation middleware
+func (sh *strictHandler) GetTokenBlastRadius(ctx *gin.Context, id ID) {
+	var request GetTokenBlastRadiusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTokenBlastRadius(ctx, request.(GetTokenBlastRadiusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTokenBlastRadius")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTokenBlastRadiusResponseObject); ok {
+		if err := validResponse.VisitGetTokenBlastRadiusResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -12544,307 +13043,313 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdhu38i/4Khie/6zEe7eoix0npr4cxXF2tJ3EXpIzWetEHhFigySiJtBpgKKZbM+ap5kHmyc5C1WF",
-	"bjSJbl5ESnbW/0tiSd1oXAp1r1/91RnoSa6VUNZ0en91xoKnooB/vnrHR+7/qTCDQuZWatXpdd6NBdM3",
-	"v4uB/cKwO1EYqVW3k3QK8cdUFiLt9GwxFUnHDMZiwt37dp6LTq9jbCHVqPPxY9L5UQ84Drc4+q9jUQhm",
-	"x4IpMaPvMGk2+8DHpJPzgk+EpZW8LEQqlJU8O//O/Szdp3Jux52ko/jEvTyoHkk3XM3LaWF0sbyWvhIf",
-	"7PUA/tpnegjLyvlIsBsx1IVwi4KZ/DEVxTyYCo4XfvS/CjHs9Dr/47A6rEP8qzmkz7uZNK5Obrqmc9gM",
-	"O28ZkR7YeOThT9wOxnHCciQH2zQYczUSTBp2w41ImVZd9qu0Yz21TNqE6YLNpB2z/j/6CbyQcWOZVoLN",
-	"pDLlziI1V7M+Hx7g18M55txaUbjH/+8vr67+8Z+rzm/HBy/e/3Z08OL9X0fJ8dcfrzpP/quTxAhZTqRd",
-	"XsoPesYmXM0Zt2yijT1lXx2xqcqEMczqLG06+QyGC+c24R/kZDrp9E6OjpLORCr86bicjFRWjAQe/6Uw",
-	"7jY2npmhv6eb3qZCmFwrI+Ayfeu2+oKncgo/DrSyQsEm8DzPJN7sw98NXu/1aDgcE764yBW4ZY4iDBsW",
-	"esKkZUrPup2PSec7rcTyAbjfwp9/FrOXmaT57WSqNFxklu+Iaw3gCXfGEWYaG5oeO4RnFthj2/PlczAZ",
-	"t9SSie1uudWQbUsun+qy86E7H2kYZ0YMCmHdBZXG/cZdVK2yObNyIugpM9Yz1WU/iztRsAEfjEW6sHVb",
-	"b8erO6HshRgIeSeKne1IfdSWTSnomceghH8VeprvbMk4WstSR+6Bx1jnhTB6WgzEpSh2ecYLw7YeMj7J",
-	"DDz6KHugM7G7lbvB2tarM/EYi/wlN7YQfLKzhZYDtiw2L/SdTB/nVH8xO6RnGKxloVPzCIt8o8RZ7rZ4",
-	"h+KqHLBhsZz+DsrBGyUeVDm4p2JAe/aIUu3eEo2W8IDS6X6Sieb7qFJmVxLGr+WhpMW9JAVN9sG5/r05",
-	"vp/4Q3Hve3FuN+TbQt9kom2Hc3zin5tN2o/bZM7NhLJsVmg16rJnR0c9MA6cVSqMZQOulLbsRrCpcvO1",
-	"WqfuseOEPTt62mNKM6tvhQJHgLP6rRtywufMvZZqsDjcC8/gWTMdjMmZ1L1Sz45e9Mj4sOBu4lkheDrv",
-	"smfHJ/AX9D6kzEg1ADtlxg1zz7hHnibs2fFXON8bnc5hHK1ZxouRgPkMGVfaDc2cLd1lz05Oeqw/lCJL",
-	"+2zMDeNX6o5nU5p2tVhjdSHSLvvKrdEWc8ZHXCrGh1YUjLOJnjj5caXA2qeNdudwNvhjyqWyXA3gbueF",
-	"zkVhJRrsKHauZRqx7pPOoBDcivSa21Un+k5OhHsjL6QayJxnNGT9cM+AJOFgOHLfhM3G2gg2EZMbURg4",
-	"phvBuLkVadSrUvkmfgsmv/Dh2szfl8PgKbtphpvyozR2eWOkFZP6P1pVi3CTP5Yf5EXB5+7nwNu3gcsu",
-	"XCtOI7qWQE+K3CVOqgXuKRAgy0VhtGJDuiB0sxLGVcpm7qUbMeAT4R6WtstgHDsWc8azTM9E6shaKnTG",
-	"aWXc/JFcFQfb/RQ/M+GDsVQicc/2RwVXVqT9LhxWuNVcmZkoNiIzVNVEej1VVmbrvrWC2PUk54W4Hug0",
-	"4jW6HOuZYm5rtB0zoVKTMKNx1bnQeSbcXWVWZJl3WMDfYCNScScHoudoHf5yq/TMON7hyB2Xv0zs21y/",
-	"VGROB5uvev47eu4nt1b3nhwJE3FWXv5wdnDy1XNYRZbhihy/A1qCcx2LD7Gpiw+5LITZYOpAH1Gu8StS",
-	"5Igr9OuCG3Tpi0Rfy6+/CUixh+QNS0BS7iRr3nC6Zf9yn4ld8QaqknlTIEMGWwmuy9iqbqWKLKk/kDe8",
-	"30PiciwVvJ584uRDH4kN/+oJzo1r6L6mJFqkBf+a6bI+XeJ+j+FFx0gEPMXNrQFGQc8kuIPSsEKa23mX",
-	"9Wlr+z14jKPwLaU1sBDD9EwlwFWmRrCxdv/NdSYHczbjjnt4nvSFKc2w2HYUItdF9JR/pZWmQknHoCwz",
-	"fE5cyeiJsGOpRm7aoFYsE9KN1pngqkNsl27DOhRxQY87sWu5Feu+dwkPu7emwMsbaF+Du9QRySnjN+4I",
-	"GDA9WBXoGAuHG3Cc2BbC8US/Vb8objw8yvLWS2OmjlZ10XAHp2YjbuUo95qPSK1sl/Ug1eE2JDW57w+r",
-	"5GH+FAJigVtY+1yNt9a4VZuExbu/pCrwqR3rQv4JGvF1KiyXmWlgY+IDH9hszr68+P4le/H0xfMn5anK",
-	"oVNQgUwnuhCw44bL9TlUOI3vYBYxPuVNxiYxaAY6X1CBlmmoNubCSYUfKIdr29adKGClb+dxlK+Limcs",
-	"EMeguAZ9fpMtTTofDkb6gEJzZy8v/i8cwWk++yE2uRdaQ5mOv23nNhQBr8sOS5LGarAJSOeLMZ6JMIaP",
-	"RDxwfCNVCgvFh5C1IQ/5AiQTm+kiNbFxnULoVrAdz3QSXk+zlIkPaDXGRRpel8ghnplgqijf3S8m4Smt",
-	"uJs7uM80QDjTJCTrtmtx6QXigv6CDDftOwscZJi3AcCskBPhlBJnTGUZPEW6klCpSClDgnE1r73aZX0n",
-	"f7xaVBofXiOJSTChphO3xlwAiXQqy8IJFFAlnKzwMylFRYriJA0WX+3mmTFypCYiJis2V+kb2PR6hjaR",
-	"ji7Q2o7Sn84aZEFMAvunNza4yz05V/kU3UhpKt10efY22KIhz4xYtBAXFxtmZfCR/Q/P8/9MTfGfUZE/",
-	"uf7t6OAFP/jz/T//a8Vyg1EKnbW+tyji4rvQvvCdiLmKtB5a0BkzneQ+kLMg4+yGFrgTYtdOJ9eNfidK",
-	"GYhTdynDAvY45oYpzZxdG6QcICMeSmtWHmoT5U5TaUnENVIt5snEPJmVsVyyOPSyzE8hUWmsS4+iM6wS",
-	"TGLBf0plNfyz22ma2Ctl0dpf1Dr8SS3t7caH1cCA0nJL2hWFavcWjPxlUzn+a28Cr/zMa/fgx6Sjp3ag",
-	"J2Ktd97Qs5Wsb+K3YK0u0+KFuJNGauU1mNC2bRP3jeq3+GP5I+fWsDzjA+G9bplIR46/A7EcgTWrp5aN",
-	"eO7ofKiLiTvmjlT2+bPOcj7Yos3ZaiQu//GDWi0t3DoSlBlgYpHpRoRZHVJJSO9bSXwnzLO6MA/NPOHL",
-	"dzIVUSe88Jd4/dkP+QBzcuP8KHpfF/ViGAMZZB8PoQ9KpmE3c4bWdMKc1uXMCPbvyzc/Mys+2FNw6HjP",
-	"IGVulcb30trzQuvhWot7C08u7ipujl+xH69xl38QPF3eYSc1xUoucglPwQiOQAqxHg955x5cnDa83TjL",
-	"13G3XioGwEz6Pe8dC5RbFBP9XuDOctKFpEeX9YdcZtNCoLqsKGdu4iwSxhlYVJSO7bVe/zmnvnn7hAaJ",
-	"K7YhxwS6xXG869XtwBDU4qSTatUyyFtPFPVjGnMzjhlC33Ijnj8jdof8jw/duiAuqLXdyCJyL8ctRaR0",
-	"R+R4LcCeK4RgAz2ZOKq3OupSuz+l0KwSvwWNlPOOvlXfONiDhm2LzdjIP2GUlZJikau79xL8XHyKy36B",
-	"FUpTfQzyfNAvfzdadS/47Ccy7z8mixnGMZULTO4hz7Iue+fkGPE4XghmZOZ0RXBUUxi2ENxo5fjcTGRZ",
-	"gvFgjlzNTE0ulBfvpcNVZMZL4kkC4w701N2ASGyLDGET0xzgThrvX5U4L/+VLwxdfgrLwapuIMqExugp",
-	"U1oJcroH3nk5GJNVXQ7BCvgQ3PQ1lAO4z5EZg/+T5jvmdwIC6mCTJ4xPtIL0/All8lL8QPDBuO5ssXgm",
-	"juH4sMcacxrrzOcwLHvI3R9N5X0xCWTWk0o2YUNZGOu2C31ddswVOzk6gpOzOlvb6wXU9ANMBJxO/MM5",
-	"vgYJ+ItsRs+USK9x6abBc+Ss9B5zStGdYOCaNnDaQYqFocgrHuRQF/6MjdU5xjHIJ7TGLhZiWAgzRodW",
-	"lCbh7/6MfAoCM1ZmGaRcIHdf41NNnzgbDLDUoX4zlZBwHcm/wpR2VHunb9f73iJPxY8vLbik7SS4mYtH",
-	"VRFbjMW9BElZRJTRdvNlQdSTj1MU/dAfmTjVq+JM8EiX9d38/IMQ7nNmI1IEBucwZlfYuXs4FwW3uj5w",
-	"5Usdiyu1mDbG+mQPhN+onJkmFxyjgF3WRwc0etlCY6fL+mNt3Ag+6FhMlWHfiXxq590r1efpRCpprJ+c",
-	"f2zAi0IKw/qFHI1t363ALb/fc1y4FipE5dRRe/dKBXpMuZd0lPB/2oVOaet0vPMcDhiU1dqU3Evuw1Gt",
-	"BV3xkeOFSce1CXCcIhOShp29PS+9wpbfitUOCaCcKAmWial1Crzhg1unyCmRETFfK23lkDjJtVBprmU0",
-	"2pbUXs70SE/t9bSQy4/WYxPfVm/9CC/9cnG+OBoakz414XpC+RWb5Cdskwkx5NPMXkfc360mgHv8Qgxj",
-	"euO2OQ0Qn93EAe9dIcsk9cYpWCyMf27lLkEC8v6SjN+IbOXO/IhPwfPGXm8Y6p3wD9fWZmvpnC23DW73",
-	"ddPuRFljPFKda2M9mRcilYUYAL1vH6V7q43FK3BB4/1ycQ77lU+LXJsG9rGTby9+0YhseN2cUIO5z1xZ",
-	"n5oR08mWbYZcK3KOLP/Ncjs1q9M+yVl+iY+XjibPmBYdwyuVsVf0orsWP+FrH5PONE835BZUq7yNSQS3",
-	"0L9f+rngYKqjr3av3Kvy3tXZxBLnqu7OIrW0UXHrzq5mz4sktJAvEWxws3zaJtCziQSr0/T3umC5VCNQ",
-	"n/OpGfectjPgzlJis7HTYrz5NhtjmShmXkHObellGVubm4Q5g5Dl05tMDhhP00IYOogfhRrZMWj8R8km",
-	"QnTBoeunlqAGzxk+7TOXYcKcUVEupBs6g5MUf78Q9GqBJYpZzb6K5F7LeBQBvyyuI5a9tGwkrMHdkUFu",
-	"mtKkbEkFarAcTDNenEKG5dRYsA+XIue7UQOWMvtgZs42M2ymi1upRl12ptC4w+m/OGIpn5uw6PuUqWmW",
-	"OYoFv11o8bibdmDlpEoe+K06KfeWu4Kh0wQzwUNPyoG5lfmBzvESHsANchaMLaZiWUtZLlenRNWRIPo0",
-	"XfZLNfee10eqqBsasWg8+NyHhDnTFb0VRJLe5qnntEASm3u/ZruFJ+f1/uXvOt5UqJ4UdtgDmAfT0270",
-	"HqwRNqMHwx0EKRnLn180HGlYnQslUz9wMORA3vB1Po1ZefiJ9w33bqVuuH8FL1DW6sTwo1YjYSzL5FD4",
-	"zE5SHaRiRgy0Ss0pe/r8qAZpEDPgS/CCb54/WwVfUCmE9en8ouQfU+G0ljQTPXbs2ODxyTeQ/3HwJzs6",
-	"eMG67Jr9T/ZPdpCwGzGSSkmf/MlZJqwVBdMFS+UoriZupW8G910JkRqmFegCVbrB1BSxdIOli71KUY2l",
-	"FVMyOng73RQco4YQABSKgC+J5IaTN9yyQyDTk0P8SJf9KG8Fq33qlFFufOpTysLbuFoqho6y++vQccEg",
-	"DfrGSm8IboM7nZnMMjbTKhXFqUfdYMdHR0dsMOYFHwASTLKGbr7BdlciuIB/OVF8fPJ196h71D1O2G+9",
-	"3vF797dMD3g21sb6QphcF8ht73gxPyVPdegPZDwz2ukG7tqKIL/ak3WqrbuNjg5fPsyxLZkflaWw7KvN",
-	"nejDiwJ1QJj+Dj9Xp3Oy8nD2YDjE3C/Eepq1XB/J8zLJ5xcHJxZ1KOHbuwhr+7rihw1p41fferiePen4",
-	"99G4Pw81d6/q6H2Uyhb31d9T/4pFijdQnPAqrHB1baf1tKole1ArHk20b+Aeexjx9UBipy0Gnju6+i1w",
-	"qbwH9ovx3kjmH4W1GpXWoOATbGhUXTHIDGFskM5hoQBhMVnuc6SXcwq3KEqQPrX/8Uphdl38vHmAoOHT",
-	"jtE1xmhLALnFIC2FZ5nSM0oXyJxGOSurd+EIUdeCU505BZaCrKcQzHfWmlMeM2nsmpmEeSHKatybeZzm",
-	"anE2tJhGhSDXFRlSX1CKY2vSJMYrm06MlrLB/m9eHLEydXJT53PMnRwGeILPRTciqQo0NvLRIgPZxklb",
-	"uzYBH37+DASa//F4J2XB8aMPU/fN3YqU/8ghB7M+Pvlm5bQXMj0mUtGPx6vIY5PtaUE32IAIVtQy0rnv",
-	"xPAgGfTQlkcNyHC/cBY74+i/z27NOvH0f//6+pJMj7X8fOVeVL6+zYOzjXom+mmvf5/drhrq37++3pID",
-	"AwxkXGzkGXcCQnywCUJDkrigXCjCdUlFNMa7iq/WA3UrypcCkOAtGObGEYNTSt9t8KHuPyQQkmvM68XZ",
-	"v399zYwAHe5LcHU96bJzxAUQPPUBrFsBEDiQgAfKSVKDrbFCsYlUUyuMBx/B0ek9X/KIqUtOQblVeqZO",
-	"6Ykyp4nfClUmBxeI1CRMqUMGn2EZtx6BRrGxnhaobAaVhIT800n2e1HjLu13GiBEHEXAeiAjydTclisc",
-	"Yxve2bVzjuoLWE5ow4vcL6NB+PP1DTdygMZF7ffOAO2yPs32Vsz7PZYX8o5b4X66/n3m/uzpcPmP5O1U",
-	"c6AEbsFLiiFOX4rjs07DlHdiN+U23QpnDZbkHvXUlSvfidAMMHMfS25eaFtCMu6SjXlodtzkT4yl6TtR",
-	"ZDyCxnKJYStMW87SavYYNihuTWv86uSrF+iAKH05RytzRvxcosfUgBj/Jud/TEW30x42JNr5mHRqrsem",
-	"sC7Eo60GtoqGYgkOVZYr1tMlbubs5fm3Z12W6yzrlVH4KlnU+0ZOS2TnWRWiCXHOIV2jBFvDCD1aqohH",
-	"wP0cuj6fI3xSVLhJZRG3zjJ3s3FX3DvrB1nRSfAzLwo9u0dZldtWzujazCGOk8rhUBRVWScbuNM3TNoe",
-	"63N77dh6n31JpIIRo1QM5ATC6Ibhp8yTBJJ0jXAPA78wT9yjfcMnok854VdqpIXPCHa2vxOZIEQhX3aJ",
-	"1nDVlyVm3/rFrVANhi+yk6OTo4PjE8S2Iyi9hMFBS2sI2o313df7XfbKESVDiDuA6IEg8jwX7Ev/Kiwv",
-	"oZVDGazbGrdaQul5klwBN5mXXSCsYRWzAnHTv4ou56rTY8Dd+gnDIeBrMALwzi57h0pI4baPFWIoCqEG",
-	"NKrSV4pnzvbkVt4J02VnXjI/Z6/ltwn7imXiTmSGpULkbdv+TkzyjOAR7lHF50wwNz93MzE/qLzCsqw9",
-	"vpmzjKvRlI/EKXulRpk0Y/alUE+c5MwEB1n8l6OUj310ExlK1fBsqyTqlgURzkddaqjyTrUHSoL7t4HH",
-	"R5qVas6Fe+bjuh0zalfCOw8iQqPK7V5CYWV2XOjpaEzHgdtUaiVA6o64xiKLJvDagC5Wz7SkolKbWFWZ",
-	"G3UfwCt+tbSv5ZYFc0r8eb5vJYNtrKQtCeW/KaCkgBhwS9thtp/hLrTdgDE8sLb7ajgUUFZ16Y9voWKy",
-	"fgviNffYyGYo4/CMe+BRhc42DQtfwhwakX+25AeL27PEGnCmq3d+F1S0cJYPTUl3IpZwfFlWYWOdI0AT",
-	"6aKqxz63VJcoU/JueH8E1I+CtgQIRpGq0WnEwj4vidE0sB2AFB1oNRCFMlQeipEe/0tA8aSySNA0Feam",
-	"rR/9GHCRx711yNYMe3n26i077h5RuZa0CU0CMq0RIrYFlWU1TCt4nVt8vHXomDhQaDsGSQR9QxuQY94F",
-	"ORRxILLfrWyoAmwKWa0b2ZIm2hTtzTLsCIFeugGj+2umN/GjlqtBU7zbNo4BUqkgC3eFaqr7mPtBXuI+",
-	"2C942gdYap2KtL+eK5cUFphz46391qcn3Yv73DUEOSa6iCPOof0KkWuCD4/ijHqaaux0p9lIM60aK3IK",
-	"YWKu8z44V/ssc6aQ1ZoNeQF5iXDjpQlByBFIhmBxAS0Ccc0r3HFnbyP76vsJ99EbO4usKspVg6XSrjWe",
-	"WNi7Yk/IaWteuWmRrQrW/HLx426Lh9w3V8Yiavu0jaId34ClTE0jnIGsrDllmRhapqfONM+iuLy0WQuV",
-	"3gqTYLctPYHtXdgw96GVm7ITnaPe8+SBVY4PEPpa73AXkf9qGJrkh6khXgb5eqdQlIHdEgEeV6b9BMEb",
-	"NMETJB4TupbkU7r5qgFenn97Vj4c5E3Ci+57g/qbEbVnYHVBGX9xvIR6SUkIuCmtEdkQORxo7uxLJ22u",
-	"////9//rP6lT3vHzp9+sTlVoTaR6M4TlIlsMsgr7vTLdhqoDeAnerIde2IUZk/1IqUwwiM/UgnEozYbd",
-	"zJ126au9qgiYOzNzW6bAe/gQpZnRWmHEVFE1T70ggefFiiSKmNP/DHv1Wc0GmnCGSpSKU/SuBQpvOU1u",
-	"yJWLIqQlBhD32pLrvxFOcCE9NQxEVTHgIAyFMI5hcKmTdFQTflFNO11Ob8fEKw42UgSmchU85QrkQ6dn",
-	"LyIcliizwT0TcCVPUVWF4GupcS9EYII5Dop0xeyaS4rfDD0yRJjHi8Tdr+XyLl0RQo8iktYpVIoR8Qdo",
-	"JNU6naarICkgpPwbwXKnELmxiMQmUzzcaokjZddaoldjWzOd185b3iwd+kEyncPE2ggh1wRCj8LyFVPz",
-	"WERut08rrB8I/o+ksRA3qtNZTfI/+2YzIGRH9hffv2TffH30tSMnfLDfWM7ybJOUruPnbaDJ9Yn8DCb1",
-	"gjylpP5wNgHJ/fZ//I+Dq6vfrq7eH/w/7/86To5PvvkYpbwVcEI+BewTEY9EHGtzgjp4zSSEpilZJtRA",
-	"1S41oEz9PjW2qnXuMhK+iyPK2EhO8swonWN1pvw6qXgBg2hR3UT6nQfXW07RRn/g8vmpBR2LhD8xzDHP",
-	"c6EMsL4u65MzqY7yA/FcSXzU6WJaQUat52P0UicBRMRrCdB/lMb3PprYnUqPWbksq8ZcqoaEX6fJGey+",
-	"PZgWBYBQK5JFm/mbMi4nZrPg5FmaYqQ6DsZaHZYeDqOYYq2HAYhmWG7uuV5ZxLZugvob9+F4dwYQH/wm",
-	"EzF9qy4RkdxB92rvZzIBRPOWOOP659GGcUzViqlP1iLJ7sgAoiHksnRb1vM7qD0An6NYEzukNe31duQA",
-	"4ydDrakAqJJn1M1GaUTPYhkfQLrHzrLBo2XUYcZJeJJOs1sv6X6DtldNaP54eyvqaGRmijegfhsznawG",
-	"VQ2Aw2v6rVlLu11I5vLYd+DSjuq8697A9jysNGDerV6CJW7/MemIXKPXsb46THxA0cymeYnZ4fiiu0KZ",
-	"1u4OQfL+GiQgiiKWJlShRMEDFY5pYCzqeNgRXriuDbfs0oGajcZ+GRNpjPtn/BZSYgG50Gd8npTGiYT+",
-	"/YjTKCa5nVd1QsNKst8IVmHNrnXMP/LBbdR7wyfiPvjJb4Zo33pAGQpuOC6CxdeQcxEidAWIyCWUeCtY",
-	"Ejzl4cWREQ50ka6+cRf0XEiTsH/XN+K6vU2a/wTzFwB0f/AUYwuO1S7fpS9VVOG3vdyCGM9paLL0yWb2",
-	"x/EdK4gtCIvJsIFd3JW/ceJ8m+BZs3lWraxkhdsZzmUXntXGDnr79KiWXaXvG1RYYI/rNjFoLLF4TKwy",
-	"qn0Il7RZERns6jYhiHYhsz5Exxq4MCuNu0aAB1jdbigempA/AsX/BLmXy/OHbkBNzBQTNu/XV2hhmuX3",
-	"wtFXzHpnO0+b8Bj7vw0+xioO08BK1iojry4sVJFjSomd7zHaCh234rX025SqeSzfKCs1TdZhjA36p8sp",
-	"hkDBK2Sh37ddkGh5Bqv6sDWT2r9/fb2hg8QjsN0K6g749VfHXz/psVcv2Vts+FuwtwdPv3mWsFfpyVdf",
-	"Hb8A1+HF5RmYz5QzzE6Onn3DbqQ1Xdbn2QjyApw5o4fs1eXJV88T9uqSBvnu8ixhF+6XjKv0Sr31/0SE",
-	"vqFEK+VWEOiR+5SH73Nqv7wTqsvOfBmQrxCjhhPdSKL1ylYCr0VD56Q7sUkr6mz0yCrpsuZ5G4cG3ric",
-	"M4Dm8B7EEkgdM0caggt2w4XciQLTLKO4nlXHoy+MO/ikzMLSxcQR20hnXI26uhgdfjic6PTQTCfpzaHS",
-	"VqyXTVThtLrjXFCCKpKIXb7XYidswBHj9hzgtZhvWdSVUb+cuIcKOw1LdL8HHc+NKO7kQBh00IN1M8TW",
-	"CmLOJkJYQPN6ugEM4POjZ9+sqKJao9YLlrgSLo4YDWHGnXogjfpU1yf4j5ED+bFEDtrSwfB9IWCSB1gp",
-	"k3NJ+IK1TD/A85CZU4+rSpTnz07dm+A6A0zE508DNTrB2htDjBzh1r56Hm0xFyIbrVxKDGZoAT4ShnMz",
-	"MsIS5Cm6H0FsdFew8AqgErw6SxduqLNMz2LufJXNHen6/uNB/pv34GfS2DCjM3Cfo094OStUMQ6OsKpl",
-	"DPhWE4YAzwmzopgkDLCaksClmXiQX5D7mZiAXzMXBbhJtIpx7ozPRdGUpVVMM4EZFT12M5WZZVJh6MU3",
-	"QfgCy8rIlUo1CnRliZJ8FCOg/GGmqVnCFCGsMRX8fXv/3VgPXRvBhfEOXVK6EowZJVUnG5+Ak7CwC2+C",
-	"bpWELYQFErwY17QcKKLLp3be0NXXzhsb/cEfm/s9QLRieTkvqfU6xjjcM4nvIoSMAzyEcZTRQkxEOm9t",
-	"Z0Ru44b3p7Fo0fcyQxzdDNrg3ohMz/C0pTCHJTHAJp7i7h362HZFOOxm6qzoLrsUd6LgGZND6unDFXL/",
-	"GwHx5aaJtTuUv8XKOwy1gVz/6dW7s+/O3p01IrnE9kn6kFxSAVZhZvvSGMD9mvaaOx47BSe3sYKnSZn6",
-	"wC0biyyPeiFmYx1PBsIYRYpCc+3IBDWYWaUN4L3y/KmkTM8sqktZEhjONCkZZUyTwMjkEm9tcex7KK9R",
-	"Ieb3d8xvWFTTTCLRHgWxoCoiUUEGkWOIpx5Ly8oB5u0VzIz1TMFd0lNoK1W4KxCwysrXDSFlgYkCsB/v",
-	"k23qbxZrtywW3/ljiJ7cTN27xP8eRfKVckhoGtIwM55C3nAZIZHWST+9YUH90+dH96upf1tGXBY0BpBw",
-	"rT1dIT6MTYyYGcs4A0AJubI3bMBV16vUAA9JQ6DPXTzOlJiJogwhVu0Xl4fSPN0elWxRFahGa97ui6Bm",
-	"pWHbmzdyDRV7sZtICMILFht4dKiqBNzc0MURdKyGzu1vC32TicnyjH04rDkpE2U8NCv1x+1fwlOmswHk",
-	"mXQircVm/tAHInZgVX/liKDCXCAYwUlsOREeP8cLnVaFYShF1rAQiGCWegwmHzvemPFJVJxWnV8iLeCc",
-	"etvQG4tPsHUh1uDnuPFlsyxf3bNeeVFZGYf86VY6Rj30g/ZYf1qoHqqDPf/Lq+nR0dPBQKcC/gXJhCVP",
-	"mhZypd+gLECyEGMou7q0tDNeCszup2/3ArG2LyN8OGjP3HCzL0hWXZZFs48UTwsqc6MhDP7hOhW5HccJ",
-	"sxlYlzh0Y5LRWn2Oyl1aaHO0fgOsx4wK1oqeoyHCktarZYVbvlkMsU5SjxlMrNPUwjA3RmdTK9gvF+dl",
-	"u/VhwUfOekcX+jdfH339pEelMpg2CfwMnUu+NcRLLKwrs73bSbc+iZ/cQjC10ntAIYsLU9owk8wj6T9b",
-	"zr8m5Old+di2ir0uXbFl0bDUsNIpkuhvrHRMiZC3PtU56P3q/lRg3ZbZoAYj5r2q3dr2Tii1U641Q9lx",
-	"L5Slu7t4WVffsV24qxcEwQPHVutf30eQtXYL17w7GwiW+1DlfmTQhjS4OtRcP6P3tWNbR2GP6ecXZPX7",
-	"1zIoIJuIVE4nzjqRo3H8PZ2JTzH5Z4dtID65PKKtUKndQX12+UQ7PMd1U5PcPu2EjbuL8dDMW2fiAfNi",
-	"dns6a/A9T8LA8hrQh1atJdUzZWwh+GQnzKElmrFjCKN1fJtRdkGOzmDhMdqBRe6cQfgeYhzc4mV2AWS5",
-	"L6PpUWmtj51+tZKp1A8z8ulUSzXyXRaVgCIARP4tA+1d5gv7qeO/pHAjvHMjSk04rdAfd9HscvuTd79s",
-	"PMJd8K5HAYMq92oXkBubdzHYuHfB+rGGxtUSwNgyD4MC4rgNV+gMMVwN1W1CsUtVhALVqPFiNR1zGZ5b",
-	"BAOPBhl1JpoY153ky4NBEiS6CmPzBDyGWsGMVAnD1WZzrE1HdD8E596gXGzxNGjmtOrEbynOO3og2BA4",
-	"5jgs4iC/xhZajbJ5VSxLIBKzscZ0HV5Et5VPimi4FgIi6PA4/vr5k42K5XZWdCHz5oxSI4TaqMHIxpUX",
-	"QCrXcpOvQLYp9gbcZeqqO3Y8KtiT2ncWJrqwOy3UtRPmTIT60OwZVvwD5bQtXJH1+2HoWKB4oyRDt/l/",
-	"im1sK3gPHPA0kdg63xFU2z2wU955HIEFo3h1UbeeWlGA7rNNOXdbGddmYTZwBFLkvSHQtTnD2Rgd0E3r",
-	"dyujDmVjphtxFkp0avpMhYPCTajwNcPDfTZdswhPcHnNVCAKK/elwFS5vAanLE8Tv7B9Zy36ZD1aVp3v",
-	"yrZLTd3/ltbM1byHUN7cQsOERbifQDUhvBuzGmpfaSV6y43XsZh6zA1TOvwG1fCPRQYa0dvXL18FyS5c",
-	"zRsBkprw9WH9P+gsjUYNW5lC1QdvU1YaHjaN0ng2uxB6yFIfWOT9kle25ZJOeI25vptd1V2X2o65uW5q",
-	"80SZNWEZP/Xf8e2sidbLxi3LJsPmlUct/pBWWKQgFwh7V96IEPEIZ4z55U7LlmkcOHor/rmtz/wTcAyX",
-	"BVY17ut5a0CmQWi5dhKbOZH9jdjGT1S/Mwt+5BLjxLep8gBGXFnCewWEPc5ybsxMF+kOdaMabt3y5F6L",
-	"3LKpSrHHP5twR5PYG0ml1HsH0hgbFZVY1NvUaJnNCmkB0hnQrSuMWI95vb5L/Q262G6m1kKmtC9dWOVL",
-	"a0J5QcC0hUDr3m9XzF0fJfc2Mt2F5CmFwCMJn238+XsST+3XBGpOLL8FKmZ8xuetsdZNYgp7JLLVUYca",
-	"z4PIwy9mNwlaYkJpiDswrhrObJM26+2RnrVC44uJo1sJyakRReM8dogI7T9TClM8j0BS0u5tKCPNdrlW",
-	"61JDQ3c4PoAW459Ya7ht6S8eZj5ZGRAKaacl0tzD6r3jk28gwevgT3Z08IJ12TX7n+yf7CBhN2IklZJq",
-	"5HXlTFiLjbJSOVqjKWo5kSYS+VGqSKHdzi5+W+v/KP76iuJdxE9fYYr7dW1D/pkcCt8mIVogcco4S/l8",
-	"+7LX59G8okghtlR30mJxD3SUW9cWX6wiopGbd2oH2ol5+BQx981ttJLtGByoFdIgI9uQeW3IgHBRrZBC",
-	"zaJpPV3Cy4b38IIRg2kh7Rw6YuEm3QheoHaB//reL/ffv77rJMttAPhggLeh9OJRTidihdd72fQxNR+1",
-	"aEzOP+S5PLw77nd9GyvwAOAkyhWNrc07H92MpRrqBvw9xCOHXrHuyhkLWXluTmTXD7hiRmDhpIfRhXiK",
-	"gYrUjFDsTcJyofNMJCWaNbV71OFvZs5OBOyK5Er5wCI5sR1Px2480nav1JX6xz/Oakj53X/8g2b1hWF6",
-	"ptjZ23MIVi61G8vkrYBeuBCR7DEjVAqLDPd9BsXCZWqyNFeqZauhXctZiIDaY9/Cjve77BUfjKmaSWpF",
-	"jX6gmhRSEqSFLAbDvrTF3O23nlpfTGLoTwbLSZ+cUidHLBlTASYmQH+MdZaCpo5eFcCb925gnmW+naT7",
-	"t9uaVAwkYb8GFfIlqh2NjwdAe+5ElPnHP6Ah28X3L9nTp09fdBm4elAtIdxdqKBGV2lQfzMXCEPObxAL",
-	"W5UY+PguNIDqu4vep+85huq+B7CtUrGcj4TpMazJZP2AJ/Yr+IXyC112pthUQRts9scUamd4wSfCyX1s",
-	"mgr1YlWmNGcTaUwuMnulECqA1pW5iQQo/TQ/LD81jvj6b8/evfyhjzQHHT8nohgJBmyCcGOevnj+hACK",
-	"CfUVm3Yby+fU9gqXT1YXV8zrYdQE1BlhXfYGe+RdKVJl+qQD99mAF8UcG82y/qt3fNQ/RQKXFtpMwO/P",
-	"hwc/uVn1q/A9FUAZbBGP/ePLVt9Q6Ys+ki+fHZ/gxZlJI57QNrxyu+jpwpcnpXowdbqlwcW/ePbV10+6",
-	"rB9EBfrBZbhfTVj3Sj07eQHL+eroKTMcrkf/QthifnCGHX7GesYm7t4bX56p2YxL2yvLASg7CL5iNNND",
-	"C33Z8fkkbJrtnhxymZWPJQjUYzR+ws3JwG44td1NWnmA6S47Y7CrSO5lr3L2k/w2YUoYiylN8NunJ9AZ",
-	"FRF7MjkQCvWasPqic5bzwVgcnHSPvOFT+11VW1Y6kB07dwwysJ56nWNKvVY8l51e52n3GAbMuR2DHDv0",
-	"GAMIihZzGDgbEamHqLxEO06wPFRPfOkdt4AwgRxK2i4D3AlwoGEGGWGSYxbZoOxvDFyj4qZePjpun2oB",
-	"7cvLv56nnV7H3dyzcuYQNkQOYDq93/7qSDdv4A3V5tU9r74N5pJ2EH+5Fijb/G2qXV6v+6ZfF+w7Dhp7",
-	"vFry4Y9yIp3Kt/JBr0O+h2hfrpVBbebk6AhcI1pZys8IBP3h7wT3sNn0QW0GZWQJeYuPEIHEH2AXI9/Y",
-	"Q6Bh+HK+h75ENdTM4NS9TuYRa3qF4GnnvVutmU4mvJh3eh03Ler1BQThiVEPS3VGZ6kIQvuWj0wAg/Pe",
-	"fbe6Nod/yfRjcHfqdDoSJZl24nvevtY3SpTvP9weXQie+l7o5OAvN8kng8Y2ZukeriDH8+86H98v7+bh",
-	"gKuByDA/cOPxoNWabS2sqnVbJw3RMbVUKEl9KyvPfkq9oCrWR23hy15ydyBCT06ehE3ksBU4aUKgPhBq",
-	"C0WWsVsm4KNwLIobiCyDZpozCcqp44mgySyzP9ygT56y7vStWKStV04vr+qqA7SEcbC3jdcOshRBAWm8",
-	"cyAbgufWkg5VImIrd18XCzT2idw7Xdf4zmfF8Mu9XoPlV+eyc6YP/XjbeD4CcGDGB6WbeiKjXr4f25hH",
-	"YJOhQo6F+6bqgk0qSwk4D7m1Yx7RX9BRXe1cB506wthvNeIg7fho0NX3se49IufvAmUc7+HzMaqAhLry",
-	"CbdHY8FT6kbyox6U6C2xT9Cjh+Vz9IFdkxNOcJGg/iXvhONi7nyDNoERTOAF+lrgYaXykIpMYMZlnU7w",
-	"9wt0UjutZ6sX+51WovOAu/OO35a74+OLy/dsS01hmkp76AxKj+PcKALck6/owbVkAMHDr0nbbvjX7o2I",
-	"YFhoCqML0CIqmLw++Jt6qHogqht2Qbv2OY3YGZiCoi+BrvoNcqVErNjYLtFTO9ATsdma39BLkWUv1q57",
-	"OL17mWPLYKjO4mwYdX07bSlyRXKh7lds+EyZKrnpd4IcVsicTIKOfbpglIja8FWkkE0/ie7Bsc6djHK6",
-	"LGRyQnMOJ6Nkira6CfNMmybwYSsyC1JQN5i3h4gh/INiAUmq3u5b69smrcu3vtqMGkpUIXcsGbeNpADN",
-	"omvDb5aR3o4xsTy3bz3MLM2vYVrYHunhptXnZtBPyMEHYgacwqEp3W2Yqi4wSbCaapkcYgYUS4kmhXxm",
-	"arKXR/PVajLJt52ryCA9oyrypeDFYBw4bQOhDW955SWUv4u+j0gLTcCo5gNr6r5fJxuxxaFGVEHO8kLD",
-	"1SbdGX3G0tQjFtTWFNsoddk7zQZjMbj1OXp66JFprpQtpsaCPV2F2noMAah+4Gb8ZT8TfNh/Qr2fx9yM",
-	"helDqMqwvi2E6BZa2z77sqHsxWZ6lEDA5PmL5ydPEloHldE5BfVK3enpYCxMGeKDYcHvu+wnKumjs3cq",
-	"vJMp9DRs0Mph7x+Q+MDfxOvRAmrnZ5jwk10myN1okehzEvVGb3GKxhZeWqfsRtiZoJQe78wAz441HtwY",
-	"ShhAp5hmTeB06Pxxew5DSE2wxXhlKJBzpciNxIHxa1MGAHHHTmkWE5FKYZafWkZaZErP3Gd9yYTvbVuP",
-	"4zh7/UpRn0CWCZ6aGO0K7AD3MPQb9uNrot7qkQekYeqDF+sgtnvKHVN53yieBy3ykAsZZvQEW8BCM9hT",
-	"d8xUc5BKy6DzwLzvCEBhaazxfjnMFaiQ7SeEsTkrpLVCdRv5GNQf7puNwUcaiMAt/KE5WK1Jg+P0JUdw",
-	"CmTVwXeMmxMTrxSTaDVsX9Izu7dpceTKqG2KZUHS5XpDLmWaxoxlyMoY0aKiKuJMVQVpG1oflDS6gfpP",
-	"G0x2R6Q+3lfCN1mH2/iSz4cM+tRgmN7HpjBjBZYPaMI+STqhrgFgNWJaVtqoXudjrkR0OkEHw2jHgEG5",
-	"E9xCGR6KMaFSYgoN3/SJYuVDG5khrUfCvfcVTgfSxhom4f9WfTvsSX528L/4wZ9HBy/eV//sXh8evP/r",
-	"KHl+8vG/1pnVryUQCeRxnFJiTx++3G+bFqb9/52iAHhCq00bIqmd82Yat9n/jwwGlfQgiy1gxJ75NocB",
-	"MDDIUl3KxjI/CbufLlSQohO0yf2PW7Yn1z8Ovqnbv/0YfhYzmvOeDg+qq5ZlK5YXQjx1RA72YGOiJxgI",
-	"04iTfRlaJei3TP01SP1GVEvIJvSpPgDvAkqez/HybVUCQxWToKQlNRvT/SXFf5FP+FUTV2dW62VSwUmX",
-	"pLKh2jj8CXNl338qcYPWk/4uwCevUg+c7TzSOm24qU15F8Ht2iI2vl86bzGCB37aUa60VTqEzwFfSkoW",
-	"vMgkWNyeJMGQlKMxIJ57upSWfblAq09Onb3OLSLvQyaE7ydE3X6ag6NljABy5ZYpHut2dkLx+2KrlIH+",
-	"MamNBKmhB7Dd/7zPqGsw60+BiKNXGHNn2+l4kTcf8sEfUy6V5WogmvMQzzzdTPic8WzG5xBfAwOLiM7x",
-	"1qkRhaFo/53wzZRQcS/ZscQnnDnsUefcUFZTUpoAmxmTguPJh7Upb0qln5ZjOljKav0Nt9dtNMS4DXV5",
-	"f3h9bjbWk0pIlCc4Blwyr57hAZvQXTfZHW9tJ+TDv8qMn/N2BWQhXEz+lpGGpnBI1UZDJmwFihJbWZP2",
-	"EJ5w57PQBH4UQe6h0izTCr3/t7s9wmUznJIcMaED62I4knpC1ji2bzY+sRzOrIxt5Rzg/xdTvs7TziJT",
-	"b7P9nNSexu0PInTSIzVgLvRK1JuRsIY6mMkC+wzyueN5+GfknO5KzdsTDPOp/cyJxpFKcIyACEEHVx3p",
-	"euLpJuPGHhQ8ldNm6YRh9hKfCnQb8paEf/FFSNi1oAplxTypKL6/dV+/wI9voweE7z9cCvE7kWWUMgvx",
-	"jiGUJw0DxBBRCLCKcpHukSMHdl27UzV47rOW5tVC1vDFhEavb+kBrIPAhh7DTUME8sWCTQ4gYLpwkj0k",
-	"l+DYtjeQor6eM9/hzddPUcIMFRyCUIameBCglj53Gfy3p76W8lYIMPsNG3MzrhrUnhx58QHrKl0Lv441",
-	"VdwZKnqr7CUqaNsmEbXd4CJvVLmV+/JIlR/YvVeqmvuu6bUisLjQoVRQL3XICB6Emxkn1jZWdfhX9cMK",
-	"3XHRGdVlF+JO365ZSIAJZwtH/0kI+lX7DqsUCy5XvEY75Q9rcPXqqFaJoIVzPSy078j5ABNry20PGlpC",
-	"K0twuvWpoWQfgb3Kfj6Ooygxg2RCaHHZwAXRU7prboV79oDcqmwk+vdgWD/xW3RUmymkH3sbp4IXXI9d",
-	"ieFQAHjTQYUEFdWMwbHphSefCDbQKfUTtiLLfCfQSrzNtC+/SqXho0KI0GtTI5IvMEBrIG0Lun7NxgI4",
-	"MFk7UyOuFGQu8MzZ0CIXKnVmNQhlDGY7WQ5tjkEhh8wbR/5GT8SNTucJg8JVD2jgyDKWBuO0yFd+Ty49",
-	"tN9nrEnWF7Nam0QyAH/QIjoD2Kp8Ih5enQyZDa9xFp+RNd+j9VEIY3Uh9lDJuHOuijP9lIMmFHqIFxSW",
-	"7ACfMuvGBQ/9qLs9onNyxSjtswGXPAF0FNBcG3wASw0NZdnOGACumdJO5nbZz1gv6T2AFnJM0+UzrVWP",
-	"fFZneikzQGgpb2wIA0KkmjafL7r8Vxj8/qFPHTygAZZ728QiWjYV6BROk5MgMCmLiKmVdSgZITa2ZhN9",
-	"Vj4T3JQ1HCa0e48DWEChF9+tv6ECv1FkQOsTIwSGvlKZIlMacAWp+B5MhpB/QNcxXEJa48SI7E4YtDCZ",
-	"902AxsYJnh13pkx0R0XPG8XpkkYAFfEDrYaZHNguQ32pJrhAtt0IEG9SlBokLDXisC4ERe7oMPdlFuDo",
-	"j1JO61fWkPJKR7B7HYuIPm5OnDlyZJD47AjsC8PyjA8qxIRahC7VnkAmTRX+/msrcTXCc94vX3joDV+F",
-	"zMH9l3eKwVHb+PViHmeYKeWRnIwFw6oUMVBuABhni9cfTDnAQSU4ccEH41MIYGHQ0/d4E9RhKh4fwQ/9",
-	"7QIkxEohQoJFUo4v7/GwCaljtypwGBCrE4i0LNNGVL06sKTG0QF58CDUGsDHSbuVW7O8JQvLWsx0FpXd",
-	"JO2pxyQEr8ECnHpMu4PecSuiuZ+GU3UNYBYiDAx91zcmAPkKjrKJj4s7oewBtSEv2nXxV+7Zi/LRz9tr",
-	"Eq5ltUZZbtDOpQgcQKtKCQVBd8iqC8HyqRkvKpZBvVL8kvPBGMcITVR3Od++uXyHWH6FYJAbfUnzZLBF",
-	"DFrFUBu9Z8dfYyXlNy+efvUk8YUyCOoZIHiaHlW2YR2AYxWFulJLcKCYkJhlXeYu90BPhGF8aKkzBEGE",
-	"LgE6odA5OTpK2MnRiRvi5OhZiWl7hVyZj6B63vGI0gAH/RT+gEyMpXyOGZDec56lepKUzGQsAmCoZ0dH",
-	"MXciBuVq1LQnlbb2jZ2H5uor2A+NRxXTH/hdSd4laQdwjw0VWAt8a2XyuO+cOyNcVAAWmwv8ncwyRjBi",
-	"0IWqIT9r8ZQ/9yTvtmN5OzVjfyzIHCiJKcp1mpT/5XuxhWvrIUizBV5vM/a7nZ6H47cXNPf/9eodoyf7",
-	"vmYYAZGh06GRac2lnDBstIFYq6SnoZVugrbMCfUJ0qTgFhzcTNzc9rDAHz54pZAv9+F/feg8DYAQXfYr",
-	"JaRI66UIEIuiIrR+rg1AmvdRF5x12Zm5JTaMNf3lE6desWSzscwE6zuC65MvvCmWcxd3Dy7gXlSzoJ0j",
-	"zo5JnGXuWd8XVCtceBOWz9AuYGGEvY6PjpI1lMsd6zLfVlnpC7iweuJPsfvwt4dbglDUhW++xDwWS5Sv",
-	"Y302GDmNLjJfhO8oKp9CEQQVz/8+NRbRGn3sRVArQyLvHCgVYoVBAb8pK/W5cQrLhCCOccanQKdXqk/t",
-	"bPuJ/wQPYccXPpWQkgH+PI9qB/MjtUlCjACneaUofSlxfNYjFYAXnarUb6aEdlPeLJ88TcWWqoRP1oia",
-	"Dj902bsIsjlis0MBCaIKXSk9U6eYLeVOJ7wiZqxn1F6LQ/eBBO46gGSXhSjAZQoqr564/ZkJgIZuwiG4",
-	"wLnsS1nCj2ygJv1tsA/wJvT8RUrqwdeqf2j5i9D7gT0ZWl0hGLevsEHxXt0I3+CWoFOHjj6ThcAtoXXh",
-	"VcfyvVaL81/4yKcU+/mcjFzYvtXGLR7EgwdLRv5wo44J/OtK9zIssbPvPWy6xzDJR3Asj2jVu/M0Btu9",
-	"Hz9jWRZWYiWQVxoSfXxdkBOZSszIjXCKRWOZE2mEmJMKnm7jZGygk0/Xw4ebs5iOALLeKSUGHTnNjj0s",
-	"+1rBXeGRtbjr5vAcODrqLFHcVUINW4HSgdUgfzvGrKf5OozZbeHO+QsO28aYiS48YdEvQv9izAv2L6rV",
-	"2YdCB2Pv3OuFM97P9sbDsCm0OxKT3M6XapvKba7u71qgCL5gKnOMNciABGW8gEJLaZucWv7QPndnVtuu",
-	"fwcrjVSTBYTdrGB4ot7CdbVP+mpVDxqXeT9oghgCwC4IaE/8Ytf1/7VBd1b+/+BMqCz+X5cBHRKHWa1N",
-	"/EQPftaxwWAlq2U0bc2+6utXyWo6xC8M6VF+Pju7/Q2kcPgX/uO8HRgf4c+CDf2ckPFxheA5i9Yi32tj",
-	"V5S080Bb9tVq8L2GEnZ/GjupX39HlUO0AZAibcHcRVKDvUsINhWqPQjnLYJOgzuMuAfsW+GMNqmi1e2b",
-	"lSFBFrZTeGAyy9oNT9PPjezeTm1TjwomFTSwaOXYt2LezqJfuwf2yDhfi2bQ7CpZB4NHSgAL3TnDdJvQ",
-	"zC4h51WOoBW1ezLIr9Y2QGiMOizdC2EtYGN8QokP1g2PWZQITQahiptMQvTQh7nQ3z5SPu2hnwme9qsS",
-	"PmkNywuRCqoAqw2CyfZl1ILaA+DnrtSYG78evFnlpGqgxPR5BKClaZ36jK/ax00ZtzCIRSt9Kgbcw5ir",
-	"H/fqtZjvySh8LeZh1d8+k3rdIhqcgI5T3or5J9cZB25Ce20h0ERwH5oon7oztPhh3/r+DXtjLvSFhkPA",
-	"Ge4rmNISDnEikIKPCNrdtIc+7nJAubWtnPqCHr6kZ3fmo4u9FzQ03bJr5gZIw+XKAqDhKB4u7In+u3n+",
-	"6ge7TuJhPSN79+3Y6uHAmNBcnEPYKGqRqFtBWbEpNVWgsrmwpxi+H4sJKAQ3c/e/JuSL+tbtSaTUP7Jz",
-	"h+PCGvZ2lisQWuEk5UBUrTXzUnVoP90YJ1vppAxzzJ1KhAWCqeAULMbacHBfQrk30EeTw3KJDD53z+WK",
-	"Uyudl7Fq7Wq7Vl3KJsEduVVb+LAeiq5bnJ7LLcHamdQuMVorxHfgY7WaYqpgR2PVI1AXwtcMo3JeiWCP",
-	"qYCpRwFmMZoR7s1MD24roMwzD+hKAhOb6+Pvcl7YsqOIQDxI37rOBOaCt+XRfg9t1DjaMXp+d3oT983K",
-	"d+0Ljo++M6fwowqK0kG80Z1qFA2HqbBcZtCwrF3t/Q4efDf/7EE5qoWsVvFgW8B/vBfsjTUUPMiWnFNl",
-	"bz2nEY+OwBj3z2LXo6HDv9z/WlWOnyk5ErwijiVSdhrjag557MiVoSiaWCvpH016R3Wknc9Nc3C71Xi0",
-	"2yoObfuxj4vUZPm7xXUfReO417buIGLwMzWw99cXq7RePH3xnBkB3WbZyZMeO3aawvHJN+7R/tnB/2L8",
-	"4E92dPCCddk167FDdtB3asZIKnADgUuPs0xYgI0vWCpHoGcwk3EzZtJcqf7/efJ9Hz1+kViE9TRx3zjE",
-	"r5RsqiE5k5y1UG/rbzNhMA+x+ABccfgZjCxYlml9iw5XqDg4ZWM9w/QIxYtCz7xyhmkSqAWBQg1wVHPQ",
-	"t8YiSxNsLkTMROlZzN+ZTxdvxe61muoDj5LcvN59xMaRWA0CmeozZvgck8Hgru7SNbvmlCA8Nfv0+pev",
-	"bbO3spsE+xIjqAO67w3igoAE3FZzW8KMW9bZ/g4YaptDpz2mqmZKFJbHVclwHod/ub1oVcYuwL+zob51",
-	"SQX7n5eq5WEGHlL2wzcDOZ8XUll+kwl2dvny/JwNxrzgAwv9NqhYz+R8IBL2x1RbZNE3fHAL8r3L3opi",
-	"IJQ9EAoQICUUVGG81o6vlBGjiVD21C2WFALWrg9QXGI3eQlmGYJIWiOyoXec3Li7YKNY+RVJ7V4uw9iP",
-	"IpJxVQ2iDxMnHlIcrzGdz1MUfyeGUpV3PCJwLezqGqLWscP28B88sbOg32cVINPZGpKYkn72kpzTHAcD",
-	"MeYhj2QR8bzDubXju20OCQq9Tce8ERLebdm+wmE6E7sPgrn57uXomnPuYRMjJ1XexzUQJLCEXvoeQFWj",
-	"2TpM0ojficbgFc7isw9ZNe92Fa6Kb3hLJMqT8Tbu8r2RVFvEyd3LsgF+GzPYaazJCYjKGvEyCNMuM7QR",
-	"CDEHRP428O4ooBm0vmmM/tyflPfDr3Ye6QnG3F1852F5YBXRaWaDTokOuiA0opF8D7AGlKCKLae1vvUp",
-	"jNTmj3Dql4jvRoApYT2v1JYyAtzXo/CBb2aqrfHFPlryNCJJlk9UfXjg6uNa99kjQM+W0oUvyZUZttYA",
-	"boRezAoCw7GCkW7vGbBw+Gulue6lG0UVlwF/a6bVyKNtUCEwrGciANFSNzWeWKaa3TOb2jc+3/YTEdKK",
-	"N5/Atkp43tvSGeUYNfGWd2NhBKVHDHSRmgoixUOcFOJmKjMCsou3U3RS8J1PZvq0YcMhkLExWPg7anf9",
-	"wUPq0GYgPExDJXXOC7HFt8LkLT2ECwjQ94mHevY+ZsOGsjBNkEn2g3p8WHXyPP43qHrFxICU1khSgJ17",
-	"cIwQwDdL6+CSTYgH+MNKxBBYcGffO9oYikJc9AdGDLFV9zGIGljag93hhwSbvx/8kM0hPxoO+tOF/EAe",
-	"W0J+UGvkOo9vBvyY5oT31+pZ/KV86rMO2PllrGZceaHvZAoVug/TOrM8h/Yg3ptcqPPvqumhUMqFzjMB",
-	"cDiQfUkYicGZV8fclmpvWL8QWBF8PS1kv+zJRQ0voR8NalMYX65qucBlQL1rnMoVzgOaT2DKBUFM3AmW",
-	"SXWLEMKycJxaT5VtclX6c9uTRu6H37nLspz33oilDS5kgVYaqKHGBFa6M+mEsfwvOF6fH9dll8IYqZXT",
-	"6cv+5nS82GLEn7wZAwScBGBBMxUFQDljl5IGP2hAB5+7L3TFEV5ABfz6p9jsH63dnS1cTvun4WZf6fqr",
-	"36Wv9LyiSGiJc1omxtNvw1R5mliXXfpcfsC5xAui8LZI1eQN3RFB748l7torujjuzjyjj8RqvYd0I25r",
-	"VtVx/mLWrt7csI7ybSHVQOY8W1VI6Sa5bWWomHCZ/Z2iy+48VuuMcK67VwwbkVVBKZyaemkl/rwKc80t",
-	"aF/KlNlDASTMdy8b2xL7nZr6NTZVLgb8e6WydDbyQPhzRK4U1uPhe58SojH4ZrQVPPKE6TtB4CZhA/Cg",
-	"sqsCY3DXDtvoQCNdY3VuCDMDEnegPAuXSxVn8fosUrLM36I+suV4vXKFINtDXbCR1mn0EjVqVWb7qsf9",
-	"EXNL1LmBmHccZVZM8CKTomCiJLwark9Jf47Ev6zR5JNTxlnGoXxAiaQl1Oz7NDcpVeYTLCt0k9q5MmX2",
-	"UEL4wKy2DDGvxW3X61wHjS9MLjgFFytWOFsAwgW8euTSYKdWx0Jsm0KMw5i/kNjA361DHXYeEIUAQZKL",
-	"dFdsY+EosXjZyhVJjefVY3vU8Ogr6wBRnQYNS4Zi9tAK32ys/SFJwF5adAnu/bjcz7hb5+36T+kKAifl",
-	"jRjxymEE3qFTVsqCG2Fk6rSYITWnRe+Q0rFMIpVJdeuPrPMZaByvhchLfcMxHo+e5F1o7QakuVcJwKqn",
-	"/GFGDt3ts9lDg3s3bms+x6l3Od8KkSPmwBjKDH4xsG0EAG+p8/EXhuXcmJku0oSSR6BJiy4S+AOAtgFs",
-	"GpFkl/3olgbNU8pywLC7cT4tcm0E6jF61mU+kXOM5Xw3AhvP+RlAu2S7VaIuUEVD5/7KXHPz3aPJ5oZ/",
-	"lL7H5doaQp+OVLrsZ+pDhb3w95jW0ox8xp1aemDlhMg3SGahmz0Ya0jp5SUxrlZoqN/9Hu7YbgmR5vlp",
-	"2j1kQcTjo8Qf8Bl3+VcfiucS7RWM/qHPu4YRV7FGFSMt96ECoqub5oMSVmpCuoBMsrJL1p7UIL8Nh3/R",
-	"v1boQIsOHGrvBZ3quuyVSkmcrZ2fQAf2eWQoXMqR7x3vAZGh7zCuwSOHPpiqQ3sXPVdiIfflw/Ujo1E/",
-	"K655aXVeAUqrKsI/IQkCBnPp1Yxx08Yv46c8kuVvf3WmRdbpdQ55Lg/vjmEjabAGX+qild5lZ4omBAok",
-	"OzunH71arWeKOumhemkoc/wUusVWQ+H7c+wfzN6cTe2YstW7iymfJlJZCz4H+jPo8OChnRiR3VH1V5dd",
-	"Ur/8CZ+zG4FVzWVPdFAffRMOSlr1OTye47rlTC3gH1dTCpJll6f1FjJDuvW4TuxB6rvjpD+6ipNyNW7P",
-	"Ayhxc0olbWEtE2FMg1Esq+YiX3TDnFUAnV7+9EY5LeFSyrja8phnWGZzM1WpmyoVvQD2XX3ikbX6/jlV",
-	"NimUOyx/5BLhEE2Ih7iA3lZWHsOxplALCqAovqKVZzOsqRUs57KIlucj1RN4wFKOa1km2kCUTipiQmQ1",
-	"Kezbhbhy3hkWDE0ZYpEM4rFwd0ao9AAyYykAoYfEGlIxkMjZyw5USMPB4Ni3c3lsNPi+wDqQ0mDzCL1V",
-	"wJOgzd5//N8BAAD//w==",
+	"7L3rdhu38i/4Khie/6zEe7eoix0npr4cxXF2vJ3EXpIzWetEHhFigySiJtBpgKKZbM+ap5kHmyc5C1WF",
+	"bjSJbl5ESlbW/0tiSd1oXAp1r1/91RnoSa6VUNZ0en91xoKnooB/vnrPR+7/qTCDQuZWatXpdd6PBdPX",
+	"v4uB/cKwW1EYqVW3k3QK8cdUFiLt9GwxFUnHDMZiwt37dp6LTq9jbCHVqPPpU9L5UQ84Drc4+q9jUQhm",
+	"x4IpMaPvMGk2+8CnpJPzgk+EpZW8LEQqlJU8e/2d+1m6T+XcjjtJR/GJe3lQPZJuuJqX08LoYnktfSU+",
+	"2qsB/LXP9BCWlfORYNdiqAvhFgUz+WMqinkwFRwv/Oh/FWLY6XX+x2F1WIf4V3NIn3czaVyd3HRNr2Ez",
+	"7LxlRHpg45GHP3E7GMcJy5EcbNNgzNVIMGnYNTciZVp12a/SjvXUMmkTpgs2k3bM+v/oJ/BCxo1lWgk2",
+	"k8qUO4vUXM369fAAvx7OMefWisI9/n9/eXn5j/9cdn47Pnjx4bejgxcf/jpKjr/+dNl58l+dJEbIciLt",
+	"8lJ+0DM24WrOuGUTbewp++qITVUmjGFWZ2nTyWcwXDi3Cf8oJ9NJp3dydJR0JlLhT8flZKSyYiTw+C+E",
+	"cbex8cwM/T3d9DYVwuRaGQGX6Vu31ec8lVP4caCVFQo2ged5JvFmH/5u8HqvR8PhmPDFRa7ALXMUYdiw",
+	"0BMmLVN61u18SjrfaSWWD8D9Fv78s5i9zCTNbydTpeEis3xPXGsAT7gzjjDT2ND02CE8s8Ae254vn4PJ",
+	"uKWWTGx3y62GbFty+VSXvR6685GGcWbEoBDWXVBp3G/cRdUqmzMrJ4KeMmM9U132s7gVBRvwwVikC1u3",
+	"9Xa8uhXKnouBkLei2NmO1Edt2ZSCnnkISvhXoaf5zpaMo7UsdeQeeIh1ngujp8VAXIhil2e8MGzrIeOT",
+	"zMCjD7IHOhO7W7kbrG29OhMPschfcmMLwSc7W2g5YMti80LfyvRhTvUXs0N6hsFaFjo1D7DIt0qc5W6L",
+	"dyiuygEbFsvp76AcvFXiXpWDOyoGtGcPKNXuLNFoCfcone4mmWi+DypldiVh/FruS1rcSVLQZO+d69+Z",
+	"4/uJ3xf3vhPndkO+K/R1Jtp2OMcn/rnZpP24TebcTCjLZoVWoy57dnTUA+PAWaXCWDbgSmnLrgWbKjdf",
+	"q3XqHjtO2LOjpz2mNLP6RihwBDir37ohJ3zO3GupBovDvfAMnjXTwZicSd1L9ezoRY+MDwvuJp4Vgqfz",
+	"Lnt2fAJ/Qe9DyoxUA7BTZtww94x75GnCnh1/hfO91ukcxtGaZbwYCZjPkHGl3dDM2dJd9uzkpMf6Qymy",
+	"tM/G3DB+qW55NqVpV4s1Vhci7bKv3BptMWd8xKVifGhFwTib6ImTH5cKrH3aaHcOZ4M/plwqy9UA7nZe",
+	"6FwUVqLBjmLnSqYR6z7pDArBrUivuF11ou/lRLg38kKqgcx5RkPWD/cMSBIOhiP3TdhsrI1gEzG5FoWB",
+	"Y7oWjJsbkUa9KpVv4rdg8gsfrs38QzkMnrKbZrgpP0pjlzdGWjGp/6NVtQg3+VP5QV4UfO5+Drx9G7js",
+	"wrXiNKJrCfSkyF3ipFrgngIBslwURis2pAtCNythXKVs5l66FgM+Ee5habsMxrFjMWc8y/RMpI6spUJn",
+	"nFbGzR/JVXGw3U/xMxM+GEslEvdsf1RwZUXa78JhhVvNlZmJYiMyQ1VNpFdTZWW27lsriF1Pcl6Iq4FO",
+	"I16ji7GeKea2RtsxEyo1CTMaV50LnWfC3VVmRZZ5hwX8DTYiFbdyIHqO1uEvN0rPjOMdjtxx+cvEvs31",
+	"S0XmdLD5que/o+d+cmt178mRMBFn5cUPZwcnXz2HVWQZrsjxO6AlONex+BibuviYy0KYDaYO9BHlGr8i",
+	"RY64Qr8uuEGXvkj0tfz624AUe0jesAQk5U6y5g2nW/Yv95nYFW+gKpk3BTJksJXguoyt6kaqyJL6A3nN",
+	"+z0kLsdSwevJJ04+9JHY8K+e4Ny4hu5rSqJFWvCvmS7r0yXu9xhedIxEwFPc3BhgFPRMgjsoDSukuZl3",
+	"WZ+2tt+DxzgK31JaAwsxTM9UAlxlagQba/ffXGdyMGcz7riH50lfmNIMi21HIXJdRE/5V1ppKpR0DMoy",
+	"w+fElYyeCDuWauSmDWrFMiFda50JrjrEduk2rEMR5/S4E7uWW7HuexfwsHtrCry8gfY1uEsdkZwyfu2O",
+	"gAHTg1WBjrFwuAHHiW0hHE/0W/WL4sbDoyxvvTRm6mhVFw13cGo24laOcq/4iNTKdlkPUh1uQ1KT+/6w",
+	"Sh7mTyEgFriFtc/VeGuNW7VJWLz7S6oCn9qxLuSfoBFfpcJymZkGNiY+8oHN5uzL8+9fshdPXzx/Up6q",
+	"HDoFFch0ogsBO264XJ9DhdP4DmYR41PeZGwSg2ag8wUVaJmGamMunFT4gXK4tm3diQJW+nYeRvk6r3jG",
+	"AnEMiivQ5zfZ0qTz8WCkDyg0d/by/P/CEZzmsx9ik3uhNZTp+Nt2bkMR8LrssCRprAabgHS+GOOZCGP4",
+	"SMQDx9dSpbBQfAhZG/KQL0AysZkuUhMb1ymEbgXb8Uwn4fU0S5n4iFZjXKThdYkc4pkJpory3f1iEp7S",
+	"iru5g/tMA4QzTUKybrsWF14gLugvyHDTvrPAQYZ5GwDMCjkRTilxxlSWwVOkKwmVipQyJBhX89qrXdZ3",
+	"8serRaXx4TWSmAQTajpxa8wFkEinsiycQAFVwskKP5NSVKQoTtJg8dVunhkjR2oiYrJic5W+gU2vZ2gT",
+	"6egCre0o/emsQRbEJLB/emODu9yT1yqfohspTaWbLs/eBVs05JkRixbi4mLDrAw+sv/hef6fqSn+Myry",
+	"J1e/HR284Ad/fvjnf61YbjBKobPW9xZFXHwX2he+EzFXkdZ9CzpjppPcB3IWZJzd0AJ3QuzK6eS60e9E",
+	"KQNx6i5lWMAex9wwpZmza4OUA2TEQ2nNykNtotxpKi2JuEaqxTyZmCezMpZLFodelvkpJCqNdelRdIZV",
+	"gkks+E+prIZ/djtNE3ulLFr7i1qHP6mlvd34sBoYUFpuSbuiUO3egpG/bCrHf+1N4JWfeeMe/JR09NQO",
+	"9ESs9c5beraS9U38FqzVZVo8F7fSSK28BhPatm3ivlH9Fn8sf+S1NSzP+EB4r1sm0pHj70AsR2DN6qll",
+	"I547Oh/qYuKOuSOVff6ss5wPtmhzthqJy3/8qFZLC7eOBGUGmFhkuhFhVodUEtKHVhLfCfOsLsx9M0/4",
+	"8q1MRdQJL/wlXn/2Qz7AnNw4P4re10W9GMZABtnHQ+iDkmnY9ZyhNZ0wp3U5M4L9++Ltz8yKj/YUHDre",
+	"M0iZW6XxvbT2vNB6uNbi3sGTi7uKm+NX7Mdr3OUfBE+Xd9hJTbGSi1zAUzCCI5BCrMdD3rsHF6cNbzfO",
+	"8k3crZeKATCTfs97xwLlFsVEvxe4s5x0IenRZf0hl9m0EKguK8qZmziLhHEGFhWlY3ut13/OqW/ePqFB",
+	"4optyDGBbnEc73p1OzAEtTjppFq1DPLOE0X9mMbcjGOG0LfciOfPiN0h/+NDty6IC2ptN7KI3MtxSxEp",
+	"3RE5Xguw5woh2EBPJo7qrY661O5OKTSrxG9BI+W8p2/VNw72oGHbYjM28k8YZaWkWOTq7r0EPxef4rJf",
+	"YIXSVB+DPB/0y9+NVt1zPvuJzPtPyWKGcUzlApN7yLOsy947OUY8jheCGZk5XREc1RSGLQQ3Wjk+NxNZ",
+	"lmA8mCNXM1OTC+XFe+lwFZnxkniSwLgDPXU3IBLbIkPYxDQHuJPG+1clzst/5QtDl5/CcrCqa4gyoTF6",
+	"ypRWgpzugXdeDsZkVZdDsAI+BDd9DeWgUp/NVSaGtsHtUT3WY2Of1Q6bakBEkGI+4ApSJ4T7pciGoK1g",
+	"xj6uQFo2EtaUgXtn2YNXao3ZBvRyYG5kfqBzJLSDXLtnCrIove4ZOQfw6tIpjPmtgDQB8DQkjE+0gqKD",
+	"CeUnU1RE8MG47kKySGmOjfpgzho7PdaZz8xY9vu7P5rKp2QSqBcgRXPChrIw1hEBevDsmCt2cnQE9Gh1",
+	"trYvD+7IDzARcKXxj6/xNSgrWGSeeqZEeoVLNw2EMTWi6DGn6t0KBg53AzQcJI4YiicjeQ514SnXWJ1j",
+	"dIY8XWvsYiGGhTBjdNNFbxr83Z+RT6xgxsosg0QSlFlrfKrpE2eDARZw1PmNEhKYDHmNmNLuLt7qm/W+",
+	"tygp8ONLCy5pOwn4zeJRVcQWY9wvQf4XERW73ShbUGDIcyuKfuhlTZxCWfFbeKTL+m5+/kEIYjpjGCkC",
+	"Q44YiSzs3D2ci4JbXR+48hCPxaVaTIZjfbJywm9ULlqTC46xzS7ro1sdfYehCddl/bE2bgQfSi2myrDv",
+	"RD618+6l6vN0IpU01k/OPzbgRSGFYf1Cjsa271bglt/vOdlSC4Ciyu2ovXupAu2s3Es6Svg/7UKntOA6",
+	"PiQABwwqeG1K7iX34aguhgGGyPHCpOM6EriDkQlJw87evS593ZbfiNVuFqCcKAmW6bZ1CrzmgxunniqR",
+	"ETFfKW3lkDjJlVAp8ProQsKXMz3SU3s1LeTyo/WIy7fVWz/CS7+cv14cDU1kn3BxNaGskU2yLrbJ7xjy",
+	"aWavIk79VsPGPX4uhjFteNtMDYg6bxJW8A6eZZJ669RGFkZ1t3ICIQF5L1DGr0W2cmd+xKfgeWOvNgxg",
+	"T/jHK2uztTTpltsGt/uqaXeirDEef8+1sZ7MC5HKQgyA3rePPb7TxuIVOKfxfjl/DfuVT4tcmwb2sZNv",
+	"L37RKY9XzWlCmNHNlfUJJzGdbNkSyrUil8/y3yy3U7M6mZVCABf4eOk+84xp0d29Uhl7RS+6a/ETvvYp",
+	"6UzzdENuQRXY2xh6cAv9+6X3Dg6mOvpq98q9Ku9dnU0sca7q7ixSSxsVt+7sava8SEILWSDBBjfLp23C",
+	"V5tIsDpNf68Llks1AvU5n5pxz2k7A+7sPzYbOy3GG6WzMRa/Yj4ZZBKXvqOxtblJmDNzWT69zuSA8TQt",
+	"hKGD+FGokR2Dxn+UbCJEF9zUfmoJavCc4dM+HxsmzBmVGkMSpTOjSfH3C0FfHdjXmKvta2PutIwHEfDL",
+	"4jrir/DmL+yODDLulCZlSypQg+VgmvHiFPJGp8aCfbiUD7AbNWApXxFm5mwzw2a6uJFq1GVnCo07nP6L",
+	"I5byuQlL2U+ZmmaZo1jwRoYWj7tpB1ZOqpSI36qTcm+5Kxi6gjC/fR173xZTsaylLBfhU/rtSBB9mi77",
+	"pZp7z+sjgTMEbiEaDz6jI2HOdEUfDJGkt3nqmTqQmufer9lu4cl5vX/5u443FaonhR32ALzC9LQbvQdr",
+	"hM3owXAHQaLJ8ucXDUcaVudCydQPHAw5kNd8nU9jriF+4kPDvVupG+5fwQuUtTox/KjVSBjLMjkUPl+V",
+	"VAepmBEDrVJzyp4+P6oBNcQM+BKS4Zvnz1aBMlQKYX06vyj5x1Q4rSXNRI8dOzZ4fPINZLUc/MmODl6w",
+	"Lrti/5P9kx0k7FqMpFLSp7RylglrRcF0wVI5iquJW+mbwX1XQqSGaQW6QJVEMTVFLIli6WKvUlRjydKU",
+	"Yg8+XDcFx6ghsAHlL+BLIrnh5A237BDI9OQQP9JlP8obwWqfOmWU8Z/6RLnwNq6WiqGj7O46dFwwSIO+",
+	"sdIbgtvgTmcms4zNtEpFceqxRNjx0dERG4x5wQeAb5OsoZtvsN2VCC7gX04UH5983T3qHnWPE/Zbr3f8",
+	"wf0t0wOejbWxvrwn1wVy21tezE/J/x76AxnPjHa6gbu2Isga92Sdautuo6PDl/dzbEvmR2UpLPtqcyf6",
+	"8KJAdRMm9cPP1emcrDycPRgOMfcLsZ5mLdfHJ71M8lnTwYlFHUr49i6C9b5a+n4D9fjVdx6EaE86/l00",
+	"7seh5u5VHb2LUtnivvp76l+x+PcGihNehRWuru20nla1ZA9qxYOJ9g3cY/cjvu5J7LRF9nNHV78FLpUP",
+	"wH4xih3JZ6SwVqPSGpSxgg2NqiuGziE4D9I5LH8ghCnLfeb3cqbkFqUW0hcsPFyBz65LujcPEDR82jG6",
+	"xhhtCYu3GKSl8CxTekZJEJnTKGdlTTIcIepacKozp8BSkPUUgvnOWnPKYyaNXTM/Mi9EWWN8PY/TXC3O",
+	"hhbTqBDkuiJD6gtK3GxNBcV4ZdOJ0VI22P/NSz5WJoRu6nyOuZPDAE/wuehGJFXZyUY+WmQg2zhpa9cm",
+	"4MPPn4FA8z8e76TYOX70YUGCuV1RyBA55GDWxyffrJz2QqbHRCr68XgVeWyyPS2YDRsQwYoKTTr3nRge",
+	"JIPu2/KowTPuF6RjZxz999mNWSee/u9f31yQ6bGWn6/ci8rXt3lwtlHPRD/t1e+zm1VD/fvXN1tyYAC3",
+	"jIuNPONOQIiPNkHASxIXlAtFaDWpiMZ4V/HVeqBuRVFWAH28BcPcOGJwSknJDT7U/YcEQnKNeb04+/ev",
+	"b5gRoMN9Ca6uJ132GtEOBE99AOtGALAPJOCBcpLUwHisUGwi1dQK4yFVcHR6zxdyYuqSU1BulJ6pU3qi",
+	"zGniN0KVKc8F4k8JU+qQwWdYxq3H1VFsrKcFKptBfSThGXWS/V7UuEv7vQZgFEcRsB5MEq25LVc4xja8",
+	"s2vnHNUXsJzQhhe5X0aD8Oera27kAI2L2u+dAdplfZrtjZj3eywv5C23wv109fvM/dnT4fIfydup5kAJ",
+	"3IKXFEOcvsDIZ52GifzEbsptuhHOGizJPeqpK1e+E6EZIAE/lNw817YEmtwlG/OA87jJnxlL07eiyHgE",
+	"Y+YCw1aYtpyl1ewxbFDcmNb41clXL9ABUfpyjlbmjPi5RI+pAQf/bc7/mIpupz1sSLTzKenUXI9NYV2I",
+	"R1sNbBUNxRLyqizCrKdLXM/Zy9ffnnVZrrOsV0bhq2RR7xs5LfGqZ1WIJkRvh3SNEkIOI/RoqSLKAvdz",
+	"6Pp8jvBJUaFBlaXpOsvczcZdce+sH2RFJ8HPvCj07A7FYm5bOaNrM4c4TiqHQ1FUxaps4E7fMGl7rM/t",
+	"lWPrffYlkQpGjFIxkBMIoxuGnzJPEkjSNcI9DPzCPHGP9g2fiD7lhF+qkRY+I9jZ/k5kghCFfNklWsNV",
+	"X5RIhOuX7EKNG77ITo5Ojg6OTxCxjwACEwYHLa0hwDrWd1/vd9krR5QMgfsAeAiCyPNcsC/9q7C8hFYO",
+	"xb1ua9xqCXvoSXIJ3GRe9rawhlXMCsRN/zK6nMtOjwF36ycMh4CvwQjAO7vsPSohhds+VoihKIQa0KhK",
+	"XyqeOduTW3krTJedecn8nL2R3ybsK5aJW5EZlgqRt237ezHJMwJ9uENtojPB3PzczcT8oPIKy7Ki+nrO",
+	"Mq5GUz4Sp+yVGmXSjNmXQj1xkjMTHGTxX45SPvXRTWQoVcOzrZKoWxZE6CV1qaHKO9UeKAnu3wYeH2lW",
+	"qjnn7plP6/YBqV0J7zyICI0qt3sJW5bZcaGnozEdB25TqZUAqTviGossmsBrA7pYPdOSikptYlW9cdR9",
+	"AK/41dK+llsWzCnx5/mhlQy2sZK2JJT/poCSAmJwNG2H2X6Gu9B2A8Zwz9ruq+FQQFnVhT++hTrQ+i2I",
+	"Iwlge56hjINO7oFHFTrbNCx8AXNoxDPakh8sbs8Sa8CZrt75XVDRwlneNyXdiljC8UVZW451jgC4pIuq",
+	"yvy1pbpEmZJ3w/sjoCoWtCXAZYrUwk4jFvbrkhhNA9sBoNSBVgNRKENFrxjp8b8EbFIqiwRNU2Fu2vrR",
+	"jwEXedxbh2zNsJdnr96x4+4RlWtJm9AkINMagW9bsGZWg8+C17nFx1sHxInDn7Yjq0QwRbQBOeZdkEMR",
+	"h1f73cqGKsCmkNW6kS1poq3e3i6DqRCUpxswur9meh0/arkaCsa7bePIJpUKsnBXqFK8j7kf5CXug/2C",
+	"p32ABeSpSPvruXJJYYE5N97ab3160p24z21DkAMKr2NXAe1XiFwTKHoUPdXTVGP/Ps1GmmnVWJFTCBNz",
+	"nffBudpnmTOFrNZsyAvIS4QbL00IrY7wOAT2CxgYiNZeoak7exvZV99PuI/e2FlkVVGuGiyVdq3xxMKO",
+	"HHvCg1vzyk2LbFWw5pfzH3dbPOS+uTIWUdunbRTt+AYsZWoa4QxkZc0py8TQMj11pnkWRRumzVqo9FaY",
+	"BLtt6Qls78KGuQ+t3JSd6Bz1Ti73rHJ8hNDXeoe7iGdYQwYlP0wNxzPI1zuFogzsAQmgvzLtJwjeoAme",
+	"IPFI17Ukn9LNVw3w8vW3Z+XDQd4kvOi+N6i/GVF7BlYXlPEXx0uol5SEMKKImIEcDjR39qWTNlf////7",
+	"//Wf1Cnv+PnTb1anKrQmUr0dwnKRLQZZhf1emW5D1QG8hKTWQy/swozJfqRUJhjEZ2rBOJRmw67nTrss",
+	"YUPKCJg7M3NTpsB7UBSlmdFaYcRUUTVPvSCB58WKJIqY0/8MOxBazQaa0JNKlIpT9K4FCm85TW7IlYsi",
+	"pCUGEPfakuu/ESRxIT01DERVMeAgDIXglGFwqZN0VBMqU007XU5vx8QrDjZSBHxzFejmCjxHp2cv4jaW",
+	"2LnBPRNwJU9RVYXga6lxL0RggjkOinTF7JpLit8OPTJEmMeLxN2v5fIuXRHCxCKS1ilUihHxB2gk1Tqd",
+	"pqsgKSCk/GvBcqcQubGIxCZTPNxqiSNl11qiV2NbM53XzlveLB36XjKdw8TaCCHXBEKPwvIVU/MIS263",
+	"TyusHwj+j6SxEDeq01lN8j/7ZjN4Z0f259+/ZN98ffS1Iyd8sN9YzvJsk5Su4+dtUND1ifwMJvWCPKWk",
+	"/nA2Acn99n/8j4PLy98uLz8c/D8f/jpOjk+++RSlvBVwQj4F7DMRj0Qca3OCOnjNJISmKVkm1EDVLjWg",
+	"TP0+Nbaqde4yEr6LI8rYSE7yzCidY3Wm/DqpeAGDaFHdRPqdhwxcTtFGf+Dy+akFHYuEPzHMMc9zoQyw",
+	"vi7rkzOpjvID8VxJfNTpYlpBRq3nY/RSJwGcxysJgIaUxvchmtidSo/EuSyrxlyqhoRfp8kZ7Ck+mBYF",
+	"QGsrkkWb+ZsyLidms+DkWZpipDoOMVsdlh4Oo5hirYcBiGZYbu65XlnEtm6C+lv34XjPCRAf/DoTMX2r",
+	"LhGR3EH3au/SMgGc9pY44/rn0YbcTNWKqU/WIsnuyACiIeSydFvW8zuoPaygo1gTO6Q17fV25ADjJ0MN",
+	"twB+k2fUo0dpRM9iGR9AusfOssGjZdRhxkl4kk6zWy/pfoNmXk09CvD2VtTRyMwUb8AyN2Y6WQ0VG8Ch",
+	"1wET19JuF5K5PPYduLSjOu+6N7A9DysNmHerl2CJ239KOiLX6HWsrw4TH1A0s2leYnY4vuiuUKa1u0OQ",
+	"vL8GCYiiiKUJVShR8ECFzhoYizoedoQXrmrDLbt0oGajsQvIRBrj/hm/hZRYQC70GZ8npXEi1ch4nEYx",
+	"ye28qhMaVpL9WrAKQXetY/6RD26i3hs+EXdBhX47RPvWA8pQcMNxESy+hpyLEKErwHkuAdJbwZLgKQ+a",
+	"joxwoIt09Y07p+dCmoT9u7oWV+3N3/wnmL8AoPuDpxgbi6x2+S59qaIKv+3lFsR4TkPrqM82sz+O71hB",
+	"bEFYTIZt+eKu/I0T59sEz5otwWplJSvcznAuu/CsNvYF3KdHteyVfdegwgJ7XLc1Q2OJxUNilVHtQ7ik",
+	"zYrIYFe3CUG0C5n1ITrWwIVZadw1AjzA6nZD8dBa/QEo/ifIvVyeP/Q4amKmmLB5t25JC9MsvxeOvmLW",
+	"O9t52oSH2P9t8DFWcZgGVrJWGXl1YaGKHFNK7HyP0VboIxavpd+mVM1j+UZZqWmyDmNs0D9dTjEECl4h",
+	"C/2+7YJEyzNY1V2umdT+/eubDR0kHoHtRlDPw6+/Ov76SY+9esneYRvjgr07ePrNs4S9Sk+++ur4BbgO",
+	"zy/OwHymnGF2cvTsG3YtremyPs9GkBfgzBk9ZK8uTr56nrBXFzTIdxdnCTt3v2RcpZfqnf8nIvQNJVop",
+	"N4JAj9ynPHyfU/vlrVBddubLgHyFGLXR6EYSrVc2SHgjGvpB3YpNGmxnowdWSZc1z5s4NPDG5ZwBNIf3",
+	"IJZA6pg50hBcsBsu5FYUmGYZxfWs+jh9YdzBJ2UWli4mjthGOuNq1NXF6PDj4USnh2Y6Sa8PlbZivWyi",
+	"CqfVHeeCElSRROzyvRE7YQOOGLfnAG/EfMuiroy6AMU9VNg/WaL7PejjbkRxKwfCoIMerJshtlYQczYR",
+	"wgKa19MNYACfHz37ZkUV1QYdLNrh4ojREGbcqQfSqE91fYL/FDmQH0vkoC0dDN8XAiZ5gJUyOZeEL1jL",
+	"9AM8D5k59biqRHn+7NS9Ca4zwER8/jRQoxOsvTHEyBFu7avn0cZ5IbLRyqXEYIYW4CNhODcjIyxBnqL7",
+	"EcRGdwULrwAqwauzdOGGOsv0LObOV9ncka7vqh7kv3kPfiaNDTM6A/c5+oSXs0IV4+AIqxrhgG81YQjw",
+	"nDAriknCAKspCVyaiQf5BbmfiQn4NXNRgJtEqxjnzvhcFE1ZWsU0E5hR0WPXU5lZJhWGXnwThC+wrIxc",
+	"qVSjQFeWKMlHMQLKH2aamiVMEcIaU8E/tHcVjnUGthFcGO/QJaUrwZhRUvXn8Qk4CQt7CyfoVknYQlgg",
+	"wYtxRcuBIrp8aucNvYrtvLF9Ifyxud8DRCuWl/OSGspjjMM9k/jeSMg4wEMYRxktxESk89YmTeQ2bnh/",
+	"GosWfS8zxNHNoLnvtcj0DE9bCnNYEgNs4inu3qGPbVeEw66nzorusgtxKwqeMTmknj5cIfe/FhBfbppY",
+	"u0P5W6y8w1AbyPWfXr0/++7s/Vkjkktsn6QPySUVYBVmti+NAdyvaa+547FTcHIbK3ialKkP3LKxyPKo",
+	"F2I21vFkIIxRpCg0145MUIOZVdoA3ivPn0rK9MyiupQlgeFMk5JRxjQJjEwu8dYWx76H8hoVYn53x/yG",
+	"RTXNJBLtURALqiISFWQQOYZ46rG0rBxg3l7BzFjPFNwlPYW2UoW7AgGrrHzdEFIWmCgA+/Eh2ab+ZrF2",
+	"y2LxnT+G6MnN1J1L/O9QJF8ph4SmIQ0z4ynkDZcREmmd9NMbFtQ/fX50t5r6d2XEZUFjAAnX2qkW4sPY",
+	"xIiZsYwzAJSQKzveBlx1vUoN8JA0BPrcxeNMiZkoyhBi1VRyeSjN0+1RyRZVgWq05u0+D2pWGra9eSPX",
+	"ULEXu4mEILxgsYFHh6pKwM0NvSlBx2roR/+u0NeZmCzP2IfDmpMyUcZDC1Z/3P4lPGU6G0CeSSfSWoEw",
+	"BoOGlPqqa3REUGEuEIzgJLacCI+f44VOq8IwlCJrWAhEMEs9BpOPHW/M+CQqTqvOL5EWcE69beiNxSfY",
+	"kBFr8HPc+LJZlq/uWa+8qKyMQ/50Ix2jHvpBe6w/LVQP1cGe/+Xl9Ojo6WCgUwH/gmTCkidNC7nSb1AW",
+	"IFmIMZRdXVqaNC8FZvfTjXyBWNuXET4cNJ1uuNnnJKsuyqLZB4qnBZW50RAG/3iVityO44TZDKxLHLox",
+	"yWitPkflLi20OVq/AdZDRgVrRc/REGFJ69Wywi3fLIZYJ6mHDCbWaWphmGujs6kV7Jfz12UT+WHBR856",
+	"Rxf6N18fff2kR6UymDYJ/AydS741xEssrCuzvdtJtz6Jn9xCMLXSe0AhiwtT2jCTzCPpP1vOvybk6V35",
+	"2LaKvS5dsWXRsNSw0imS6G+sdEyJkLc+1Tno/er+VGDdltmgBiPmvard2vZOKLVTrjVD2XEvlKW7u3hZ",
+	"V9+xXbirFwTBPcdW61/fR5C1dgvXvDsbCJa7UOV+ZNCGNLg61Fw/ow+1Y1tHYY/p5+dk9fvXMiggm4hU",
+	"TifOOpGjcfw9nYnPMflnh20gPrs8oq1Qqd1BPbp8oh2e47qpSW6fdsLG3cW4b+atM3GPeTG7PZ01+J4n",
+	"YWB5DehDq9aS6pkythB8shPm0BLN2DGE0Tq+zSi7IEdnsPAY7cAid84gfA8xDm7xMrsAstyX0fSotNbH",
+	"Tr9ayVTqhxn5dKqlGvkui0pAEQAi/5aB9i7zhf3U8V9SuBHeuRalJpxW6I+7aHa5/cm7XzYe4S5414OA",
+	"QZV7tQvIjc27GGzcu2D9WEPjaglgbJmHQQFx3IYrdIYYrobqNqHYpSpCgWrUeLGajrkMX1sEA48GGXUm",
+	"mhjXreTLg0ESJLoKY/MEPIZawYxUCcPVZnOsTUd0PwTn3qBcbPE0aOa06sRvKc47eiDYEDjmOCziIL/G",
+	"FlqNsnlVLEsgErOxxnQdXkS3lU+KaLgWAiLo8Dj++vmTjYrldlZ0IfPmjFIjhNqowcjGlRdAKldyk69A",
+	"tin2Btxl6qo7djwq2JPadxYmurA7LdS1E+ZMhHrf7BlW/APltC1ckfX7YehYoHijJEO3+X+KbWwreA8c",
+	"8DSR2DrfE1TbHbBT3nscgQWjeHVRt55aUYDus005d1sZ12ZhNnAEUuS9IdC1OcPZGB3QTet3K6MOZWOm",
+	"G3EWSnRq+kyFg8JNqPA1w8M9mq5ZhCe4vGYqEIWV+1Jgqlxeg1OWp4lf2L6zFn2yHi2rzndl26Wm7n9L",
+	"a+Zq3kMob26hYcIi3E+gmhDejVkNta+0Er3lxutYTD3mhikdfoNq+MciA43o3ZuXr4JkF67mjQBJTfj6",
+	"sP4fdJZGo4atTKHqg7cpKw0Pm0ZpPJtdCD1kqfcs8n7JK9tySSe8wlzfza7qrkttx9xcNbV5osyasIyf",
+	"+u/4dtZE62XjlmWTYfPKoxZ/SCssUpALhL0rr0WIeIQzxvxyp2XLNA4cvRX/3NZn/hk4hssCqxr39bw1",
+	"INMgtFw7ic2cyP5GbOMnqt+ZBT9yiXHi21R5ACOuLOG9AsIeZzk3ZqaLdIe6UQ23bnlyb0Ru2VSl2OOf",
+	"TbijSeyNpFLqvQNpjI2KSizqbWq0zGaFtADpDOjWFUasx7xe36X+Fl1s11NrIVPaly6s8qU1obwgYNpC",
+	"oHXvtyvmro+SexuZ7kLylELggYTPNv78PYmn9msCNSeW3wAVMz7j89ZY6yYxhT0S2eqoQ43nQeThF7Ob",
+	"BC0xoTTEHRhXDWe2SZv19kjPWqHxxcTRrYTk1IiicR47RIT2nymFKZ5HIClp9zaUkWa7XKt1qaGhOxwf",
+	"QIvxz6w13Lb0Fw8zn6wMCIW00xJp7mH13vHJN5DgdfAnOzp4wbrsiv1P9k92kLBrMZJKSTXyunImrMVG",
+	"WakcrdEUtZxIE4n8KFWk0G5nF7+t9X8Uf31F8S7ip68wxf26tiH/TA6Fb5MQLZA4ZZylfL592evzaF5R",
+	"pBBbqltpsbgHOsqta4svVhHRyM07tQPtxNx/ipj75jZayXYMDtQKaZCRbci8NmRAuKhWSKFm0bSeLuFl",
+	"wwd4wYjBtJB2Dh2xcJOuBS9Qu8B/fe+X++9f33eS5TYAfDDA21B68SinE7HC671s+piaj1o0Jucf8lwe",
+	"3h73u76NFXgAcBLlisbW5p1PbsZSDXUD/h7ikUOvWHfljIWsPDcnsusHXDEjsHDSw+hCPMVARWpGKPYm",
+	"YbnQeSaSEs2a2j3q8DczZycCdkVyqXxgkZzYjqdjNx5pu5fqUv3jH2c1pPzuP/5Bs/rCMD1T7OzdawhW",
+	"LrUby+SNgF64EJHsMSNUCosM930GxcJlarI0l6plq6Fdy1mIgNpj38KO97vsFR+MqZpJakWNfqCaFFIS",
+	"pIUsBsO+tMXc7beeWl9MYuhPBstJn5xSJ0csGVMBJiZAf4x1loKmjl4VwJv3bmCeZb6dpPu325pUDCRh",
+	"vwYV8iWqHY2PB0B77kSU+cc/oCHb+fcv2dOnT190Gbh6UC0h3F2ooEZXaVB/MxcIQ86vEQtblRj4+C40",
+	"gOq7i96n7zmG6r4HsK1SsZyPhOkxrMlk/YAn9iv4hfILXXam2FRBG2z2xxRqZ3jBJ8LJfWyaCvViVaY0",
+	"ZxNpTC4ye6kQKoDWlbmJBCj9ND8sPzWO+Prvzt6//KGPNAcdPyeiGAkGbIJwY56+eP6EAIoJ9RWbdhvL",
+	"59T2CpdPVhdXzOth1ATUGWFd9hZ75F0qUmX6pAP32YAXxRwbzbL+q/d81D9FApcW2kzA718PD35ys+pX",
+	"4XsqgDLYIh77x5etvqHSF30kXz47PsGLM5NGPKFteOV20dOFL09K9WDqdEuDi3/x7Kuvn3RZP4gK9IPL",
+	"cLeasO6lenbyApbz1dFTZjhcj/65sMX84Aw7/Iz1jE3cvTe+PFOzGZe2V5YDUHYQfMVopocW+rLj80nY",
+	"NNs9OeQyKx9LEKjHaPyEm5OB3XBqu5u08gDTXXbGYFeR3Mte5ewn+W3ClDAWU5rgt09PoDMqIvZkciAU",
+	"6jVh9UXnLOeDsTg46R55w6f2u6q2rHQgO3buGGRgPfU6x5R6rXguO73O0+4xDJhzOwY5dugxBhAULeYw",
+	"cDYiUg9ReYl2nGB5qJ740jtuAWECOZS0XQa4E+BAwwwywiTHLLJB2d8YuEbFTb18dNw+1QLal5d/fZ12",
+	"eh13c8/KmUPYEDmA6fR++6sj3byBN1SbV/e8+jaYS9pB/OVaoGzzt6l2eb3um35dsO84aOzxasmHP8qJ",
+	"dCrfyge9DvkBon25Vga1mZOjI3CNaGUpPyMQ9Ie/E9zDZtMHtRmUkSXkLT5CBBJ/gF2MfGMPgYbhy/ke",
+	"+hLVUDODU/c6mUes6RWCp50PbrVmOpnwYt7pddy0qNcXEIQnRj0s1RmdpSII7Vs+MgEMzgf33eraHP4l",
+	"00/B3anT6UiUZNqJ73n7Wt8qUb5/f3t0Lnjqe6GTg7/cJJ8MGtuYpXu4ghxff9f59GF5Nw+vM27sQcFT",
+	"OW1mS+/HgoE+JbVKArkGMMS+c7sEhMaKazkNQ5To7E6uSgGQBqfYoadqAocMbInxBAf6rZvlOU5ym7MN",
+	"37+/s30vsow2BKqkh6A3Ito/LQx19gFXA5FlWEu/r5PGj2Am6MbjQVM92xCkjFKDYRqAcpYTHKvu+2Qx",
+	"OHJJhZIiJVU4pB9qZRoSUBALcrrCRBeiy956nQq+RmjIdRJjQqWm7PdDAD+gAYbdo2qZLsvRp5T6lZWE",
+	"jjP3+jra7Sn78tnJyRMowHQnC41bZxIMISd/QWtepng8os+ei93qG7FI66+cDVj1gfOcoNr8Ru4OybCg",
+	"5zaydlBBgufWUkKqfNdWJWJdyNnYJ3Lv21/jO49Kryj3eg3NojqXnesW0Pa5TbVAnBdMLKKsZk9k1DL6",
+	"UxPnel83/dHuQ3wIUzVbJ8247GsAKdxjHlGTMR5S7VwHfYfC2G81wm3t+GjQo/yp7qSkGMMCZRzv4fMx",
+	"qoC8zfIJt0djwVNqevOjHpQgQbFP0KOH5XP0gV2TE05wkaD+JW+FY2DufINulBHo6QX6WuBhpY6aikxg",
+	"Ym+dTvD3C3RSO61nqxf7nVaic4+7857flLvjw9jL92xLNWWaSnsolC08XHijCHBPvqIH15IB1IVgTdp2",
+	"w79xb0QEw0LvIV2AIlChMfbBrdlDjQbBA7HZ3pVXKLABNcXeXwJd9RvkSgmMsrH5q6d2oCdiszW/pZci",
+	"y16ESPCojXey+pcxd2djSCq+mztgKUBKcqHuvm74TJmRu+l3glRpSNBNgsaQumCU79zwVaSQTT+JXuix",
+	"zp2McuooJAxDDxgno2SKGpcJ05mbJvBxKzILMp03mLdHIiKYjWIBsKzeVV7rmyaty3dY24waSvAqdywZ",
+	"t42kAD3Ja8NvVvjQDmWyPLdvPZoxza9hWtiF6/6m1edm0E/IjwxiBmIPocem2zBVXWAuajXVMgfJDChk",
+	"F809emRqspdH89VqMsm3navIID2jKvKF4MVgHMQGAqENb3nlJZS/iy62SKdWgELnA2vqIQYnG7GTpkbw",
+	"Ss7yQsPVJt0ZQxPS1ANj1D0Xu3V12XvNBmMxuPGpoHroAZAulS2mxoIpXUV0ewxxzn7gZvxlPxN82H9C",
+	"LcbH3IyF6UNE1LC+LYToFlrbPvuyobrKZnqUQFzu+YvnJ08SWgdVazoF9VLd6ulgLEwZSYZhIbyw7L0q",
+	"6aOzdyq8lSm0zmzQymHv75H4wK3J60Ep6hppmPCTXSbI3WiR6PAS9X6CcYrGTnFap+xa2JmgzDGPRQil",
+	"KdZ4XxFUyoBOMc2aMBAduXdZ3WNaXRnyhl0qittyYPzalHFm3LFTmsVEpFKY5aeWAT2Z0jP3WV+Z41so",
+	"18OFzl6/VNSOkmWCpyZGuwIbDd4P/YZtH5uot3rkHmmY2i3GGtXtnnLHVEU6iqfbizzkQoYZPcFOw+BL",
+	"P3XHTKUtqbQMGlzM+44AFFZgGw+Wi07OqoHChKBcZ4W0VqhuIx+DMtd9szH4SAMRuIXfNwer9QJxnL7k",
+	"CE6BrBpFj3FzYuKVQl+thu1Lemb3Ni2OXBm1TSFTiKusN+RSQnPMWIbknxEtKqoizlRV97ih9UG5yRuo",
+	"/7TBZHdEYBg84EKTdbiNL/n1kEE7JMwG8SFQTIyC5QNotc/FT6g5BViNFEVoVK/zMVciOp2gUWa0McWg",
+	"3AluodoTxZhQKTGFhm/6fMTyoY3MkNYj4d77CqcD2YkNk/B/q74dtr4/O/hf/ODPo4MXH6p/dq8ODz78",
+	"dZQ8P/n0X+vM6tcS7wbShU4pf6wPX+63TQurS/5OUQA8odWmDZHUznkzjdvs/0cGg0p6kCwZMGLPfJvD",
+	"ABjbY6kuZWOZBodNdhcKldEJ2uT+xy3bk+sfB9/U7d9+DD+LGc15T4cHRXzLshWrWCESPiIHe7Ax0RMM",
+	"hGnEyb6M4BO09aY2LqR+I3gqJK36jDJAEQIlz6cS+u49gaGKuXbSkpqNVSXSJlTz6PiEXzVxdWa1XiYV",
+	"nHRJKhuqjcOfMCX7w+cSN2g96e8CGPwqw8XZziOt04ab2pTeE9yuLcLi+6XzFiN44Kcd5Upb5WL4UoOl",
+	"3HfBi0yCxe1JEgxJORoDsL6nS2nZlwu0+uTU2evcYoMHiOD7tlXUVKo5OFrGCCAlc5nisTxsJxS/L7ZK",
+	"hQ6fktpIkIF8ANv9z7uMugaz/hyIOHqFMUW7nY4XefMhH/wx5VJZrgaiOa/szNPNhM8Zz2Z8DvE1MLCI",
+	"6BxvnRpRGIr23wrfswsV95IdS3wCUssI3NANZTXlWgmwmTH3PJ7jWpvyplT6eTmmg6Ws1t9we91GQ4zb",
+	"gJ9Lpvevz83GelIJifIExwB/59UzPGATuusmu+Ot7YR8+FeZ8fO6XQFZCBeTv2WkofcgUrXRkHBdYe/E",
+	"VtakPYQn3HkUmsCPIkhxVZplWqH3/2a3R7hshlMuLSZ0YPkVR1JPyBrHLuHG1y/AmZWxrZxDl4nFlK/X",
+	"aWeRqbfZfk5qT+P2BxE66ZEa8hl7JbjSSFhDjfJkge0s+dzxPPwzck53pebtuYX51D5yonGkEhwjAI/Q",
+	"wVVHup54WivrGcPsJQwa6DbkLQn/4mvdsDlGFcqKeVJRfP/NsplLYBpRCLCKcpHukSMHdl27UzV47lFL",
+	"82oha/hiQqPXd44B1kGYVg/hpiEC+WLBJgesOV04yR6SS3Bs2xtIUV/PmW8k6Mv0KGGG6lpBKEPvRQhQ",
+	"S5/NDv7bU1+yeyMEmP2GjbkZV32QT468+IB1la6FX8eaCjsN1VZW9hLVTW6TiNpucJE3qtzKfXmkyg/s",
+	"3itVzX3X9FoRWFzoUCqolzpkBA/CzYwTaxurOvyr+mGF7rjojOqyc3Grb9asIcCEs4Wj/ywE/ap9h1WK",
+	"BZcrXqOd8oc1uHp1VKtE0MK5rllPhS5IuMxYtK+tT48gtqhOQZSGd91qcOtAIkASdy06FaOcziNWMwiS",
+	"FE2i8ipingUa8wjqTvpHRS+wm1XO5SMhmkL7bsH3MLG2goig2S602QVPbZ+a3fYRdLDsNeZIU4kZZKBC",
+	"+90G0Ynu9V2LONyzexRxZZPjv4eU+4nfYHTDTCFn3RvGFfTpejJODIcCgOUOKpS6KNMDb7jXuPhEsIFO",
+	"qde5FVnmuxRXOtFM+7K7VBo+KoQIXX01IvkCo/oGcv2gI+FsLEBsk4k8NeJSQboLz4xmqciFSg3TCjQ5",
+	"zIBwCiC0YAcrDtK1HPkbPRHXOp0nDIrqPdiKI8tY7pQzPV75PbnwsKOP2PyoL2a1CYJkAE7EReQYcHDw",
+	"ibh/GyRkNrzGWXwa33yPJmshjNWF2HHt7V64Ks70c460UbwqXoBasgN8yqwbTD70o+72iF6T/05pn0K6",
+	"5D6io4DG/+A4Wmq2KstW61iSrLSTuV32M5Zde7exhcTkdPlMayVHj+pML2QG6FHljQ0hiohU0+bzxTjR",
+	"Ci+Rf+hzBzZpaBmwbTYaLZuqugqnyUkQmL6AXa0sXsoITbY1Be1ROdpwU9bwstHuPQyYCsXrnEKUMqsb",
+	"MCMaRQa0ZTJCYLw0lSkypQFXUL/hga4IigF0HcMl5MJOjMhuhUG3BPMOLdDYOLWOwJ0pqyNQ0fOelHRJ",
+	"IwCwr4FWw0wObJehvlQTXCDbrkWJ/0AaJCw1EuUoBIV76TD3ZRbg6A9Sg+1X1pAnTUewex2LiD5uTpw5",
+	"cmSQLe8I7AvD8owPKqSMWlg31Z5AJk2wEP5rKzF/wnPeL1+47w1fhRrE/Zd3ihpT2/j13FlnIdxKAbCL",
+	"WlUiBmpUAH9x8fqDKQcYzdTqQPDB+BSinhgp9/0nBXW/i3u88EN/u6gasVJwaWFlnePLezxsQnbZrQoc",
+	"RlHrBCIty7QRVR8hrMNydEBuX4jPB9CW0m7lCy9vycKyFtPjRWU3SXvq8VLBa7DQ6iGm3UFfyxUpAJ+H",
+	"J34NIB8iDMyXqG9MAEAYHGUTHxe3QtmDQgyEvCUgkEZd/JV79rx89HF7TcK1rNYoyw3auRSBA2hVKaGK",
+	"7BZZdSFYPjXjRcUyKHKLX3I+GOMYoYnqLue7txfvEWe0EAwS6i9ongy2iEEshFp8Pjv+Gstvv3nx9Ksn",
+	"ia+uQsDhAF3Y9KgcEotHHKso1KVagirGLNYs6zJ3uQd6IgzjQ0tdawi+uEKs89hlIHROjo4SdnJ04oY4",
+	"OXpW4m1fIlfmI4BccDyiNMBBP4U/IBNjKZ9j2qz3nGepniQlMxkL7yaXhj07Ooq5EzGSW6OmPam0tW/s",
+	"PJ5bX8F+aDyqmP7Ab0vyLkk7gKJtKNtb4FsrKw58V+8ZYTYDyN1c4O9kljGCj4MOeQ1JfYun/NgrA9qO",
+	"5d3UjP2xIHOgzLco12lS/pfvxRaurfsgzRboz83Y73Z6Ho7fXgXf/9er94ye7PtCcwRrhy6sRqY1l3LC",
+	"sAkQ4kCTnoZWuglaxifUw0yTgltwcDNxc9NDVAj44KVCvtyH//WhKz6giHTZr5TFJK2XIkAsiioX+7k2",
+	"0G6hj7rgrMvOzA2xYQSCKJ849Yolm41lJljfEVyffOFNsZzbuHtwASylmgXtHHF2zPwtExb7vgpf4cKb",
+	"AKCGdgFAJezDfnSUrKFc7liX+bYqZVjArNYTf4rd+789HFA9sWrWA3d6AJ8oX8eifjByGl1kHrnBUVQ+",
+	"hcwLQlz4fWoAGr5K2hLUZpXIOwdKhVhhgPpgSngHbpzCMiH4dZzxKdDppepTq+1+4j/Bw5YIC59KSMkA",
+	"f56HQoT5kdokIUaA07xUlPOWOD7r4S3Ai07QBtdTgkgqb5bPuKcKXVVCu2vs6AA/dNn7SNcF7BsBVUcI",
+	"RXWp9EydYoqdO53wipixnlHrPw6dURK46wDgX1YvAZcpqCZ/4vZnJgC2vgm84hznsi9lCT+ygZr0twHM",
+	"wJvQ8xcpqQdfq97G5S9C7wf2i2l1hWDcvsSSpXt1LXzzbSROAKGGpsJh4JYg3vCqY81nq8X5L3zkc4r9",
+	"PCYjF7ZvtXGLB3HvwZKRP9yoYwL/utK9DEvs7HsPm+4xTPIBHMsjWvXuPI3Bdm9efYGRo2EhzDj0JDrh",
+	"aUqY7phrGDb37+YYRmc7uIWxi+e+zmkv/uCy5rMEQqEFQUKWL/pzqo0SM3L3nGJFaOZUD4LDSgVPt3EG",
+	"N9znz9cTi5uzmDayTP/NfE5P81VSEB5ZSwpujr2Do6NuGQVVJkjAFRA8WOr1txOgepqvI0DdFu5cDuCw",
+	"bQKU6MITFv0i9APHvJX/okK8fSjeMPbOvZM44/1sbzxcnkLLPDHJ7XypcLHc5ur+roV44qshM+3bq2Cm",
+	"KhhNBVRRx+QkDukP7bE7Hdt2/TtYaaRUNCDsZkXQE/UWLsZ90lerGte4zLvhjsTgPXZBQHviF7sG96gN",
+	"ujNsj3tnQiWyx7oM6JA4zGpt4id68FHHcIOVrJbRtDX7As9YJavpEL8wpEf5+ezs9jeQwuFf+I/X7V0v",
+	"ENsw2NDH1PYCVwgezijQwJ02dgVeBQ+0ZV+KCt9rwKfwp7ETcIr3VOFFGwCp7NhdC0kN9i4hTGSoyiEQ",
+	"xwj0FO4wgpqwb4Uz2qSKQldsVi4G2fJO4YHJLGs3PE0fG9m9m9qmBjRMKuhO08qxb8S8nUW/cQ/skXG+",
+	"Ec2I+FVSFQb5lAAWunOG6TahmV1CbrIcKUeG7skgD17bAH416lh2L4Q1m41xJCU+Wjc8Zrti0S+ElK4z",
+	"CVFeH47EuMhI+fSUfiZ42q9KLaU1LC9EKqhSrzYIFkWU0SXq/YGfu1RBUzq8WeWkaojj9HlEl6ZpnfrM",
+	"vNrHTRlfMgg0LX3KDNzDWEgG9+qNmO/JKHwj5mF15j6Tr90iGpy1jlPeiPln1/YKbkJ7DSjQRHAfmiif",
+	"Wq+0+Mvf+eYse2Mu9IWGQ8AZ7ivo1eKodSKQgsSIyN+0hz4+dkA50K2c+pwevqBnd+aji70XNMXesvPy",
+	"BjDi5coCFPEo2DXsif67ef7qB7tOgmg9c373vRbrYduY0FycQ9gFbpGoWxGXx5AkR5XCbC7sKaZZjMUE",
+	"FILruftfE6xNfev2JFLqH9m5w3FhDXs7yxXwy3CSciCqdrx5qTq0n26Mk610UoYxPacSYSFnKjgF9bGG",
+	"H9yXUJYP9NHksFwig8fuuVxxaqXzMlZVX23XqkvZJLgjt2oLH9Z90XWL03O53187k9olAHPVzgH4WK32",
+	"2/he2EjeCC8PaDVDSqSC3n1eBHvsC0wRCwDJ0Yxwb2Z6cFOh4J55tGYSmJCERb/LeWHLdkECwV59X0oT",
+	"mAvelkf7PbRR43hD6Pnd6U3cNyvftS84PvrOnMIPKihKB/FGd6pRNKyX+FFC5y50YgftwEkNLAX0JYJd",
+	"dpZl/laA4yzlc7oeGq4Hhr48aU/4HOucybiO5o3Ud/1RJ5C4NXuesSQ6KCUbOBCT0CMfUTwrNlYwFLfp",
+	"HhhpM6WkwnKZQd/KdgPpO3jw/fzRw+xUC1ltDMC2QKRhL2g6a5gCkP88p1r9epYyHh3dxf0L4/Vo6PAv",
+	"979W5fRnSncG/5kTnpRvyriaQ2UKym+AOaALRZpqk4ZaHWnnsemYbrcaj3ZbFbNtP/ZxkZp8RG5x3QfR",
+	"Te+0rTuILf3MJ2UPSZgL1F2+ePriuROHMJmTJz127HTK45Nv3KP9s4P/xfjBn+zo4AXrsivWY4fsoO8U",
+	"0pFU4DAE5y9nmbDQPaRgqRyBRspMxs2YSXOp+v/nyfd99A1HolbW08RdI1a/Uvq4hnTrGsQm3WaC4h9i",
+	"ORE4bfEzGIOyXm3gVON5ysZ6hok0iheFnnk1HhNqUMCC6QUAc6h6jEWWJthjjpiJ0rOYZzyfLt6K3eu/",
+	"1QcepFxhvfuI/YOxvgtqT2bM8DmmDcJd3aUTf80pQSBz9tn589f37rSymwTb0yNMCwZ6DCL9gATcVsdf",
+	"QoFc1tn+DqiIm4MhPqSqZkpcpYdVyXAeh3+5vWhVxs7BE7ihvnVBEByPS9XywCH3Kfvhm4GczwupLL/O",
+	"BDu7ePn6NRuMecEHFtouUfmtyflAJOyPqbbIoq/54Abke5e9E8VAKHsgFGC6SiiRxMi+HV8qI0YToeyp",
+	"WywpBKxdH6AI1m4yWMwyqBihR5OL7drdBRttmVKR1O7lMoz9ICIZV9Ug+jDF5j7F8RrTeZyi+DsxlKq8",
+	"4xGBa2FX1xC1jh22B4rhiZ2Fhx9VKFVna0hiSg/bSxpXc8QUxJgHMZNFJEYD59aO2Lg5yC+0uB7zxs4g",
+	"bsv2FTjVmdh9uNTNdy9H11ydAZsYOanyPq6BCYOgGNK3gqv6jdeBz0b8VjSGOXEWjz642bzbVWAzvuEt",
+	"MUtPxtsEVvZGUm2xSXcvqdGHaWUGO41KOgFRWSNeBmGCboY2AsVcQORv07ABBTSDDmiNccK7k/J++NXO",
+	"Y4LBmLuLBN4vD6xif81s0CnRQV+TxpDe9wBU4tvYOHLJtL7xya7U7ZU6TywR37UAU8J6Xqkt5Y64r0ej",
+	"d29nqq3/0T46szViw5ZPVO3Y4OrjWvfZ9UPPlhLLL8iVWeuY47gRhQnLjXesYKTbu4AsHP5aCdF76S9T",
+	"xWXA35ppNfL4OVQyDuuZCMCo1U2tZJapZvfMpvaNx9tQJkJa8XYy2F0Pz3tbOqNstMZeWmNhBCXSDHSR",
+	"mgr0yIMWFeJ6KjNbpRHEG0C/92lvn3cjAAhkbAz/Ty3HlnIqEPCpoeY+54XY4lthmp8ewgWEZhaJB2/3",
+	"PmbDhrIwTSBo9qN6+EYJNmjV9t9tEoCJASmtkaQAO3fvqD+AWJjW4WKbsDHwh5UYQLDgzr53tDEUhZ0O",
+	"7hkDyFZNKCFqYGkPdoc0E2z+ml0T/WYEXXQChLpIylgDKhBs998NFYgEarz/4W5Pay+4QJtD+TRcy88X",
+	"yqcCswpod4lkm5jVNCe81VY/8C/lU486vOqXsVrM5IW+lSlU3t9Pv+vyHNpDrm9zoV5/V00PmVQudJ4J",
+	"SEKFrGrCqA3OvDrmthIaw/qFwEr/q2kh+2VPROpSDf3AUPfFbICqRhMcPNQ7zCnI4Tyg+Q8myBB0zK1g",
+	"mVSYR+t2lQ+gX0eTY9mf257sJz/8zh3M5bz3RixtMEALtNJADTUmsNL5TCeMZb3B8fpsxi67EMZIrZwF",
+	"xjQJVTpebPHkT96MQdZIAHY1U1EAlD52iWrwWgd08Ng91yuO8ByQLdY/xWZvdu3ubOEg3D8NN3u211/9",
+	"Lj3bryuKhJZkp2XBC/02LIGhiXXZhU9uB5xhvCAKb4tUTb7rHRH0/ljirn3Yi+PuzI/9QKzW+7M34rZm",
+	"VX32L2btquwN66PfFVINZM6zVQXSbpLbVnyLCZfZ3ykXwJ3Hap0RznX3imEjsjUohVNTL5nGn1dhKboF",
+	"7UuZMnsobIb57mVjWyL1U1O/xqbKnIF/r1SWzka+EckcEWmF9f1IvAcQUVZ8M/AKnn7C9K0g0CJymIAs",
+	"Cio2K5AVd+2wjRk0MjdW54awcCDNCsoucblUghWvuyQly/wt6p5bjtcrV9jkYKgLNtI6jV6iRq3KbF/N",
+	"vD9ibskRaCDmHecEKCZ4kUlRMFESXg2vq6Q/R+Jf1mjyySnjLONQ7KFE0pIY4PvkNylV5jMsF3aT2rky",
+	"ZfZQGnzPrLZMCFiL225Q62tywSkUXLHC2QLANfQLQS4Ndmp1LMS2KSA8jPkLiQ383Vy+2PkF6nWtznOR",
+	"7optLBwlghJYuSIF9XX12B41PPrKOgBzp0HDqKGY3bfCNxtrf0gSMNUWXYJ7Py73M+7W63b9p3QFgZPy",
+	"Wox45TAC79ApK2XBtTAydVrMkJqDo3dI6Vjel8qkuvFH1nkEGscbIfJS33CMx6OieRdauwFp7lSwseop",
+	"f5iRQ3f7bHYcknk/Rudva/bNqXc53wiRI5bIGIpCfjGwbdTYwVLn+S8My7kxM12kCaX6QJMsXSTwBwBj",
+	"BDhEIsku+9EtDZpXlcWbYXf5fFrk2gjUY/Ssy3za7RiLL68FNv70M4B29XartGqgCuwW1+T/BvtT3ezR",
+	"ZHPDP0jf+XJtDYFqRypd9jP1ARyMRbrX/LZmREPu1NIDKydEvkHqEd3swVhDAjYviXG1QlMIY3Uh9nDH",
+	"dkuINM/P0+4hCyIeHyX+gM+4y7/6UDyXaK839Q897opTXMUaNae03PsKiK7KyMEWp5UmpAvI1Si7FO5J",
+	"DfLbcPgX/WuFDrTowKH2itAptMteqZTE2dr5CXRgjyND4UKOlD8jAjqHvu+4Bo8IfG+qDu1d9FyJhdyV",
+	"D9ePjEZ9VFzzwuq8AopXVYR/QhIEDObSqxnjpo1fxk95hNrf/upMi6zT6xzyXB7eHsNG0mANvtRFK73L",
+	"zhRNCBRIdvaafvRqtZ4p6mSK6qWhPP9T6NZdDYXvzxEHjL09m9ox1RZ0FxN0TaQOGnwO9GfQ4cFDOzEi",
+	"u6VavS67cPvHM8jTuBZYg05XgNRH31yHUox9Do/nuG45Uwu45tWUgtTm5Wm9g8yQbj2uE3uQ+mk56Y+u",
+	"4qRcjdvzoEWAOaUCxLDyjLDjwSiWVdOgL7phhjGAyS9/eqOclnApZVxtecwzLIq6nqrUTZVKlADTsj7x",
+	"yFp9X6wq9xeKU5Y/coEwpybEOV1AZSzrxOFYU6jcBQgbX3/MsxlWQAuWc1lEwRSQ6gnqYSkjuSzqbSBK",
+	"JxUxfbWaFPbjQ7xI7wwLhqYMsUi+91i4OyNUegB5zBSA0ENiDakYSOTsZWc5pOFgcOybvDw2GnxfYNVO",
+	"abB55O0q4EmQhR8+/e8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

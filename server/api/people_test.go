@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -154,7 +155,14 @@ func TestAConsentConfersNoMoreThanIsCarried(t *testing.T) {
 	g.do(http.MethodPost, "/consents", body).is(http.StatusCreated)
 }
 
-// What would fall is told of a client, a user and a consent.
+// only is a blast radius in which nothing falls but what is named.
+func only(what object) object {
+	out := object{"tokens": 0.0, "refresh_tokens": 0.0, "grants": 0.0, "approvals": 0.0, "owned_clients": 0.0, "holders": []any{}}
+	maps.Copy(out, what)
+	return out
+}
+
+// What would fall is told of whatever can be ended.
 func TestBlastRadiusIsTold(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, store *models.Store) {
 		c := newClientOn(t, store, nil)
@@ -169,7 +177,12 @@ func TestBlastRadiusIsTold(t *testing.T) {
 		token.GrantID, token.SubjectID = grant.ID, joe.ID
 		modelstest.Issue(t, store, token)
 
-		modelstest.Ask(t, store, w.Agent.ID, joe.ID)
+		asked := modelstest.Ask(t, store, w.Agent.ID, joe.ID)
+		secret := &models.Credential{ClientID: w.Agent.ID, Kind: models.CredentialSecret}
+		_, err := store.CreateCredential(t.Context(), modelstest.By(), secret)
+		require.NoError(t, err)
+		held, _, err := store.Credentials(t.Context(), w.Agent.ID, models.Page{})
+		require.NoError(t, err)
 		told := func(tokens, grants, owned, approvals float64) object {
 			holders := []any{object{"client_id": w.Agent.ID, "tokens": tokens}}
 			return object{"tokens": tokens, "refresh_tokens": 0.0, "grants": grants, "approvals": approvals, "owned_clients": owned, "holders": holders}
@@ -177,10 +190,13 @@ func TestBlastRadiusIsTold(t *testing.T) {
 		for at, want := range map[string]object{
 			"/clients/" + w.Agent.ID: told(2, 2, 0, 1), "/users/" + w.Owner.ID: told(2, 2, 1, 1),
 			"/users/" + joe.ID: told(1, 1, 0, 1), "/consents/" + consent.ID: told(1, 1, 0, 0),
+			"/grants/" + grant.ID: told(1, 1, 0, 0), "/tokens/" + token.ID: told(1, 0, 0, 0), "/resource-servers/" + w.Service.ID: told(2, 0, 0, 0),
+			"/approvals/" + asked.ID:                               only(object{"approvals": 1.0}),
+			"/clients/" + w.Agent.ID + "/credentials/" + secret.ID: only(object{"credentials_left": float64(len(held) - 1)}),
 		} {
 			require.Equal(t, want, c.do(http.MethodGet, at+"/blast-radius", nil).is(http.StatusOK), at)
 		}
-		for _, at := range []string{"/clients/agt_none", "/users/usr_none", "/consents/cns_none"} {
+		for _, at := range []string{"/clients/agt_none", "/users/usr_none", "/consents/cns_none", "/grants/gnt_none", "/tokens/tok_none", "/resource-servers/rsv_none", "/approvals/apr_none", "/clients/" + w.Agent.ID + "/credentials/crd_none"} {
 			c.do(http.MethodGet, at+"/blast-radius", nil).problem(http.StatusNotFound, "not_found", "")
 		}
 	})
