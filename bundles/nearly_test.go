@@ -334,29 +334,38 @@ func farewells(t testing.TB) (out []policies.Input) {
 
 // leaks are secrets that somebody found, of each kind, with one thing wrong.
 func leaks(t testing.TB) (out []policies.Input) {
-	wrong := map[string]func(*parties){
-		"nothing":          func(*parties) {},
-		"token expired":    func(p *parties) { p.token.Expires = worldNow },
-		"token revoked":    func(p *parties) { p.token.Revoked = true },
-		"its grant over":   func(p *parties) { p.token.Grant.ExpiresAt = worldNow },
-		"its grant ended":  func(p *parties) { p.token.Grant.Revoked = true },
-		"grant taken back": func(p *parties) { p.grant.Revoked = true },
-		"grant over":       func(p *parties) { p.grant.EndsAt = worldNow },
-		"code used":        func(p *parties) { p.grant.Used = true },
+	wrong := []func(*policies.Input){
+		func(*policies.Input) {},
+		func(in *policies.Input) { in.Token.Expires = worldNow },
+		func(in *policies.Input) { in.Token.Revoked = true },
+		func(in *policies.Input) { in.Token.Grant.ExpiresAt = worldNow },
+		func(in *policies.Input) { in.Token.Grant.Revoked = true },
+		func(in *policies.Input) { in.Authorization.Revoked = true },
+		func(in *policies.Input) { in.Authorization.EndsAt = worldNow },
+		func(in *policies.Input) { in.Authorization.Used = true },
+		func(in *policies.Input) { in.Credential.ID = "" },
+		func(in *policies.Input) { in.Object.Kind = "link" },
+		func(in *policies.Input) { in.Object.Kind = "passkey" },
+		func(in *policies.Input) { in.Object.ID = "" },
+		func(in *policies.Input) { in.Approval.State = "approved" },
+		func(in *policies.Input) { in.Approval.State = "denied" },
+		func(in *policies.Input) { in.Approval.ExpiresAt = worldNow },
 	}
-	for _, what := range slices.Sorted(maps.Keys(wrong)) {
-		for found := range 8 {
+	for _, spoil := range wrong {
+		for found := range 32 {
 			p := usualParties(policies.IssueAuthorizationCode)
-			wrong[what](p)
-			in := policies.Input{Action: policies.Leaked, Now: worldNow}
-			if found&1 != 0 {
-				in.Token = &p.token
+			in := policies.Input{
+				Action: policies.Leaked, Now: worldNow, Token: &p.token, Authorization: p.grant, Credential: policies.Credential{ID: "crd_1"},
+				Object:   &policies.Object{Kind: "session", ID: "ses_1", Owner: "usr_joe"},
+				Approval: &policies.Approval{ID: "apr_1", Kind: "ciba", State: "pending", ACRValues: []string{}, ExpiresAt: worldNow + 100},
 			}
-			if found&2 != 0 {
-				in.Authorization = p.grant
-			}
-			if found&4 != 0 {
-				in.Credential.ID = "crd_1"
+			spoil(&in)
+			for n, leave := range []func(){
+				func() { in.Token = nil }, func() { in.Authorization = nil }, func() { in.Credential.ID = "" }, func() { in.Object = nil }, func() { in.Approval = nil },
+			} {
+				if found&(1<<n) == 0 {
+					leave()
+				}
 			}
 			out = append(out, in)
 		}

@@ -161,10 +161,12 @@ func (o *oracle) revoke() {
 
 // leaked: it opened something until now.
 func (o *oracle) leaked() {
-	credential := o.in.Credential.ID != ""
-	o.refuse("token_unusable", o.token == nil && o.grant == nil && !credential)
+	c, b, a := o.in.Credential, o.in.Object, o.in.Approval
+	other := c.ID != "" || b != nil && b.ID != "" && (b.Kind == "session" || b.Kind == "link") ||
+		a != nil && (a.State == "approved" || a.State == "pending" && o.ahead(a.ExpiresAt))
+	o.refuse("token_unusable", o.token == nil && o.grant == nil && !other)
 	t, g := o.token, o.grant
 	token := t != nil && !t.Revoked && !t.Grant.Revoked && o.ahead(t.Grant.ExpiresAt) && o.ahead(t.Expires)
 	grant := g != nil && !g.Revoked && o.ahead(g.EndsAt)
-	o.refuse("leak_over", !token && !grant && !credential)
+	o.refuse("leak_over", !token && !grant && !other)
 }

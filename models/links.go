@@ -18,6 +18,9 @@ const (
 	LinkUpstreamFactor = "otp-upstream" // a provider vouched for them, the second factor is still to come
 )
 
+// LinkPurposes are all of them.
+var LinkPurposes = []string{LinkSetup, LinkInvite, LinkRecover, LinkSecondFactor, LinkUpstreamFactor}
+
 // LinkPrefix lets scanners find a leaked link.
 const LinkPrefix = "dpt_lnk_"
 

@@ -85,7 +85,7 @@ type Acquaintance struct {
 
 // Object is something of a person's account.
 type Object struct {
-	Kind  string `json:"kind"`  // account | session | passkey | consent | agent | identity | subscription | nothing
+	Kind  string `json:"kind"`  // account | session | passkey | consent | agent | identity | subscription | link | nothing
 	ID    string `json:"id"`    // "" of the account as a whole, and of nothing
 	Owner string `json:"owner"` // whose it is, "" if nobody's
 	// SecondFactor: whoever is asking gives one when they sign in with a password.

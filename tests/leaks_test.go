@@ -89,6 +89,37 @@ func TestALeakedRefreshTokenEndsTheGrant(t *testing.T) {
 	})
 }
 
+// A session, a link and a request that waits end as well, by what their secrets open.
+func TestWhateverASecretOpensEnds(t *testing.T) {
+	eachElsewhere(t, func(t *testing.T, s *elsewhere) {
+		ctx, by := t.Context(), models.By{System: "test"}
+		now := s.Clock.Now().Unix()
+		session, row, err := s.Store.BeginSession(ctx, by, models.SignIn{Session: models.Session{UserID: s.user.ID, AuthTime: now, ACR: "1", AMR: []string{"pwd"}, ExpiresAt: now + harness.Month}})
+		require.NoError(t, err)
+		link, err := s.Store.CreateLink(ctx, by, &models.Link{Purpose: models.LinkRecover, UserID: &s.user.ID, ExpiresAt: now + 600})
+		require.NoError(t, err)
+		pending, waits := s.ask()
+		secret, approved := s.ask()
+		s.Approve(s.person, approved.ID, s.service, workScopes...)
+		access, _ := s.must(s.token(harness.PollForm(secret)))
+
+		all := []string{session, link, pending, secret}
+		for _, leaked := range all {
+			require.True(t, models.Genuine(leaked), leaked)
+		}
+		require.Equal(t, []string{"true_positive", "true_positive", "true_positive", "true_positive"}, report(t, s.Server, all...))
+		_, err = s.Store.LiveSession(ctx, session, 3600)
+		require.ErrorIs(t, err, models.ErrNotFound, row.ID)
+		_, err = s.Store.Link(ctx, link, models.LinkRecover)
+		require.ErrorIs(t, err, models.ErrNotFound)
+		asked, err := s.Store.Approval(ctx, waits.ID)
+		require.NoError(t, err)
+		require.Equal(t, models.ApprovalCancelled, asked.State)
+		require.False(t, s.Active(s.agent, access), "what came of a request ends with it")
+		require.Equal(t, []string{"false_positive", "false_positive", "false_positive"}, report(t, s.Server, session, link, pending), "they are over")
+	})
+}
+
 // Junk costs no look into the database, and a report has its bounds.
 func TestLeakReportsAreBounded(t *testing.T) {
 	shipped := limits.Defaults()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"strings"
 
 	"github.com/deputyauth/deputy/models"
@@ -41,17 +42,16 @@ func (e *Endpoint) leaked(ctx context.Context, call Call, secret string) (live b
 	if !models.Genuine(secret) && strings.Count(secret, ".") != 2 {
 		return false, nil
 	}
-	var about policies.Input
-	var opens *models.Credential
+	var ends ending
 	by := models.By{System: "leak report", RequestID: call.RequestID, IP: call.IP}
 	err = e.settle(ctx, call, policies.Leaked, "", func(f *facts) (*matter, error) {
 		in := policies.Input{Action: policies.Leaked, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: []string{}}}
 		var err error
-		if opens, err = f.found(ctx, secret, &in); err != nil {
+		if ends, err = e.found(ctx, f, secret, &in); err != nil {
 			return nil, err
 		}
 		carryOut := func(_ policies.Decision, r *models.Record) error {
-			about, by.DecisionID = in, r.Entry.ID
+			by.DecisionID = r.Entry.ID
 			return nil
 		}
 		return &matter{in: in, stranger: true, carryOut: carryOut}, nil
@@ -61,26 +61,77 @@ func (e *Endpoint) leaked(ctx context.Context, call Call, secret string) (live b
 		return false, nil
 	case err != nil:
 		return false, err
-	case opens == nil:
-		return true, e.end(ctx, by, about)
 	}
-	if err := e.store.RevokeCredential(ctx, by, opens.ClientID, opens.ID); err != nil {
+	if err := ends(ctx, by); err != nil && !errors.Is(err, models.ErrUsed) { // somebody was faster
 		return false, unavailable(err)
 	}
 	return true, nil
 }
 
-// found adds what a secret opens: a token, what a person granted, or what it returns, a
-// client's credential.
-func (f *facts) found(ctx context.Context, raw string, in *policies.Input) (*models.Credential, error) {
-	if !strings.HasPrefix(raw, models.SecretPrefix) {
-		return nil, f.handedIn(ctx, raw, in)
+// ending ends what a secret opens.
+type ending func(context.Context, models.By) error
+
+// found adds the fact of what a secret opens: a client's credential, a person's session
+// or link, a request that waits for an answer, what was granted, or a token. It returns
+// how that is ended.
+func (e *Endpoint) found(ctx context.Context, f *facts, raw string, in *policies.Input) (ends ending, err error) {
+	switch prefix := raw[:min(len(raw), len(models.SessionPrefix))]; {
+	case strings.HasPrefix(raw, models.SecretPrefix):
+		ends, err = e.foundCredential(ctx, f, raw, in)
+	case prefix == models.SessionPrefix:
+		ends, err = e.foundSession(ctx, raw, in)
+	case prefix == models.LinkPrefix:
+		ends, err = e.foundLink(ctx, raw, in)
+	case prefix == models.AuthReqPrefix, prefix == models.DeviceCodePrefix:
+		ends, err = e.foundRequest(ctx, f, raw, in)
+	default:
+		err = f.handedIn(ctx, raw, in)
+		return func(ctx context.Context, by models.By) error { return e.end(ctx, by, *in) }, err
 	}
+	if errors.Is(err, models.ErrNotFound) {
+		in.Request.TokenProblem, err = string(tokens.Unknown), nil
+	}
+	return ends, err
+}
+
+func (e *Endpoint) foundCredential(ctx context.Context, f *facts, raw string, in *policies.Input) (ending, error) {
 	c, err := f.view.CredentialOf(ctx, raw)
-	if c == nil || !c.Live(f.now) {
-		in.Request.TokenProblem = string(tokens.Unknown)
+	if err != nil {
 		return nil, err
 	}
+	if !c.Live(f.now) {
+		return nil, models.ErrNotFound
+	}
 	in.Credential = policies.Credential{ID: c.ID, Method: c.Kind}
-	return c, nil
+	return func(ctx context.Context, by models.By) error { return e.store.RevokeCredential(ctx, by, c.ClientID, c.ID) }, nil
+}
+
+func (e *Endpoint) foundSession(ctx context.Context, raw string, in *policies.Input) (ending, error) {
+	s, err := e.store.LiveSession(ctx, raw, in.Now) // however long it was idle
+	if err != nil {
+		return nil, err
+	}
+	in.Object = &policies.Object{Kind: "session", ID: s.ID, Owner: s.UserID}
+	return func(ctx context.Context, by models.By) error { return e.store.RevokeSession(ctx, by, s.UserID, s.ID) }, nil
+}
+
+func (e *Endpoint) foundLink(ctx context.Context, raw string, in *policies.Input) (ending, error) {
+	l, err := e.store.Link(ctx, raw, models.LinkPurposes...)
+	if err != nil {
+		return nil, err
+	}
+	in.Object = &policies.Object{Kind: "link", ID: l.ID}
+	return func(ctx context.Context, by models.By) error { return e.store.EndLink(ctx, by, l.ID) }, nil
+}
+
+func (e *Endpoint) foundRequest(ctx context.Context, f *facts, raw string, in *policies.Input) (ending, error) {
+	a, _, err := f.view.ByApproval(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return nil, models.ErrNotFound
+	}
+	in.Approval = approval(a)
+	return func(ctx context.Context, by models.By) error { return e.store.CancelApproval(ctx, by, a.ID) }, nil
 }

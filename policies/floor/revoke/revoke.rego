@@ -43,7 +43,7 @@ reasons contains {"code": "authorization_foreign", "party": "client", "id": stan
 reasons contains {"code": "token_unusable", "party": "parent", "value": problem} if {
 	not token.known
 	not authorization.known
-	not _found_credential
+	not _found_other
 	problem := object.get(input, ["request", "token_problem"], "missing")
 }
 
@@ -57,14 +57,32 @@ reasons contains {"code": "leak_over", "party": "parent"} if {
 
 _found if input.action.name == "leaked"
 
-# Go has compared it with what is live.
-_found_credential if {
+_found_other if {
 	_found
-	is_string(input.credential.id)
-	input.credential.id != ""
+	some _ in _others
 }
 
-_open contains "credential" if _found_credential
+# Go has compared these with what is live.
+_others contains "credential" if _named(input.credential.id)
+
+_others contains "object" if {
+	input.object.kind in {"session", "link"}
+	_named(input.object.id)
+}
+
+_others contains "approval" if {
+	input.approval.state == "pending"
+	standing.unexpired(input.approval.expires_at)
+}
+
+_others contains "approval" if input.approval.state == "approved"
+
+_named(id) if {
+	is_string(id)
+	id != ""
+}
+
+_open contains other if some other in _others
 
 _open contains "token" if {
 	token.presented.revoked == false

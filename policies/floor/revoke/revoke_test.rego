@@ -88,7 +88,11 @@ test_every_type_counts if {
 	}
 }
 
-_found := [fixtures.found, fixtures.found_grant, fixtures.found_secret]
+_found := [
+	fixtures.found, fixtures.found_grant, fixtures.found_secret, fixtures.found_session, fixtures.found_request,
+	fixtures.but(fixtures.found_session, "object/kind", "link"),
+	fixtures.but(fixtures.found_request, "approval/state", "approved"),
+]
 
 test_whoever_found_it_may_end_it if {
 	every question in _found {
@@ -112,6 +116,19 @@ test_finder_of_nothing_ends_nothing if {
 			{"code": "leak_over", "party": "parent"},
 		} with input as fixtures.but(fixtures.found_secret, "credential/id", id)
 	}
+}
+
+test_finder_of_what_is_nobodys_secret_ends_nothing if {
+	every kind in ["passkey", "consent", "agent", "account", "nothing", ""] {
+		not revoke.decision.allow with input as fixtures.but(fixtures.found_session, "object/kind", kind)
+	}
+	every id in ["", 7, null] {
+		not revoke.decision.allow with input as fixtures.but(fixtures.found_session, "object/id", id)
+	}
+	every state in ["denied", "cancelled", "expired", "used", ""] {
+		not revoke.decision.allow with input as fixtures.but(fixtures.found_request, "approval/state", state)
+	}
+	not revoke.decision.allow with input as fixtures.but(fixtures.found_request, "approval/expires_at", 1000)
 }
 
 test_credential_is_nothing_that_its_client_gives_up if {
