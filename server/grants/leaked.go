@@ -103,7 +103,9 @@ func (e *Endpoint) foundCredential(ctx context.Context, f *facts, raw string, in
 		return nil, models.ErrNotFound
 	}
 	in.Credential = policies.Credential{ID: c.ID, Method: c.Kind}
-	return func(ctx context.Context, by models.By) error { return e.store.RevokeCredential(ctx, by, c.ClientID, c.ID) }, nil
+	return func(ctx context.Context, by models.By) error {
+		return e.store.RevokeCredential(ctx, by, c.ClientID, c.ID)
+	}, nil
 }
 
 func (e *Endpoint) foundSession(ctx context.Context, raw string, in *policies.Input) (ending, error) {
