@@ -48,17 +48,24 @@ func (s *Store) placed(ctx context.Context, seq int64) (*Entry, error) {
 // CheckPosition holds a position that somebody kept against the ledger. ErrGone if
 // nothing can go on from there.
 func (s *Store) CheckPosition(ctx context.Context, p Position) error {
+	_, err := s.PositionTime(ctx, p)
+	return err
+}
+
+// PositionTime is when that happened which a position is behind, in unix milliseconds.
+// ErrGone if nothing can go on from there.
+func (s *Store) PositionTime(ctx context.Context, p Position) (int64, error) {
 	e, err := s.placed(ctx, p.Seq)
 	if err = absent(err); errors.Is(classify(err), ErrNotFound) {
-		return fmt.Errorf("read feed: %w", ErrGone)
+		return 0, fmt.Errorf("read feed: %w", ErrGone)
 	}
 	if err != nil {
-		return wrap("read feed", err)
+		return 0, wrap("read feed", err)
 	}
 	if checkOf(e.ID) != p.Check || e.At < s.now().Add(-feedReach).UnixMilli() {
-		return fmt.Errorf("read feed: %w", ErrGone)
+		return 0, fmt.Errorf("read feed: %w", ErrGone)
 	}
-	return nil
+	return e.At, nil
 }
 
 // Feed reads what comes after a position, of the ledger's first size entries, in the

@@ -16,6 +16,8 @@ type doctorCmd struct {
 	Target    string           `arg:"" optional:"" default:"local" help:"local, to look at what a server here would work with; or the issuer's URL, to look at a running one as its clients do."`
 	Issuer    string           `env:"DEPUTY_ISSUER" help:"With local: public URL of the server."`
 	PolicyDir string           `env:"DEPUTY_POLICY_DIR" help:"With local: folder of your house policy." placeholder:"DIR"`
+	ClientID  string           `env:"DEPUTY_CLIENT_ID" help:"With a URL: who follows events, as the operator of a service or as an administrator with events:read." placeholder:"ID"`
+	Secret    Secret           `name:"client-secret" env:"DEPUTY_CLIENT_SECRET" help:"Its secret." placeholder:"SECRET"`
 	Entries   int64            `default:"1000" help:"With local: how many of the newest entries of the ledger to verify."`
 	Thorough  bool             `help:"With local: verify every entry, and run the tests of the policy in this binary, too."`
 	JSON      bool             `name:"json" help:"Print one JSON document."`
@@ -104,7 +106,7 @@ func (c *doctorCmd) Run(ctx context.Context, out streams) error {
 		c.local(ctx, d)
 	} else {
 		client := &http.Client{Timeout: 10 * time.Second}
-		(&patient{doctor: d, http: client}).examine(ctx, c.Target)
+		(&patient{doctor: d, http: client, as: credentials{c.ClientID, string(c.Secret)}}).examine(ctx, c.Target)
 	}
 	return d.sum(out.out, c.JSON)
 }

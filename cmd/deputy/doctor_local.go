@@ -46,7 +46,7 @@ func (c *doctorCmd) stored(ctx context.Context, d *doctor) {
 	if !c.schema(ctx, d, store) {
 		return
 	}
-	for _, check := range []func(context.Context, *doctor, *models.Store){c.databaseClock, c.sealed, c.signing, c.outbox, c.ledger} {
+	for _, check := range []func(context.Context, *doctor, *models.Store){c.databaseClock, c.sealed, c.signing, c.outbox, c.receivers, c.ledger} {
 		check(ctx, d, store)
 	}
 }

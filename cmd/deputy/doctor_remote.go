@@ -23,7 +23,10 @@ type patient struct {
 	*doctor
 	http   *http.Client
 	issuer string
-	date   time.Time // what it last said the time is
+	date   time.Time   // what it last said the time is
+	as     credentials // whom to follow events as; nobody if empty
+
+	patience time.Duration // with the beginning of a stream; 0: streamPatience
 }
 
 // document is a discovery document, as far as clients need it.
@@ -64,6 +67,7 @@ func (p *patient) examine(ctx context.Context, issuer string) {
 			known = openID
 		}
 		p.keys(ctx, known.JWKS)
+		p.events(ctx) // a secret is shown only to who was found to be that issuer
 	}
 	if !p.date.IsZero() {
 		p.skew("clock", "the server's clock", p.date)

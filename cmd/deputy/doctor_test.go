@@ -24,12 +24,17 @@ type fakeServer struct {
 	issuer string
 	pages  map[string]string
 	date   time.Time
+	events http.HandlerFunc
 }
 
 func newFakeServer(t *testing.T) *fakeServer {
-	f := &fakeServer{date: time.Now()}
+	f := &fakeServer{date: time.Now(), events: refusesFollowers(http.StatusUnauthorized, "invalid_client")}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", f.date.UTC().Format(http.TimeFormat))
+		if r.URL.Path == "/auth/events" {
+			f.events(w, r)
+			return
+		}
 		page, there := f.pages[r.URL.Path]
 		if !there {
 			w.WriteHeader(http.StatusNotFound)
@@ -120,6 +125,15 @@ func TestDoctorFindsWhatIsWrongWithAServer(t *testing.T) {
 			f.pages["/readyz"] = `{"checks":{"database":{"status":"fail","detail":"It is gone."},"policy":{"status":"warn","detail":"Old."}},"alarms":2}`
 		}, []string{"fail server: database", "warn server: alarms", "warn server: policy"}},
 		{"readyz is elsewhere", func(f *fakeServer) { delete(f.pages, "/readyz") }, []string{"warn readyz"}},
+		{"no feed", func(f *fakeServer) { f.events = http.NotFound }, []string{"fail events"}},
+		{"a feed for everybody", func(f *fakeServer) { f.events = streaming("id: 1.abcdefgh\n\n") }, []string{"fail events"}},
+		{"no challenge", func(f *fakeServer) {
+			f.events = func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusUnauthorized)
+				fmt.Fprint(w, `{"error":"invalid_client"}`)
+			}
+		}, []string{"fail events"}},
+		{"a proxy with a login of its own", func(f *fakeServer) { f.events = refusesFollowers(http.StatusUnauthorized, "login") }, []string{"fail events"}},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			f := newFakeServer(t)
@@ -136,7 +150,7 @@ func TestDoctorTellsInLinesAndInJSON(t *testing.T) {
 	delete(f.pages, "/auth/oauth2/jwks")
 	var out bytes.Buffer
 	err := run(context.Background(), []string{"doctor", f.issuer}, &out, &out)
-	require.ErrorContains(t, err, "doctor: 1 of 10 checks fail")
+	require.ErrorContains(t, err, "doctor: 1 of 11 checks fail")
 	require.Regexp(t, `(?m)^ok    discovery, OAuth +clients of RFC 8414 and MCP find it$`, out.String())
 	require.Regexp(t, `(?m)^FAIL  jwks +\S+/auth/oauth2/jwks: status 404, and not JSON -> have the proxy pass`, out.String())
 

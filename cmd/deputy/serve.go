@@ -42,6 +42,7 @@ type serveCmd struct {
 	ChangeIssuer   bool           `help:"Let this start move the database to another issuer. Administrators' tokens for the old one are dead."`
 	Dev            bool           `help:"For trying out, on this machine only: makes its own key, an administrator and a sample world."`
 	NoTour         bool           `help:"With --dev: do not play the tour on first start."`
+	AllowDumps     bool           `env:"DEPUTY_ALLOW_DUMPS" help:"For debugging: leave core dumps, and debuggers, to what the system allows. Secrets are in them."`
 	CPUProfile     string         `name:"cpuprofile" hidden:"" help:"Write a CPU profile of the whole run to this file."`
 	floor          fs.FS          // nil: the floor in this binary; tests sabotage it
 
@@ -66,6 +67,11 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 		return err
 	}
 	defer w.close(ctx)
+	if !c.AllowDumps {
+		if err := withoutDumps(); err != nil {
+			w.log.Warn("core dumps of this process, which would hold secrets, could not be ruled out", "error", err)
+		}
+	}
 	store, err := models.Open(c.options(w.metrics))
 	if err != nil {
 		return err
