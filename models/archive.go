@@ -103,6 +103,18 @@ func (s *Store) WriteArchive(ctx context.Context, out io.Writer, before int64) e
 	}))
 }
 
+// Archivable tells whether there is something that WriteArchive would write.
+func (s *Store) Archivable(ctx context.Context, before int64) (bool, error) {
+	err := s.snapshot(ctx, func(db *gorm.DB) error {
+		_, err := archiveOf(db, before)
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, wrap("archive ledger", err)
+}
+
 // archiveOf finds where an archive begins and ends.
 func archiveOf(db *gorm.DB, before int64) (archiveHead, error) {
 	from, err := archivedUntil(db)

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 
 	"gorm.io/gorm"
 )
@@ -46,12 +47,25 @@ func (s *Store) LedgerKeys(ctx context.Context) ([]SigningKey, error) {
 // Keys that serve now retire then, and expire overlap seconds later. If
 // onlyIfNone is set and the purpose has a key already, nothing happens.
 func (s *Store) AddSigningKey(ctx context.Context, by By, next *SigningKey, overlap int64, onlyIfNone bool) error {
-	return s.change(ctx, by, "rotateKey", func(c *change) error {
+	_, err := s.addKey(ctx, by, next, overlap, func(old []SigningKey) bool { return !onlyIfNone || len(old) == 0 })
+	return err
+}
+
+// SucceedSigningKey is AddSigningKey if the key of an id is still the last of its purpose:
+// of several who see that it is due, one makes the next key. False: somebody else did.
+func (s *Store) SucceedSigningKey(ctx context.Context, by By, next *SigningKey, overlap int64, last string) (bool, error) {
+	return s.addKey(ctx, by, next, overlap, func(old []SigningKey) bool {
+		return slices.ContainsFunc(old, func(k SigningKey) bool { return k.ID == last && k.RetiresAt == Never })
+	})
+}
+
+func (s *Store) addKey(ctx context.Context, by By, next *SigningKey, overlap int64, wanted func(old []SigningKey) bool) (added bool, err error) {
+	err = s.change(ctx, by, "rotateKey", func(c *change) error {
 		var old []SigningKey
 		if err := c.forUpdate().Where("purpose = ? and retires_at > ?", next.Purpose, next.ActiveAt).Find(&old).Error; err != nil {
 			return err
 		}
-		if onlyIfNone && len(old) > 0 {
+		if added = wanted(old); !added {
 			return nil
 		}
 		for _, k := range old {
@@ -66,6 +80,7 @@ func (s *Store) AddSigningKey(ctx context.Context, by By, next *SigningKey, over
 		c.touch("keys", next.Purpose)
 		return c.record(next.ID, nil, next)
 	})
+	return added && err == nil, err
 }
 
 func (c *change) retireKey(k SigningKey, at, overlap int64) error {

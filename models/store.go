@@ -47,6 +47,7 @@ type Store struct {
 	observer    Observer
 	pulse       pulse
 	grown       *grown
+	alone       alone
 }
 
 // Options of Open.

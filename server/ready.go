@@ -50,6 +50,7 @@ func (s *Server) readyz(c *gin.Context) {
 		"clock":        checkClock(h, s.Store.Now()),
 		"policy":       s.checkPolicy(),
 		"signing_keys": s.checkKeys(),
+		"upkeep":       s.checkUpkeep(),
 		"serving":      s.checkServing(),
 	}}
 	status := http.StatusOK
@@ -133,6 +134,25 @@ func (s *Server) checkKeys() check {
 		return check{Status: statusWarn, Detail: "The keys are sealed under another master key by now: this server must be restarted with that one."}
 	}
 	return check{Status: statusOK}
+}
+
+// checkUpkeep never fails: nobody is served worse by what is done now and then.
+func (s *Server) checkUpkeep() check {
+	one := check{Status: statusOK}
+	if s.Failing == nil {
+		return one
+	}
+	var oldest time.Time
+	for _, since := range s.Failing() {
+		if !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
+			oldest = since
+		}
+	}
+	if !oldest.IsZero() {
+		one.AgeSeconds = seconds(time.Since(oldest))
+		one.Status, one.Detail = statusWarn, "Archiving the ledger, or rotating signing keys, fails; it is tried again. The log says why."
+	}
+	return one
 }
 
 func (s *Server) checkServing() check {

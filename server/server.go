@@ -47,6 +47,9 @@ type Config struct {
 	// Drain is how long the server still takes requests after it was told to stop,
 	// while /readyz says that they should go elsewhere. 0: it stops taking any at once.
 	Drain time.Duration
+	// Failing tells of what is done by itself since when it fails, the zero time if it does
+	// not; nil: nothing is.
+	Failing func() map[string]time.Time
 }
 
 // Server answers HTTP.

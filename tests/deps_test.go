@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"server/grants":     {"models", "policies", "server/limits", "server/oauth", "server/signals", "server/tokens"},
 	"server/api":        {"models", "policies", "server/limits", "server/oauth", "server/tokens", "server/grants"},
 	"server/feed":       {"models"},
+	"server/upkeep":     {"models", "server/tokens"},
 	"server/upstream":   {"server/outbound"},
 	"server/people":     {"models", "server/grants", "server/limits", "server/tokens", "server/upstream"},
 	"server/word":       {"models", "server/grants", "server/outbound", "server/tokens"},

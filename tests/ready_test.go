@@ -45,7 +45,7 @@ func ready(t *testing.T, s *harness.Server) (code int, status string, checks map
 }
 
 func TestReadyNamesTheCheckThatFails(t *testing.T) {
-	well := map[string]string{"database": "ok", "ledger": "ok", "facts": "ok", "clock": "ok", "policy": "ok", "signing_keys": "ok", "serving": "ok"}
+	well := map[string]string{"database": "ok", "ledger": "ok", "facts": "ok", "clock": "ok", "policy": "ok", "signing_keys": "ok", "upkeep": "ok", "serving": "ok"}
 	but := func(changes ...string) map[string]string {
 		out := map[string]string{}
 		for name, status := range well {
@@ -84,6 +84,15 @@ func TestReadyNamesTheCheckThatFails(t *testing.T) {
 		code, status, checks := ready(t, s)
 		require.Equal(t, []any{http.StatusServiceUnavailable, "fail"}, []any{code, status})
 		require.Equal(t, but("signing_keys", "fail"), checks)
+	})
+	t.Run("upkeep", func(t *testing.T) {
+		s := harness.New(t, "sqlite", harness.Options{})
+		s.Server.Failing = func() map[string]time.Time {
+			return map[string]time.Time{"archive_ledger": time.Now().Add(-time.Minute), "rotate_keys": {}}
+		}
+		code, status, checks := ready(t, s)
+		require.Equal(t, []any{http.StatusOK, "warn"}, []any{code, status}, "that is no reason to send requests elsewhere")
+		require.Equal(t, but("upkeep", "warn"), checks)
 	})
 	t.Run("clock", func(t *testing.T) {
 		s := harness.New(t, "sqlite", harness.Options{})

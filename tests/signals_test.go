@@ -160,6 +160,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	signals.Watch(r, signals.Sources{
 		Queue: func() int { return 0 }, Epoch: func() int64 { return 0 }, Dropped: func() int64 { return 0 },
 		FactsAge: func() time.Duration { return 0 }, HeadAge: func() time.Duration { return 0 }, Deaf: func() time.Duration { return 0 }, Policy: func() signals.Policy { return signals.Policy{} },
+		Failing: func() map[string]time.Time { return map[string]time.Time{"a": {}} },
 	})
 	m.Arrived()
 	m.Answered("a", "b", "c")

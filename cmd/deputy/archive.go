@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/upkeep"
 )
 
 type auditArchiveCmd struct {
@@ -47,11 +48,11 @@ func (c *auditArchiveCmd) Run(ctx context.Context, io streams) error {
 	if err := verifyLedger(ctx, store, c.Key, nil, io); err != nil { // else damage would be archived with it
 		return err
 	}
-	keys, err := ledgerVerifiers(ctx, store, c.Key)
+	keys, err := upkeep.Verifiers(ctx, store, c.Key)
 	if err != nil {
 		return err
 	}
-	a, err := c.write(ctx, store, keys, before)
+	a, err := upkeep.WriteArchive(ctx, store, keys, c.File, before.UnixMilli())
 	if errors.Is(err, models.ErrNotFound) {
 		fmt.Fprintln(io.out, "There is nothing to archive.")
 		return nil
@@ -65,29 +66,6 @@ func (c *auditArchiveCmd) Run(ctx context.Context, io streams) error {
 	}
 	fmt.Fprintf(io.out, "Entries %d to %d, and %d facts, are in %s and no longer in the ledger.\nSHA-256 %s\n", a.From, a.To-1, a.Facts, c.File, a.SHA256)
 	return nil
-}
-
-// write writes the file whole or not at all, and reads it back.
-func (c *auditArchiveCmd) write(ctx context.Context, store *models.Store, keys note.Verifiers, before time.Time) (a *models.Archive, err error) {
-	file, err := os.OpenFile(c.File, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err = errors.Join(err, file.Close()); err != nil {
-			_ = os.Remove(c.File)
-		}
-	}()
-	if err := store.WriteArchive(ctx, file, before.UnixMilli()); err != nil {
-		return nil, err
-	}
-	if err := file.Sync(); err != nil {
-		return nil, err
-	}
-	if _, err := file.Seek(0, 0); err != nil {
-		return nil, err
-	}
-	return models.ReadArchive(file, keys, nil)
 }
 
 type auditVerifyArchiveCmd struct {
@@ -128,12 +106,12 @@ func (c *auditVerifyArchiveCmd) Run(ctx context.Context, io streams) error {
 
 func (c *auditVerifyArchiveCmd) keys(ctx context.Context) (note.Verifiers, error) {
 	if len(c.Key) > 0 {
-		return ledgerVerifiers(ctx, nil, c.Key)
+		return upkeep.Verifiers(ctx, nil, c.Key)
 	}
 	store, err := c.open()
 	if err != nil {
 		return nil, err
 	}
 	defer store.Close()
-	return ledgerVerifiers(ctx, store, nil)
+	return upkeep.Verifiers(ctx, store, nil)
 }

@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/upkeep"
 )
 
 type auditCmd struct {
@@ -51,7 +49,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context, io streams) error {
 
 // verifyLedger prints what a verification finds; it fails if there is anything.
 func verifyLedger(ctx context.Context, store *models.Store, keys, heads []string, io streams) error {
-	verifiers, err := ledgerVerifiers(ctx, store, keys)
+	verifiers, err := upkeep.Verifiers(ctx, store, keys)
 	if err != nil {
 		return err
 	}
@@ -76,32 +74,6 @@ func verifyLedger(ctx context.Context, store *models.Store, keys, heads []string
 	}
 	fmt.Fprintln(io.out, "The ledger holds.")
 	return nil
-}
-
-// ledgerVerifiers are the keys that heads may be signed by: those that are given, else
-// all that the database knows.
-func ledgerVerifiers(ctx context.Context, store *models.Store, given []string) (note.Verifiers, error) {
-	if len(given) == 0 {
-		keys, err := store.LedgerKeys(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, k := range keys {
-			given = append(given, k.PublicJWK)
-		}
-	}
-	if len(given) == 0 {
-		return nil, errors.New("there is no ledger key yet: start the server once")
-	}
-	var all []note.Verifier
-	for _, key := range given {
-		one, err := note.NewVerifier(strings.TrimSpace(key))
-		if err != nil {
-			return nil, fmt.Errorf("verifier key %q: %w", key, err)
-		}
-		all = append(all, one)
-	}
-	return note.VerifierList(all...), nil
 }
 
 // readHeads reads signed heads that were kept in files.

@@ -9,9 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/server/upkeep"
 )
 
 // settingsOf parses the serve command as a start would, without starting.
@@ -67,4 +71,38 @@ func TestSecretsComeFromFilesAndAreNotPrinted(t *testing.T) {
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "key", Secret("swordfish"))
 	require.NotContains(t, log.String()+fmt.Sprint(Secret("swordfish"))+fmt.Sprintf("%v", struct{ S Secret }{"swordfish"}), "swordfish")
+}
+
+func TestLengthsOfTimeAreReadInDaysToo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "deputy.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"archive-after": "30d"}`), 0o600))
+	c, err := settingsOf(t, "--config", file, "--rotate-keys-every", "36h")
+	require.NoError(t, err)
+	require.Equal(t, upkeep.Config{ArchiveAfter: 30 * 24 * time.Hour, RotateEvery: 36 * time.Hour}, c.upkeep())
+	c, err = settingsOf(t)
+	require.NoError(t, err)
+	require.Equal(t, upkeep.Config{ArchiveAfter: 90 * 24 * time.Hour, RotateEvery: 90 * 24 * time.Hour}, c.upkeep(), "nothing is archived unless it is said where to")
+	c, err = settingsOf(t, "--rotate-keys-every", "0")
+	require.NoError(t, err)
+	require.Zero(t, c.upkeep().RotateEvery)
+	for _, wrong := range []string{"", "d", "-1d", "-1h", "90", "1.5d", "40000d", "9000000h90d", "soon"} {
+		_, err := settingsOf(t, "--archive-after="+wrong)
+		require.Error(t, err, wrong)
+	}
+}
+
+// What could never be done is refused at the start.
+func TestUpkeepIsCheckedAtTheStart(t *testing.T) {
+	for _, args := range [][]string{
+		{"--archive-dir", filepath.Join(t.TempDir(), "none")}, {"--archive-dir", t.TempDir(), "--archive-after", "47h"}, {"--rotate-keys-every", "23h"},
+	} {
+		c, err := settingsOf(t, append(args, "--issuer", "http://localhost:8080")...)
+		require.NoError(t, err)
+		c.MasterKey = Secret(tokens.GenerateMasterKey())
+		require.Error(t, c.prepare(), "%v", args)
+	}
+	c, err := settingsOf(t, "--archive-dir", t.TempDir(), "--archive-after", "2d", "--rotate-keys-every", "1d", "--issuer", "http://localhost:8080", "--data-dir", t.TempDir())
+	require.NoError(t, err)
+	c.MasterKey = Secret(tokens.GenerateMasterKey())
+	require.NoError(t, c.prepare())
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/deputyauth/deputy/bundles"
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/upkeep"
 )
 
 // Bounds of what doctor is content with.
@@ -181,7 +182,7 @@ func (c *doctorCmd) outbox(ctx context.Context, d *doctor, store *models.Store) 
 // ledger verifies what was written last; the whole of it is for deputy audit verify.
 func (c *doctorCmd) ledger(ctx context.Context, d *doctor, store *models.Store) {
 	const check = "ledger"
-	verifiers, err := ledgerVerifiers(ctx, store, nil)
+	verifiers, err := upkeep.Verifiers(ctx, store, nil)
 	if err != nil {
 		d.fail(check, "start the server once", "%v", err)
 		return

@@ -23,6 +23,7 @@ import (
 	"github.com/deputyauth/deputy/server/outbound"
 	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/server/upkeep"
 	"github.com/deputyauth/deputy/server/upstream"
 )
 
@@ -32,6 +33,7 @@ type serveCmd struct {
 	signalFlags
 	wordFlags
 	masterKeys
+	upkeepFlags
 	Listen         string         `env:"DEPUTY_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on."`
 	Issuer         string         `env:"DEPUTY_ISSUER" help:"Public URL of this server, without a trailing slash (default: http://localhost and the port)."`
 	PolicyDir      string         `env:"DEPUTY_POLICY_DIR" help:"Folder of your house policy; it is reloaded when it changes." placeholder:"DIR"`
@@ -139,7 +141,7 @@ func (c *serveCmd) ensureSelf(ctx context.Context, store *models.Store) error {
 
 // prepare fills in what was left out and refuses unsafe combinations.
 func (c *serveCmd) prepare() error {
-	if err := errors.Join(c.check(), c.refreshes().Check()); err != nil {
+	if err := errors.Join(c.check(), c.refreshes().Check(), c.upkeep().Check()); err != nil {
 		return err
 	}
 	host, port, err := splitListen(c.Listen)
@@ -199,6 +201,7 @@ type deputy struct {
 	endpoint *grants.Endpoint
 	people   *people.People
 	server   *server.Server
+	upkeep   *upkeep.Upkeep
 }
 
 func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) (*deputy, error) {
@@ -233,15 +236,18 @@ func (c *serveCmd) assemble(ctx context.Context, store *models.Store, w *watch) 
 	if err != nil {
 		return nil, err
 	}
+	chores := c.upkeep()
+	chores.Store, chores.Keys, chores.Now, chores.Log = store, keys, time.Now, w.log
+	kept := upkeep.New(chores)
 	srv, err := server.New(server.Config{
 		Issuer: c.Issuer, Store: store, Endpoint: endpoint, People: persons, Word: messages, Keys: keys, TrustedProxies: c.TrustedProxies, Limits: bounded,
-		Log: w.log, Access: w.access, Metrics: w.metrics, Traces: w.traces, Drain: c.Drain,
+		Log: w.log, Access: w.access, Metrics: w.metrics, Traces: w.traces, Drain: c.Drain, Failing: kept.Failing,
 		Policy: func() api.PolicyStatus { return api.PolicyStatus(engine.Status()) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &deputy{store: store, keys: keys, engine: engine, endpoint: endpoint, people: persons, server: srv}, nil
+	return &deputy{store: store, keys: keys, engine: engine, endpoint: endpoint, people: persons, server: srv, upkeep: kept}, nil
 }
 
 // background starts what runs beside requests, until stop is called, which must
@@ -263,6 +269,7 @@ func (d *deputy) background(ctx context.Context, policyDir string, log *slog.Log
 	} {
 		wg.Go(func() { task.repeat(ctx, log) })
 	}
+	wg.Go(func() { d.upkeep.Run(ctx) })
 	if d.store.Announces() {
 		wg.Go(func() { d.listen(ctx, log) })
 	}

@@ -85,7 +85,7 @@ func (f signalFlags) logger(w io.Writer, text bool) *slog.Logger {
 // state is read from the server whenever metrics are.
 func (w *watch) state(d *deputy) {
 	signals.Watch(w.registry, signals.Sources{
-		Queue: d.store.Queue, Epoch: d.store.Epoch, FactsAge: d.store.FactsAge, HeadAge: d.store.HeadAge, Deaf: d.store.Deaf, Dropped: w.spool.Dropped,
+		Queue: d.store.Queue, Epoch: d.store.Epoch, FactsAge: d.store.FactsAge, HeadAge: d.store.HeadAge, Deaf: d.store.Deaf, Dropped: w.spool.Dropped, Failing: d.upkeep.Failing,
 		Policy: func() signals.Policy {
 			s := d.engine.Status()
 			return signals.Policy{Floor: s.Floor, House: s.House, Loaded: s.LoadedAt, Refused: s.LastError != ""}

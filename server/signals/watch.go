@@ -15,6 +15,8 @@ type Sources struct {
 	Deaf     func() time.Duration // since the database stopped telling of changes, 0 if it tells
 	Policy   func() Policy
 	Dropped  func() int64 // log lines
+
+	Failing func() map[string]time.Time // what is done by itself: since when it fails, zero if it does not
 }
 
 // Policy is what is known of the policies that serve.
@@ -44,7 +46,28 @@ func Watch(r prometheus.Registerer, s Sources) {
 	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "deputy_log_lines_dropped_total", Help: "Access log lines that were dropped because whoever reads the log was too slow.",
 	}, func() float64 { return float64(s.Dropped()) }))
-	r.MustRegister(revisions{s.Policy})
+	r.MustRegister(revisions{s.Policy}, chores{s.Failing})
+}
+
+// chores tells which of the things that are done by themselves fail: one series each.
+type chores struct {
+	failing func() map[string]time.Time
+}
+
+var upkeepFailing = prometheus.NewDesc("deputy_upkeep_failing", "1 while the last attempt at something that this process does by itself has failed (archive_ledger, rotate_keys), 0 else. Each is tried again.", []string{"task"}, nil)
+
+// Describe is prometheus.Collector.
+func (chores) Describe(to chan<- *prometheus.Desc) { to <- upkeepFailing }
+
+// Collect is prometheus.Collector.
+func (c chores) Collect(to chan<- prometheus.Metric) {
+	for task, since := range c.failing() {
+		failing := 0.0
+		if !since.IsZero() {
+			failing = 1
+		}
+		to <- prometheus.MustNewConstMetric(upkeepFailing, prometheus.GaugeValue, failing, task)
+	}
 }
 
 // revisions tells which policies serve: one series, whatever was loaded before.

@@ -1,0 +1,25 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/tokens"
+)
+
+// rotate makes the next signing key if the one that signs has done so for long enough.
+// Another replica, or somebody, may have made one by then; a key that does not sign yet
+// counts. While the master key is being changed nothing is made that some replica could
+// not open: that is told once it takes very long.
+func (u *Upkeep) rotate(ctx context.Context) (*told, error) {
+	next, due, err := u.Keys.Renew(ctx, models.By{System: "upkeep"}, lead, int64(u.RotateEvery/time.Second))
+	if errors.Is(err, tokens.ErrMasterKeyChanges) && u.Now().Unix()-due < late {
+		return nil, nil
+	}
+	if err != nil || next == nil {
+		return nil, err
+	}
+	return &told{"the next signing key was made", []any{"kid", next.ID, "signs_from", time.Unix(next.ActiveAt, 0).UTC().Format(time.RFC3339)}}, nil
+}
