@@ -23,6 +23,7 @@ const (
 	EventResourceSuspended  = "resource-server-suspended"
 	EventResourceRestored   = "resource-server-restored"
 	EventResourceRemoved    = "resource-server-removed"
+	EventResourceChanged    = "resource-server-changed"
 	EventConsentGiven       = "consent-given"
 	EventConsentChanged     = "consent-changed"
 	EventConsentNarrowed    = "consent-narrowed"
@@ -30,6 +31,11 @@ const (
 	EventCredentialCreated  = "credential-created"
 	EventCredentialChanged  = "credential-changed"
 	EventCredentialRevoked  = "credential-revoked"
+	EventSessionRevoked     = "session-revoked"
+	EventClientAccess       = "client-access-changed"
+	EventUserAccess         = "user-access-changed"
+	EventGroupAccess        = "group-access-changed"
+	EventRoleAccess         = "role-access-changed"
 	EventKeyCreated         = "key-created"
 	EventKeyRetired         = "key-retired"
 	EventPolicyChanged      = "policy-changed"
@@ -44,6 +50,7 @@ var caep = map[string]string{
 	EventTokenRevoked: "session-revoked", EventGrantRevoked: "session-revoked", EventConsentRevoked: "session-revoked",
 	EventClientSuspended: "session-revoked", EventClientExpired: "session-revoked", EventClientRemoved: "session-revoked",
 	EventUserSuspended: "session-revoked", EventUserExpired: "session-revoked", EventUserRemoved: "session-revoked",
+	EventSessionRevoked: "session-revoked", EventClientAccess: "token-claims-change", EventUserAccess: "token-claims-change",
 	EventConsentNarrowed: "token-claims-change", EventConsentChanged: "token-claims-change",
 	EventCredentialCreated: "credential-change", EventCredentialChanged: "credential-change", EventCredentialRevoked: "credential-change",
 }
@@ -65,6 +72,7 @@ type Event struct {
 
 	// What it is about, as far as that applies.
 	ClientID, SubjectID, GrantID, TokenID, Txn, ConsentID, CredentialID, KeyID string
+	RoleID, GroupID, SessionID                                                 string
 	ResourceID                                                                 string // of a resource server that itself changed
 	Revision                                                                   string // of the policy that serves
 

@@ -25,15 +25,17 @@ type changed struct {
 type state struct {
 	Known bool `json:"-"`
 
-	ID         string `json:"id"`
-	ClientID   string `json:"client_id"`
-	SubjectID  string `json:"subject_id"`
-	UserID     string `json:"user_id"`
-	GrantID    string `json:"grant_id"`
-	ResourceID string `json:"resource_server_id"`
-	Purpose    string `json:"purpose"`
-	Status     string `json:"status"`
-	House      string `json:"house"`
+	ID          string `json:"id"`
+	ClientID    string `json:"client_id"`
+	SubjectID   string `json:"subject_id"`
+	UserID      string `json:"user_id"`
+	GrantID     string `json:"grant_id"`
+	ResourceID  string `json:"resource_server_id"`
+	MemberID    string `json:"member_id"`
+	PrincipalID string `json:"principal_id"`
+	Purpose     string `json:"purpose"`
+	Status      string `json:"status"`
+	House       string `json:"house"`
 
 	ExpiresAt int64 `json:"expires_at"`
 	RevokedAt int64 `json:"revoked_at"`
@@ -44,6 +46,12 @@ type state struct {
 	Revoked []string          `json:"revoked"`
 
 	Answered []string `json:"answers_for"`
+	Services []string `json:"services"` // where roles mean something
+
+	OwnerID    json.RawMessage `json:"owner_id"`
+	Labels     json.RawMessage `json:"labels"`
+	GrantTypes json.RawMessage `json:"grant_types"`
+	MaxTTL     json.RawMessage `json:"max_ttl"`
 }
 
 // UnmarshalJSON notes that there is something. Some rows use a name for something else
@@ -98,6 +106,7 @@ var narrations = map[string]func(*narrator, changed) ([]Event, error){
 	PrefixAgent: (*narrator).client, PrefixApplication: (*narrator).client, PrefixUser: (*narrator).user,
 	PrefixResource: (*narrator).resource, PrefixCredential: (*narrator).credential, PrefixPasskey: (*narrator).passkey,
 	PrefixKey: (*narrator).key, objectOfPolicy: (*narrator).policy,
+	PrefixAssignment: (*narrator).assignment, PrefixGroup: (*narrator).group, PrefixRole: (*narrator).role, PrefixSession: (*narrator).session,
 }
 
 // now is when it happened, in unix seconds.
@@ -188,6 +197,9 @@ func (n *narrator) turned(c changed, what int) string {
 
 func (n *narrator) client(c changed) ([]Event, error) {
 	kind := n.turned(c, 0)
+	if kind == "" && c.rebound() {
+		kind = EventClientAccess
+	}
 	if kind == "" {
 		return nil, nil
 	}
@@ -211,6 +223,10 @@ func (n *narrator) user(c changed) ([]Event, error) {
 		return []Event{e}, nil
 	}
 	kind := n.turned(c, 1)
+	if kind == "" && c.rebound() {
+		e, err := n.accessEvent(c.Target)
+		return []Event{e}, err
+	}
 	if kind == "" {
 		return nil, nil
 	}
@@ -238,6 +254,9 @@ func (n *narrator) resource(c changed) ([]Event, error) {
 	kind := n.turned(c, 2)
 	if c.Before.Known && c.Before.ID == c.Target && !c.After.Known {
 		kind = EventResourceRemoved
+	}
+	if kind == "" && c.Before.Known && c.Before.ID == "" { // a scope, or a type of details, which was there before
+		kind = EventResourceChanged
 	}
 	if kind == "" {
 		return nil, nil

@@ -12,6 +12,10 @@ type Group struct {
 	Meta
 	Name        string `json:"name"`
 	Description string `json:"description"`
+
+	// Services, in the ledger, are the resource servers at which its members lost something
+	// when it was removed.
+	Services []string `gorm:"-" json:"services,omitempty"`
 }
 
 // TableName avoids the SQL keyword.
@@ -62,7 +66,10 @@ func (s *Store) UpdateGroup(ctx context.Context, by By, id string, ifVersion int
 
 // DeleteGroup removes a group; its members lose what they had through it.
 func (s *Store) DeleteGroup(ctx context.Context, by By, id string, ifVersion int64) error {
-	return remove(ctx, s, by, "deleteGroup", id, ifVersion, func(c *change, g *Group) error {
+	return remove(ctx, s, by, "deleteGroup", id, ifVersion, func(c *change, g *Group) (err error) {
+		if g.Services, err = c.servicesThrough(g.ID); err != nil {
+			return err
+		}
 		if err := c.tx.Where("principal_id = ?", g.ID).Delete(&Assignment{}).Error; err != nil {
 			return err
 		}
@@ -108,7 +115,7 @@ func (s *Store) AddGroupMember(ctx context.Context, by By, groupID, memberID str
 			return err
 		}
 		c.touchPrincipal(memberID)
-		return c.record(groupID, nil, row)
+		return c.recordMember(row, true)
 	})
 }
 
@@ -124,7 +131,7 @@ func (s *Store) RemoveGroupMember(ctx context.Context, by By, groupID, memberID 
 			return ErrNotFound
 		}
 		c.touchPrincipal(memberID)
-		return c.record(groupID, row, nil)
+		return c.recordMember(row, false)
 	})
 }
 

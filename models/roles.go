@@ -145,7 +145,7 @@ func (c *change) assign(a *Assignment) error {
 		return blame(err, "role_id", "%q names no role", a.RoleID)
 	}
 	c.touchPrincipal(a.PrincipalID)
-	return c.record(a.ID, nil, a)
+	return c.recordAssigned(*a, true)
 }
 
 // DeleteAssignment takes a role away. ErrNotFound if there is no such assignment.
@@ -159,7 +159,7 @@ func (s *Store) DeleteAssignment(ctx context.Context, by By, id string) error {
 			return err
 		}
 		c.touchPrincipal(a.PrincipalID)
-		return c.record(a.ID, a, nil)
+		return c.recordAssigned(a, false)
 	})
 }
 

@@ -166,9 +166,21 @@ func (s *Store) Sessions(ctx context.Context, userID string, p Page) ([]Session,
 	return list(q, "listSessions", "id", p, func(r Session) string { return r.ID })
 }
 
+// ActionSignOut is what the ledger calls it when somebody signs out.
+const ActionSignOut = "signOut"
+
+// SignOut ends the session of a user who signs out. Ending it twice is no error.
+func (s *Store) SignOut(ctx context.Context, by By, userID, id string) error {
+	return s.endOneSession(ctx, by, ActionSignOut, userID, id)
+}
+
 // RevokeSession ends a session of a user at once. Ending it twice is no error.
 func (s *Store) RevokeSession(ctx context.Context, by By, userID, id string) error {
-	return s.change(ctx, by, "revokeSession", func(c *change) error {
+	return s.endOneSession(ctx, by, "revokeSession", userID, id)
+}
+
+func (s *Store) endOneSession(ctx context.Context, by By, action, userID, id string) error {
+	return s.change(ctx, by, action, func(c *change) error {
 		var row Session
 		// SECURITY: only the user's own.
 		if err := c.forUpdate().First(&row, "id = ? and user_id = ?", id, userID).Error; err != nil {

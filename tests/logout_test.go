@@ -62,7 +62,7 @@ func TestLogout_WithTheSessionsIDTokenIsAtOnce(t *testing.T) {
 		require.Equal(t, bye+"&state=s+1", a.Header.Get("Location"))
 		require.False(t, g.b.SignedIn())
 		e := g.LastEntry()
-		require.Equal(t, []string{"revokeSession", g.user.ID}, []string{e.Action, e.SubjectID})
+		require.Equal(t, []string{"signOut", g.user.ID}, []string{e.Action, e.SubjectID})
 		require.Contains(t, e.Detail, g.sid)
 
 		again := g.logout(url.Values{"id_token_hint": {g.hint}, "post_logout_redirect_uri": {bye}})

@@ -97,7 +97,7 @@ func eventLine(data string) string {
 		return "reset: what came before now cannot be told any more"
 	}
 	text := fmt.Sprintf("%v  %-22v", e["time"], e["type"])
-	for _, name := range []string{"client_id", "sub", "grant_id", "jti", "consent_id", "credential_id", "kid", "resource_server_id", "revision"} {
+	for _, name := range []string{"client_id", "sub", "grant_id", "jti", "consent_id", "credential_id", "kid", "resource_server_id", "role_id", "group_id", "session_id", "revision"} {
 		if v, ok := e[name]; ok {
 			text += fmt.Sprintf(" %s=%v", name, v)
 		}

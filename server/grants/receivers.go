@@ -208,7 +208,7 @@ func caepMembers(kind string, at int64) map[string]any {
 		members["change_type"] = "update"
 	case models.EventCredentialRevoked:
 		members["change_type"] = "revoke"
-	case models.EventConsentNarrowed, models.EventConsentChanged:
+	case models.EventConsentNarrowed, models.EventConsentChanged, models.EventClientAccess, models.EventUserAccess:
 		members["claims"] = map[string]any{}
 		return members
 	default:

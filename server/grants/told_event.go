@@ -23,6 +23,9 @@ type EventBody struct {
 	CredentialID string   `json:"credential_id,omitempty"`
 	KeyID        string   `json:"kid,omitempty"`
 	ResourceID   string   `json:"resource_server_id,omitempty"`
+	RoleID       string   `json:"role_id,omitempty"`
+	GroupID      string   `json:"group_id,omitempty"`
+	SessionID    string   `json:"session_id,omitempty"`
 	Revision     string   `json:"revision,omitempty"`
 }
 
@@ -33,6 +36,7 @@ func Tell(e models.Event, to *Following) EventBody {
 		ID: e.Position.String(), Type: e.Type, CAEP: models.CAEP(e.Type), Time: time.UnixMilli(e.At).UTC().Format("2006-01-02T15:04:05.000Z07:00"),
 		ClientID: e.ClientID, SubjectID: e.SubjectID, GrantID: e.GrantID, TokenID: e.TokenID, Txn: e.Txn,
 		ConsentID: e.ConsentID, CredentialID: e.CredentialID, KeyID: e.KeyID, ResourceID: e.ResourceID, Revision: e.Revision,
+		RoleID: e.RoleID, GroupID: e.GroupID, SessionID: e.SessionID,
 	}
 	for _, c := range to.Concerned(e) {
 		body.Audience = append(body.Audience, c.Identifier)

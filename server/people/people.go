@@ -171,7 +171,7 @@ func (p *People) SignOut(ctx context.Context, call grants.Call, secret string) e
 	if s == nil || err != nil {
 		return err
 	}
-	return p.store.RevokeSession(ctx, By(call, s.UserID), s.UserID, s.ID)
+	return p.store.SignOut(ctx, By(call, s.UserID), s.UserID, s.ID)
 }
 
 // Sessions are those in which a user is signed in now, oldest first.
