@@ -3,7 +3,9 @@ package models_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,4 +54,29 @@ func TestOneAtATimeIsAtSomething(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, begun, "who was stopped holds nothing")
 	})
+}
+
+// Whoever is at something for long keeps it, though a transaction may be idle for a moment
+// only.
+func TestWhoIsAtSomethingForLongKeepsIt(t *testing.T) {
+	t.Parallel()
+	o := modelstest.Database(t, "postgres")
+	other := modelstest.Open(t, o)
+	address, err := url.Parse(o.URL)
+	require.NoError(t, err)
+	setting := address.Query()
+	setting.Set("idle_in_transaction_session_timeout", "100")
+	address.RawQuery = setting.Encode()
+	o.URL = address.String()
+	s := modelstest.Open(t, o)
+	begun, err := s.Alone(t.Context(), "this", func(ctx context.Context) error {
+		for begin := time.Now(); time.Since(begin) < 600*time.Millisecond; {
+			begun, err := other.Alone(ctx, "this", func(context.Context) error { return errors.New("both are at it") })
+			require.NoError(t, err)
+			require.False(t, begun)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.True(t, begun)
 }

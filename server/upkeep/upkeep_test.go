@@ -2,6 +2,7 @@ package upkeep_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -261,6 +262,36 @@ func TestUpkeepThatFailsIsToldAndTriedAgain(t *testing.T) {
 		e.well()
 		require.Len(t, e.files(), 1)
 		e.holds()
+	})
+}
+
+// Another replica that has been at it for hours may stand still.
+func TestUpkeepThatAnotherReplicaHoldsUp(t *testing.T) {
+	t.Parallel()
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		e := newEstate(t, o, upkeep.Config{ArchiveAfter: 5 * day})
+		e.days(8)
+		one := e.keepers[0]
+		begun, err := e.stores[1].Alone(t.Context(), "upkeep "+upkeep.ArchiveLedger, func(context.Context) error {
+			for range 2 {
+				one.Tend(t.Context())
+				e.well()
+				e.now = e.now.Add(time.Hour)
+			}
+			one.Tend(t.Context())
+			e.well()
+			e.now = e.now.Add(time.Minute)
+			one.Tend(t.Context())
+			require.NotZero(t, one.Failing()[upkeep.ArchiveLedger])
+			require.Empty(t, e.files())
+			return nil
+		})
+		require.NoError(t, err)
+		require.True(t, begun)
+		e.now = e.now.Add(time.Hour)
+		one.Tend(t.Context())
+		e.well()
+		require.Len(t, e.files(), 1)
 	})
 }
 
