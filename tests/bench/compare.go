@@ -63,10 +63,10 @@ func (b *bench) compare(ctx context.Context, e *estate, k kase) error {
 // away, as often as there are pairs to measure.
 const noisy = 0.15
 
-func (b *bench) pairUp(ctx context.Context, e *estate, p *process, r *row) error {
+func (b *bench) pairUp(ctx context.Context, e *estate, p *program, r *row) error {
 	time.Sleep(500 * time.Millisecond) // as it is at rest
 	r.rest = p.memory()
-	requests, err := r.prepare(e, p.addr, r)
+	requests, err := r.prepare(e, p.Address(), r)
 	if err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
@@ -108,7 +108,7 @@ func (b *bench) spare() int {
 }
 
 // pair drives Deputy and then the limit, and counts what Deputy answered.
-func (b *bench) pair(p *process, ours, theirs load, r *row) (d, l measured, err error) {
+func (b *bench) pair(p *program, ours, theirs load, r *row) (d, l measured, err error) {
 	if d, err = b.series(p, ours); err != nil {
 		return d, l, err
 	}
@@ -137,10 +137,10 @@ func (m measured) generation() float64 {
 
 // series runs one load when the machine is quiet, and notes what others took of
 // it meanwhile.
-func (b *bench) series(p *process, l load) (measured, error) {
+func (b *bench) series(p *program, l load) (measured, error) {
 	b.quiet()
 	all, own := busy(), p.cpu()
-	s, err := drive(p.addr, l)
+	s, err := drive(p.Address(), l)
 	if err != nil {
 		return measured{}, err
 	}

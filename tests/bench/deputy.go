@@ -83,7 +83,7 @@ func (e *estate) slowDown(ctx context.Context, by time.Duration) error {
 // key, without --dev. Limits are at work, but do not bite: a few clients ask as
 // much as many would. Nor does the policy's deadline: whoever else is busy on the
 // machine makes answers late here, which is measured, and does not make them fail.
-func (b *bench) serve(ctx context.Context, e *estate, name string, reuse bool, policyDir string) (*process, error) {
+func (b *bench) serve(ctx context.Context, e *estate, name string, reuse bool, policyDir string) (*program, error) {
 	args := []string{"serve", "--listen", "{addr}", "--issuer", issuer, "--data-dir", e.dir, "--client-rate", "1000000", "--policy-deadline", "10s"}
 	if policyDir != "" {
 		args = append(args, "--policy-dir", policyDir)

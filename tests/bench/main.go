@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
@@ -20,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // bench is one run.
@@ -32,7 +33,7 @@ type bench struct {
 	pairs    int
 	quick    bool
 	only     []string
-	limit    *process
+	limit    *program
 
 	started  int
 	rows     []*row
@@ -63,7 +64,7 @@ func beLimit() {
 }
 
 // spawnLimit starts the bare limit in a process of its own.
-func (b *bench) spawnLimit(ctx context.Context) (*process, error) {
+func (b *bench) spawnLimit(ctx context.Context) (*program, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -149,9 +150,7 @@ func (b *bench) configure(only, seconds string) error {
 // build makes the binary that is measured, as a release is built.
 func (b *bench) build(ctx context.Context) error {
 	b.binary = filepath.Join(b.dir, "deputy")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "nomsgpack", "-ldflags", "-s -w", "-o", b.binary, "github.com/deputyauth/deputy/cmd/deputy")
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	return cmd.Run()
+	return process.Build(ctx, "", b.binary, "-trimpath", "-tags", "nomsgpack")
 }
 
 // measure runs what was asked for and prints the tables.

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // postgresServer is a Postgres of this run's own, which does what a production
@@ -47,7 +49,7 @@ func startPostgres(ctx context.Context, dir string) (*postgresServer, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	addr, err := freeAddr()
+	addr, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

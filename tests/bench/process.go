@@ -4,34 +4,28 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/deputyauth/deputy/tests/process"
 )
 
-// process is a server that runs beside this one.
-type process struct {
+// program is a server that runs beside this one and is measured.
+type program struct {
+	*process.Server
 	name  string
-	addr  string
-	cmd   *exec.Cmd
-	log   string        // file of what it says
 	start time.Duration // from being spawned to the first good answer of /readyz
-	done  chan error
-	also  []int // processes whose children work for it: Postgres
+	also  []int         // processes whose children work for it: Postgres
 }
 
 // spawn starts a server on a free port and waits until it is ready. Its address
 // replaces {addr} in env and args.
-func spawn(ctx context.Context, dir, name string, env []string, bin string, args ...string) (*process, error) {
-	addr, err := freeAddr()
+func spawn(ctx context.Context, dir, name string, env []string, bin string, args ...string) (*program, error) {
+	addr, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -40,85 +34,33 @@ func spawn(ctx context.Context, dir, name string, env []string, bin string, args
 			words[i] = strings.ReplaceAll(w, "{addr}", addr)
 		}
 	}
-	p := &process{name: name, addr: addr, log: filepath.Join(dir, name+".log"), done: make(chan error, 1)}
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, err
+	p := &program{name: name, Server: &process.Server{
+		URL: "http://" + addr, Binary: bin, Args: args, Env: append(os.Environ(), env...), Log: filepath.Join(dir, name+".log"),
+	}}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if p.start, err = p.Start(ctx); err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	defer log.Close()
-	p.cmd = exec.Command(bin, args...)
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = append(os.Environ(), env...), log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	begin := time.Now()
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() { p.done <- p.cmd.Wait() }()
-	if err := p.ready(ctx); err != nil {
-		said, _ := os.ReadFile(p.log)
-		return nil, errors.Join(fmt.Errorf("%s: %w: %s", name, err, tail(said)), p.stop())
-	}
-	p.start = time.Since(begin)
 	return p, nil
 }
 
-func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
-
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
-}
-
-func (p *process) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	client := &http.Client{Timeout: 5 * time.Second}
-	for tick := time.NewTicker(time.Millisecond); ; {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.addr+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		if resp, err := client.Do(req); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case err := <-p.done:
-			p.done <- err
-			return fmt.Errorf("it ended: %w", err)
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-}
-
 // stop ends the server as an operator would, and by force if that is not enough.
-func (p *process) stop() error {
-	if p == nil {
-		return nil
+func (p *program) stop() error {
+	code, err := p.Terminate(40 * time.Second)
+	if err == nil && code != 0 && p.name != "limit" { // which knows no orderly end
+		err = fmt.Errorf("exit code %d", code)
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-p.done:
-		p.done <- err
-		if exit := (*exec.ExitError)(nil); p.name == "limit" && errors.As(err, &exit) {
-			return nil // it knows no orderly end
-		}
-		return err
-	case <-time.After(40 * time.Second):
-		return errors.Join(fmt.Errorf("%s did not stop", p.name), p.cmd.Process.Kill())
+	if err != nil {
+		err = fmt.Errorf("%s: %w", p.name, err)
 	}
+	return err
 }
 
 // cpu is what the server has taken so far, its database included.
-func (p *process) cpu() time.Duration {
-	total := cpuOf(p.cmd.Process.Pid)
+func (p *program) cpu() time.Duration {
+	total := cpuOf(p.PID())
 	for _, parent := range p.also {
 		total += cpuOf(parent)
 		for _, child := range children(parent) {
@@ -164,15 +106,9 @@ func children(parent int) (pids []int) {
 }
 
 // memory is the resident set of the server alone, in megabytes.
-func (p *process) memory() float64 {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
-			kb, _ := strconv.ParseFloat(f[1], 64)
-			return kb / 1024
-		}
-	}
-	return 0
+func (p *program) memory() float64 {
+	resident, _ := p.Memory("VmRSS")
+	return float64(resident) / (1 << 20)
 }
 
 // busy is the CPU everybody on this machine has taken since it started.

@@ -51,7 +51,7 @@ const (
 // open compares latencies at a fixed rate, each from the instant its request
 // was due.
 func (b *bench) open(ctx context.Context, e *estate) error {
-	return b.serving(ctx, e, openName, "", func(p *process) error {
+	return b.serving(ctx, e, openName, "", func(p *program) error {
 		ours := load{conns: openConns, rate: openRate, time: b.seconds, next: e.ownTokens(), want: wantToken}
 		warm := ours
 		warm.rate, warm.count, warm.time = 0, 2*e.agents, 20*time.Second
@@ -97,7 +97,7 @@ func (b *bench) swap(ctx context.Context, e *estate) error {
 	if err := os.CopyFS(dir, house); err != nil {
 		return err
 	}
-	return b.serving(ctx, e, swapName, dir, func(p *process) error {
+	return b.serving(ctx, e, swapName, dir, func(p *program) error {
 		steady := load{conns: 32, time: max(b.seconds, 2*time.Second), next: e.ownTokens(), want: wantToken}
 		if _, err := b.series(p, load{conns: 32, count: 2 * e.agents, next: steady.next, want: wantToken}); err != nil {
 			return err
@@ -187,7 +187,7 @@ func (b *bench) start(ctx context.Context) error {
 			}
 		}
 		b.quiet()
-		err = b.serving(ctx, e, startName, "", func(p *process) error {
+		err = b.serving(ctx, e, startName, "", func(p *program) error {
 			time.Sleep(500 * time.Millisecond)
 			took, rest = append(took, p.start.Seconds()), append(rest, p.memory())
 			return nil
@@ -202,7 +202,7 @@ func (b *bench) start(ctx context.Context) error {
 }
 
 // serving runs something on a started server, and ends the server after it.
-func (b *bench) serving(ctx context.Context, e *estate, name, policyDir string, do func(*process) error) error {
+func (b *bench) serving(ctx context.Context, e *estate, name, policyDir string, do func(*program) error) error {
 	p, err := b.serve(ctx, e, name, true, policyDir)
 	if err != nil {
 		return err

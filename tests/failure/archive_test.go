@@ -30,28 +30,28 @@ func TestArchiveUnderLoad(t *testing.T) {
 			}
 			d.hadAPast()
 			w := newWorld(t, d)
-			w.start()
+			w.Start()
 			l := w.drive(16, w.mixed(w.token()))
-			w.awaitMore(l, "tokens before", 100, (*answer).granted)
+			l.AwaitMore("tokens before", 100, (*answer).Granted)
 			file := filepath.Join(t.TempDir(), "ledger.jsonl")
 			begun := time.Now()
-			out := w.succeeds("audit", "archive", "--before", time.Now().UTC().AddDate(0, 0, -5).Format(time.DateOnly), file)
+			out := w.Succeeds("audit", "archive", "--before", time.Now().UTC().AddDate(0, 0, -5).Format(time.DateOnly), file)
 			took := time.Since(begun)
-			w.awaitMore(l, "tokens after", 100, (*answer).granted)
-			s := summed(t, l.stop())
-			t.Logf("archived in %v, meanwhile and around it granted %d, 503 %d, longest answer %v", took.Round(time.Millisecond), s.granted, s.unavailable, s.longest)
-			if s.unavailable != 0 || s.unanswered != 0 {
-				t.Errorf("503 %d, without an answer %d", s.unavailable, s.unanswered)
+			l.AwaitMore("tokens after", 100, (*answer).Granted)
+			s := summed(t, l.Stop())
+			t.Logf("archived in %v, meanwhile and around it granted %d, 503 %d, longest answer %v", took.Round(time.Millisecond), s.Granted, s.Unavailable, s.Longest())
+			if s.Unavailable != 0 || s.Unanswered != 0 {
+				t.Errorf("503 %d, without an answer %d", s.Unavailable, s.Unanswered)
 			}
-			if n := w.column("select 'left' from tokens where issued_at < " + strconv.FormatInt(time.Now().AddDate(0, 0, -5).Unix(), 10))["left"]; n != 0 {
+			if n := w.Column("select 'left' from tokens where issued_at < " + strconv.FormatInt(time.Now().AddDate(0, 0, -5).Unix(), 10))["left"]; n != 0 {
 				t.Errorf("%d tokens of the past are left", n)
 			}
 			if !strings.Contains(out, "no longer in the ledger") {
 				t.Error(out)
 			}
-			w.allRecorded(s.received)
-			w.verified()
-			w.succeeds("audit", "verify-archive", file)
+			w.AllRecorded(s.Received)
+			w.Verified()
+			w.Succeeds("audit", "verify-archive", file)
 		})
 	}
 }
@@ -60,20 +60,20 @@ func TestArchiveUnderLoad(t *testing.T) {
 func (d *deputy) hadAPast() {
 	d.t.Helper()
 	then := time.Now().AddDate(0, 0, -10)
-	s, err := models.Open(models.Options{URL: d.dsn, Dir: d.dir, Now: func() time.Time { return then }})
+	s, err := models.Open(models.Options{URL: d.DSN, Dir: d.Dir, Now: func() time.Time { return then }})
 	must(d.t, err)
 	defer s.Close()
 	ctx := context.Background()
 	must(d.t, s.Migrate(ctx))
 	key := ""
-	for _, kv := range d.env {
+	for _, kv := range d.Env {
 		if value, ok := strings.CutPrefix(kv, "DEPUTY_MASTER_KEY="); ok {
 			key = value
 		}
 	}
 	master, err := tokens.NewMasterKey(key)
 	must(d.t, err)
-	ring, err := tokens.NewKeyring(ctx, d.url, s, master, func() time.Time { return then })
+	ring, err := tokens.NewKeyring(ctx, d.Issuer, s, master, func() time.Time { return then })
 	must(d.t, err)
 	w := modelstest.NewWorld(d.t, s, "past")
 	done := make(chan error, oldTokens)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/deputyauth/deputy/models/modelstest"
 	"github.com/deputyauth/deputy/server/tokens"
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // restorer takes a backup of a world's database, and puts it where nothing is.
@@ -46,100 +47,81 @@ func hook(t *testing.T) []string {
 
 func restoreElsewhere(t *testing.T, d *deputy, r restorer) {
 	w := newWorld(t, d)
-	w.start()
-	admin := regexp.MustCompile(`DEPUTY_CLIENT_ID=(\S+) DEPUTY_CLIENT_SECRET=(\S+)`).FindStringSubmatch(w.succeeds("admin", "create", "--name", "ops"))
+	w.Start()
+	admin := regexp.MustCompile(`DEPUTY_CLIENT_ID=(\S+) DEPUTY_CLIENT_SECRET=(\S+)`).FindStringSubmatch(w.Succeeds("admin", "create", "--name", "ops"))
 	if len(admin) != 3 {
 		t.Fatal("no administrator")
 	}
 	revoked := w.token()
-	if a := w.send(http.DefaultClient, ask{path: "/oauth2/revoke", form: w.inspect(revoked).form}); a.status != http.StatusOK {
-		t.Fatalf("revoke: %d", a.status)
+	if a := process.Send(http.DefaultClient, w.ask("/oauth2/revoke", w.inspect(revoked).Form)); a.Status != http.StatusOK {
+		t.Fatalf("revoke: %d", a.Status)
 	}
 	l := w.drive(16, w.mixed(w.token()))
-	w.awaitMore(l, "tokens before the backup", 200, (*answer).granted)
-	before := l.tokens()
+	l.AwaitMore("tokens before the backup", 200, (*answer).Granted)
+	before := l.SoFar()
 	file := r.backup(t, w)
-	had := l.count((*answer).granted)
+	had := l.Count((*answer).Granted)
 	after := w.token()
-	w.awaitMore(l, "tokens after the backup", 50, (*answer).granted)
-	s := summed(t, l.stop())
-	if s.unavailable != 0 || s.unanswered != 0 {
-		t.Errorf("while the backup was made, %d requests were told 503 and %d nothing", s.unavailable, s.unanswered)
+	l.AwaitMore("tokens after the backup", 50, (*answer).Granted)
+	s := summed(t, l.Stop())
+	if s.Unavailable != 0 || s.Unanswered != 0 {
+		t.Errorf("while the backup was made, %d requests were told 503 and %d nothing", s.Unavailable, s.Unanswered)
 	}
-	if code := w.terminate(); code != 0 {
+	if code := w.Terminate(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	r.restore(t, w, file)
-	w.verified()
-	w.succeeds("doctor", "local")
-	w.start()
-	t.Logf("granted until the backup was done %d, in all %d, longest answer %v", had, s.granted, s.longest)
+	w.Verified()
+	w.Succeeds("doctor", "local")
+	w.Start()
+	t.Logf("granted until the backup was done %d, in all %d, longest answer %v", had, s.Granted, s.Longest())
 	w.knows(before, map[string]string{"revoked before": revoked, "issued after": after})
 	w.token()
-	out := w.succeeds("tour", "--url", w.url, "--client-id", admin[1], "--client-secret", admin[2])
+	out := w.Succeeds("tour", "--url", w.URL, "--client-id", admin[1], "--client-secret", admin[2])
 	if !strings.Contains(out, "each as it must be") {
-		t.Errorf("tour: %s", tail(out, 10))
+		t.Errorf("tour: %s", process.Tail(out, 10))
 	}
-	w.verified()
+	w.Verified()
 }
 
 // knows finds the tokens active that were issued before the backup, and the others not.
-func (w *world) knows(before []string, dead map[string]string) {
+func (w *world) knows(answers []*answer, dead map[string]string) {
 	w.t.Helper()
-	alive := 0
-	for _, token := range before {
-		if w.send(http.DefaultClient, w.inspect(token)).body.Active {
+	before, alive := 0, 0
+	for _, a := range answers {
+		if !a.Granted() || a.JTI == "" {
+			continue
+		}
+		before++
+		if process.Send(http.DefaultClient, w.inspect(a.Body.Token)).Body.Active {
 			alive++
 		}
 	}
-	w.t.Logf("tokens from before the backup %d / active where it was restored %d", len(before), alive)
-	if alive != len(before) || alive < 100 {
-		w.t.Errorf("of %d tokens from before the backup %d are active", len(before), alive)
+	w.t.Logf("tokens from before the backup %d / active where it was restored %d", before, alive)
+	if alive != before || alive < 100 {
+		w.t.Errorf("of %d tokens from before the backup %d are active", before, alive)
 	}
 	for name, token := range dead {
-		if a := w.send(http.DefaultClient, w.inspect(token)); a.status != http.StatusOK || a.body.Active {
-			w.t.Errorf("a token that was %s the backup: status %d, active %t", name, a.status, a.body.Active)
+		if a := process.Send(http.DefaultClient, w.inspect(token)); a.Status != http.StatusOK || a.Body.Active {
+			w.t.Errorf("a token that was %s the backup: status %d, active %t", name, a.Status, a.Body.Active)
 		}
-		if a := w.send(http.DefaultClient, w.exchange(token)); a.granted() || a.status != http.StatusBadRequest {
-			w.t.Errorf("a token that was %s the backup was exchanged: %d", name, a.status)
-		}
-	}
-}
-
-// tokens are all that were received so far.
-func (l *load) tokens() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var out []string
-	for _, a := range l.answers {
-		if a.granted() && a.body.Token != "" {
-			out = append(out, a.body.Token)
+		if a := process.Send(http.DefaultClient, w.exchange(token)); a.Granted() || a.Status != http.StatusBadRequest {
+			w.t.Errorf("a token that was %s the backup was exchanged: %d", name, a.Status)
 		}
 	}
-	return out
-}
-
-// succeeds runs a command that must not fail.
-func (d *deputy) succeeds(args ...string) string {
-	d.t.Helper()
-	out, code := d.run(args...)
-	if code != 0 {
-		d.t.Fatalf("%v: exit code %d\n%s", args, code, tail(out, 20))
-	}
-	return out
 }
 
 // refuses runs a command that must fail, for this reason.
 func (d *deputy) refuses(why string, args ...string) {
 	d.t.Helper()
-	if out, code := d.run(args...); code == 0 || !strings.Contains(out, why) {
-		d.t.Errorf("%v: exit code %d, and must tell %q\n%s", args, code, why, tail(out, 5))
+	if out, code := d.Try(args...); code == 0 || !strings.Contains(out, why) {
+		d.t.Errorf("%v: exit code %d, and must tell %q\n%s", args, code, why, process.Tail(out, 5))
 	}
 }
 
 func backupSQLite(t *testing.T, w *world) string {
 	file := filepath.Join(t.TempDir(), "deputy.backup")
-	w.succeeds("backup", file)
+	w.Succeeds("backup", file)
 	info, err := os.Stat(file)
 	must(t, err)
 	if info.Mode().Perm() != 0o600 {
@@ -153,13 +135,13 @@ func backupSQLite(t *testing.T, w *world) string {
 func restoreSQLite(t *testing.T, w *world, file string) {
 	w.refuses("is not overwritten", "restore", file)
 	empty := filepath.Join(t.TempDir(), "data")
-	w.dir, w.env = empty, append(w.env, "DEPUTY_DATA_DIR="+empty)
-	key := w.env
-	w.env = append(key, "DEPUTY_MASTER_KEY="+tokens.GenerateMasterKey())
+	w.Dir, w.Env = empty, append(w.Env, "DEPUTY_DATA_DIR="+empty)
+	key := w.Env
+	w.Env = append(key, "DEPUTY_MASTER_KEY="+tokens.GenerateMasterKey())
 	w.refuses("another master key", "restore", file)
-	w.env = append(key, "DEPUTY_MASTER_KEY=")
+	w.Env = append(key, "DEPUTY_MASTER_KEY=")
 	w.refuses("DEPUTY_MASTER_KEY is not set", "restore", file)
-	w.env = key
+	w.Env = key
 	damaged := filepath.Join(t.TempDir(), "damaged")
 	body, err := os.ReadFile(file)
 	must(t, err)
@@ -170,7 +152,7 @@ func restoreSQLite(t *testing.T, w *world, file string) {
 	if left, err := filepath.Glob(filepath.Join(empty, "*deputy.db*")); err != nil || len(left) != 0 {
 		t.Errorf("after what was refused there is %v, %v", left, err)
 	}
-	out := w.succeeds("restore", file)
+	out := w.Succeeds("restore", file)
 	if !strings.Contains(out, "The ledger holds.") {
 		t.Errorf("restore: %s", out)
 	}
@@ -179,18 +161,18 @@ func restoreSQLite(t *testing.T, w *world, file string) {
 func backupPostgres(t *testing.T, w *world) string {
 	file := filepath.Join(t.TempDir(), "deputy.dump")
 	w.refuses("pg_dump --format=custom --file="+file, "backup", file)
-	postgres(t, "pg_dump", "--format=custom", "--file="+file, w.dsn)
+	postgres(t, "pg_dump", "--format=custom", "--file="+file, w.DSN)
 	return file
 }
 
 func restorePostgres(t *testing.T, w *world, file string) {
 	w.refuses("pg_restore --exit-on-error --single-transaction --no-owner", "restore", file)
-	_, err := w.database().Exec("create database restored")
+	_, err := w.Database().Exec("create database restored")
 	must(t, err)
-	w.dsn = strings.Replace(w.dsn, "///postgres?", "///restored?", 1)
-	w.env = append(w.env, "DEPUTY_DATABASE_URL="+w.dsn)
-	postgres(t, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--dbname="+w.dsn, file)
-	w.succeeds("migrate")
+	w.DSN = strings.Replace(w.DSN, "///postgres?", "///restored?", 1)
+	w.Env = append(w.Env, "DEPUTY_DATABASE_URL="+w.DSN)
+	postgres(t, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--dbname="+w.DSN, file)
+	w.Succeeds("migrate")
 }
 
 // postgres runs one of Postgres' own tools.

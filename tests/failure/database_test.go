@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // slowest is the bound of Deputy's own on one request, and what a busy machine
@@ -23,47 +24,47 @@ func TestDatabaseGoesAway(t *testing.T) {
 	t.Parallel()
 	pg := modelstest.NewCluster(t)
 	w := newWorld(t, newDeputy(t, "", pg.URL()))
-	w.start()
+	w.Start()
 	parent := w.token()
 	l := w.drive(16, w.mixed(parent))
 	for range rounds(1) {
-		w.awaitMore(l, "tokens", 100, (*answer).granted)
+		l.AwaitMore("tokens", 100, (*answer).Granted)
 		pg.Stop()
-		w.awaitMore(l, "503s of a database that is gone", 100, (*answer).unavailable)
-		if w.ready() {
+		l.AwaitMore("503s of a database that is gone", 100, (*answer).Unavailable)
+		if w.Ready() {
 			t.Error("ready without a database")
 		}
 		w.adminUnavailable(parent)
 		pg.Start()
-		recovered := w.awaitMore(l, "tokens after the database came back", 20, (*answer).granted)
+		recovered := l.AwaitMore("tokens after the database came back", 20, (*answer).Granted)
 		t.Logf("stopped: tokens again %v after it was back", recovered.Round(time.Millisecond))
 
 		pg.Pause()
-		if w.ready() {
+		if w.Ready() {
 			t.Error("ready with a database that hangs")
 		}
-		hung := w.awaitMore(l, "503s of a database that hangs", 16, (*answer).unavailable)
+		hung := l.AwaitMore("503s of a database that hangs", 16, (*answer).Unavailable)
 		pg.Resume()
-		recovered = w.awaitMore(l, "tokens after the database thawed", 20, (*answer).granted)
+		recovered = l.AwaitMore("tokens after the database thawed", 20, (*answer).Granted)
 		t.Logf("paused: told within %v, tokens again %v after it thawed", hung.Round(time.Millisecond), recovered.Round(time.Millisecond))
 	}
-	s := summed(t, l.stop())
+	s := summed(t, l.Stop())
 	t.Logf("requests %d: granted %d, temporarily_unavailable %d, without an answer %d, anything else 0; longest answer %v",
-		s.granted+s.unavailable+s.unanswered, s.granted, s.unavailable, s.unanswered, s.longest.Round(time.Millisecond))
-	if s.unanswered != 0 || s.longest > slowest {
-		t.Errorf("%d without an answer, the longest took %v", s.unanswered, s.longest)
+		s.Granted+s.Unavailable+s.Unanswered, s.Granted, s.Unavailable, s.Unanswered, s.Longest().Round(time.Millisecond))
+	if s.Unanswered != 0 || s.Longest() > slowest {
+		t.Errorf("%d without an answer, the longest took %v", s.Unanswered, s.Longest())
 	}
-	w.allRecorded(s.received)
-	w.verified()
+	w.AllRecorded(s.Received)
+	w.Verified()
 }
 
 // adminUnavailable calls the admin API, which must say that it cannot work.
 func (w *world) adminUnavailable(bearer string) {
 	w.t.Helper()
-	req, err := http.NewRequest(http.MethodGet, w.url+"/api/v1/clients", nil)
+	req, err := http.NewRequest(http.MethodGet, w.URL+"/api/v1/clients", nil)
 	must(w.t, err)
 	req.Header.Set("Authorization", "Bearer "+bearer)
-	resp, err := client().Do(req)
+	resp, err := process.NewClient().Do(req)
 	must(w.t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -80,48 +81,48 @@ func TestFailedWriteMidBatch(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, w *world) {
 		breakTokens, mend := []string{`create trigger broken before insert on tokens begin select raise(abort, 'broken'); end`}, `drop trigger broken`
-		if w.dsn != "" {
+		if w.DSN != "" {
 			breakTokens = []string{
 				`create function broken() returns trigger language plpgsql as $$ begin raise exception 'broken'; end $$`,
 				`create trigger broken before insert on tokens for each row execute function broken()`,
 			}
 			mend = `drop trigger broken on tokens; drop function broken()`
 		}
-		w.start()
-		db := w.database()
+		w.Start()
+		db := w.Database()
 		var received []string
 		tried, worked := 0, 0
 		for range rounds(1) {
 			l := w.drive(16, w.mixed(w.token()))
-			w.awaitMore(l, "tokens", 50, (*answer).granted)
+			l.AwaitMore("tokens", 50, (*answer).Granted)
 			for _, statement := range breakTokens {
 				_, err := db.Exec(statement)
 				must(t, err)
 			}
-			w.awaitMore(l, "503s of writes that fail", 100, (*answer).unavailable)
+			l.AwaitMore("503s of writes that fail", 100, (*answer).Unavailable)
 			_, err := db.Exec(mend)
 			must(t, err)
-			recovered := w.awaitMore(l, "tokens after writes work again", 50, (*answer).granted)
-			answers := l.stop()
+			recovered := l.AwaitMore("tokens after writes work again", 50, (*answer).Granted)
+			answers := l.Stop()
 			s := summed(t, answers)
-			received = append(received, s.received...)
+			received = append(received, s.Received...)
 			for _, a := range answers {
-				if a.assertion == "" || !a.unavailable() || tried >= 30 {
+				if a.Assertion == "" || !a.Unavailable() || tried >= 30 {
 					continue
 				}
 				tried++
-				if again := w.send(client(), a.ask); again.granted() {
+				if again := process.Send(process.NewClient(), a.Ask); again.Granted() {
 					worked++
-					received = append(received, again.jti())
+					received = append(received, again.JTI)
 				}
 			}
-			t.Logf("granted %d, temporarily_unavailable %d, anything else 0; tokens again after %v", s.granted, s.unavailable, recovered.Round(time.Millisecond))
+			t.Logf("granted %d, temporarily_unavailable %d, anything else 0; tokens again after %v", s.Granted, s.Unavailable, recovered.Round(time.Millisecond))
 		}
 		t.Logf("assertions of failed batches %d / usable afterwards %d", tried, worked)
 		if tried == 0 || tried != worked {
 			t.Errorf("of %d assertions of failed batches %d worked afterwards", tried, worked)
 		}
-		w.allRecorded(received)
-		w.verified()
+		w.AllRecorded(received)
+		w.Verified()
 	})
 }

@@ -46,26 +46,26 @@ func TestFullDisk(t *testing.T) {
 // fillUp drives the server while full leaves it no room, and after what full
 // returned has made room again.
 func (w *world) fillUp(full func() (free func())) {
-	w.start()
+	w.Start()
 	l := w.drive(8, w.mixed(w.token()))
 	for range rounds(1) {
-		w.awaitMore(l, "tokens", 50, (*answer).granted)
+		l.AwaitMore("tokens", 50, (*answer).Granted)
 		free := full()
-		w.awaitMore(l, "503s of a full disk", 100, (*answer).unavailable)
-		granted := l.count((*answer).granted)
-		w.awaitMore(l, "more of them", 100, (*answer).unavailable)
-		w.t.Logf("while the disk was full: temporarily_unavailable 100 / granted %d", l.count((*answer).granted)-granted)
+		l.AwaitMore("503s of a full disk", 100, (*answer).Unavailable)
+		granted := l.Count((*answer).Granted)
+		l.AwaitMore("more of them", 100, (*answer).Unavailable)
+		w.t.Logf("while the disk was full: temporarily_unavailable 100 / granted %d", l.Count((*answer).Granted)-granted)
 		free()
-		recovered := w.awaitMore(l, "tokens after there is room", 50, (*answer).granted)
+		recovered := l.AwaitMore("tokens after there is room", 50, (*answer).Granted)
 		w.t.Logf("tokens again %v after there was room", recovered.Round(time.Millisecond))
 	}
-	s := summed(w.t, l.stop())
-	w.t.Logf("granted %d, temporarily_unavailable %d, without an answer %d, anything else 0", s.granted, s.unavailable, s.unanswered)
-	if s.unanswered != 0 {
-		w.t.Errorf("%d without an answer", s.unanswered)
+	s := summed(w.t, l.Stop())
+	w.t.Logf("granted %d, temporarily_unavailable %d, without an answer %d, anything else 0", s.Granted, s.Unavailable, s.Unanswered)
+	if s.Unanswered != 0 {
+		w.t.Errorf("%d without an answer", s.Unanswered)
 	}
-	w.allRecorded(s.received)
-	w.verified()
+	w.AllRecorded(s.Received)
+	w.Verified()
 }
 
 // limitFiles makes writes of the server beyond so many bytes of a file fail;
@@ -76,7 +76,7 @@ func (w *world) limitFiles(size int64) {
 	if size >= 0 {
 		soft = fmt.Sprint(size)
 	}
-	out, err := exec.Command("prlimit", fmt.Sprintf("--pid=%d", w.process.Process.Pid), "--fsize="+soft+":").CombinedOutput()
+	out, err := exec.Command("prlimit", fmt.Sprintf("--pid=%d", w.PID()), "--fsize="+soft+":").CombinedOutput()
 	if err != nil {
 		w.t.Fatalf("prlimit: %v: %s", err, out)
 	}
@@ -84,7 +84,7 @@ func (w *world) limitFiles(size int64) {
 
 func (w *world) largestFile() int64 {
 	w.t.Helper()
-	files, err := os.ReadDir(w.dir)
+	files, err := os.ReadDir(w.Dir)
 	must(w.t, err)
 	var largest int64
 	for _, f := range files {

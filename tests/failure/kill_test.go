@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // onEach gives each test a world of its own on either database.
@@ -24,39 +25,39 @@ func TestKill(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		var received []string
 		used, refused, accepted := 0, 0, 0
-		w.start()
+		w.Start()
 		for range rounds(2) {
 			l := w.drive(32, w.mixed(w.token()))
-			w.awaitMore(l, "tokens", 300, (*answer).granted)
-			w.kill() // under load
-			answers := l.stop()
-			received = append(received, summed(t, answers).received...)
-			w.allRecorded(received)
-			w.start() // at once, on the lock that was left behind
+			l.AwaitMore("tokens", 300, (*answer).Granted)
+			w.Kill() // under load
+			answers := l.Stop()
+			received = append(received, summed(t, answers).Received...)
+			w.AllRecorded(received)
+			w.Start() // at once, on the lock that was left behind
 			before := refused
 			for _, a := range proven(answers, 30) {
 				used++
-				again := w.send(http.DefaultClient, a.ask)
+				again := process.Send(http.DefaultClient, a.Ask)
 				switch {
-				case again.granted():
+				case again.Granted():
 					accepted++
-				case again.status == http.StatusUnauthorized && again.body.Error == "invalid_client":
+				case again.Status == http.StatusUnauthorized && again.Body.Error == "invalid_client":
 					refused++
 				default:
-					t.Errorf("a used assertion was answered %d %q, %v", again.status, again.body.Error, again.err)
+					t.Errorf("a used assertion was answered %d %q, %v", again.Status, again.Body.Error, again.Err)
 				}
 			}
-			w.await("the log to tell why", func() bool {
-				return strings.Count(w.log.String(), `"reason":"assertion_replayed"`) >= refused-before
+			w.Await("the log to tell why", func() bool {
+				return strings.Count(w.Said(), `"reason":"assertion_replayed"`) >= refused-before
 			})
 		}
 		w.token()
-		w.kill()
+		w.Kill()
 		t.Logf("assertions used before the kill %d / refused after it %d / accepted after it %d", used, refused, accepted)
 		if used == 0 || refused != used || accepted != 0 {
 			t.Errorf("of %d used assertions %d were refused and %d worked again", used, refused, accepted)
 		}
-		w.verified()
+		w.Verified()
 	})
 }
 
@@ -64,7 +65,7 @@ func TestKill(t *testing.T) {
 func proven(answers []*answer, n int) []*answer {
 	var out []*answer
 	for _, a := range answers {
-		if a.assertion != "" && a.granted() {
+		if a.Assertion != "" && a.Granted() {
 			out = append(out, a)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // bombs are house rules that no machine finishes, for the clients labelled so.
@@ -76,9 +77,9 @@ func TestPolicyThatNeverEnds(t *testing.T) { // by itself: it measures
 			victims = append(victims, w.labelled(s, kind))
 		}
 	})
-	w.start()
+	w.Start()
 	l := w.drive(4, func(int) ask { return w.own() })
-	w.awaitMore(l, "tokens", 100, (*answer).granted)
+	l.AwaitMore("tokens", 100, (*answer).Granted)
 
 	var exploded []*answer
 	var mu sync.Mutex
@@ -86,7 +87,7 @@ func TestPolicyThatNeverEnds(t *testing.T) { // by itself: it measures
 	for _, v := range victims {
 		wg.Go(func() {
 			for range rounds(2) {
-				a := v.send(client(), v.own())
+				a := process.Send(process.NewClient(), v.own())
 				mu.Lock()
 				exploded = append(exploded, a)
 				mu.Unlock()
@@ -94,36 +95,37 @@ func TestPolicyThatNeverEnds(t *testing.T) { // by itself: it measures
 		})
 	}
 	wg.Wait()
-	s := summed(t, l.stop())
-	others := l.answers
+	s := summed(t, l.Stop())
+	others := l.Stop()
 
 	var longest time.Duration
 	for _, a := range exploded {
-		longest = max(longest, a.took)
-		if a.status != http.StatusInternalServerError || a.body.Error != "server_error" || a.body.Token != "" {
-			t.Errorf("a question that never ends was answered %d %q", a.status, a.body.Error)
+		longest = max(longest, a.Took())
+		if a.Status != http.StatusInternalServerError || a.Body.Error != "server_error" || a.Body.Token != "" {
+			t.Errorf("a question that never ends was answered %d %q", a.Status, a.Body.Error)
 		}
 	}
 	var took []time.Duration
 	for _, a := range others {
-		took = append(took, a.took)
+		took = append(took, a.Took())
 	}
 	slices.Sort(took)
 	recorded := 0
-	for detail := range w.column("select detail from ledger where outcome = 'refused'") {
+	for detail := range w.Column("select detail from ledger where outcome = 'refused'") {
 		if strings.Contains(detail, `"policy_error"`) {
 			recorded++
 		}
 	}
-	peak := w.peakMemory()
+	peak, err := w.Memory("VmHWM")
+	must(t, err)
 	t.Logf("questions that never end %d / refused as server_error and recorded %d, longest %v", len(exploded), recorded, longest.Round(time.Millisecond))
 	t.Logf("others beside them: granted %d, anything else %d, median %v, p99 %v, longest %v; memory at most %d MB",
-		s.granted, len(others)-s.granted, took[len(took)/2].Round(10*time.Microsecond), took[len(took)*99/100].Round(time.Millisecond), s.longest.Round(time.Millisecond), peak>>20)
-	if recorded != len(exploded) || longest > hopeless || s.longest > beside || s.granted != len(others) || peak > memory {
+		s.Granted, len(others)-s.Granted, took[len(took)/2].Round(10*time.Microsecond), took[len(took)*99/100].Round(time.Millisecond), s.Longest().Round(time.Millisecond), peak>>20)
+	if recorded != len(exploded) || longest > hopeless || s.Longest() > beside || s.Granted != len(others) || peak > memory {
 		t.Errorf("one of the bounds was not kept: %v, %v, %d bytes", hopeless, beside, memory)
 	}
 	w.token()
-	w.verified()
+	w.Verified()
 }
 
 // labelled is another agent of this world, that a bomb goes off for.
@@ -133,14 +135,8 @@ func (w *world) labelled(s *models.Store, kind string) *world {
 	agent := &models.Client{Kind: models.KindAgent, Name: kind, OwnerID: &w.Owner.ID, Labels: models.Labels{"bomb": kind}}
 	must(w.t, s.CreateClient(ctx, modelstest.By(), agent))
 	v := *w
-	v.Agent = agent
-	_, v.Secret = modelstest.Secret(w.t, s, agent.ID)
+	_, secret := modelstest.Secret(w.t, s, agent.ID)
+	v.agent = process.Client{ID: agent.ID, Secret: secret}
 	modelstest.Assign(w.t, s, w.Role.ID, agent.ID)
 	return &v
-}
-
-// peakMemory is the most that the server ever had resident, in bytes.
-func (d *deputy) peakMemory() int64 {
-	d.t.Helper()
-	return statusField(d.t, d.process.Process.Pid, "VmHWM:") << 10
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // follower hears of what is stopped from the event feed of one replica, and comes back
@@ -39,7 +41,7 @@ func (s *scene) follow(at *replica, as agent) *follower {
 		}
 	})
 	s.Cleanup(func() { cancel(); reading.Wait() })
-	s.await("the event stream", func() bool { return f.where() != "" })
+	s.Await("the event stream", func() bool { return f.where() != "" })
 	return f
 }
 
@@ -50,15 +52,15 @@ func (f *follower) where() string {
 }
 
 func (f *follower) stream(ctx context.Context) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.at.url+"/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.at.URL+"/events", nil)
 	if err != nil {
 		return
 	}
-	req.SetBasicAuth(f.as.id, f.as.secret)
+	req.SetBasicAuth(f.as.ID, f.as.Secret)
 	if last := f.where(); last != "" {
 		req.Header.Set("Last-Event-ID", last)
 	}
-	resp, err := client().Do(req)
+	resp, err := process.NewClient().Do(req)
 	if err != nil {
 		return
 	}
@@ -103,7 +105,7 @@ func (f *follower) line(text string) {
 func (f *follower) of(s *scene, clientID string) time.Time {
 	s.Helper()
 	var at time.Time
-	s.await("the follower to hear", func() bool {
+	s.Await("the follower to hear", func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		at = f.heard[clientID]

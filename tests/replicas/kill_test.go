@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // One replica after the other is killed in the middle of a load of 32, and started
@@ -16,16 +17,16 @@ import (
 // many are shown to both replicas at once, and all again after the kill.
 func TestKilledUnderLoad(t *testing.T) {
 	w := newWorld(newSite(t, modelstest.Postgres(t)), 8, 0)
-	pair := []*replica{w.replica(), w.replica()}
-	pair[0].start()
-	pair[1].start()
-	l := w.drive(32, func(connection, turn int) []ask {
+	pair := []*replica{w.Deputy(), w.Deputy()}
+	pair[0].Start()
+	pair[1].Start()
+	l := w.Drive(32, func(connection, turn int) []ask {
 		at, as := (connection+turn)%2, w.agents[connection%len(w.agents)]
 		switch turn % 3 {
 		case 0:
 			here := w.proven(pair[at], as)
 			there := here
-			there.at = pair[1-at]
+			there.At = pair[1-at]
 			return []ask{here, there}
 		default:
 			return []ask{w.own(pair[at], as)}
@@ -34,72 +35,44 @@ func TestKilledUnderLoad(t *testing.T) {
 	n := rounds(3)
 	for round := range n {
 		victim, other := pair[round%2], pair[1-round%2]
-		l.awaitMore("tokens of both", 30, (*answer).granted, victim, other)
-		victim.kill()
-		l.awaitMore("tokens of the one that lives", 30, (*answer).granted, other)
-		victim.start()
+		l.AwaitMore("tokens of both", 30, (*answer).Granted, victim, other)
+		victim.Kill()
+		l.AwaitMore("tokens of the one that lives", 30, (*answer).Granted, other)
+		victim.Start()
 	}
-	l.awaitMore("tokens of both", 30, (*answer).granted, pair...)
-	answers := l.stop()
+	l.AwaitMore("tokens of both", 30, (*answer).Granted, pair...)
+	answers := l.Stop()
 
-	received, used, twice, cut, unavailable := map[string]int{}, map[string]bool{}, 0, 0, 0
+	var received []string
+	used, twice, cut, unavailable := map[string]bool{}, 0, 0, 0
 	var again []ask
 	for _, a := range answers {
 		switch {
-		case a.granted():
-			received[a.jti()]++
-			if a.assertion == "" {
+		case a.Granted():
+			received = append(received, a.JTI)
+			if a.Assertion == "" {
 				continue
 			}
-			if used[a.assertion] {
+			if used[a.Assertion] {
 				twice++
 			}
-			used[a.assertion] = true
-			again = append(again, a.ask)
-		case a.err != nil:
+			used[a.Assertion] = true
+			again = append(again, a.Ask)
+		case a.Err != nil:
 			cut++
-		case a.unavailable():
+		case a.Unavailable():
 			unavailable++
-		case a.assertion == "" || !a.refused():
-			t.Errorf("%d %q", a.status, a.body.Error)
+		case a.Assertion == "" || !a.Refused():
+			t.Errorf("%d %q", a.Status, a.Body.Error)
 		}
 	}
 	t.Logf("replicas killed %d times; requests %d: tokens received %d, cut off %d, told to come back %d", n, len(answers), len(received), cut, unavailable)
-	w.allRecorded(received)
+	w.AllRecorded(received)
 	w.onlyOnce(again, pair)
 	t.Logf("assertions that brought a token %d / brought another %d", len(used), twice)
 	require.Zero(t, twice)
 	require.NotEmpty(t, used)
-	w.verified()
-}
-
-// allRecorded counts the tokens that were received against the rows there are of them,
-// in the ledger and among the tokens.
-func (w *world) allRecorded(received map[string]int) {
-	w.Helper()
-	rows, err := w.db.Query(`select t.id from tokens t join ledger l on l.id = t.decision_id and l.token_id = t.id
-		where l.kind = 'decision' and l.outcome = 'granted'`)
-	require.NoError(w, err)
-	recorded := map[string]int{}
-	for rows.Next() {
-		var id string
-		require.NoError(w, rows.Scan(&id))
-		recorded[id]++
-	}
-	require.NoError(w, rows.Err())
-	require.NoError(w, rows.Close())
-	lost, copies := 0, 0
-	for id, times := range received {
-		if recorded[id] != 1 {
-			lost++
-		}
-		if times != 1 {
-			copies++
-		}
-	}
-	w.Logf("tokens received %d / rows found %d / lost %d / received twice %d (rows in all: %d)", len(received), len(received)-lost, lost, copies, len(recorded))
-	require.Zero(w, lost)
-	require.Zero(w, copies)
+	w.Verified()
 }
 
 // onlyOnce shows the last assertions again, those that brought a token, at the replica
@@ -108,15 +81,15 @@ func (w *world) onlyOnce(used []ask, pair []*replica) {
 	w.Helper()
 	used = used[max(0, len(used)-200):]
 	refused := 0
-	c := client()
+	c := process.NewClient()
 	defer c.CloseIdleConnections()
 	for _, a := range used {
 		for _, at := range pair {
-			if at == a.at {
+			if at == a.At {
 				continue
 			}
-			a.at = at
-			if got := w.send(c, a); got.status == 401 && got.body.Error == "invalid_client" {
+			a.At = at
+			if got := process.Send(c, a); got.Status == 401 && got.Body.Error == "invalid_client" {
 				refused++
 			}
 			break

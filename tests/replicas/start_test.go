@@ -28,22 +28,22 @@ func TestStartedAtOnce(t *testing.T) {
 	for name, version := range versions {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, asOf(t, version), "--migrate")
-			started := []*replica{s.replica(), s.replica(), s.replica(), s.replica()}
+			started := []*replica{s.Deputy(), s.Deputy(), s.Deputy(), s.Deputy()}
 			for _, r := range started {
-				r.launch()
+				r.Launch()
 			}
 			for _, r := range started {
-				r.awaitReady()
+				r.AwaitReady()
 			}
-			require.Equal(t, want, columns(t, s.dsn))
-			w := &world{site: s, db: open(t, s.dsn)}
+			require.Equal(t, want, columns(t, s.DSN))
+			w := &world{site: s, db: s.Database()}
 			applied := w.number(`select count(*) from goose_db_version where version_id > 0`)
 			distinct := w.number(`select count(distinct version_id) from goose_db_version where version_id > 0`)
 			keys := w.number(`select count(*) from signing_keys`)
 			self := w.number(`select count(*) from resource_servers where id = 'rsv_deputy'`)
 			t.Logf("started at once %d / ready %d; migrations applied %d, twice %d; signing keys %d", len(started), len(started), applied, applied-distinct, keys)
 			require.Equal(t, []int{applied, 2, 1}, []int{distinct, keys, self})
-			s.verified()
+			s.Verified()
 		})
 	}
 }

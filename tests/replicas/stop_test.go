@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // scene is two replicas under load of agents that nobody stops.
@@ -35,19 +36,19 @@ type scene struct {
 func newScene(t *testing.T, dsn string, victims int) *scene {
 	t.Helper()
 	s := &scene{world: newWorld(newSite(t, dsn), 4, victims)}
-	s.here, s.there = s.replica(), s.replica()
-	s.here.start()
-	s.there.start()
-	s.await("both to listen", func() bool { return s.listeners() == 2 })
+	s.here, s.there = s.Deputy(), s.Deputy()
+	s.here.Start()
+	s.there.Start()
+	s.Await("both to listen", func() bool { return s.listeners() == 2 })
 	s.follower = s.follow(s.there, s.guard)
-	s.others = s.drive(6, func(connection, turn int) []ask {
+	s.others = s.Drive(6, func(connection, turn int) []ask {
 		at, as := []*replica{s.here, s.there}[connection%2], s.agents[turn%len(s.agents)]
 		if turn%5 == 0 {
 			return []ask{s.proven(at, as)}
 		}
 		return []ask{s.own(at, as)}
 	})
-	s.others.awaitMore("tokens", 20, (*answer).granted, s.here, s.there)
+	s.others.AwaitMore("tokens", 20, (*answer).Granted, s.here, s.there)
 	return s
 }
 
@@ -57,12 +58,12 @@ func (s *scene) next() (victim agent, work, looks *load) {
 	s.Helper()
 	victim = s.victims[s.stopped]
 	s.stopped++
-	work = s.drive(2, func(connection, _ int) []ask { return []ask{s.own([]*replica{s.here, s.there}[connection], victim)} })
-	work.awaitMore("the victim's tokens", 5, (*answer).granted, s.here, s.there)
-	token := s.send(client(), s.own(s.here, victim))
-	require.True(s, token.granted())
-	looks = s.drive(2, func(int, int) []ask { return []ask{s.inspect(s.there, token.body.Token)} })
-	looks.awaitMore("the token to be looked at", 5, (*answer).granted, s.there)
+	work = s.Drive(2, func(connection, _ int) []ask { return []ask{s.own([]*replica{s.here, s.there}[connection], victim)} })
+	work.AwaitMore("the victim's tokens", 5, (*answer).Granted, s.here, s.there)
+	token := process.Send(process.NewClient(), s.own(s.here, victim))
+	require.True(s, token.Granted())
+	looks = s.Drive(2, func(int, int) []ask { return []ask{s.inspect(s.there, token.Body.Token)} })
+	looks.AwaitMore("the token to be looked at", 5, (*answer).Granted, s.there)
 	return victim, work, looks
 }
 
@@ -70,45 +71,45 @@ func (s *scene) next() (victim agent, work, looks *load) {
 // that was answered, if it is not nil.
 func (s *scene) fall(victim agent, work, looks *load, meanwhile func()) {
 	s.Helper()
-	answered := s.administer(s.here, "clients:suspend", "/clients/"+victim.id+"/suspend", "")
+	answered := s.administer(s.here, "clients:suspend", "/clients/"+victim.ID+"/suspend", "")
 	if meanwhile != nil {
 		meanwhile()
 	}
-	dead := func(a *answer) bool { return a.status == 200 && !a.body.Active }
-	looks.awaitMore("the token to be dead", 3, dead, s.there)
-	work.awaitMore("the victim to be refused", 3, (*answer).refused, s.here, s.there)
+	dead := func(a *answer) bool { return a.Status == 200 && !a.Body.Active }
+	looks.AwaitMore("the token to be dead", 3, dead, s.there)
+	work.AwaitMore("the victim to be refused", 3, (*answer).Refused, s.here, s.there)
 	first := time.Duration(-1)
-	for _, a := range looks.stop() {
+	for _, a := range looks.Stop() {
 		switch {
-		case a.granted() && a.begun.After(answered):
+		case a.Granted() && a.Begun.After(answered):
 			s.alive++
 		case dead(a):
-			if since := a.ended.Sub(answered); first < 0 || since < first {
+			if since := a.Ended.Sub(answered); first < 0 || since < first {
 				first = max(0, since)
 			}
 		}
-		if !a.begun.Before(answered) {
-			s.inspects = append(s.inspects, a.ended.Sub(a.begun))
+		if !a.Begun.Before(answered) {
+			s.inspects = append(s.inspects, a.Took())
 		}
 	}
 	s.sees = append(s.sees, first)
-	for _, a := range work.stop() {
+	for _, a := range work.Stop() {
 		switch {
-		case a.granted() && a.begun.After(answered):
+		case a.Granted() && a.Begun.After(answered):
 			s.after++
-		case a.granted():
+		case a.Granted():
 			s.tokens++
 		}
 	}
-	s.late += s.tooLate(victim.id)
-	s.hears = append(s.hears, max(0, s.follower.of(s, victim.id).Sub(answered)))
+	s.late += s.tooLate(victim.ID)
+	s.hears = append(s.hears, max(0, s.follower.of(s, victim.ID).Sub(answered)))
 }
 
 // report tells what became of the victims, and holds it to what must be.
 func (s *scene) report(what string) {
 	s.Helper()
 	s.Logf("%s: victims stopped %d, tokens before %d / after %d, in the ledger after the change %d; answers there that one is still active %d; first that it is not: median %v, p99 %v; introspection beside it: p99 %v; the event at the follower: median %v, p99 %v",
-		what, len(s.sees), s.tokens, s.after, s.late, s.alive, percentile(s.sees, 50), percentile(s.sees, 99), percentile(s.inspects, 99), percentile(s.hears, 50), percentile(s.hears, 99))
+		what, len(s.sees), s.tokens, s.after, s.late, s.alive, process.Percentile(s.sees, 50), process.Percentile(s.sees, 99), process.Percentile(s.inspects, 99), process.Percentile(s.hears, 50), process.Percentile(s.hears, 99))
 	s.follower.once(s)
 	require.Zero(s, s.after)
 	require.Zero(s, s.late)
@@ -122,23 +123,23 @@ func (s *scene) unharmed(mayBeUnavailable func(*answer) bool) {
 	s.Helper()
 	granted, unavailable, wrong := 0, 0, 0
 	var took []time.Duration
-	for _, a := range s.others.stop() {
-		took = append(took, a.ended.Sub(a.begun))
+	for _, a := range s.others.Stop() {
+		took = append(took, a.Took())
 		switch {
-		case a.granted():
+		case a.Granted():
 			granted++
-		case a.unavailable() && mayBeUnavailable(a):
+		case a.Unavailable() && mayBeUnavailable(a):
 			unavailable++
 		default:
 			if wrong++; wrong < 5 {
-				s.Errorf("%s at %s: %d %q %v", a.path, a.at.url, a.status, a.body.Error, a.err)
+				s.Errorf("%s at %s: %d %q %v", a.Path, a.At.URL, a.Status, a.Body.Error, a.Err)
 			}
 		}
 	}
 	s.Logf("requests of others %d: granted %d, told to come back %d, failed %d; p50 %v, p99 %v, longest %v",
-		len(took), granted, unavailable, wrong, percentile(took, 50), percentile(took, 99), percentile(took, 100))
+		len(took), granted, unavailable, wrong, process.Percentile(took, 50), process.Percentile(took, 99), process.Percentile(took, 100))
 	require.Zero(s, wrong)
-	s.verified()
+	s.Verified()
 }
 
 func never(*answer) bool { return false }
@@ -156,8 +157,8 @@ func TestStoppedEverywhere(t *testing.T) {
 	s.report("announced")
 	s.unharmed(never)
 	if full {
-		require.Less(t, percentile(s.sees, 99), 250*time.Millisecond)
-		require.Less(t, percentile(s.hears, 99), 500*time.Millisecond)
+		require.Less(t, process.Percentile(s.sees, 99), 250*time.Millisecond)
+		require.Less(t, process.Percentile(s.hears, 99), 500*time.Millisecond)
 	}
 }
 
@@ -179,7 +180,7 @@ func TestStoppedWithoutWord(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 		}
 	})
-	s.await("the connections to be cut", func() bool { return s.listeners() == 0 })
+	s.Await("the connections to be cut", func() bool { return s.listeners() == 0 })
 	for range n {
 		victim, work, looks := s.next()
 		s.fall(victim, work, looks, nil)
@@ -188,7 +189,7 @@ func TestStoppedWithoutWord(t *testing.T) {
 	cutting.Wait()
 	t.Logf("connections cut %d", cut)
 	s.report("found by polling")
-	s.await("both to listen again", func() bool { return s.listeners() == 2 })
+	s.Await("both to listen again", func() bool { return s.listeners() == 2 })
 	s.unharmed(never)
 }
 
@@ -202,19 +203,19 @@ func TestStoppedWhileTheOtherStandsStill(t *testing.T) {
 	s := newScene(t, modelstest.Postgres(t), n)
 	for range n {
 		victim, work, looks := s.next()
-		s.there.signal(syscall.SIGSTOP)
+		s.there.Signal(syscall.SIGSTOP)
 		begun := time.Now()
 		s.fall(victim, work, looks, func() {
 			told := time.Since(begun)
-			s.others.awaitMore("tokens here", 20, (*answer).granted, s.here)
+			s.others.AwaitMore("tokens here", 20, (*answer).Granted, s.here)
 			time.Sleep(5*time.Second - time.Since(begun)) // for what the clock says, not for something to happen
-			s.there.signal(syscall.SIGCONT)
+			s.there.Signal(syscall.SIGCONT)
 			t.Logf("stopped there %v before the change was made here, went on after %v", told.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond))
 		})
-		s.others.awaitMore("tokens there", 20, (*answer).granted, s.there)
+		s.others.AwaitMore("tokens there", 20, (*answer).Granted, s.there)
 	}
 	s.report("stood still")
-	s.unharmed(func(a *answer) bool { return a.at == s.there })
+	s.unharmed(func(a *answer) bool { return a.At == s.there })
 }
 
 // The database crashes under both and comes back. What is stopped then is stopped.
@@ -228,12 +229,12 @@ func TestStoppedAfterTheDatabaseCrashed(t *testing.T) {
 	for range n {
 		victim, work, looks := s.next()
 		pg.Stop()
-		s.others.awaitMore("503s of a database that is gone", 10, (*answer).unavailable, s.here, s.there)
+		s.others.AwaitMore("503s of a database that is gone", 10, (*answer).Unavailable, s.here, s.there)
 		pg.Start()
 		begun := time.Now()
 		s.fall(victim, work, looks, nil)
-		s.others.awaitMore("tokens again", 20, (*answer).granted, s.here, s.there)
-		s.await("both to listen again", func() bool { return s.listeners() == 2 })
+		s.others.AwaitMore("tokens again", 20, (*answer).Granted, s.here, s.there)
+		s.Await("both to listen again", func() bool { return s.listeners() == 2 })
 		t.Logf("stopped, seen and both listening %v after the database was back", time.Since(begun).Round(time.Millisecond))
 	}
 	s.report("database crashed")

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // A key that is made here signs here at once. There, what it signed is known the first
@@ -23,30 +24,30 @@ import (
 func TestKeysAreTakenUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(newSite(t, modelstest.Postgres(t)), 1, 0)
-	here, there := w.replica(), w.replica()
-	here.start()
-	there.start()
+	here, there := w.Deputy(), w.Deputy()
+	here.Start()
+	there.Start()
 	n := min(rounds(5), 10) // as many looks may be had at once
 	known := 0
 	var published []time.Duration
 	for range n {
 		made := w.administer(here, "keys:write", "/keys/rotate", `{"lead":0}`)
-		a := w.send(http.DefaultClient, w.own(here, w.agents[0]))
-		require.True(t, a.granted(), "%d %s", a.status, a.body.Error)
-		if w.send(http.DefaultClient, w.inspect(there, a.body.Token)).granted() {
+		a := process.Send(http.DefaultClient, w.own(here, w.agents[0]))
+		require.True(t, a.Granted(), "%d %s", a.Status, a.Body.Error)
+		if process.Send(http.DefaultClient, w.inspect(there, a.Body.Token)).Granted() {
 			known++
 		}
-		parsed, _, err := jwt.NewParser().ParseUnverified(a.body.Token, jwt.MapClaims{})
+		parsed, _, err := jwt.NewParser().ParseUnverified(a.Body.Token, jwt.MapClaims{})
 		require.NoError(t, err)
-		w.await("the key to be published", func() bool {
-			return strings.Contains(get(t, there.url+"/oauth2/jwks"), fmt.Sprint(parsed.Header["kid"]))
+		w.Await("the key to be published", func() bool {
+			return strings.Contains(get(t, there.URL+"/oauth2/jwks"), fmt.Sprint(parsed.Header["kid"]))
 		})
 		published = append(published, time.Since(made))
 	}
 	keys := w.number(`select count(*) from signing_keys where purpose = 'tokens'`)
-	t.Logf("keys made here %d / known there at first sight %d; published there after %v at most", keys-1, known, percentile(published, 100))
+	t.Logf("keys made here %d / known there at first sight %d; published there after %v at most", keys-1, known, process.Percentile(published, 100))
 	require.Equal(t, []int{n + 1, n}, []int{keys, known})
-	w.verified()
+	w.Verified()
 }
 
 // A house policy that is put into the folder is taken up by every replica that watches
@@ -61,21 +62,21 @@ func TestPolicyIsTakenUp(t *testing.T) {
 	}
 	put("max_ttl := 120\n")
 	w := newWorld(newSite(t, modelstest.Postgres(t), "--policy-dir", house), 1, 0)
-	pair := []*replica{w.replica(), w.replica()}
-	pair[0].start()
-	pair[1].start()
-	l := w.drive(2, func(connection, _ int) []ask { return []ask{w.own(pair[connection], w.agents[0])} })
-	l.awaitMore("tokens", 5, (*answer).granted, pair...)
+	pair := []*replica{w.Deputy(), w.Deputy()}
+	pair[0].Start()
+	pair[1].Start()
+	l := w.Drive(2, func(connection, _ int) []ask { return []ask{w.own(pair[connection], w.agents[0])} })
+	l.AwaitMore("tokens", 5, (*answer).Granted, pair...)
 	put("max_ttl := 120\n\ndeny contains {\"code\": \"closed\"}\n")
-	l.awaitMore("refusals", 5, (*answer).refused, pair...)
+	l.AwaitMore("refusals", 5, (*answer).Refused, pair...)
 	put("max_ttl := 60\n")
-	l.awaitMore("tokens again", 5, (*answer).granted, pair...)
+	l.AwaitMore("tokens again", 5, (*answer).Granted, pair...)
 	granted, refused, wrong := 0, 0, 0
-	for _, a := range l.stop() {
+	for _, a := range l.Stop() {
 		switch {
-		case a.granted():
+		case a.Granted():
 			granted++
-		case a.refused():
+		case a.Refused():
 			refused++
 		default:
 			wrong++

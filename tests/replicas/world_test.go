@@ -4,31 +4,19 @@ package replicas
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-	"github.com/golang-jwt/jwt/v5"
-	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
 	"github.com/deputyauth/deputy/server"
 	"github.com/deputyauth/deputy/tests/harness"
+	"github.com/deputyauth/deputy/tests/process"
 )
-
-// agent is a client with a secret, and a key if it has one.
-type agent struct {
-	id, secret string
-	key        *ecdsa.PrivateKey
-}
 
 // world is who asks: agents that may read at a service, which guard operates, an
 // administrator, and victims, each of which is stopped once.
@@ -46,12 +34,12 @@ type world struct {
 func newWorld(s *site, agents, victims int) *world {
 	s.Helper()
 	w := &world{site: s}
-	store, err := models.Open(models.Options{URL: s.dsn})
+	store, err := models.Open(models.Options{URL: s.DSN})
 	require.NoError(s, err)
 	defer func() { require.NoError(s, store.Close()) }()
 	ctx := context.Background()
 	require.NoError(s, store.Migrate(ctx))
-	require.NoError(s, server.EnsureSelf(ctx, store, s.issuer))
+	require.NoError(s, server.EnsureSelf(ctx, store, s.Issuer))
 	owner := modelstest.User(s, store, "owner")
 	service := modelstest.Service(s, store, "service", "read")
 	role := modelstest.Role(s, store, "reader", service.ID, "read")
@@ -59,58 +47,41 @@ func newWorld(s *site, agents, victims int) *world {
 	make := func(name string) agent {
 		c, secret := modelstest.Agent(s, store, name, owner.ID)
 		modelstest.Assign(s, store, role.ID, c.ID)
-		return agent{id: c.ID, secret: secret}
+		return agent{ID: c.ID, Secret: secret}
 	}
 	w.guard, w.admin = make("guard"), make("admin")
-	modelstest.Assign(s, store, models.AdminRoleID, w.admin.id)
-	_, err = store.UpdateResourceServer(ctx, modelstest.By(), service.ID, models.AnyVersion, func(r *models.ResourceServer) { r.OperatorID = &w.guard.id })
+	modelstest.Assign(s, store, models.AdminRoleID, w.admin.ID)
+	_, err = store.UpdateResourceServer(ctx, modelstest.By(), service.ID, models.AnyVersion, func(r *models.ResourceServer) { r.OperatorID = &w.guard.ID })
 	require.NoError(s, err)
 	for n := range agents {
 		one := make(fmt.Sprintf("agent-%d", n))
-		one.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		var jwk string
+		one.Key, jwk, err = process.NewKey()
 		require.NoError(s, err)
-		jwk, err := json.Marshal(jose.JSONWebKey{Key: one.key.Public(), Algorithm: "ES256", KeyID: "k1", Use: "sig"})
-		require.NoError(s, err)
-		_, err = store.CreateCredential(ctx, modelstest.By(), &models.Credential{ClientID: one.id, Kind: models.CredentialKey, PublicJWK: string(jwk)})
+		_, err = store.CreateCredential(ctx, modelstest.By(), &models.Credential{ClientID: one.ID, Kind: models.CredentialKey, PublicJWK: jwk})
 		require.NoError(s, err)
 		w.agents = append(w.agents, one)
 	}
 	for n := range victims {
 		w.victims = append(w.victims, make(fmt.Sprintf("victim-%d", n)))
 	}
-	w.db, err = sql.Open("pgx", s.dsn)
-	require.NoError(s, err)
-	s.Cleanup(func() { _ = w.db.Close() })
+	w.db = s.Database()
 	return w
-}
-
-// assertion signs a statement of who the agent is, good for one use.
-func (w *world) assertion(a agent) string {
-	now := time.Now()
-	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
-		"iss": a.id, "sub": a.id, "aud": w.issuer, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
-	})
-	t.Header["kid"] = "k1"
-	signed, err := t.SignedString(a.key)
-	if err != nil {
-		panic(err) // the key is the test's own
-	}
-	return signed
 }
 
 // administer calls the admin API at r. It must be answered with a status of 2xx, but
 // for 503, when it is tried again. It returns when the answer had come.
 func (w *world) administer(r *replica, scope, path, body string) time.Time {
 	w.Helper()
-	form := harness.OwnForm(w.issuer+"/api/v1", scope)
+	form := harness.OwnForm(w.Issuer+"/api/v1", scope)
 	var answered time.Time
-	w.await("the administrator to get in", func() bool {
-		a := w.send(http.DefaultClient, ask{at: r, path: "/oauth2/token", form: form, as: w.admin})
-		if a.unavailable() {
+	w.Await("the administrator to get in", func() bool {
+		a := process.Send(http.DefaultClient, ask{At: r, Path: "/oauth2/token", Form: form, As: w.admin})
+		if a.Unavailable() {
 			return false
 		}
-		require.True(w, a.granted(), "%d %s", a.status, a.body.Error)
-		status := w.post(r.url+"/api/v1"+path, a.body.Token, body)
+		require.True(w, a.Granted(), "%d %s", a.Status, a.Body.Error)
+		status := w.post(r.URL+"/api/v1"+path, a.Body.Token, body)
 		answered = time.Now()
 		require.Contains(w, []int{http.StatusOK, http.StatusCreated, http.StatusServiceUnavailable}, status)
 		return status != http.StatusServiceUnavailable
@@ -123,7 +94,7 @@ func (w *world) administer(r *replica, scope, path, body string) time.Time {
 func (w *world) number(query string, args ...any) int {
 	w.Helper()
 	var n int
-	w.await("an answer to "+query, func() bool { return w.db.QueryRow(query, args...).Scan(&n) == nil })
+	w.Await("an answer to "+query, func() bool { return w.db.QueryRow(query, args...).Scan(&n) == nil })
 	return n
 }
 
