@@ -2,14 +2,17 @@ package models_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
 )
 
@@ -79,4 +82,69 @@ func heldBy(t *testing.T, db *sql.DB) map[string]held {
 	require.NoError(t, rows.Err())
 	require.NoError(t, rows.Close())
 	return out
+}
+
+// What is open goes on when the next release adds columns to every table there is:
+// what it reads and writes, it names.
+func TestColumnsMayBeAdded(t *testing.T) {
+	t.Parallel()
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		s := modelstest.Open(t, o)
+		w := modelstest.NewWorld(t, s, "w")
+		works := func() {
+			ctx := t.Context()
+			token := modelstest.Issue(t, s, w.Token(s))
+			c, err := s.Client(ctx, w.Agent.ID)
+			require.NoError(t, err)
+			require.Equal(t, w.Agent.Name, c.Name)
+			_, err = s.UpdateClient(ctx, modelstest.By(), c.ID, models.AnyVersion, func(c *models.Client) { c.Purpose += "." })
+			require.NoError(t, err)
+			tokens, _, err := s.Tokens(ctx, models.TokenFilter{}, models.Page{Limit: 10})
+			require.NoError(t, err)
+			require.NotEmpty(t, tokens)
+			e, err := s.EntryByID(ctx, token.DecisionID)
+			require.NoError(t, err)
+			require.Equal(t, token.ID, e.TokenID)
+			require.NoError(t, s.Refresh(ctx))
+			view, err := s.View(ctx)
+			require.NoError(t, err)
+			p, err := view.Principal(ctx, w.Agent.ID)
+			require.NoError(t, err)
+			require.Len(t, p.Value.Scopes[w.Service.ID], 2)
+			_, _, err = view.Credentials(ctx, w.Agent.ID)
+			require.NoError(t, err)
+			_, err = view.ResourceByName(ctx, w.Service.Identifier)
+			require.NoError(t, err)
+		}
+		works()
+		added := addColumns(t, o)
+		require.Greater(t, added, 20)
+		works()
+	})
+}
+
+// addColumns gives every table a column, past the store.
+func addColumns(t *testing.T, o models.Options) (added int) {
+	t.Helper()
+	driver, dsn, list := "pgx", o.URL, `select table_name from information_schema.tables where table_schema = 'public'`
+	if o.URL == "" {
+		driver, dsn, list = "sqlite", "file:"+filepath.Join(o.Dir, "deputy.db")+"?_pragma=busy_timeout(10000)", `select name from sqlite_master where type = 'table' and name not like 'sqlite_%'`
+	}
+	db, err := sql.Open(driver, dsn)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	rows, err := db.Query(list)
+	require.NoError(t, err)
+	var tables []string
+	for rows.Next() {
+		var name string
+		require.NoError(t, rows.Scan(&name))
+		tables = append(tables, name)
+	}
+	require.NoError(t, errors.Join(rows.Err(), rows.Close()))
+	for _, name := range tables {
+		_, err := db.Exec("alter table " + name + " add column of_the_next_release text not null default 'x'")
+		require.NoError(t, err)
+	}
+	return len(tables)
 }

@@ -145,7 +145,7 @@ func forgetful(ctx context.Context, conn *pgx.Conn) error {
 
 func (s *Store) gorm(d gorm.Dialector, conns int) (*gorm.DB, error) {
 	db, err := gorm.Open(d, &gorm.Config{
-		SkipDefaultTransaction: true, PrepareStmt: true, Logger: logger.Discard,
+		SkipDefaultTransaction: true, PrepareStmt: true, QueryFields: true, Logger: logger.Discard,
 		NowFunc: func() time.Time { return s.now().UTC() },
 	})
 	if err != nil {
