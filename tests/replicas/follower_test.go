@@ -16,10 +16,10 @@ import (
 	"github.com/deputyauth/deputy/tests/process"
 )
 
-// follower hears of what is stopped from the event feed of one replica, and comes back
+// follower hears of what is stopped from the event feed, and comes back
 // to where it was whenever its stream ends.
 type follower struct {
-	at *replica
+	at func() *replica // where it is sent
 	as agent
 
 	mu     sync.Mutex
@@ -29,7 +29,7 @@ type follower struct {
 	resets int
 }
 
-func (s *scene) follow(at *replica, as agent) *follower {
+func (s *scene) follow(as agent, at func() *replica) *follower {
 	s.Helper()
 	f := &follower{at: at, as: as, heard: map[string]time.Time{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -52,7 +52,7 @@ func (f *follower) where() string {
 }
 
 func (f *follower) stream(ctx context.Context) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.at.URL+"/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.at().URL+"/events", nil)
 	if err != nil {
 		return
 	}

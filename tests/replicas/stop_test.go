@@ -40,7 +40,7 @@ func newScene(t *testing.T, dsn string, victims int) *scene {
 	s.here.Start()
 	s.there.Start()
 	s.Await("both to listen", func() bool { return s.listeners() == 2 })
-	s.follower = s.follow(s.there, s.guard)
+	s.follower = s.follow(s.guard, func() *replica { return s.there })
 	s.others = s.Drive(6, func(connection, turn int) []ask {
 		at, as := []*replica{s.here, s.there}[connection%2], s.agents[turn%len(s.agents)]
 		if turn%5 == 0 {
