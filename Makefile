@@ -6,7 +6,7 @@ export CGO_ENABLED := 0
 GO ?= go
 NPM ?= npm
 
-.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws refusals replicas sabotage race clean
+.PHONY: help tools run build test check go-test policy-test client-test browser-test pages generate bench bench-layers fuzz laws refusals replicas upgrade sabotage race clean
 
 help:
 	@echo "run          start Deputy for trying out (SQLite, sample world, tour on first start)"
@@ -21,6 +21,7 @@ help:
 	@echo "laws         random worlds, 100,000 requests on each database: docs/laws.md"
 	@echo "refusals     every reason to refuse, with every grant, on both databases each"
 	@echo "replicas     two replicas on one Postgres, killed fifty times under load: docs/replicas.md"
+	@echo "upgrade      an older release (OLD=commit) is replaced by this one, under load: docs/replicas.md"
 	@echo "race         Go tests under the race detector (needs a C compiler)"
 	@echo "bench        the real server against the bare limit, over loopback (docs/performance.md)"
 	@echo "bench-layers Go benchmarks: the steps of a token request, which add up, and what they hang from"
@@ -77,6 +78,13 @@ refusals:
 # Also holds them to their times, so nothing else should run beside it.
 replicas:
 	REPLICAS=full $(GO) test -count=1 -timeout 1h -v ./tests/replicas
+
+# The newest release or, before there is one, the first commit that others can be upgraded from.
+OLD ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git log -1 --format=%h --grep='^models: reads name their columns$$')
+
+upgrade:
+	@test -n "$(OLD)" || { echo "make upgrade OLD=commit: which release is the older one? There is no git history here"; exit 1; }
+	UPGRADE_FROM=$(OLD) $(GO) test -count=1 -timeout 30m -run TestRollingUpgrade -v ./tests/replicas
 
 sabotage:
 	SABOTAGE=all $(GO) test -count=1 -timeout 2h -run TestEverySabotageIsNoticed ./bundles

@@ -33,6 +33,7 @@ var from = os.Getenv("UPGRADE_FROM")
 // issued the other inspects, exchanges and refreshes; who is stopped at one is stopped at
 // the other; whoever follows events hears of it once; and the ledger holds for both.
 func TestRollingUpgrade(t *testing.T) {
+	t.Parallel()
 	old := olderRelease(t)
 	s := newSite(t, modelstest.EmptyPostgres(t))
 	s.Env = append(s.Env, "DEPUTY_DRAIN=1s")
@@ -44,14 +45,14 @@ func TestRollingUpgrade(t *testing.T) {
 	first, second := u.here, u.there
 	u.release[first], u.release[second] = "old", "old"
 	u.others = u.load(f)
-	u.follows(second)
+	u.follows(1)
 	u.others.AwaitMore("answers of the old release", 30, (*answer).Granted, first, second)
 
 	u.migrate(next)
 	u.others.AwaitMore("answers of the old release on the new schema", 60, (*answer).Granted, first, second)
 	u.replace(first, next, "new")
 	u.replace(second, old, "old") // it may end, and start again
-	u.follows(first)
+	u.follows(0)
 	u.crosses(first, second)
 	u.holds(first, second)
 	u.holds(second, first)
@@ -217,7 +218,6 @@ func (u *upgrade) replace(r *replica, binary, release string) {
 	u.saidWrong(r)
 	r.Binary = binary
 	r.Start()
-	u.Await("both to listen", func() bool { return u.listeners() == 2 })
 	u.mu.Lock()
 	u.release[r] = release
 	u.mu.Unlock()
@@ -233,15 +233,16 @@ func (u *upgrade) saidWrong(r *replica) {
 	}
 }
 
-// follows begins to follow events there, if nobody does yet. Old releases have none.
-func (u *upgrade) follows(at *replica) {
+// follows begins to follow events at the n-th replica, or at the other while that is out,
+// if nobody follows yet. The oldest releases have none.
+func (u *upgrade) follows(n int) {
 	u.Helper()
 	if u.follower != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(u.Context(), time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.URL+"/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.pick(n).URL+"/events", nil)
 	require.NoError(u, err)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(u, err)
@@ -250,7 +251,7 @@ func (u *upgrade) follows(at *replica) {
 		u.Logf("%q has no events", from)
 		return
 	}
-	u.follower = u.follow(u.guard, func() *replica { return u.pick(1) })
+	u.follower = u.follow(u.guard, func() *replica { return u.pick(n) })
 }
 
 // crosses waits until enough went from one release to the other, both ways.
