@@ -252,33 +252,40 @@ func TestADatabaseBelongsToItsIssuer(t *testing.T) {
 	require.Zero(t, info.Mode().Perm()&0o077, "the database is nobody else's to read")
 }
 
-// One row changed by SQL, behind Deputy's back, is found and named.
+// One row changed by SQL, behind Deputy's back, is found and named. Put back, the ledger
+// holds as before.
 func TestAuditVerifyNamesTheTamperedRow(t *testing.T) {
-	for name, statements := range map[string][]string{
-		"changed": {`update ledger set client_id = 'agt_innocent' where seq = 20`},
-		"deleted": {`delete from ledger where seq = 20`},
-		"swapped": {`update ledger set seq = -1 where seq = 20`, `update ledger set seq = 20 where seq = 21`, `update ledger set seq = 21 where seq = -1`},
-	} {
-		eachDialect(t, func(t *testing.T, dialect string) {
-			t.Run(name, func(t *testing.T) {
-				d := startDev(t, dialect)
-				driver, dsn := "sqlite", "file:"+(&url.URL{Path: filepath.Join(d.dir, "deputy.db")}).EscapedPath()+"?_pragma=busy_timeout(10000)"
-				if dialect == "postgres" {
-					driver, dsn = "pgx", d.db
-				}
-				db, err := sql.Open(driver, dsn)
+	eachDialect(t, func(t *testing.T, dialect string) {
+		d := startDev(t, dialect)
+		driver, dsn := "sqlite", "file:"+(&url.URL{Path: filepath.Join(d.dir, "deputy.db")}).EscapedPath()+"?_pragma=busy_timeout(10000)"
+		if dialect == "postgres" {
+			driver, dsn = "pgx", d.db
+		}
+		db, err := sql.Open(driver, dsn)
+		require.NoError(t, err)
+		defer db.Close()
+		exec := func(t *testing.T, statements ...string) {
+			for _, s := range statements {
+				_, err := db.Exec(s)
 				require.NoError(t, err)
-				defer db.Close()
-				for _, s := range statements {
-					_, err := db.Exec(s)
-					require.NoError(t, err)
-				}
+			}
+		}
+		exec(t, `create table kept as select * from ledger where seq in (20, 21)`)
+		for name, statements := range map[string][]string{
+			"changed": {`update ledger set client_id = 'agt_innocent' where seq = 20`},
+			"deleted": {`delete from ledger where seq = 20`},
+			"swapped": {`update ledger set seq = -1 where seq = 20`, `update ledger set seq = 20 where seq = 21`, `update ledger set seq = 21 where seq = -1`},
+		} {
+			t.Run(name, func(t *testing.T) {
+				exec(t, statements...)
 				out, err := d.deputy("audit", "verify")
 				require.ErrorContains(t, err, "the ledger does not hold")
 				require.Contains(t, out, "FINDING entry 20")
+				exec(t, `delete from ledger where seq in (20, 21)`, `insert into ledger select * from kept`)
+				require.Contains(t, d.must("audit", "verify"), "The ledger holds.")
 			})
-		})
-	}
+		}
+	})
 }
 
 // With the bound of the parent token cut out of the floor, the tour says so.
