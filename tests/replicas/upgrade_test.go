@@ -36,7 +36,7 @@ func TestRollingUpgrade(t *testing.T) {
 	t.Parallel()
 	old := olderRelease(t)
 	s := newSite(t, modelstest.EmptyPostgres(t))
-	s.Env = append(s.Env, "DEPUTY_DRAIN=1s")
+	s.Env = append(s.Env, "DEPUTY_DRAIN=500ms")
 	next := s.Binary
 	s.Binary = old
 	w, f := found(s, 4, 3)
