@@ -19,6 +19,7 @@ import (
 	"github.com/deputyauth/deputy/server/people"
 	"github.com/deputyauth/deputy/tests/canary"
 	"github.com/deputyauth/deputy/tests/harness"
+	"github.com/deputyauth/deputy/tests/process"
 )
 
 // secretive is a world of which every secret is known.
@@ -34,12 +35,12 @@ func TestCrashTellsNoSecret(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, w *world) {
 		s := &secretive{world: w, secrets: canary.Secrets{"client secret": w.Secret, "password": harness.Password, "verifier": harness.Verifier}}
-		for _, kv := range w.env {
+		for _, kv := range w.Env {
 			if key, ok := strings.CutPrefix(kv, "DEPUTY_MASTER_KEY="); ok {
 				s.secrets["master key"] = key
 			}
 		}
-		w.env = append(w.env, "GOTRACEBACK=crash") // louder than usual, and it would dump core
+		w.Env = append(w.Env, "GOTRACEBACK=crash") // louder than usual, and it would dump core
 		s.prepare()
 		for _, signal := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT} {
 			s.crash(signal)
@@ -71,8 +72,8 @@ func (s *secretive) code() (code string) {
 
 func (s *secretive) crash(signal syscall.Signal) {
 	s.t.Helper()
-	s.start()
-	h := &harness.Server{TB: s.t, URL: s.url}
+	s.Start()
+	h := &harness.Server{TB: s.t, URL: s.URL}
 	agent := &harness.Client{Client: s.Agent, Secret: s.Secret}
 	first := h.Form("/oauth2/token", agent, harness.CodeForm(s.code()))
 	if first.Status != http.StatusOK {
@@ -90,21 +91,17 @@ func (s *secretive) crash(signal syscall.Signal) {
 		s.form("/oauth2/introspect", url.Values{"token": {s.secrets["access token"]}}),
 		s.form("/login", url.Values{"username": {s.person.Username}, "password": {harness.Password}}),
 	})
-	must(s.t, s.process.Process.Signal(signal))
-	s.await("the server to end", func() bool {
-		select {
-		case <-s.ended:
-			return true
-		default:
-			return false
-		}
-	})
+	s.Signal(signal)
+	s.AwaitEnd()
 	s.left(signal, answered())
 }
 
 func (s *secretive) form(path string, form url.Values) *http.Request {
-	req := s.request(ask{path: path, form: form})
-	req.Header.Set("Origin", s.url) // as a browser says it
+	req, err := http.NewRequest(http.MethodPost, s.URL+path, strings.NewReader(form.Encode()))
+	must(s.t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Origin", s.URL) // as a browser says it
+	req.SetBasicAuth(s.Agent.ID, s.Secret)
 	return req
 }
 
@@ -115,7 +112,7 @@ func (s *secretive) besiege(good []int, requests []*http.Request) (answered func
 	const often, at = 5, 4
 	var mu sync.Mutex
 	statuses := make([][]int, len(requests))
-	c := &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	c := &http.Client{Timeout: process.Patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{MaxIdleConnsPerHost: at * len(requests)}}
 	var wg sync.WaitGroup
 	for i, one := range requests {
@@ -136,7 +133,7 @@ func (s *secretive) besiege(good []int, requests []*http.Request) (answered func
 			})
 		}
 	}
-	s.await("answers of every kind", func() bool {
+	s.Await("answers of every kind", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		for i, some := range statuses {
@@ -158,13 +155,13 @@ func (s *secretive) besiege(good []int, requests []*http.Request) (answered func
 // left looks at what a server left behind.
 func (s *secretive) left(signal syscall.Signal, answered []int) {
 	s.t.Helper()
-	said := s.log.String()
+	said := s.Said()
 	stacks, working := strings.Count(said, "\ngoroutine "), strings.Count(said, ".ServeHTTP(")
 	s.t.Logf("%v: answers of each kind %v; %d goroutines, %d frames of requests, %d bytes", signal, answered, stacks, working, len(said))
 	if stacks < 10 || working == 0 {
-		s.t.Errorf("it did not crash in the middle of a load:\n%s", tail(said, 40))
+		s.t.Errorf("it did not crash in the middle of a load:\n%s", process.Tail(said, 40))
 	}
-	if status, ok := s.process.ProcessState.Sys().(syscall.WaitStatus); !ok || status.CoreDump() {
+	if s.DumpedCore() {
 		s.t.Error("it dumped core")
 	}
 	s.secrets["what can be found"] = "goroutine running"
@@ -179,14 +176,14 @@ func TestCoreDumpsAreOff(t *testing.T) {
 	t.Parallel()
 	for _, allow := range []string{"false", "true"} {
 		d := newDeputy(t, t.TempDir(), "")
-		d.env = append(d.env, "DEPUTY_ALLOW_DUMPS="+allow)
-		d.start()
-		limit := limitOf(t, d.process.Process.Pid, "Max core file size")
+		d.Env = append(d.Env, "DEPUTY_ALLOW_DUMPS="+allow)
+		d.Start()
+		limit := limitOf(t, d.PID(), "Max core file size")
 		mine := limitOf(t, syscall.Getpid(), "Max core file size")
 		if allow == "false" && limit != "0 0" || allow == "true" && limit != mine {
 			t.Errorf("allowed %s: the limit of core files is %q, and that of whoever started it %q", allow, limit, mine)
 		}
-		d.kill()
+		d.Kill()
 	}
 }
 

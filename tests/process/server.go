@@ -102,6 +102,12 @@ func (s *Server) Ended() <-chan struct{} { return s.ended }
 // Signal sends a signal to the process.
 func (s *Server) Signal(sig syscall.Signal) error { return s.process.Process.Signal(sig) }
 
+// DumpedCore tells whether the process that ended left its memory behind.
+func (s *Server) DumpedCore() bool {
+	status, ok := s.process.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.CoreDump()
+}
+
 // Kill ends the process as a power cut ends it, if it was ever started.
 func (s *Server) Kill() {
 	if s.process == nil {
