@@ -11,12 +11,14 @@ import (
 
 // accountActions are what people change of their accounts, and what nobody does.
 func accountActions() []string {
-	return []string{"account:removePasskey", "account:endSession", "account:revokeAgent", "account:changePassword", "account:makeMeKing"}
+	return []string{"account:removePasskey", "account:endSession", "account:revokeAgent", "account:changePassword", "account:acceptAgent", "account:offerAgent", "account:withdrawOffer", "account:makeMeKing"}
 }
 
 // account says what a person may change of their own account.
 func (o *oracle) account() {
-	recent, known := map[string]bool{"removePasskey": true, "changePassword": true, "endSession": false, "revokeAgent": false}[strings.TrimPrefix(o.in.Action, policies.AccountPrefix)]
+	recent, known := map[string]bool{
+		"removePasskey": true, "changePassword": true, "endSession": false, "revokeAgent": false, "acceptAgent": true, "offerAgent": true, "withdrawOffer": false,
+	}[strings.TrimPrefix(o.in.Action, policies.AccountPrefix)]
 	o.refuse("operation_unknown", !known)
 	o.refuse("subject_unknown", o.subject == nil || o.subject.ID == "" || o.subject.Kind != "user")
 	o.refuse("subject_inactive", o.subject == nil || o.subject.Status != "active")
@@ -25,6 +27,7 @@ func (o *oracle) account() {
 	o.refuse("login_required", s == nil)
 	o.refuse("object_foreign", obj == nil || o.subject == nil || obj.Owner != o.subject.ID)
 	o.refuse("sign_in_too_old", recent && (s == nil || o.in.Now-s.AuthTime >= 15*60))
+	o.refuse("offers_exhausted", o.in.Action == "account:offerAgent" && (obj == nil || obj.Offers >= 20))
 	o.refuse("second_factor_needed", recent && (s == nil || s.ACR != "2") && (obj == nil || obj.SecondFactor))
 }
 
@@ -43,6 +46,7 @@ func (w *world) accounted(action string) policies.Input {
 	if !w.bad("object") {
 		in.Object = &policies.Object{
 			Kind: "passkey", ID: "psk_1", Owner: either(w, "owner", []string{user.ID}, []string{"", "usr_2"}), SecondFactor: w.coin("second factor"),
+			Offers: either(w, "offers", []int64{0, 19}, []int64{20, 500}),
 		}
 	}
 	return in
@@ -63,6 +67,8 @@ func accounts(t testing.TB) (out []policies.Input) {
 		"nothing there": func(in *policies.Input, _ *policies.Principal) { in.Object = nil },
 		"somebody's":    func(in *policies.Input, _ *policies.Principal) { in.Object.Owner = "usr_eve" },
 		"second factor": func(in *policies.Input, _ *policies.Principal) { in.Object.SecondFactor = true },
+		"many offers":   func(in *policies.Input, _ *policies.Principal) { in.Object.Offers = 19 },
+		"too many":      func(in *policies.Input, _ *policies.Principal) { in.Object.Offers = 20 },
 		"strong":        func(in *policies.Input, _ *policies.Principal) { in.Object.SecondFactor, in.Session.ACR = true, "2" },
 	}
 	for _, action := range accountActions() {

@@ -66,7 +66,7 @@ func (d *document) bindRequest(in policies.Input) {
 	if o := in.Object; o != nil {
 		d.add("object", ast.ObjectTerm(
 			pair("kind", ast.StringTerm(o.Kind)), pair("id", ast.StringTerm(o.ID)),
-			pair("owner", ast.StringTerm(o.Owner)), pair("second_factor", ast.BooleanTerm(o.SecondFactor)),
+			pair("owner", ast.StringTerm(o.Owner)), pair("second_factor", ast.BooleanTerm(o.SecondFactor)), pair("offers", numberTerm(o.Offers)),
 		))
 	}
 	if in.Approval != nil {

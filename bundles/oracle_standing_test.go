@@ -128,7 +128,7 @@ func (o *oracle) admin() {
 		}
 	}
 	o.refuse("authority_unknown", o.in.Request.Scopes == nil)
-	rights := map[string]string{"effect:stops_client": "clients:suspend", "effect:stops_user": "users:suspend", "effect:moves_service": "roles:assign"}
+	rights := map[string]string{"effect:assigns_owner": "owners:assign", "effect:stops_client": "clients:suspend", "effect:stops_user": "users:suspend", "effect:moves_service": "roles:assign"}
 	for _, s := range o.in.Request.Scopes {
 		if right, ok := rights[s]; ok {
 			s = right

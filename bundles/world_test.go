@@ -41,7 +41,7 @@ func issueWorlds() *rapid.Generator[policies.Input] {
 
 func otherWorlds() *rapid.Generator[policies.Input] {
 	return worlds(policies.Introspect, policies.Revoke, policies.Leaked, "admin:listClients", "admin:createClient", "admin:makeMeKing", "admin:rotateOwnCredential",
-		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession", policies.Follow)
+		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession", "account:offerAgent", policies.Follow)
 }
 
 func (w *world) bad(what string) bool {

@@ -1,6 +1,9 @@
 package models
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // CancelApproval ends an approval, in the client's place or the administrator's: what
 // nobody has answered, what was allowed and is not carried out, or all that came of it.
@@ -65,12 +68,12 @@ func (c *change) cancelApprovals(id string) error {
 	})
 }
 
-// stopped is cancelApprovals, if the status stops anybody.
+// stopped ends what waits for the answer of whom the status stops, or hangs from them.
 func (c *change) stopped(id, status string) error {
 	if status == StatusActive {
 		return nil
 	}
-	return c.cancelApprovals(id)
+	return errors.Join(c.cancelApprovals(id), c.endTransfersOf(id))
 }
 
 // bindPending binds what pendingOf names.

@@ -2,8 +2,10 @@ package models
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 )
@@ -56,7 +58,7 @@ type Client struct {
 	Name          string     `json:"name"` // unique handle
 	Purpose       string     `json:"purpose"`
 	OwnerID       *string    `json:"owner_id"` // the user who answers for it
-	Sponsor       string     `json:"sponsor"`
+	Sponsor       string     `json:"sponsor"`  // who stands for what it is for: a person, team or cost centre
 	Status        string     `json:"status"`
 	ExpiresAt     int64      `json:"expires_at"`
 	Labels        Labels     `gorm:"serializer:json" json:"labels"`
@@ -156,6 +158,15 @@ func (c *Client) checkDelivery() error {
 	return invalid("backchannel_token_delivery_mode", "must be poll, ping or push")
 }
 
+// unsponsored is what is wrong with an agent that nobody stands for. Those that were
+// made when none was needed stay as they are until they get one.
+func (c *Client) unsponsored() error {
+	if c.Kind == KindAgent && strings.TrimSpace(c.Sponsor) == "" {
+		return invalid("sponsor", "an agent needs one: who stands for what it is for, such as a person, a team or a cost centre")
+	}
+	return nil
+}
+
 // CreateClient stores a new client, filling in id, status, and, where they were
 // left out, expiry (90 days for agents), token lifetime, grant types, and how it
 // authenticates.
@@ -187,6 +198,9 @@ func (s *Store) CreateClient(ctx context.Context, by By, c *Client) error {
 		g := selfGrant(c.ID, ch.now)
 		c.SelfGrantID = g.ID
 		if err := ch.insert(c); err != nil {
+			return err
+		}
+		if err := c.unsponsored(); err != nil {
 			return err
 		}
 		return ch.tx.Create(&g).Error
@@ -240,7 +254,7 @@ func (s *Store) Clients(ctx context.Context, f ClientFilter, p Page) ([]Client, 
 
 // UpdateClient changes what edit changes, if the client is still ifVersion.
 func (s *Store) UpdateClient(ctx context.Context, by By, id string, ifVersion int64, edit func(*Client)) (*Client, error) {
-	return update(ctx, s, by, "updateClient", id, ifVersion, func(_ *change, c *Client) error {
+	return update(ctx, s, by, "updateClient", id, ifVersion, func(ch *change, c *Client) error {
 		if c.Status == StatusDecommissioned {
 			return invalid("status", "a decommissioned client cannot be changed")
 		}
@@ -252,8 +266,12 @@ func (s *Store) UpdateClient(ctx context.Context, by By, id string, ifVersion in
 			return invalid("kind", "cannot change: the id says it")
 		case c.Status == StatusDecommissioned:
 			return invalid("status", "decommission the client instead: more than this ends with it")
+		case before.unsponsored() == nil && c.unsponsored() != nil:
+			return c.unsponsored()
+		case sameOwner(c.OwnerID, before.OwnerID):
+			return nil
 		}
-		return nil
+		return ch.endTransfers("client_id = ?", id)
 	})
 }
 
@@ -299,7 +317,7 @@ func (s *Store) DecommissionClient(ctx context.Context, by By, id string, ifVers
 				return err
 			}
 		}
-		return ch.cancelApprovals(id)
+		return errors.Join(ch.cancelApprovals(id), ch.endTransfers("client_id = ?", id))
 	})
 	return err
 }

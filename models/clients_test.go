@@ -14,7 +14,7 @@ func TestClients(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		owner := modelstest.User(t, s, "owner")
 		t.Run("an agent gets an id, a grant and an expiry", func(t *testing.T) {
-			c := &models.Client{Kind: models.KindAgent, Name: "born", OwnerID: &owner.ID}
+			c := &models.Client{Kind: models.KindAgent, Name: "born", OwnerID: &owner.ID, Sponsor: "Finance"}
 			require.NoError(t, s.CreateClient(t.Context(), by, c))
 			require.True(t, models.HasPrefix(c.ID, models.PrefixAgent))
 			require.Equal(t, models.StatusActive, c.Status)

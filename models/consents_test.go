@@ -22,7 +22,7 @@ type sitting struct {
 func newSitting(t *testing.T, s *models.Store) *sitting {
 	user := modelstest.User(t, s, "joe")
 	client := &models.Client{
-		Kind: models.KindAgent, Name: "assistant", OwnerID: &user.ID, RedirectURIs: []string{"https://a.example/cb"},
+		Kind: models.KindAgent, Name: "assistant", OwnerID: &user.ID, Sponsor: "Testing", RedirectURIs: []string{"https://a.example/cb"},
 		GrantTypes: []string{"authorization_code", "refresh_token"},
 	}
 	require.NoError(t, s.CreateClient(t.Context(), modelstest.By(), client))

@@ -33,7 +33,7 @@ func TestPrincipal(t *testing.T) {
 		reader, writer := modelstest.Role(t, s, "reader", one.ID, "read"), modelstest.Role(t, s, "writer", one.ID, "read", "write")
 		elsewhere, unused := modelstest.Role(t, s, "elsewhere", two.ID, "read"), modelstest.Role(t, s, "unused", two.ID, "read")
 		agent := &models.Client{
-			Kind: models.KindAgent, Name: "agent", OwnerID: &owner.ID, ExpiresAt: models.Never, Labels: models.Labels{"team": "a"}, MaxTTL: 60,
+			Kind: models.KindAgent, Name: "agent", OwnerID: &owner.ID, Sponsor: "Finance", ExpiresAt: models.Never, Labels: models.Labels{"team": "a"}, MaxTTL: 60,
 			GrantTypes: []string{"client_credentials"}, DefaultScopes: []models.ScopeRef{{ResourceID: one.ID, Name: "read"}, {ResourceID: one.ID, Name: "write"}},
 		}
 		require.NoError(t, s.CreateClient(t.Context(), by, agent))

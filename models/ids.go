@@ -33,6 +33,7 @@ const (
 	PrefixApproval    = "apr"
 	PrefixUpstream    = "ups"
 	PrefixIdentity    = "idn"
+	PrefixTransfer    = "trf"
 
 	PrefixSubscription  = "wps"
 	PrefixEventReceiver = "evr"

@@ -40,7 +40,7 @@ func TestInvalid(t *testing.T) {
 		w := modelstest.NewWorld(t, s, "w")
 		t.Run("client", func(t *testing.T) {
 			good := func() *models.Client {
-				return &models.Client{Kind: models.KindAgent, Name: "good", OwnerID: &w.Owner.ID}
+				return &models.Client{Kind: models.KindAgent, Name: "good", OwnerID: &w.Owner.ID, Sponsor: "Finance"}
 			}
 			refuse(t, s, s.CreateClient, good, clientFaults())
 		})

@@ -15,6 +15,15 @@ var owners = map[string]string{
 	PrefixIdentity: "select user_id from identities where id = ?",
 
 	PrefixSubscription: "select user_id from subscriptions where id = ?",
+
+	PrefixTransfer: "select coalesce(to_id, '') from transfers where id = ?",
+}
+
+// answering finds who answers for something, or, of a transfer, which owner offered it.
+var answering = map[string]string{
+	PrefixAgent:       "select coalesce(owner_id, '') from clients where id = ?",
+	PrefixApplication: "select coalesce(owner_id, '') from clients where id = ?",
+	PrefixTransfer:    "select offered_by from transfers where id = ? and named <> ''",
 }
 
 // OwnerOf is the user whose account something is part of, "" if there is no such
@@ -31,6 +40,23 @@ func (s *Store) OwnerOf(ctx context.Context, asker, id string) (string, error) {
 	}
 	var owner string
 	err := absent(s.read.WithContext(ctx).Raw(query, args...).Scan(&owner).Error)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return owner, wrap("owner", err)
+}
+
+// Answering is the user who answers for a client, or who offered a transfer because they
+// do, "" if there is none. What is decided next hangs from it.
+func (v *View) Answering(ctx context.Context, id string) (string, error) {
+	prefix, _, _ := strings.Cut(id, "_")
+	query := answering[prefix]
+	if query == "" {
+		return "", nil
+	}
+	v.Deps = append(v.Deps, key("client", id)) // who offered a transfer never changes
+	var owner string
+	err := absent(v.store.read.WithContext(ctx).Raw(query, id).Scan(&owner).Error)
 	if errors.Is(err, ErrNotFound) {
 		return "", nil
 	}

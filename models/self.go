@@ -36,6 +36,7 @@ func SelfScopes() []Scope {
 		scope("groups:write", RiskMedium, "Create, edit and delete groups"),
 		scope("keys:read", RiskLow, "See signing keys"),
 		scope("keys:write", RiskHigh, "Rotate signing keys"),
+		scope("owners:assign", RiskHigh, "Put somebody in charge of an agent or application without asking them"),
 		scope("policy:explain", RiskMedium, "Ask what any request would be answered, and why"),
 		scope("policy:read", RiskLow, "See which policy serves"),
 		scope("resources:read", RiskLow, "See resource servers and their scopes"),

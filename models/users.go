@@ -105,7 +105,7 @@ func (s *Store) setUserStatus(ctx context.Context, by By, action, id, status str
 func (s *Store) RemoveUser(ctx context.Context, by By, id string, ifVersion int64) error {
 	_, err := update(ctx, s, by, "deleteUser", id, ifVersion, func(c *change, u *User) error {
 		u.Status = StatusDecommissioned
-		return errors.Join(c.answered(u), c.cancelApprovals(id))
+		return errors.Join(c.answered(u), c.cancelApprovals(id), c.endTransfersOf(id))
 	})
 	return err
 }

@@ -85,11 +85,14 @@ type Acquaintance struct {
 
 // Object is something of a person's account.
 type Object struct {
-	Kind  string `json:"kind"`  // account | session | passkey | consent | agent | identity | subscription | link | nothing
+	Kind  string `json:"kind"`  // account | session | passkey | consent | agent | identity | subscription | link | transfer | nothing
 	ID    string `json:"id"`    // "" of the account as a whole, and of nothing
 	Owner string `json:"owner"` // whose it is, "" if nobody's
 	// SecondFactor: whoever is asking gives one when they sign in with a password.
 	SecondFactor bool `json:"second_factor"`
+	// Offers are how many agents they offered to somebody within the day, where they
+	// are about to offer one.
+	Offers int64 `json:"offers"`
 }
 
 // Request is what was asked for, in the asker's own order.

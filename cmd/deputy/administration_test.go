@@ -107,7 +107,7 @@ func TestGroupsAndRolesAreManaged(t *testing.T) {
 func TestAgentsAreShownAndChanged(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
 		d := startDev(t, dialect)
-		made := d.must("agent", "create", "notes", "--owner", "olivia", "--public", "--redirect-uri", "https://notes.example/cb?a=1,2",
+		made := d.must("agent", "create", "notes", "--owner", "olivia", "--sponsor", "Sales", "--public", "--redirect-uri", "https://notes.example/cb?a=1,2",
 			"--redirect-uri", "http://127.0.0.1/cb", "--grant", "authorization_code", "--grant", "refresh_token")
 		require.NotContains(t, made, "client_secret")
 		shown := d.must("agent", "show", "notes")
@@ -116,7 +116,7 @@ func TestAgentsAreShownAndChanged(t *testing.T) {
 		}
 		require.NotContains(t, shown, "credential")
 
-		d.must("agent", "create", "report", "--owner", "olivia", "--role", "chat-widget-role")
+		d.must("agent", "create", "report", "--owner", "olivia", "--sponsor", "Sales", "--role", "chat-widget-role")
 		require.Contains(t, d.must("agent", "set", "report", "--grant", "client_credentials,token-exchange", "--purpose", "Writes reports",
 			"--default-scopes", "https://support-agent.example agent:chat", "--owner", "joe", "--name", "reporter"), "reporter is changed.")
 		shown = d.must("agent", "show", "reporter")
@@ -149,7 +149,7 @@ func TestAgentsAreShownAndChanged(t *testing.T) {
 func TestWhatWouldFallIsTold(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
 		d := startDev(t, dialect)
-		made := d.must("agent", "create", "reporter", "--owner", "joe", "--role", "chat-widget-role")
+		made := d.must("agent", "create", "reporter", "--owner", "joe", "--sponsor", "Sales", "--role", "chat-widget-role")
 		found := regexp.MustCompile(`client_id=(\S+)\nclient_secret=(\S+)`).FindStringSubmatch(made)
 		require.Contains(t, d.must("agent", "suspend", "reporter", "--dry-run"), "Nothing live hangs from it.")
 		d.must("token", "get", "--client-id", found[1], "--client-secret", found[2], "--scope", "agent:chat")

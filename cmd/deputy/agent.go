@@ -10,17 +10,19 @@ import (
 )
 
 type agentCmd struct {
-	Create  agentCreateCmd  `cmd:"" help:"Register an agent (or application) and print its first secret, once."`
-	List    agentListCmd    `cmd:"" help:"List agents and applications."`
-	Show    agentShowCmd    `cmd:"" help:"Show one, with its groups, roles and live credentials."`
-	Set     agentSetCmd     `cmd:"" help:"Change what is named; everything else stays."`
-	Ask     agentAskCmd     `cmd:"" help:"Say whom it may ask for approval besides its owner and whoever has consented to it."`
-	Rotate  agentRotateCmd  `cmd:"" help:"Give it a new secret; the old ones live on for the overlap."`
-	Renew   agentRenewCmd   `cmd:"" help:"As the agent itself: put a new secret into the file that holds its old one."`
-	Key     agentKeyCmd     `cmd:"" help:"Give it a public key, or an address of keys, to prove itself with."`
-	Revoke  agentRevokeCmd  `cmd:"" help:"End credentials of it at once."`
-	Suspend agentSuspendCmd `cmd:"" help:"Silence it and every token it has a part in, now."`
-	Restore agentRestoreCmd `cmd:"" help:"End a suspension."`
+	Create    agentCreateCmd    `cmd:"" help:"Register an agent (or application) and print its first secret, once."`
+	List      agentListCmd      `cmd:"" help:"List agents and applications."`
+	Show      agentShowCmd      `cmd:"" help:"Show one, with its groups, roles and live credentials."`
+	Set       agentSetCmd       `cmd:"" help:"Change what is named; everything else stays."`
+	Ask       agentAskCmd       `cmd:"" help:"Say whom it may ask for approval besides its owner and whoever has consented to it."`
+	Transfer  agentTransferCmd  `cmd:"" help:"Ask somebody to answer for it from now on; nothing changes until they accept."`
+	Transfers agentTransfersCmd `cmd:"" help:"List who is asked to answer for which."`
+	Rotate    agentRotateCmd    `cmd:"" help:"Give it a new secret; the old ones live on for the overlap."`
+	Renew     agentRenewCmd     `cmd:"" help:"As the agent itself: put a new secret into the file that holds its old one."`
+	Key       agentKeyCmd       `cmd:"" help:"Give it a public key, or an address of keys, to prove itself with."`
+	Revoke    agentRevokeCmd    `cmd:"" help:"End credentials of it at once."`
+	Suspend   agentSuspendCmd   `cmd:"" help:"Silence it and every token it has a part in, now."`
+	Restore   agentRestoreCmd   `cmd:"" help:"End a suspension."`
 }
 
 // apiClient is a client as the admin API tells it.
@@ -54,6 +56,7 @@ type agentCreateCmd struct {
 	Name     string   `arg:"" help:"Its unique name."`
 	Kind     string   `default:"agent" enum:"agent,application" help:"agent or application."`
 	Owner    string   `help:"Username of the user who answers for it (required for agents)."`
+	Sponsor  string   `help:"Who stands for what it is for: a person, a team, a cost centre (required for agents)."`
 	Purpose  string   `help:"What it is for."`
 	Roles    []string `name:"role" help:"Names of roles to give it."`
 	Lifetime int      `help:"Days until it expires (default: 90 for agents)."`
@@ -95,7 +98,7 @@ func (c *agentCreateCmd) Run(ctx context.Context, io streams) error {
 
 // body is what to register, and the ids of the roles to give it.
 func (c *agentCreateCmd) body(ctx context.Context, r *remote) (body map[string]any, roles []string, err error) {
-	body = map[string]any{"kind": c.Kind, "name": c.Name, "purpose": c.Purpose}
+	body = map[string]any{"kind": c.Kind, "name": c.Name, "purpose": c.Purpose, "sponsor": c.Sponsor}
 	if c.Owner != "" {
 		if body["owner_id"], err = r.user(ctx, c.Owner); err != nil {
 			return nil, nil, err

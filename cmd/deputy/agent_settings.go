@@ -109,7 +109,8 @@ type agentSetCmd struct {
 	Agent    string  `arg:"" help:"Name or id."`
 	Name     string  `help:"Another unique name."`
 	Purpose  *string `help:"What it is for."`
-	Owner    string  `help:"Username or id of the user who answers for it from now on."`
+	Sponsor  *string `help:"Who stands for what it is for."`
+	Owner    string  `help:"Username or id of the user who answers for it from now on, without being asked (see transfer)."`
 	Lifetime int     `help:"Days until it expires, from now."`
 }
 
@@ -125,6 +126,9 @@ func (c *agentSetCmd) Run(ctx context.Context, io streams) error {
 	}
 	if c.Purpose != nil {
 		change["purpose"] = *c.Purpose
+	}
+	if c.Sponsor != nil {
+		change["sponsor"] = *c.Sponsor
 	}
 	if c.Owner != "" {
 		if change["owner_id"], err = r.user(ctx, c.Owner); err != nil {
@@ -166,6 +170,7 @@ func (c *agentShowCmd) Run(ctx context.Context, io streams) error {
 		apiClient
 		Purpose     string   `json:"purpose"`
 		Owner       string   `json:"owner_id"`
+		Sponsor     string   `json:"sponsor"`
 		Grants      []string `json:"grant_types"`
 		Redirects   []string `json:"redirect_uris"`
 		PostLogout  []string `json:"post_logout_redirect_uris"`
@@ -183,7 +188,7 @@ func (c *agentShowCmd) Run(ctx context.Context, io streams) error {
 	}
 	named := r.names()
 	for _, line := range [][2]string{
-		{"id", one.ID}, {"kind", one.Kind}, {"name", one.Name}, {"purpose", one.Purpose}, {"owner", named.of(ctx, one.Owner)}, {"status", one.Status},
+		{"id", one.ID}, {"kind", one.Kind}, {"name", one.Name}, {"purpose", one.Purpose}, {"owner", named.of(ctx, one.Owner)}, {"sponsor", one.Sponsor}, {"status", one.Status},
 		{"expires", one.ExpiresAt}, {"grants", strings.Join(one.Grants, " ")}, {"auth", one.AuthMethod}, {"redirects", strings.Join(one.Redirects, " ")},
 		{"post-logout", strings.Join(one.PostLogout, " ")}, {"backchannel", one.Backchannel}, {"answers", strings.TrimSpace(one.Delivery + " " + one.Told)},
 	} {

@@ -148,7 +148,7 @@ func TestCommandsDoWhatTheySay(t *testing.T) {
 	_, err = d.deputy("token", "get", "--as", "chat-widget", "--scope", "agent:analytics")
 	require.ErrorContains(t, err, "does not hold scope agent:analytics")
 
-	made := d.must("agent", "create", "reporter", "--owner", "olivia", "--purpose", "Reports", "--role", "chat-widget-role", "--lifetime", "30")
+	made := d.must("agent", "create", "reporter", "--owner", "olivia", "--sponsor", "Sales", "--purpose", "Reports", "--role", "chat-widget-role", "--lifetime", "30")
 	id := regexp.MustCompile(`client_id=(\S+)`).FindStringSubmatch(made)[1]
 	secret := regexp.MustCompile(`client_secret=(\S+)`).FindStringSubmatch(made)[1]
 	get := func(secret string) error {

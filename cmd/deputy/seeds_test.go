@@ -26,7 +26,7 @@ func TestFuzzSeedsAreRealTraffic(t *testing.T) {
 	t.Cleanup(func() { http.DefaultTransport = r.next })
 	d := startDev(t, "sqlite")
 	d.must("tour")
-	d.must("agent", "create", "reporter", "--owner", "olivia", "--role", "chat-widget-role", "--lifetime", "30")
+	d.must("agent", "create", "reporter", "--owner", "olivia", "--sponsor", "Sales", "--role", "chat-widget-role", "--lifetime", "30")
 	d.must("agent", "rotate", "reporter")
 	d.must("agent", "suspend", "reporter")
 	d.must("agent", "list", "--kind", "agent", "--status", "active")

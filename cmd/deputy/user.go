@@ -19,7 +19,7 @@ type userCmd struct {
 	Show     userShowCmd     `cmd:"" group:"admin API" help:"Show a user, their groups and roles, and the agents they answer for."`
 	Suspend  userSuspendCmd  `cmd:"" group:"admin API" help:"Stop a user, and with them every agent they own, now."`
 	Restore  userRestoreCmd  `cmd:"" group:"admin API" help:"End a suspension."`
-	Handover userHandoverCmd `cmd:"" group:"admin API" help:"Have somebody else answer for every agent of a user who leaves."`
+	Handover userHandoverCmd `cmd:"" group:"admin API" help:"Ask somebody to answer for every agent of a user who leaves, or put them in charge."`
 	Remove   userRemoveCmd   `cmd:"" group:"admin API" help:"Remove a user for good. The record stays, because the ledger names it."`
 
 	Link       userLinkCmd       `cmd:"" group:"database" help:"Make a one-time link with which a user chooses a password, and print it once."`

@@ -160,10 +160,12 @@ func (r *remote) switchUser(ctx context.Context, io streams, u *apiUser, action 
 
 type userHandoverCmd struct {
 	someUser
-	To string `arg:"" help:"Username or id of whoever answers for them from now on."`
+	To  string `arg:"" help:"Username or id of whoever is to answer for them."`
+	Now bool   `help:"Put them in charge at once, without asking. It takes owners:assign."`
 }
 
 // Run hands over one agent after another, so that it can be run again if it is cut off.
+// Unless it is to be now, whoever is to answer for them is asked.
 func (c *userHandoverCmd) Run(ctx context.Context, io streams) error {
 	r, u, err := c.find(ctx, "users:read clients:read clients:write")
 	if err != nil {
@@ -179,6 +181,12 @@ func (c *userHandoverCmd) Run(ctx context.Context, io streams) error {
 	}
 	for _, a := range owned {
 		if a.Status == "decommissioned" {
+			continue
+		}
+		if !c.Now {
+			if err := r.offerTransfer(ctx, io, &a, heir, c.To); err != nil {
+				return fmt.Errorf("%s: %w", a.Name, err)
+			}
 			continue
 		}
 		change := request{method: http.MethodPatch, path: "/clients/" + a.ID, body: map[string]any{"owner_id": heir}, version: a.Version}

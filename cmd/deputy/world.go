@@ -27,6 +27,7 @@ type pair struct{ service, scope string }
 
 type castMember struct {
 	name, kind, purpose string
+	sponsor             string // who stands for what an agent is for
 	holds               []pair
 	redirects           []string // it acts for people, who come back here; "" stands for its own address
 	asks                []string // whom it may ask though they are elsewhere
@@ -69,24 +70,24 @@ var chainScopes = []pair{
 var cast = []castMember{
 	{name: "chat-widget", kind: "application", purpose: "The chat on the shop's pages", holds: []pair{{"support-agent", "agent:chat"}}},
 	{name: "admin-tool", kind: "application", purpose: "What the support team works with", holds: []pair{{"support-agent", "agent:chat"}, {"support-agent", "agent:analytics"}}},
-	{name: "support-agent", kind: "agent", purpose: "Answers customers"},
+	{name: "support-agent", kind: "agent", purpose: "Answers customers", sponsor: "Customer service"},
 	{name: "sales-api", kind: "application", purpose: "Knows what was sold"},
-	{name: "reporting-agent", kind: "agent", purpose: "Puts together the weekly sales report", holds: []pair{{"sales-api", "sales:read"}}},
+	{name: "reporting-agent", kind: "agent", purpose: "Puts together the weekly sales report", sponsor: "Sales", holds: []pair{{"sales-api", "sales:read"}}},
 	{
-		name: "assistant", kind: "agent", purpose: "Looks things up for you and gets them done",
+		name: "assistant", kind: "agent", purpose: "Looks things up for you and gets them done", sponsor: "Office of the managing director",
 		holds: []pair{{"sales-api", "sales:read"}, {"sales-api", "sales:export"}}, redirects: []string{"", "http://127.0.0.1/callback"},
 		asks: []string{"alice", "joe"},
 	},
 	{
-		name: "orchestrator", kind: "agent", purpose: "Splits a task among other agents",
+		name: "orchestrator", kind: "agent", purpose: "Splits a task among other agents", sponsor: "Research",
 		holds: append([]pair{{"orchestrator", "agent:orchestrate"}}, chainScopes...), redirects: []string{""},
 	},
-	{name: "search-agent", kind: "agent", purpose: "Searches the web", holds: chainScopes[1:]},
-	{name: "summarize-agent", kind: "agent", purpose: "Summarizes texts", holds: chainScopes[3:]},
-	{name: "notes-agent", kind: "agent", purpose: "Keeps notes"},
+	{name: "search-agent", kind: "agent", purpose: "Searches the web", sponsor: "Research", holds: chainScopes[1:]},
+	{name: "summarize-agent", kind: "agent", purpose: "Summarizes texts", sponsor: "Research", holds: chainScopes[3:]},
+	{name: "notes-agent", kind: "agent", purpose: "Keeps notes", sponsor: "Research"},
 	{name: "payroll-api", kind: "application", purpose: "Knows what people earn"},
 	{
-		name: "payroll-agent", kind: "agent", purpose: "Sees to everybody's pay, at night",
+		name: "payroll-agent", kind: "agent", purpose: "Sees to everybody's pay, at night", sponsor: "Human resources",
 		holds: []pair{{"payroll-api", "payslips:read"}, {"payroll-api", "account:change"}}, asks: []string{"joe"},
 	},
 }
@@ -202,7 +203,7 @@ func (w *world) leave(ctx context.Context, issuer string) error {
 func (w *world) register(ctx context.Context, r *remote) error {
 	for _, m := range cast {
 		var c apiClient
-		body := map[string]any{"kind": m.kind, "name": m.name + w.suffix, "purpose": m.purpose, "owner_id": w.people["olivia"]}
+		body := map[string]any{"kind": m.kind, "name": m.name + w.suffix, "purpose": m.purpose, "owner_id": w.people["olivia"], "sponsor": m.sponsor}
 		types := []string{"client_credentials", exchangeGrant}
 		if len(m.redirects) > 0 {
 			redirects := slices.Clone(m.redirects)

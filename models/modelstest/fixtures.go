@@ -21,7 +21,7 @@ func User(tb testing.TB, s *models.Store, username string) *models.User {
 // Agent makes an agent with a secret.
 func Agent(tb testing.TB, s *models.Store, name, ownerID string) (c *models.Client, secret string) {
 	tb.Helper()
-	c = &models.Client{Kind: models.KindAgent, Name: name, OwnerID: &ownerID, Purpose: "Testing"}
+	c = &models.Client{Kind: models.KindAgent, Name: name, OwnerID: &ownerID, Purpose: "Testing", Sponsor: "Quality"}
 	check(tb, s.CreateClient(tb.Context(), By(), c))
 	_, secret = Secret(tb, s, c.ID)
 	return c, secret

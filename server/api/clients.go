@@ -132,15 +132,20 @@ func (s *server) UpdateClient(ctx context.Context, r UpdateClientRequestObject) 
 }
 
 // newTerm is the amount of another expiry or owner. An earlier end is a stop; a
-// later one, or somebody else to answer for it, may give a client back what it holds.
+// later one, or somebody else to answer for it, may give a client back what it holds;
+// and nobody asks who is put in charge like this.
 func newTerm(ctx context.Context, v *models.View, before, after *models.Client) ([]string, error) {
 	var scopes []string
-	if after.ExpiresAt > before.ExpiresAt || orEmpty(after.OwnerID) != orEmpty(before.OwnerID) {
+	another := orEmpty(after.OwnerID) != orEmpty(before.OwnerID)
+	if after.ExpiresAt > before.ExpiresAt || another {
 		held, err := v.SelfScopes(ctx, before.ID)
 		if err != nil {
 			return nil, err
 		}
 		scopes = held
+	}
+	if another {
+		scopes = append(scopes, assignsOwner)
 	}
 	if after.ExpiresAt < before.ExpiresAt && !slices.Contains(scopes, stopsClient) {
 		scopes = append(scopes, stopsClient)

@@ -14,6 +14,7 @@ const (
 	stopsClient  = "effect:stops_client"
 	stopsUser    = "effect:stops_user"
 	movesService = "effect:moves_service"
+	assignsOwner = "effect:assigns_owner"
 )
 
 // amount tells which scopes of Deputy's own API a change would confer, and which

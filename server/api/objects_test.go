@@ -150,7 +150,7 @@ func TestNullTakesOptionalValuesAway(t *testing.T) {
 	require.NotContains(t, body, "owner_id")
 	require.NotContains(t, body, "expires_at")
 
-	agent := c.create("/clients", object{"kind": "agent", "name": "helper", "owner_id": owner})
+	agent := c.create("/clients", object{"kind": "agent", "name": "helper", "owner_id": owner, "sponsor": "Sales"})
 	c.do(http.MethodPatch, "/clients/"+agent, `{"owner_id": null}`).problem(http.StatusUnprocessableEntity, "invalid_value", "owner_id")
 	c.do(http.MethodPatch, "/clients/"+agent, `{"name": null}`).problem(http.StatusBadRequest, "invalid_request", "name")
 	c.do(http.MethodPatch, "/clients/"+agent, `{"labels": null}`).problem(http.StatusBadRequest, "invalid_request", "labels")

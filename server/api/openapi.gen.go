@@ -144,6 +144,15 @@ const (
 	RiskMedium Risk = "medium"
 )
 
+// Defines values for TransferState.
+const (
+	TransferStateAccepted  TransferState = "accepted"
+	TransferStateCancelled TransferState = "cancelled"
+	TransferStateDeclined  TransferState = "declined"
+	TransferStateExpired   TransferState = "expired"
+	TransferStateOpen      TransferState = "open"
+)
+
 // Defines values for UpstreamStatus.
 const (
 	UpstreamStatusActive    UpstreamStatus = "active"
@@ -501,7 +510,7 @@ type ClientInput struct {
 	// RedirectURIs Where people are sent back to. https, or http on 127.0.0.1, [::1] or localhost, whose port may vary; for an application also a scheme of its own with a dot in it. Compared exactly
 	RedirectURIs []string `json:"redirect_uris,omitempty,omitzero"`
 
-	// Sponsor Who pays for it or asked for it; at most 200 characters
+	// Sponsor Who stands for what it is for: a person, a team, a cost centre. An agent needs one; at most 200 characters
 	Sponsor string `json:"sponsor,omitempty,omitzero"`
 
 	// TokenEndpointAuthMethod any: by whatever live credential the client presents; this is what it is unless told. none: a public client, which has no credential and is held to PKCE
@@ -1340,6 +1349,45 @@ type TokenList struct {
 	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
 }
 
+// Transfer Somebody is asked to answer for a client from now on.
+type Transfer struct {
+	AnsweredAt Time   `json:"answered_at,omitempty,omitzero"`
+	ClientID   string `json:"client_id"`
+	CreatedAt  Time   `json:"created_at"`
+	ExpiresAt  Time   `json:"expires_at"`
+
+	// FromID The user who answered for it when it was offered; absent if nobody did
+	FromID string `json:"from_id,omitempty,omitzero"`
+	ID     string `json:"id"`
+
+	// Named How the owner who offers called them; absent if it was offered here
+	Named string `json:"named,omitempty,omitzero"`
+
+	// OfferedBy The user who offers it, or the client that has none behind it
+	OfferedBy string        `json:"offered_by"`
+	State     TransferState `json:"state"`
+
+	// ToID The user who is asked. Absent if an owner named nobody who exists: they are not told so, and nobody will answer
+	ToID string `json:"to_id,omitempty,omitzero"`
+}
+
+// TransferInput defines model for TransferInput.
+type TransferInput struct {
+	// To The user who is to answer for it
+	To string `json:"to"`
+}
+
+// TransferList defines model for TransferList.
+type TransferList struct {
+	Items []Transfer `json:"items"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
+// TransferState defines model for TransferState.
+type TransferState string
+
 // Upstream defines model for Upstream.
 type Upstream struct {
 	AcrValues []string `json:"acr_values"`
@@ -1515,6 +1563,9 @@ type OneResourceServer = ResourceServer
 
 // OneRole defines model for OneRole.
 type OneRole = Role
+
+// OneTransfer Somebody is asked to answer for a client from now on.
+type OneTransfer = Transfer
 
 // OneUpstream defines model for OneUpstream.
 type OneUpstream = Upstream
@@ -1845,6 +1896,21 @@ type ListTokensParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListTransfersParams defines parameters for ListTransfers.
+type ListTransfersParams struct {
+	ClientID string `form:"client_id,omitempty" json:"client_id,omitempty,omitzero"`
+
+	// To Who is asked
+	To    string        `form:"to,omitempty" json:"to,omitempty,omitzero"`
+	State TransferState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // ListUpstreamsParams defines parameters for ListUpstreams.
 type ListUpstreamsParams struct {
 	// Limit How many at most; 50 unless told.
@@ -1917,6 +1983,9 @@ type CreateCredentialJSONRequestBody = CredentialInput
 
 // RotateCredentialJSONRequestBody defines body for RotateCredential for application/json ContentType.
 type RotateCredentialJSONRequestBody = CredentialRotation
+
+// OfferTransferJSONRequestBody defines body for OfferTransfer for application/json ContentType.
+type OfferTransferJSONRequestBody = TransferInput
 
 // PreapproveConsentJSONRequestBody defines body for PreapproveConsent for application/json ContentType.
 type PreapproveConsentJSONRequestBody = ConsentInput
@@ -2073,6 +2142,9 @@ type ServerInterface interface {
 	// SuspendClient Silence a client until it is restored
 	// (POST /clients/{id}/suspend)
 	SuspendClient(c *gin.Context, id ID)
+	// OfferTransfer Ask somebody to answer for a client from now on
+	// (POST /clients/{id}/transfer)
+	OfferTransfer(c *gin.Context, id ID)
 	// ListConsents List what users agreed to
 	// (GET /consents)
 	ListConsents(c *gin.Context, params ListConsentsParams)
@@ -2223,6 +2295,15 @@ type ServerInterface interface {
 	// RevokeToken End a token and everything exchanged from it
 	// (POST /tokens/{id}/revoke)
 	RevokeToken(c *gin.Context, id ID)
+	// ListTransfers List offers to answer for clients, oldest first
+	// (GET /transfers)
+	ListTransfers(c *gin.Context, params ListTransfersParams)
+	// GetTransfer Read an offer
+	// (GET /transfers/{id})
+	GetTransfer(c *gin.Context, id ID)
+	// CancelTransfer Take an offer back
+	// (POST /transfers/{id}/cancel)
+	CancelTransfer(c *gin.Context, id ID)
 	// ListUpstreams List the OpenID providers that people may sign in with
 	// (GET /upstreams)
 	ListUpstreams(c *gin.Context, params ListUpstreamsParams)
@@ -3356,6 +3437,31 @@ func (siw *ServerInterfaceWrapper) SuspendClient(c *gin.Context) {
 	}
 
 	siw.Handler.SuspendClient(c, id)
+}
+
+// OfferTransfer operation middleware
+func (siw *ServerInterfaceWrapper) OfferTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OfferTransfer(c, id)
 }
 
 // ListConsents operation middleware
@@ -5007,6 +5113,115 @@ func (siw *ServerInterfaceWrapper) RevokeToken(c *gin.Context) {
 	siw.Handler.RevokeToken(c, id)
 }
 
+// ListTransfers operation middleware
+func (siw *ServerInterfaceWrapper) ListTransfers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTransfersParams
+
+	// ------------- Optional query parameter "client_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "client_id", c.Request.URL.Query(), &params.ClientID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter client_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTransfers(c, params)
+}
+
+// GetTransfer operation middleware
+func (siw *ServerInterfaceWrapper) GetTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTransfer(c, id)
+}
+
+// CancelTransfer operation middleware
+func (siw *ServerInterfaceWrapper) CancelTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelTransfer(c, id)
+}
+
 // ListUpstreams operation middleware
 func (siw *ServerInterfaceWrapper) ListUpstreams(c *gin.Context) {
 
@@ -5656,6 +5871,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/clients/:id/acquaintances", wrapper.ListAcquaintances)
 	router.DELETE(options.BaseURL+"/clients/:id/acquaintances/:principalId", wrapper.DeleteAcquaintance)
 	router.PUT(options.BaseURL+"/clients/:id/acquaintances/:principalId", wrapper.PutAcquaintance)
+	router.POST(options.BaseURL+"/clients/:id/transfer", wrapper.OfferTransfer)
+	router.GET(options.BaseURL+"/transfers", wrapper.ListTransfers)
+	router.GET(options.BaseURL+"/transfers/:id", wrapper.GetTransfer)
+	router.POST(options.BaseURL+"/transfers/:id/cancel", wrapper.CancelTransfer)
 	router.GET(options.BaseURL+"/users", wrapper.ListUsers)
 	router.POST(options.BaseURL+"/users", wrapper.CreateUser)
 	router.DELETE(options.BaseURL+"/users/:id", wrapper.DeleteUser)
@@ -5865,6 +6084,8 @@ type OneRoleJSONResponse struct {
 
 	Headers OneRoleResponseHeaders
 }
+
+type OneTransferJSONResponse Transfer
 
 type OneUpstreamResponseHeaders struct {
 	ETag string
@@ -6961,6 +7182,54 @@ type SuspendClientdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SuspendClientdefaultApplicationProblemPlusJSONResponse) VisitSuspendClientResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OfferTransferRequestObject struct {
+	ID   ID `json:"id"`
+	Body *OfferTransferJSONRequestBody
+}
+
+type OfferTransferResponseObject interface {
+	VisitOfferTransferResponse(w http.ResponseWriter) error
+}
+
+type OfferTransfer201ResponseHeaders struct {
+	Location string
+}
+
+type OfferTransfer201JSONResponse struct {
+	Body    Transfer
+	Headers OfferTransfer201ResponseHeaders
+}
+
+func (response OfferTransfer201JSONResponse) VisitOfferTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OfferTransferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response OfferTransferdefaultApplicationProblemPlusJSONResponse) VisitOfferTransferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8936,6 +9205,123 @@ func (response RevokeTokendefaultApplicationProblemPlusJSONResponse) VisitRevoke
 	return err
 }
 
+type ListTransfersRequestObject struct {
+	Params ListTransfersParams
+}
+
+type ListTransfersResponseObject interface {
+	VisitListTransfersResponse(w http.ResponseWriter) error
+}
+
+type ListTransfers200JSONResponse TransferList
+
+func (response ListTransfers200JSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTransfersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListTransfersdefaultApplicationProblemPlusJSONResponse) VisitListTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransferRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetTransferResponseObject interface {
+	VisitGetTransferResponse(w http.ResponseWriter) error
+}
+
+type GetTransfer200JSONResponse struct{ OneTransferJSONResponse }
+
+func (response GetTransfer200JSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTransferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetTransferdefaultApplicationProblemPlusJSONResponse) VisitGetTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransferRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type CancelTransferResponseObject interface {
+	VisitCancelTransferResponse(w http.ResponseWriter) error
+}
+
+type CancelTransfer200JSONResponse struct{ OneTransferJSONResponse }
+
+func (response CancelTransfer200JSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTransferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelTransferdefaultApplicationProblemPlusJSONResponse) VisitCancelTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListUpstreamsRequestObject struct {
 	Params ListUpstreamsParams
 }
@@ -9718,6 +10104,9 @@ type StrictServerInterface interface {
 	// SuspendClient Silence a client until it is restored
 	// (POST /clients/{id}/suspend)
 	SuspendClient(ctx context.Context, request SuspendClientRequestObject) (SuspendClientResponseObject, error)
+	// OfferTransfer Ask somebody to answer for a client from now on
+	// (POST /clients/{id}/transfer)
+	OfferTransfer(ctx context.Context, request OfferTransferRequestObject) (OfferTransferResponseObject, error)
 	// ListConsents List what users agreed to
 	// (GET /consents)
 	ListConsents(ctx context.Context, request ListConsentsRequestObject) (ListConsentsResponseObject, error)
@@ -9868,6 +10257,15 @@ type StrictServerInterface interface {
 	// RevokeToken End a token and everything exchanged from it
 	// (POST /tokens/{id}/revoke)
 	RevokeToken(ctx context.Context, request RevokeTokenRequestObject) (RevokeTokenResponseObject, error)
+	// ListTransfers List offers to answer for clients, oldest first
+	// (GET /transfers)
+	ListTransfers(ctx context.Context, request ListTransfersRequestObject) (ListTransfersResponseObject, error)
+	// GetTransfer Read an offer
+	// (GET /transfers/{id})
+	GetTransfer(ctx context.Context, request GetTransferRequestObject) (GetTransferResponseObject, error)
+	// CancelTransfer Take an offer back
+	// (POST /transfers/{id}/cancel)
+	CancelTransfer(ctx context.Context, request CancelTransferRequestObject) (CancelTransferResponseObject, error)
 	// ListUpstreams List the OpenID providers that people may sign in with
 	// (GET /upstreams)
 	ListUpstreams(ctx context.Context, request ListUpstreamsRequestObject) (ListUpstreamsResponseObject, error)
@@ -10820,6 +11218,50 @@ func (sh *strictHandler) SuspendClient(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(SuspendClientResponseObject); ok {
 		if err := validResponse.VisitSuspendClientResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OfferTransfer operation middleware
+func (sh *strictHandler) OfferTransfer(ctx *gin.Context, id ID) {
+	var request OfferTransferRequestObject
+
+	request.ID = id
+
+	var body OfferTransferJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OfferTransfer(ctx, request.(OfferTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OfferTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OfferTransferResponseObject); ok {
+		if err := validResponse.VisitOfferTransferResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -12432,6 +12874,84 @@ func (sh *strictHandler) RevokeToken(ctx *gin.Context, id ID) {
 	}
 }
 
+// ListTransfers operation middleware
+func (sh *strictHandler) ListTransfers(ctx *gin.Context, params ListTransfersParams) {
+	var request ListTransfersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTransfers(ctx, request.(ListTransfersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTransfers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTransfersResponseObject); ok {
+		if err := validResponse.VisitListTransfersResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTransfer operation middleware
+func (sh *strictHandler) GetTransfer(ctx *gin.Context, id ID) {
+	var request GetTransferRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTransfer(ctx, request.(GetTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTransferResponseObject); ok {
+		if err := validResponse.VisitGetTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelTransfer operation middleware
+func (sh *strictHandler) CancelTransfer(ctx *gin.Context, id ID) {
+	var request CancelTransferRequestObject
+
+	request.ID = id
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelTransfer(ctx, request.(CancelTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelTransfer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelTransferResponseObject); ok {
+		if err := validResponse.VisitCancelTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListUpstreams operation middleware
 func (sh *strictHandler) ListUpstreams(ctx *gin.Context, params ListUpstreamsParams) {
 	var request ListUpstreamsRequestObject
@@ -13047,312 +13567,323 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
 	"7L3rdhu38i/4Khie/6zEe7eoix0npr4cxXF2vJ3EXpIzWetEHhFigySiJtBpgKKZbM+ap5kHmyc5C1WF",
-	"bjSJbl5ESlbW/0tiSd1oXAp1r1/91RnoSa6VUNZ0en91xoKnooB/vnrPR+7/qTCDQuZWatXpdd6PBdPX",
-	"v4uB/cKwW1EYqVW3k3QK8cdUFiLt9GwxFUnHDMZiwt37dp6LTq9jbCHVqPPpU9L5UQ84Drc4+q9jUQhm",
-	"x4IpMaPvMGk2+8CnpJPzgk+EpZW8LEQqlJU8e/2d+1m6T+XcjjtJR/GJe3lQPZJuuJqX08LoYnktfSU+",
+	"bjSJbl5ESlbW/0siS91oXAp1r1/91RnoSa6VUNZ0en91xoKnooAfX73nI/f/VJhBIXMrter0Ou/Hgunr",
+	"38XAfmHYrSiM1KrbSTqF+GMqC5F2eraYiqRjBmMx4e59O89Fp9cxtpBq1Pn0Ken8qAcch1sc/dexKASz",
+	"Y8GUmNF3mDSbfeBT0sl5wSfC0kpeFiIVykqevf7O/Vu6T+XcjjtJR/GJe3lQPZJuuJqX08LoYnktfSU+",
 	"2qsB/LXP9BCWlfORYNdiqAvhFgUz+WMqinkwFRwv/Oh/FWLY6XX+x2F1WIf4V3NIn3czaVyd3HRNr2Ez",
 	"7LxlRHpg45GHP3E7GMcJy5EcbNNgzNVIMGnYNTciZVp12a/SjvXUMmkTpgs2k3bM+v/oJ/BCxo1lWgk2",
 	"k8qUO4vUXM369fAAvx7OMefWisI9/n9/eXn5j/9cdn47Pnjx4bejgxcf/jpKjr/+dNl58l+dJEbIciLt",
-	"8lJ+0DM24WrOuGUTbewp++qITVUmjGFWZ2nTyWcwXDi3Cf8oJ9NJp3dydJR0JlLhT8flZKSyYiTw+C+E",
-	"cbex8cwM/T3d9DYVwuRaGQGX6Vu31ec8lVP4caCVFQo2ged5JvFmH/5u8HqvR8PhmPDFRa7ALXMUYdiw",
-	"0BMmLVN61u18SjrfaSWWD8D9Fv78s5i9zCTNbydTpeEis3xPXGsAT7gzjjDT2ND02CE8s8Ae254vn4PJ",
-	"uKWWTGx3y62GbFty+VSXvR6685GGcWbEoBDWXVBp3G/cRdUqmzMrJ4KeMmM9U132s7gVBRvwwVikC1u3",
-	"9Xa8uhXKnouBkLei2NmO1Edt2ZSCnnkISvhXoaf5zpaMo7UsdeQeeIh1ngujp8VAXIhil2e8MGzrIeOT",
-	"zMCjD7IHOhO7W7kbrG29OhMPschfcmMLwSc7W2g5YMti80LfyvRhTvUXs0N6hsFaFjo1D7DIt0qc5W6L",
-	"dyiuygEbFsvp76AcvFXiXpWDOyoGtGcPKNXuLNFoCfcone4mmWi+DypldiVh/FruS1rcSVLQZO+d69+Z",
-	"4/uJ3xf3vhPndkO+K/R1Jtp2OMcn/rnZpP24TebcTCjLZoVWoy57dnTUA+PAWaXCWDbgSmnLrgWbKjdf",
-	"q3XqHjtO2LOjpz2mNLP6RihwBDir37ohJ3zO3GupBovDvfAMnjXTwZicSd1L9ezoRY+MDwvuJp4Vgqfz",
-	"Lnt2fAJ/Qe9DyoxUA7BTZtww94x75GnCnh1/hfO91ukcxtGaZbwYCZjPkHGl3dDM2dJd9uzkpMf6Qymy",
-	"tM/G3DB+qW55NqVpV4s1Vhci7bKv3BptMWd8xKVifGhFwTib6ImTH5cKrH3aaHcOZ4M/plwqy9UA7nZe",
-	"6FwUVqLBjmLnSqYR6z7pDArBrUivuF11ou/lRLg38kKqgcx5RkPWD/cMSBIOhiP3TdhsrI1gEzG5FoWB",
-	"Y7oWjJsbkUa9KpVv4rdg8gsfrs38QzkMnrKbZrgpP0pjlzdGWjGp/6NVtQg3+VP5QV4UfO5+Drx9G7js",
-	"wrXiNKJrCfSkyF3ipFrgngIBslwURis2pAtCNythXKVs5l66FgM+Ee5habsMxrFjMWc8y/RMpI6spUJn",
-	"nFbGzR/JVXGw3U/xMxM+GEslEvdsf1RwZUXa78JhhVvNlZmJYiMyQ1VNpFdTZWW27lsriF1Pcl6Iq4FO",
-	"I16ji7GeKea2RtsxEyo1CTMaV50LnWfC3VVmRZZ5hwX8DTYiFbdyIHqO1uEvN0rPjOMdjtxx+cvEvs31",
-	"S0XmdLD5que/o+d+cmt178mRMBFn5cUPZwcnXz2HVWQZrsjxO6AlONex+BibuviYy0KYDaYO9BHlGr8i",
-	"RY64Qr8uuEGXvkj0tfz624AUe0jesAQk5U6y5g2nW/Yv95nYFW+gKpk3BTJksJXguoyt6kaqyJL6A3nN",
-	"+z0kLsdSwevJJ04+9JHY8K+e4Ny4hu5rSqJFWvCvmS7r0yXu9xhedIxEwFPc3BhgFPRMgjsoDSukuZl3",
-	"WZ+2tt+DxzgK31JaAwsxTM9UAlxlagQba/ffXGdyMGcz7riH50lfmNIMi21HIXJdRE/5V1ppKpR0DMoy",
-	"w+fElYyeCDuWauSmDWrFMiFda50JrjrEduk2rEMR5/S4E7uWW7HuexfwsHtrCry8gfY1uEsdkZwyfu2O",
-	"gAHTg1WBjrFwuAHHiW0hHE/0W/WL4sbDoyxvvTRm6mhVFw13cGo24laOcq/4iNTKdlkPUh1uQ1KT+/6w",
-	"Sh7mTyEgFriFtc/VeGuNW7VJWLz7S6oCn9qxLuSfoBFfpcJymZkGNiY+8oHN5uzL8+9fshdPXzx/Up6q",
-	"HDoFFch0ogsBO264XJ9DhdP4DmYR41PeZGwSg2ag8wUVaJmGamMunFT4gXK4tm3diQJW+nYeRvk6r3jG",
-	"AnEMiivQ5zfZ0qTz8WCkDyg0d/by/P/CEZzmsx9ik3uhNZTp+Nt2bkMR8LrssCRprAabgHS+GOOZCGP4",
-	"SMQDx9dSpbBQfAhZG/KQL0AysZkuUhMb1ymEbgXb8Uwn4fU0S5n4iFZjXKThdYkc4pkJpory3f1iEp7S",
-	"iru5g/tMA4QzTUKybrsWF14gLugvyHDTvrPAQYZ5GwDMCjkRTilxxlSWwVOkKwmVipQyJBhX89qrXdZ3",
-	"8serRaXx4TWSmAQTajpxa8wFkEinsiycQAFVwskKP5NSVKQoTtJg8dVunhkjR2oiYrJic5W+gU2vZ2gT",
-	"6egCre0o/emsQRbEJLB/emODu9yT1yqfohspTaWbLs/eBVs05JkRixbi4mLDrAw+sv/hef6fqSn+Myry",
-	"J1e/HR284Ad/fvjnf61YbjBKobPW9xZFXHwX2he+EzFXkdZ9CzpjppPcB3IWZJzd0AJ3QuzK6eS60e9E",
-	"KQNx6i5lWMAex9wwpZmza4OUA2TEQ2nNykNtotxpKi2JuEaqxTyZmCezMpZLFodelvkpJCqNdelRdIZV",
-	"gkks+E+prIZ/djtNE3ulLFr7i1qHP6mlvd34sBoYUFpuSbuiUO3egpG/bCrHf+1N4JWfeeMe/JR09NQO",
-	"9ESs9c5beraS9U38FqzVZVo8F7fSSK28BhPatm3ivlH9Fn8sf+S1NSzP+EB4r1sm0pHj70AsR2DN6qll",
-	"I547Oh/qYuKOuSOVff6ss5wPtmhzthqJy3/8qFZLC7eOBGUGmFhkuhFhVodUEtKHVhLfCfOsLsx9M0/4",
-	"8q1MRdQJL/wlXn/2Qz7AnNw4P4re10W9GMZABtnHQ+iDkmnY9ZyhNZ0wp3U5M4L9++Ltz8yKj/YUHDre",
-	"M0iZW6XxvbT2vNB6uNbi3sGTi7uKm+NX7Mdr3OUfBE+Xd9hJTbGSi1zAUzCCI5BCrMdD3rsHF6cNbzfO",
-	"8k3crZeKATCTfs97xwLlFsVEvxe4s5x0IenRZf0hl9m0EKguK8qZmziLhHEGFhWlY3ut13/OqW/ePqFB",
-	"4optyDGBbnEc73p1OzAEtTjppFq1DPLOE0X9mMbcjGOG0LfciOfPiN0h/+NDty6IC2ptN7KI3MtxSxEp",
-	"3RE5Xguw5woh2EBPJo7qrY661O5OKTSrxG9BI+W8p2/VNw72oGHbYjM28k8YZaWkWOTq7r0EPxef4rJf",
-	"YIXSVB+DPB/0y9+NVt1zPvuJzPtPyWKGcUzlApN7yLOsy947OUY8jheCGZk5XREc1RSGLQQ3Wjk+NxNZ",
-	"lmA8mCNXM1OTC+XFe+lwFZnxkniSwLgDPXU3IBLbIkPYxDQHuJPG+1clzst/5QtDl5/CcrCqa4gyoTF6",
-	"ypRWgpzugXdeDsZkVZdDsAI+BDd9DeWgUp/NVSaGtsHtUT3WY2Of1Q6bakBEkGI+4ApSJ4T7pciGoK1g",
-	"xj6uQFo2EtaUgXtn2YNXao3ZBvRyYG5kfqBzJLSDXLtnCrIove4ZOQfw6tIpjPmtgDQB8DQkjE+0gqKD",
-	"CeUnU1RE8MG47kKySGmOjfpgzho7PdaZz8xY9vu7P5rKp2QSqBcgRXPChrIw1hEBevDsmCt2cnQE9Gh1",
-	"trYvD+7IDzARcKXxj6/xNSgrWGSeeqZEeoVLNw2EMTWi6DGn6t0KBg53AzQcJI4YiicjeQ514SnXWJ1j",
-	"dIY8XWvsYiGGhTBjdNNFbxr83Z+RT6xgxsosg0QSlFlrfKrpE2eDARZw1PmNEhKYDHmNmNLuLt7qm/W+",
-	"tygp8ONLCy5pOwn4zeJRVcQWY9wvQf4XERW73ShbUGDIcyuKfuhlTZxCWfFbeKTL+m5+/kEIYjpjGCkC",
-	"Q44YiSzs3D2ci4JbXR+48hCPxaVaTIZjfbJywm9ULlqTC46xzS7ro1sdfYehCddl/bE2bgQfSi2myrDv",
-	"RD618+6l6vN0IpU01k/OPzbgRSGFYf1Cjsa271bglt/vOdlSC4Ciyu2ovXupAu2s3Es6Svg/7UKntOA6",
-	"PiQABwwqeG1K7iX34aguhgGGyPHCpOM6EriDkQlJw87evS593ZbfiNVuFqCcKAmW6bZ1CrzmgxunniqR",
-	"ETFfKW3lkDjJlVAp8ProQsKXMz3SU3s1LeTyo/WIy7fVWz/CS7+cv14cDU1kn3BxNaGskU2yLrbJ7xjy",
-	"aWavIk79VsPGPX4uhjFteNtMDYg6bxJW8A6eZZJ669RGFkZ1t3ICIQF5L1DGr0W2cmd+xKfgeWOvNgxg",
-	"T/jHK2uztTTpltsGt/uqaXeirDEef8+1sZ7MC5HKQgyA3rePPb7TxuIVOKfxfjl/DfuVT4tcmwb2sZNv",
-	"L37RKY9XzWlCmNHNlfUJJzGdbNkSyrUil8/y3yy3U7M6mZVCABf4eOk+84xp0d29Uhl7RS+6a/ETvvYp",
-	"6UzzdENuQRXY2xh6cAv9+6X3Dg6mOvpq98q9Ku9dnU0sca7q7ixSSxsVt+7sava8SEILWSDBBjfLp23C",
-	"V5tIsDpNf68Llks1AvU5n5pxz2k7A+7sPzYbOy3GG6WzMRa/Yj4ZZBKXvqOxtblJmDNzWT69zuSA8TQt",
-	"hKGD+FGokR2Dxn+UbCJEF9zUfmoJavCc4dM+HxsmzBmVGkMSpTOjSfH3C0FfHdjXmKvta2PutIwHEfDL",
-	"4jrir/DmL+yODDLulCZlSypQg+VgmvHiFPJGp8aCfbiUD7AbNWApXxFm5mwzw2a6uJFq1GVnCo07nP6L",
-	"I5byuQlL2U+ZmmaZo1jwRoYWj7tpB1ZOqpSI36qTcm+5Kxi6gjC/fR173xZTsaylLBfhU/rtSBB9mi77",
-	"pZp7z+sjgTMEbiEaDz6jI2HOdEUfDJGkt3nqmTqQmufer9lu4cl5vX/5u443FaonhR32ALzC9LQbvQdr",
-	"hM3owXAHQaLJ8ucXDUcaVudCydQPHAw5kNd8nU9jriF+4kPDvVupG+5fwQuUtTox/KjVSBjLMjkUPl+V",
-	"VAepmBEDrVJzyp4+P6oBNcQM+BKS4Zvnz1aBMlQKYX06vyj5x1Q4rSXNRI8dOzZ4fPINZLUc/MmODl6w",
-	"Lrti/5P9kx0k7FqMpFLSp7RylglrRcF0wVI5iquJW+mbwX1XQqSGaQW6QJVEMTVFLIli6WKvUlRjydKU",
-	"Yg8+XDcFx6ghsAHlL+BLIrnh5A237BDI9OQQP9JlP8obwWqfOmWU8Z/6RLnwNq6WiqGj7O46dFwwSIO+",
-	"sdIbgtvgTmcms4zNtEpFceqxRNjx0dERG4x5wQeAb5OsoZtvsN2VCC7gX04UH5983T3qHnWPE/Zbr3f8",
-	"wf0t0wOejbWxvrwn1wVy21tezE/J/x76AxnPjHa6gbu2Isga92Sdautuo6PDl/dzbEvmR2UpLPtqcyf6",
-	"8KJAdRMm9cPP1emcrDycPRgOMfcLsZ5mLdfHJ71M8lnTwYlFHUr49i6C9b5a+n4D9fjVdx6EaE86/l00",
-	"7seh5u5VHb2LUtnivvp76l+x+PcGihNehRWuru20nla1ZA9qxYOJ9g3cY/cjvu5J7LRF9nNHV78FLpUP",
-	"wH4xih3JZ6SwVqPSGpSxgg2NqiuGziE4D9I5LH8ghCnLfeb3cqbkFqUW0hcsPFyBz65LujcPEDR82jG6",
-	"xhhtCYu3GKSl8CxTekZJEJnTKGdlTTIcIepacKozp8BSkPUUgvnOWnPKYyaNXTM/Mi9EWWN8PY/TXC3O",
-	"hhbTqBDkuiJD6gtK3GxNBcV4ZdOJ0VI22P/NSz5WJoRu6nyOuZPDAE/wuehGJFXZyUY+WmQg2zhpa9cm",
-	"4MPPn4FA8z8e76TYOX70YUGCuV1RyBA55GDWxyffrJz2QqbHRCr68XgVeWyyPS2YDRsQwYoKTTr3nRge",
-	"JIPu2/KowTPuF6RjZxz999mNWSee/u9f31yQ6bGWn6/ci8rXt3lwtlHPRD/t1e+zm1VD/fvXN1tyYAC3",
-	"jIuNPONOQIiPNkHASxIXlAtFaDWpiMZ4V/HVeqBuRVFWAH28BcPcOGJwSknJDT7U/YcEQnKNeb04+/ev",
-	"b5gRoMN9Ca6uJ132GtEOBE99AOtGALAPJOCBcpLUwHisUGwi1dQK4yFVcHR6zxdyYuqSU1BulJ6pU3qi",
-	"zGniN0KVKc8F4k8JU+qQwWdYxq3H1VFsrKcFKptBfSThGXWS/V7UuEv7vQZgFEcRsB5MEq25LVc4xja8",
-	"s2vnHNUXsJzQhhe5X0aD8Oera27kAI2L2u+dAdplfZrtjZj3eywv5C23wv109fvM/dnT4fIfydup5kAJ",
-	"3IKXFEOcvsDIZ52GifzEbsptuhHOGizJPeqpK1e+E6EZIAE/lNw817YEmtwlG/OA87jJnxlL07eiyHgE",
-	"Y+YCw1aYtpyl1ewxbFDcmNb41clXL9ABUfpyjlbmjPi5RI+pAQf/bc7/mIpupz1sSLTzKenUXI9NYV2I",
-	"R1sNbBUNxRLyqizCrKdLXM/Zy9ffnnVZrrOsV0bhq2RR7xs5LfGqZ1WIJkRvh3SNEkIOI/RoqSLKAvdz",
-	"6Pp8jvBJUaFBlaXpOsvczcZdce+sH2RFJ8HPvCj07A7FYm5bOaNrM4c4TiqHQ1FUxaps4E7fMGl7rM/t",
-	"lWPrffYlkQpGjFIxkBMIoxuGnzJPEkjSNcI9DPzCPHGP9g2fiD7lhF+qkRY+I9jZ/k5kghCFfNklWsNV",
-	"X5RIhOuX7EKNG77ITo5Ojg6OTxCxjwACEwYHLa0hwDrWd1/vd9krR5QMgfsAeAiCyPNcsC/9q7C8hFYO",
-	"xb1ua9xqCXvoSXIJ3GRe9rawhlXMCsRN/zK6nMtOjwF36ycMh4CvwQjAO7vsPSohhds+VoihKIQa0KhK",
-	"XyqeOduTW3krTJedecn8nL2R3ybsK5aJW5EZlgqRt237ezHJMwJ9uENtojPB3PzczcT8oPIKy7Ki+nrO",
-	"Mq5GUz4Sp+yVGmXSjNmXQj1xkjMTHGTxX45SPvXRTWQoVcOzrZKoWxZE6CV1qaHKO9UeKAnu3wYeH2lW",
-	"qjnn7plP6/YBqV0J7zyICI0qt3sJW5bZcaGnozEdB25TqZUAqTviGossmsBrA7pYPdOSikptYlW9cdR9",
-	"AK/41dK+llsWzCnx5/mhlQy2sZK2JJT/poCSAmJwNG2H2X6Gu9B2A8Zwz9ruq+FQQFnVhT++hTrQ+i2I",
-	"Iwlge56hjINO7oFHFTrbNCx8AXNoxDPakh8sbs8Sa8CZrt75XVDRwlneNyXdiljC8UVZW451jgC4pIuq",
-	"yvy1pbpEmZJ3w/sjoCoWtCXAZYrUwk4jFvbrkhhNA9sBoNSBVgNRKENFrxjp8b8EbFIqiwRNU2Fu2vrR",
-	"jwEXedxbh2zNsJdnr96x4+4RlWtJm9AkINMagW9bsGZWg8+C17nFx1sHxInDnzb/UU/zdtiVCOCINiDk",
-	"vH9yKOLYa79b2VAi2BTPWjfsJU20D9zbZaQVwvl0A5rNQK4S3/mq8c/T6zgJydUQM94dHEdMqVSbhTtI",
-	"Feh9zCkh73Mf7CKkogMsTE9F2l/PRUyKEMy5kRt869Oe7sTVbhuCJ1DQHbtiaBdDRJzA1qOorJ4cG/sC",
-	"ajbSTKvGSp9CmJhLvg9O2z7LnIlltWZDXkC+I3ASaULIdoTdIRBhwNZAFPgKpd3Z8cgW+37CffTyziKr",
-	"inLrYKm0a40nFnb62BPO3Jq3dVpkq4JAv5z/uNuiJPfNlTGO2j5to8DHN2ApA9QIZ3gra05ZJoaW6akz",
-	"+bMoijFt1kIFucLk2m1LWmB7FzbMfWjlpuxEl6l3iLlnVeYjhNTWO9xFnMQa4ij5d2r4oEEe4CkUe2Bv",
-	"SQATlmk/QVAITbAHiUfQriUPle7DaoCXr789Kx8O8jHhRfe9Qf3NiDo1sLqgTMI4DkO9VCWEJ0UkDuRw",
-	"YBGwL520ufr//9//r/+kTnnHz59+szoFojVB6+0QlotsMchW7PfKNB6qOuAl1LUeemEXZmL2IyU4wSA+",
-	"AwzGofQddj13WmsJR1JG1tyZmZsytd6DrSjNjNYKI7GKqoTqhQ48L1YkZ8SCCWfY2dBqNtCEylSiX5yi",
-	"1y5QpMtpckMuYhQhLbGFuDeYQgqN4IsLaa9hgKuKLQfhLQS9DINWnaSjmtCealrvcto8JnRxsL0ioJ6r",
-	"wDxX4EQ6/X0RD7LE5A3umYAreYpaLgR1S01+IbITzHFQpCtm11yq/HboESfC/GAk7n4tR3jpihDWFpG0",
-	"TqECjYg/QDmp1umUZAXJBiHlXwuWO4XIjUUkNpni4VZLHCm71hK9GtuaQb12PvRmadb3kkEdJuxGCLkm",
-	"EHoU7q+Ymkducrt9WmEIQVLBSBoL8ag6ndUk/7NvNoONdmR//v1L9s3XR187csIH+41lMs82SRU7ft4G",
-	"MV2fyM9gqi/IUyoWCGcTkNxv/8f/OLi8/O3y8sPB//Phr+Pk+OSbT1HKWwFT5FPLPhPxSMSxNieog+JM",
-	"QsibkmVCbVXtUgN61e9TY6sa6i4j4bs4ooyN5CTPjNJEVmfgr5PiFzCIFtVNpN95KMLl1G/0My6fn1rQ",
-	"sUj4E8Mc8zwXygDr67I+Oanq6EEQJ5bER50uphVk6no+Ri91EsCPvJIAlEjpgR+iCeOp9Aify7JqzKVq",
-	"SCR2mpzBXuWDaVEAZLciWbSZHyvjcmI2C3qepSlGwOPQtdVh6eEwilXWehiAlIZl7J7rlcVx6ya+v3Uf",
-	"jveyAPHBrzMR07fqEhHJHXSv9u4vE8B/b4lfrn8ebYjQVAWZ+iQwkuyODCDKQq5Qt2U9v4PawxU6ijWx",
-	"Q1rTXm9HJDB+MtTIC2A9eUa9f5RGVC6W8QGkkewsyzxanh1msoQn6TS79ZL5N2gS1tT7AG9vRR2NzEzx",
-	"Box0Y6aT1RC0Acx6HYhxLe12IUnMY+qBqzyq8657A9vzu9KAebd6CZa4/aekI3KNXsf66jChAkUzm+Yl",
-	"Fojji+4KZVq7OwRFAWuQgCiKWPpRhT4FD1Sor4GxqOPhTHjhqjbcsksHakEau4tMpDHun/FbSAkL5H2f",
-	"8XlSGidSjYzHfxST3M6r+qNhJdmvBauQedc65h/54CbqveETcRe06bdDtG89UA0FTRwXwaJuyOUIkb8C",
-	"/OgSeL0VhAme8mDsyAgHukhX37hzei6kSdi/q2tx1d5Uzn+C+QsAuj94irFhyWqX79KXKqrw215uQYzn",
-	"NLSk+mwrBuK4kRV0F4TbZNjuL+7K3zghv03wrNlqrFaussLtDOeyC89qY7/BfXpUyx7cdw0qLLDHdVs+",
-	"NJZuPCQGGtVUhEvarDgNdnWbEES7kFkf+mMNvJmVxl0jcASsbjcUDy3bH4Dif4KczuX5t4bPMRH0bl2Y",
-	"FqZZfi8cfcWsd7bztAkPsf/b4G6s4jANrGSt8vTqwkJ1Oqaq2Pkeo63Qnyxeo79NCZzHCI6yUtNkHcbY",
-	"oH+6nGIIQLxCFvp92wWJlmewqmtdM6n9+9c3GzpIPLLbjaBeil9/dfz1kx579ZK9w/bIBXt38PSbZwl7",
-	"lZ589dXxC3Adnl+cgflMucjs5OjZN+xaWtNlfZ6NIC/AmTN6yF5dnHz1PGGvLmiQ7y7OEnbufsm4Si/V",
-	"O/9PRP4bSrRSbgSBKblPeVhAp/bLW6G67MyXF/nKM2rP0Y0kcK9svPBGNPSZuhWbNO7ORg+ski5rnjdx",
-	"yOGNy0QDyA/vQSwB2jFzpCG4YDdcyK0oMH0zihda9Yf6wriDT8oELl1MHLGNdMbVqKuL0eHHw4lOD810",
-	"kl4fKm3FetlEFf6rO84FJagiidjleyN2wgYcMW7PAd6I+ZbFYhl1F4p7qLAvs0T3e9Af3ojiVg6EQQc9",
-	"WDdDbNkg5mwihAWUsKcbwAs+P3r2zYrqrA06Y7TD0BGjISy6Uw/QUZ/q+gT/KXIgP5aIRFs6GL4vBEzy",
-	"ACtwci4Jt7CWJAg4ITJz6nFV4fL82al7E1xngLX4/GmgRidY02OIkSOM21fPow35QsSklUuJwRctwFLC",
-	"cG5GRliCUkX3I4iN7goWXgFfgldn6cINdZbpWcydr7K5I13frT3If/Me/EwaGyaDBu5z9AkvJ5QqxsER",
-	"VjXYAd9qwhA4OmFWFJOEAQZUErg0Ew8eDHI/ExPwa+aiADeJVjHOnfG5KJqytIppJjCjoseupzKzTCoM",
-	"vfjmCl9guRq5Uqn2ga4sUZKPYgSUP8w0NWGYIjQ2pph/aO9WHOs4bCN4M96hS0pXgjGjpOr74xNwEhb2",
-	"LE7QrZKwhbBAghfjipYDxXn51M4beiDbeWNbRPhjcx8JiFYsL+clNarHGId7JvE9l5BxgIcwjl5aiIlI",
-	"563Nn8ht3PD+NBYt+l5miM+bQdPga5HpGZ62FOawJAbYxFPcvUMf264Ih11PnRXdZRfiVhQ8Y3JIvYK4",
-	"Qu5/LSC+3DSxdofyt1jRh6E2kOs/vXp/9t3Z+7NGhJjYPkkfkksqICzMmF8aA7hf015zx2On4OQ2VvA0",
-	"KVMfuGVjkeVRL8RsrOPJQBijSFForh2ZoMY1q7QBvFeeP5WU6ZlFdSlLAsOZJiWjjGkSGJlc4q0tjn0P",
-	"ETYqxPzujvkNi3WaSSTa+yAWVEWEK8ggcgzx1GN0WTnAvL2CmbGeKbhLegrtqgp3BQJWWfm6IaQsMFEA",
-	"9uNDsk1dz2JNmMWiPn8M0ZObqTtDB9yh+L5SDgmlQxpmxlPIGy4jJNI66ac3LNR/+vzobrX678qIy4LG",
-	"ABKutQMuxIexORIzYxlnACghV3bSDbjqekUe4CFpCPS5i8eZEjNRlCHEqlnl8lCap9ujnS2qAtVozdt9",
-	"HpS7NGx780auoWIvdikJwX3BYgOPDlWVgJsbel6CjtXQ5/5doa8zMVmesQ+HNSdlooyH1q7+uP1LeMp0",
-	"NoBok06ktQLhEQYNKfVVN+qIoMJcIBjBSWw5ER6XxwudVoVhKEXWsBCIYJZ6DCYfO96Y8UlUnFYdZSKt",
-	"5Zx629Bzi0+w0SPW9ue48WUTLl/ds155UVlxh/zpRjpGPfSD9lh/WqgeqoM9/8vL6dHR08FApwL+BcmE",
-	"JU+aFnKl36AsQLIQYyi7xbQ0f14KzO6ny/kCsbYvI3w4aGbdcLPPSVZdlMW4DxRPCyp+oyEM/vEqFbkd",
-	"xwmzGbCXOHRjktFa/ZPKXVpon7R+Y62HjArWiqmjIcKS1qtlhVu+WQyxTlIPGUys09TCMNdGZ1Mr2C/n",
-	"r8vm9MOCj5z1ji70b74++vpJj0plMG0S+Bk6l3zLiZdYWFdme7eTbn0SP7mFYGql94BCFhemtGEmmUfo",
-	"f7acf02I1rvysW0Ve126YsuiYakRplMk0d9Y6ZgSoXR9qnPQU9b9qcC6LbNBDUbMe1W7te0dVmqnXGuy",
-	"suMeK0t3d/Gyrr5ju3BXLwiCe46t1r++jyBr7RaueXc2ECx3ocr9yKANaXB1qLl+Rh9qx7aOwh7Tz8/J",
-	"6vevZVBANhGpnE6cdSJH4/h7OhOfY/LPDttLfHZ5RFuhXbuDenT5RDs8x3VTk9w+7YSNu4tx38xbZ+Ie",
-	"82J2ezpr8D1PwsDyGlCNVq0l1TNlbCH4ZCfMoSWasWNopHV8m1F2QY7OYOEx2oFF7pxB+N5kHNziZXYB",
-	"ZLkvo/RRaa2PnX61kqnUDzPy6VRLNfLdG5WAIgBEFC4D7V3mC/uh0geVYqigce9ci1ITTitUyV000dz+",
-	"5N0vG49wF7zrQUCmyr3aBeTG5t0RNu6JsH6soXG1BFy2zMOggDhuwxU6Q2xYQ3WbUOxSFaFANWq8WE3H",
-	"XIavLYKMb4qEdCv58mCQBImuwtg8AY+hVjAjVcJwtdkca9MRNRBBvzcoF1s8DZo5rTrxW4rzjh4IIjvF",
-	"HIdFHDzY2EKrUTavimUJRGI21piuw4votvJJEQ3XQkAEHR7HXz9/slGx3M6KLmTenFFqhFAbNS7ZuPIC",
-	"SOVKbvIVyDbFnoO7TF11x45HBXtS+87CRBd2p4W6dsKciVDvmz3Din+gnLaFK7J+nw0dCxRvlGToNv9P",
-	"sY1tBe+BA54mElvne4JquwN2ynuPI7BgFK8u6tZTKwrQfbYp524r49oszAaOQIq8NwS6Nmc4raiDTdP6",
-	"3cqoQ9mY6UachRKdmj5T4aBwEyp8zfBwj6YbF+EJLq+ZCkRh5b4UmCqX1+CU5WniF7bv2EWfrEfLqvNd",
-	"2c6pqavg0pq5mvcQIpxbaMSwCPcTqCaEd2NWQ/grrURvuaE7FlOPuWFKh9+gGv6xyEAjevfm5asg2YWr",
-	"eSNAUhNuP6z/B52l0ahhK1Oo+uttykrDw6ZRGs9mF0IPWeo9i7xf8sq2XNIJrzDXd7OruutS2zE3V03t",
-	"oyizJizjp74+vk020XrZEGbZZNi88qjFH9IKixTkAmFPzGsRIh7hjDG/3GnZMo0DUm/FP7f1mX8GjuGy",
-	"wKrGfT1vDcg0CC3XTmIzJ7K/Edv4iep3ZsGPXGKc+PZXHsCIK0t4r4Cwx1nOjZnpIt2hblTDrVue3BuR",
-	"WzZVqcBymQl3NIk9l1RKPX0gjbFRUYlFvU2NltmskBagogE1u8KI9Vja67vU36KL7XpqLWRK+9KFVb60",
-	"JpQXBExbCLTu/XbF3PVRcm8j011InlIIPJDw2cafvyfx1H5NoObE8hugYsZnfN4aa90kprBHIlsddajx",
-	"PIg8/GJ2k6AlJpSGuAPjquHMNmnf3h7pWSs0vpg4upWQnBpRNM5jh4jQ/jOlMMXzCCQl7d6GMtJsl2u1",
-	"LjU0dJ3jA2hd/pm1nNuW/uJh5pOVAaGQdloizT2s3js++QYSvA7+ZEcHL1iXXbH/yf7JDhJ2LUZSKalG",
-	"XlfOhLXYgCuVozWarZYTaSKRH6WKFNrt7OIHZZrr4a+vKN5F/PQVprhf1zbkn8mh8G0SogUSp4yzlM+3",
-	"L3t9Hs0rihRiS3UrLRb3QKe6dW3xxSoiGrl5p3agnZj7TxFz39xGK9mOwYFaIQ0ysg2Z14YMCBfVCinU",
-	"LJrW0yW8bPgALxgxmBbSzqHTFm7SteAFahf4r+/9cv/96/tOstwGgA8GeBtKLx7ldCJWeL1HTh9T81GL",
-	"xuT8Q57Lw9vjfte3xwIPAE6iXNHY2rzzyc1YqqFuwN9DPHLoQeuunLGQlefmRHb9gCtmBBZOehhdiKcY",
-	"qEjNCMXeJCwXOs9EUqJZUxtJHf5m5uxEwK5ILpUPLJIT2/F07PIjbfdSXap//OOshpTf/cc/aFZfGKZn",
-	"ip29ew3ByqU2Zpm8EdBjFyKSPWaESmGR4b7PoFi4TE2W5lK1bDW0azkLEVB77FvY8X6XveKDMVUzSa2o",
-	"gRBUk0JKgrSQxWDYl7aYu/3WU+uLSQz9yWA56ZNT6hCJJWMqwMQE6I+xzlLQ1NGrAnjz3g3Ms8y3qXT/",
-	"dluTioEk7NegQr5EtaPx8QBoz52IMv/4BzR6O//+JXv69OmLLgNXD6olhLsLFdToKg3qb+YCYcj5NWJh",
-	"qxIDH9+FxlJ9d9H79D3HUN33ALZVKpbzkTA9hjWZrB/wxH4Fv1B+ocvOFJsqaK/N/phC7Qwv+EQ4uY/N",
-	"WKFerMqU5mwijclFZi8VQgXQujI3kQCln+aH5afGEV//3dn7lz/0keagk+hEFCPBgE0QbszTF8+fEEAx",
-	"ob5iM3Bj+ZzaaeHyyeriink9jJqLOiOsy95i771LRapMn3TgPhvwophjA1vWf/Wej/qnSODSQpsJ+P3r",
-	"4cFPblb9KnxPBVAGW89jX/qyhThU+qKP5Mtnxyd4cWbSiCe0Da/cLnq68OVJqR5MnW5pcPEvnn319ZMu",
-	"6wdRgX5wGe5WE9a9VM9OXsByvjp6ygyH69E/F7aYH5xhh5+xnrGJu/fGl2dqNuPS9spyAMoOgq8YzfTQ",
-	"Qr93fD4Jm3G7J4dcZuVjCQL1GI2fcHMysBtObXeTVh5gusvOGOwqknvZA539JL9NmBLGYkoT/PbpCXRc",
-	"RcSeTA6EQr0mrL7onOV8MBYHJ90jb/jUflfVlpUOZMfOHYMMrKde55hSrxXPZafXedo9hgFzbscgxw49",
-	"xgCCosUcBs5GROohKi/RjhMsD9UTX3rHLSBMIIeStssAdwIcaJhBRpjkmEU2KPsmA9eouKmXj47bp1pA",
-	"W/Tyr6/TTq/jbu5ZOXMIGyIHMJ3eb391pJs38IZq8+qeV99ec0k7iL9cC5Rt/jbVLq/X1dOvC/YdB409",
-	"Xi358Ec5kU7lW/mg1yE/QLQv18qgNnNydASuEa0s5WcEgv7wd4J72Gz6oDaDMrKEvMVHiEDiD7CLkW/s",
-	"IdAwfDnfQ1+iGmpmcOpeJ/OINb1C8LTzwa3WTCcTXsw7vY6bFvX6AoLwxKiHpTqjs1QEoX3LRyaAwfng",
-	"vltdm8O/ZPopuDt1Oh2Jkkw78T1vX+tbJcr372+PzgVPfY91cvCXm+STQWMbs3QPV5Dj6+86nz4s7+bh",
-	"dcaNPSh4KqfNbOn9WDDQp6RWSSDXAIbYd4SXgNBYcS2nYYgSnd3JVSkA0uAUO/RUTeCQgS0xnuBAv3Wz",
-	"PMdJbnO24fv3d7bvRZbRhkCV9BD0RkT7p4Whzj7gaiCyDGvp93XS+BHMBN14PGiqZxuClFFqMEwDUM5y",
-	"gmPV1Z8sBkcuqVBSpKQKh/RDLVJDAgpiQU5XmOhCdNlbr1PB1wgNuU5iTKjUlP1+COAHNMCwe1Qt02U5",
-	"+pRSv7KS0HHmXl9Huz1lXz47OXkCBZjuZKEh7EyCIeTkL2jNyxSPR/TZc7FbfSMWaf2VswGrPnCeE1Sb",
-	"38jdIRkW9NxG1g4qSPDcWkpIle/aqkSsCzkb+0TufftrfOdR6RXlXq+hWVTnsnPdAtpJt6kWiPOCiUWU",
-	"1eyJjFpRf2riXO/rpj/afYgPYaom7qQZl30NIIV7zCNqMsZDqp3roO9QGPutRritHR8NepQ/1Z2UFGNY",
-	"oIzjPXw+RhWQt1k+4fZoLHhKTW9+1IMSJCj2CXr0sHyOPrBrcsIJLhLUv+StcAzMnW/QjTICPb1AXws8",
-	"rNRRU5EJTOyt0wn+foFOaqf1bPViv9NKdO5xd97zm3J3fBh7+Z5tqaZMU2kPhbKFhwtvFAHuyVf04Foy",
-	"gLoQrEnbbvg37o2IYFjoPaQLUAQqNMY+uDV7qNEgeCA227vyCgU2oKbY+0ugq36DXCmBUTY2f/XUDvRE",
-	"bLbmt/RSZNmLEAketfFOVv8y5u5sDEnFd3MHLAVISS7U3dcNnykzcjf9TpAqDQm6SdAYUheM8p0bvooU",
-	"sukn0Qs91rmTUU4dhYRh6AHjZJRMUeMyYTpz0wQ+bkVmQabzBvP2SEQEs1EsAJbVG9JrfdOkdfkOa5tR",
-	"Qwle5Y4l47aRFKAneW34zQof2qFMluf2rUczpvk1TAu7cN3ftPrcDPoJ+ZFBzEDsIfTYdBumqgvMRa2m",
-	"WuYgmQGF7KK5R49MTfbyaL5aTSb5tnMVGaRnVEW+ELwYjIPYQCC04S2vvITyd9HFFunUClDofGBNPcTg",
-	"ZCN20tQIXslZXmi42qQ7Y2hCmnpgjLrnYreuLnuv2WAsBjc+FVQPPQDSpbLF1FgwpauIbo8hztkP3Iy/",
-	"7GeCD/tPqMX4mJuxMH2IiBrWt4UQ3UJr22dfNlRX2UyPEojLPX/x/ORJQuugak2noF6qWz0djIUpI8kw",
-	"LIQXlr1XJX109k6FtzKF1pkNWjns/T0SH7g1eT0oRV0jDRN+sssEuRstEh1eot5PME7R2ClO65RdCzsT",
-	"lDnmsQihNMUa7yuCShnQKaZZEwaiI/cuq3tMqytD3rBLRXFbDoxfmzLOjDt2SrOYiFQKs/zUMqAnU3rm",
-	"Pusrc3wL5Xq40Nnrl4raUbJM8NTEaFdgo8H7od+w7WMT9VaP3CMNU7vFWKO63VPumKpIR/F0e5GHXMgw",
-	"oyfYaRh86afumKm0JZWWQYOLed8RgMIKbOPBctHJWTVQmBCU66yQ1grVbeRjUOa6bzYGH2kgArfw++Zg",
-	"tV4gjtOXHMEpkFWj6DFuTky8Uuir1bB9Sc/s3qbFkSujtilkCnGV9YZcSmiOGcuQ/DOiRUVVxJmq6h43",
-	"tD4oN3kD9Z82mOyOCAyDB1xosg638SW/HjJoh4TZID4EiolRsHwArfa5+Ak1pwCrkaIIjep1PuZKRKcT",
-	"NMqMNqYYlDvBLVR7ohgTKiWm0PBNn49YPrSRGdJ6JNx7X+F0IDuxYRL+b9W3w9b3Zwf/ix/8eXTw4kP1",
-	"z+7V4cGHv46S5yef/mudWf1a4t1AutAp5Y/14cv9tmlhdcnfKQqAJ7TatCGS2jlvpnGb/f/IYFBJD5Il",
-	"A0bsmW9zGABjeyzVpWws0+Cwye5CoTI6QZvc/7hle3L94+Cbuv3bj+FnMaM57+nwoIhvWbZiFStEwkfk",
-	"YA82JnqCgTCNONmXEXyCtt7UxoXUbwRPhaRVn1EGKEKg5PlUQt+9JzBUMddOWlKzsapE2oRqHh2f8Ksm",
-	"rs6s1sukgpMuSWVDtXH4E6Zkf/hc4gatJ/1dAINfZbg423mkddpwU5vSe4LbtUVYfL903mIED/y0o1xp",
-	"q1wMX2qwlPsueJFJsLg9SYIhKUdjANb3dCkt+3KBVp+cOnudW2zwABF837aKmko1B0fLGAGkZC5TPJaH",
-	"7YTi98VWqdDhU1IbCTKQD2C7/3mXUddg1p8DEUevMKZot9PxIm8+5IM/plwqy9VANOeVnXm6mfA549mM",
-	"zyG+BgYWEZ3jrVMjCkPR/lvhe3ah4l6yY4lPQGoZgRu6oaymXCsBNjPmnsdzXGtT3pRKPy/HdLCU1fob",
-	"bq/baIhxG/BzyfT+9bnZWE8qIVGe4Bjg77x6hgdsQnfdZHe8tZ2QD/8qM35etysgC+Fi8reMNPQeRKo2",
-	"GhKuK+yd2MqatIfwhDuPQhP4UQQprkqzTCv0/t/s9giXzXDKpcWEDiy/4kjqCVnj2CXc+PoFOLMytpVz",
-	"6DKxmPL1Ou0sMvU2289J7Wnc/iBCJz1SQz5jrwRXGglrqFGeLLCdJZ87nod/Rs7prtS8Pbcwn9pHTjSO",
-	"VIJjBOAROrjqSNcTT2tlPWOYvYRBA92GvCXhX3ytGzbHqEJZMU8qiu+/WTZzCUwjCgFWUS7SPXLkwK5r",
-	"d6oGzz1qaV4tZA1fTGj0+s4xwDoI0+oh3DREIF8s2OSANacLJ9lDcgmObXsDKerrOfONBH2ZHiXMUF0r",
-	"CGXovQgBaumz2cF/e+pLdm+EALPfsDE346oP8smRFx+wrtK18OtYU2GnodrKyl6iusltElHbDS7yRpVb",
-	"uS+PVPmB3Xulqrnvml4rAosLHUoF9VKHjOBBuJlxYm1jVYd/VT+s0B0XnVFddi5u9c2aNQSYcLZw9J+F",
-	"oF+177BKseByxWu0U/6wBlevjmqVCFo41zXrqdAFCZcZi/a19ekRxBbVKYjS8K5bDW4dSARI4q5Fp2KU",
-	"03nEagZBkqJJVF5FzLNAYx5B3Un/qOgFdrPKuXwkRFNo3y34HibWVhARNNuFNrvgqe1Ts9s+gg6WvcYc",
-	"aSoxgwxUaL/bIDrRvb5rEYd7do8irmxy/PeQcj/xG4xumCnkrHvDuII+XU/GieFQALDcQYVSF2V64A33",
-	"GhefCDbQKfU6tyLLfJfiSieaaV92l0rDR4UQoauvRiRfYFTfQK4fdCScjQWIbTKRp0ZcKkh34ZnRLBW5",
-	"UKlhWoEmhxkQTgGEFuxgxUG6liN/oyfiWqfzhEFRvQdbcWQZy51ypscrvycXHnb0EZsf9cWsNkGQDMCJ",
-	"uIgcAw4OPhH3b4OEzIbXOItP45vv0WQthLG6EDuuvd0LV8WZfs6RNopXxQtQS3aAT5l1g8mHftTdHtFr",
-	"8t8p7VNIl9xHdBTQ+B8cR0vNVmXZah1LkpV2MrfLfsaya+82tpCYnC6faa3k6FGd6YXMAD2qvLEhRBGR",
-	"atp8vhgnWuEl8g997sAmDS0Dts1Go2VTVVfhNDkJAtMXsKuVxUsZocm2pqA9KkcbbsoaXjbavYcBU6F4",
-	"nVOIUmZ1A2ZEo8iAtkxGCIyXpjJFpjTgCuo3PNAVQTGArmO4hFzYiRHZrTDolmDeoQUaG6fWEbgzZXUE",
-	"Knrek5IuaQQA9jXQapjJge0y1Jdqggtk27Uo8R9Ig4SlRqIchaBwLx3mvswCHP1BarD9yhrypOkIdq9j",
-	"EdHHzYkzR44MsuUdgX1hWJ7xQYWUUQvrptoTyKQJFsJ/bSXmT3jO++UL973hq1CDuP/yTlFjahu/njvr",
-	"LIRbKQB2UatKxECNCuAvLl5/MOUAo5laHQg+GJ9C1BMj5b7/pKDud3GPF37obxdVI1YKLi2srHN8eY+H",
-	"Tcguu1WBwyhqnUCkZZk2ouojhHVYjg7I7Qvx+QDaUtqtfOHlLVlY1mJ6vKjsJmlPPV4qeA0WWj3EtDvo",
-	"a7kiBeDz8MSvAeRDhIH5EvWNCQAIg6Ns4uPiVih7UIiBkLcEBNKoi79yz56Xjz5ur0m4ltUaZblBO5ci",
-	"cACtKiVUkd0iqy4Ey6dmvKhYBkVu8UvOB2McIzRR3eV89/biPeKMFoJBQv0FzZPBFjGIhVCLz2fHX2P5",
-	"7Tcvnn71JPHVVQg4HKALmx6VQ2LxiGMVhbpUS1DFmMWaZV3mLvdAT4RhfGipaw3BF1eIdR67DITOydFR",
-	"wk6OTtwQJ0fPSrztS+TKfASQC45HlAY46KfwB2RiLOVzTJv1nvMs1ZOkZCZj4d3k0rBnR0cxdyJGcmvU",
-	"tCeVtvaNncdz6yvYD41HFdMf+G1J3iVpB1C0DWV7C3xrZcWB7+o9I8xmALmbC/ydzDJG8HHQIa8hqW/x",
-	"lB97ZUDbsbybmrE/FmQOlPkW5TpNyv/yvdjCtXUfpNkC/bkZ+91Oz8Px26vg+/969Z7Rk31faI5g7dCF",
-	"1ci05lJOGDYBQhxo0tPQSjdBy/iEephpUnALDm4mbm56iAoBH7xUyJf78L8+dMUHFJEu+5WymKT1UgSI",
-	"RVHlYj/XBtot9FEXnHXZmbkhNoxAEOUTp16xZLOxzATrO4Lrky+8KZZzG3cPLoClVLOgnSPOjpm/ZcJi",
-	"31fhK1x4EwDU0C4AqIR92I+OkjWUyx3rMt9WpQwLmNV64k+xe/+3hwOqJ1bNeuBOD+AT5etY1A9GTqOL",
-	"zCM3OIrKp5B5QYgLv08NQMNXSVuC2qwSeedAqRArDFAfTAnvwI1TWCYEv44zPgU6vVR9arXdT/wneNgS",
-	"YeFTCSkZ4M/zUIgwP1KbJMQIcJqXinLeEsdnPbwFeNEJ2uB6ShBJ5c3yGfdUoatKaHeNHR3ghy57H+m6",
-	"gH0joOoIoagulZ6pU0yxc6cTXhEz1jNq/cehM0oCdx0A/MvqJeAyBdXkT9z+zATA1jeBV5zjXPalLOFH",
-	"NlCT/jaAGXgTev4iJfXga9XbuPxF6P3AfjGtrhCM25dYsnSvroVvvo3ECSDU0FQ4DNwSxBtedaz5bLU4",
-	"/4WPfE6xn8dk5ML2rTZu8SDuPVgy8ocbdUzgX1e6l2GJnX3vYdM9hkk+gGN5RKvenacx2O7Nqy8wcjQs",
-	"hBmHnkQnPE0J0x1zDcPm/t0cw+hsB7cwdvHc1zntxR9c1nyWQCi0IEjI8kV/TrVRYkbunlOsCM2c6kFw",
-	"WKng6TbO4Ib7/Pl6YnFzFtNGlum/mc/pab5KCsIja0nBzbF3cHTULaOgygQJuAKCB0u9/nYCVE/zdQSo",
-	"28KdywEctk2AEl14wqJfhH7gmLfyX1SItw/FG8beuXcSZ7yf7Y2Hy1NomScmuZ0vFS6W21zd37UQT3w1",
-	"ZKZ9exXMVAWjqYAq6picxCH9oT12p2Pbrn8HK42UigaE3awIeqLewsW4T/pqVeMal3k33JEYvMcuCGhP",
-	"/GLX4B61QXeG7XHvTKhE9liXAR0Sh1mtTfxEDz7qGG6wktUymrZmX+AZq2Q1HeIXhvQoP5+d3f4GUjj8",
-	"C//xur3rBWIbBhv6mNpe4ArBwxkFGrjTxq7Aq+CBtuxLUeF7DfgU/jR2Ak7xniq8aAMglR27ayGpwd4l",
-	"hIkMVTkE4hiBnsIdRlAT9q1wRptUUeiKzcrFIFveKTwwmWXthqfpYyO7d1Pb1ICGSQXdaVo59o2Yt7Po",
-	"N+6BPTLON6IZEb9KqsIgnxLAQnfOMN0mNLNLyE2WI+XI0D0Z5MFrG8CvRh3L7oWwZrMxjqTER+uGx2xX",
-	"LPqFkNJ1JiHK68ORGBcZKZ+e0s8ET/tVqaW0huWFSAVV6tUGwaKIMrpEvT/wc5cqaEqHN6ucVA1xnD6P",
-	"6NI0rVOfmVf7uCnjSwaBpqVPmYF7GAvJ4F69EfM9GYVvxDysztxn8rVbRIOz1nHKGzH/7NpewU1orwEF",
-	"mgjuQxPlU+uVFn/5O9+cZW/Mhb7QcAg4w30FvVoctU4EUpAYEfmb9tDHxw4oB7qVU5/Twxf07M58dLH3",
-	"gqbYW3Ze3gBGvFxZgCIeBbuGPdF/N89f/WDXSRCtZ87vvtdiPWwbE5qLcwi7wC0SdSvi8hiS5KhSmM2F",
-	"PcU0i7GYgEJwPXf/a4K1qW/dnkRK/SM7dzgurGFvZ7kCfhlOUg5E1Y43L1WH9tONcbKVTsowpudUIizk",
-	"TAWnoD7W8IP7EsrygT6aHJZLZPDYPZcrTq10Xsaq6qvtWnUpmwR35FZt4cO6L7pucXou9/trZ1K7BGCu",
-	"2jkAH6vVfhvfCxvJG+HlAa1mSIlU0LvPi2CPfYEpYgEgOZoR7s1MD24qFNwzj9ZMAhOSsOh3OS9s2S5I",
-	"INir70tpAnPB2/Jov4c2ahxvCD2/O72J+2blu/YFx0ffmVP4QQVF6SDe6E41iob1Ej9K6NyFTuygHTip",
-	"gaWAvkSwy86yzN8KcJylfE7XQ8P1wNCXJ+0Jn2OdMxnX0byR+q4/6gQSt2bPM5ZEB6VkAwdiEnrkI4pn",
-	"xcYKhuI23QMjbaaUVFguM+hb2W4gfQcPvp8/epidaiGrjQHYFog07AVNZw1TAPKf51SrX89SxqOju7h/",
-	"YbweDR3+5f7Xqpz+TOnO4D9zwpPyTRlXc6hMQfkNMAd0oUhTbdJQqyPtPDYd0+1W49Fuq2K27cc+LlKT",
-	"j8gtrvsguumdtnUHsaWf+aTsIQlzgbrLF09fPHfiECZz8qTHjp1OeXzyjXu0f3bwvxg/+JMdHbxgXXbF",
-	"euyQHfSdQjqSChyG4PzlLBMWuocULJUj0EiZybgZM2kuVf//PPm+j77hSNTKepq4a8TqV0of15BuXYPY",
-	"pNtMUPxDLCcCpy1+BmNQ1qsNnGo8T9lYzzCRRvGi0DOvxmNCDQpYML0AYA5Vj7HI0gR7zBEzUXoW84zn",
-	"08VbsXv9t/rAg5QrrHcfsX8w1ndB7cmMGT7HtEG4q7t04q85JQhkzj47f/763p1WdpNge3qEacFAj0Gk",
-	"H5CA2+r4SyiQyzrb3wEVcXMwxIdU1UyJq/SwKhnO4/Avtxetytg5eAI31LcuCILjcalaHjjkPmU/fDOQ",
-	"83khleXXmWBnFy9fv2aDMS/4wELbJSq/NTkfiIT9MdUWWfQ1H9yAfO+yd6IYCGUPhAJMVwklkhjZt+NL",
-	"ZcRoIpQ9dYslhYC16wMUwdpNBotZBhUj9GhysV27u2CjLVMqktq9XIaxH0Qk46oaRB+m2NynOF5jOo9T",
-	"FH8nhlKVdzwicC3s6hqi1rHD9kAxPLGz8PCjCqXqbA1JTOlhe0njao6YghjzIGayiMRo4NzaERs3B/mF",
-	"Ftdj3tgZxG3ZvgKnOhO7D5e6+e7l6JqrM2ATIydV3sc1MGEQFEP6VnBVv/E68NmI34rGMCfO4tEHN5t3",
-	"uwpsxje8JWbpyXibwMreSKotNunuJTX6MK3MYKdRSScgKmvEyyBM0M3QRqCYC4j8bRo2oIBm0AGtMU54",
-	"d1LeD7/aeUwwGHN3kcD75YFV7K+ZDTolOuhr0hjS+x6ASnwbG0cumdY3PtmVur1S54kl4rsWYEpYzyu1",
-	"pdwR9/Vo9O7tTLX1P9pHZ7ZGbNjyiaodG1x9XOs+u37o2VJi+QW5Mmsdcxw3ojBhufGOFYx0exeQhcNf",
-	"KyF6L/1lqrgM+FszrUYeP4dKxmE9EwEYtbqplcwy1eye2dS+8XgbykRIK95OBrvr4XlvS2eUjdbYS2ss",
-	"jKBEmoEuUlOBHnnQokJcT2VmqzSCeAPo9z7t7fNuBACBjI3h/6nl2FJOBQI+NdTc57wQW3wrTPPTQ7iA",
-	"0Mwi8eDt3sds2FAWpgkEzX5UD98owQat2v67TQIwMSClNZIUYOfuHfUHEAvTOlxsEzYG/rASAwgW3Nn3",
-	"jjaGorDTwT1jANmqCSVEDSztwe6QZoLNX7Nrot+MoItOgFAXSRlrQAWC7f67oQKRQI33P9ztae0FF2hz",
-	"KJ+Ga/n5QvlUYFYB7S6RbBOzmuaEt9rqB/6lfOpRh1f9MlaLmbzQtzKFyvv76XddnkN7yPVtLtTr76rp",
-	"IZPKhc4zAUmokFVNGLXBmVfH3FZCY1i/EFjpfzUtZL/siUhdqqEfGOq+mA1Q1WiCg4d6hzkFOZwHNP/B",
-	"BBmCjrkVLJMK82jdrvIB9Otociz7c9uT/eSH37mDuZz33oilDQZogVYaqKHGBFY6n+mEsaw3OF6fzdhl",
-	"F8IYqZWzwJgmoUrHiy2e/MmbMcgaCcCuZioKgNLHLlENXuuADh6753rFEZ4DssX6p9jsza7dnS0chPun",
-	"4WbP9vqr36Vn+3VFkdCS7LQseKHfhiUwNLEuu/DJ7YAzjBdE4W2Rqsl3vSOC3h9L3LUPe3HcnfmxH4jV",
-	"en/2RtzWrKrP/sWsXZW9YX30u0Kqgcx5tqpA2k1y24pvMeEy+zvlArjzWK0zwrnuXjFsRLYGpXBq6iXT",
-	"+PMqLEW3oH0pU2YPhc0w371sbEukfmrq19hUmTPw75XK0tnINyKZIyKtsL4fifcAIsqKbwZewdNPmL4V",
-	"BFpEDhOQRUHFZgWy4q4dtjGDRubG6twQFg6kWUHZJS6XSrDidZekZJm/Rd1zy/F65QqbHAx1wUZap9FL",
-	"1KhVme2rmfdHzC05Ag3EvOOcAMUELzIpCiZKwqvhdZX050j8yxpNPjllnGUcij2USFoSA3yf/CalynyG",
-	"5cJuUjtXpsweSoPvmdWWCQFrcdsNan1NLjiFgitWOFsAuIZ+IcilwU6tjoXYNgWEhzF/IbGBv5vLFzu/",
-	"QL2u1Xku0l2xjYWjRFACK1ekoL6uHtujhkdfWQdg7jRoGDUUs/tW+GZj7Q9JAqbaoktw78flfsbdet2u",
-	"/5SuIHBSXosRrxxG4B06ZaUsuBZGpk6LGVJzcPQOKR3L+1KZVDf+yDqPQON4I0Re6huO8XhUNO9Cazcg",
-	"zZ0KNlY95Q8zcuhun82OQzLvx+j8bc2+OfUu5xshcsQSGUNRyC8Gto0aO1jqPP+FYTk3ZqaLNKFUH2iS",
-	"pYsE/gBgjACHSCTZZT+6pUHzqrJ4M+wun0+LXBuBeoyedZlPux1j8eW1wMaffgbQrt5ulVYNVIHd4pr8",
-	"32B/qps9mmxu+AfpO1+urSFQ7Uily36mPoCDsUj3mt/WjGjInVp6YOWEyDdIPaKbPRhrSMDmJTGuVmgK",
-	"YawuxB7u2G4Jkeb5edo9ZEHE46PEH/AZd/lXH4rnEu31pv6hx11xiqtYo+aUlntfAdFVGTnY4rTShHQB",
-	"uRpll8I9qUF+Gw7/on+t0IEWHTjUXhE6hXbZK5WSOFs7P4EO7HFkKFzIkfJnREDn0Pcd1+ARge9N1aG9",
-	"i54rsZC78uH6kdGoj4prXlidV0DxqorwT0iCgMFcejVj3LTxy/gpj1D721+daZF1ep1DnsvD22PYSBqs",
-	"wZe6aKV32ZmiCYECyc5e049erdYzRZ1MUb00lOd/Ct26q6Hw/TnigLG3Z1M7ptqC7mKCronUQYPPgf4M",
-	"Ojx4aCdGZLdUq9dlF27/eAZ5GtcCa9DpCpD66JvrUIqxz+HxHNctZ2oB17yaUpDavDytd5AZ0q3HdWIP",
-	"Uj8tJ/3RVZyUq3F7HrQIMKdUgBhWnhF2PBjFsmoa9EU3zDAGMPnlT2+U0xIupYyrLY95hkVR11OVuqlS",
-	"iRJgWtYnHlmr74tV5f5CccryRy4Q5tSEOKcLqIxlnTgcawqVuwBh4+uPeTbDCmjBci6LKJgCUj1BPSxl",
-	"JJdFvQ1E6aQipq9Wk8J+fIgX6Z1hwdCUIRbJ9x4Ld2eESg8gj5kCEHpIrCEVA4mcvewshzQcDI59k5fH",
-	"RoPvC6zaKQ02j7xdBTwJsvDDp/8dAAD//w==",
+	"8lJ+0DM24WrOuGUTbewp++qITVUmjGFWZ2nTyWcwXDi3Cf8oJ9NJp3dydJR0JlLhv47LyUhlxUjg8V8I",
+	"425j45kZ+nu66W0qhMm1MgIu07duq895Kqfwz4FWVijYBJ7nmcSbffi7weu9Hg2HY8IXF7kCt8xRhGHD",
+	"Qk+YtEzpWbfzKel8p5VYPgD3W/jzz2L2MpM0v51MlYaLzPI9ca0BPOHOOMJMY0PTY4fwzAJ7bHu+fA4m",
+	"45ZaMrHdLbcasm3J5VNd9nrozkcaxpkRg0JYd0Glcb9xF1WrbM6snAh6yoz1THXZz+JWFGzAB2ORLmzd",
+	"1tvx6lYoey4GQt6KYmc7Uh+1ZVMKeuYhKOFfhZ7mO1syjtay1JF74CHWeS6MnhYDcSGKXZ7xwrCth4xP",
+	"MgOPPsge6EzsbuVusLb16kw8xCJ/yY0tBJ/sbKHlgC2LzQt9K9OHOdVfzA7pGQZrWejUPMAi3ypxlrst",
+	"3qG4KgdsWCynv4Ny8FaJe1UO7qgY0J49oFS7s0SjJdyjdLqbZKL5PqiU2ZWE8Wu5L2lxJ0lBk31fcGWG",
+	"O9zycsCGSevh0G0xfv3eZc6d5Q1t273JjjvJDTfku0JfZ6Jth3N84p+bTdqP22RMzoSybFZoNeqyZ0dH",
+	"PTBNnE0sjGUDrpS27FqwqXLztVqn7rHjhD07etpjSjOrb4QCN4RWglk35ITPmXst1WDvuBeewbNmOhiT",
+	"K6t7qZ4dveiR6WPB2cWzQvB03mXPjk/gL+j7SJmRagBW0owb5p5xjzxN2LPjr3C+1zqdwzhas4wXIwHz",
+	"GTKutBuaOUu+y56dnPRYfyhFlvbZmBvGL9Utz6Y07WqxxupCpF32lVujLeaMj7hUjA+tKBhnEz1x0utS",
+	"ga+BNtqdw9ngjymXynI1AM6SFzoXhZXoLkChdyXTiG8h6QwKwa1Ir7hdeXPlRLg38kKqgcx5RkPWD/cM",
+	"SBIOhiPvT9hsrI1gEzG5FoWBY7oWjJsbkUZ9OpVn5Ldg8gsfrs38QzkMnrKbZrgpP0pjlzdGWjGp/9Cq",
+	"2ISb/Kn8IC8KPnf/DnyNGzgMw7XiNKJrCbS0yF3ipNjgngIBslwURis2pAtCNythXKVs5l66FgM+cfyW",
+	"SdtlMI4diznjWaZnInVkLRW6ArUybv5IroqD5+AUPzPhg7FUInHP9kcFV1ak/S4cVrjVXJmZKDYiM1QU",
+	"RXo1VVZm6761gtj1JOeFuBroNOKzuhjrmWJua7QdM6FSkzCjcdW50Hkm3F1lVmSZd5fA32AjUnErB6Ln",
+	"aB3+cqP0zDje4cgdl79M7Ntcv1RkTgOcr3r+O3ruJ7dW954cCRNxlV78cHZw8tVzWEWW4YocvwNagnMd",
+	"i4+xqYuPuSyE2WDqQB9RrvErUuSIK/QqgxN26YtEX8uvvw1IsYfkDUtAUu4ka95wumX/cp+JXfEGqpJ5",
+	"UxhFBlsJjtPYqm6kiiypP5DXvN9D4nIsFXyufOLkQx+JDf/qCc6Na+i+piRapAXvnumyPl3ifo/hRcc4",
+	"CDzFzY0BRkHPJLiD0rBCmpt5l/Vpa/s9eIyj8C2lNbAQw/RMJcBVpkawsXb/zXUmB3M24457eJ70hSmN",
+	"wNh2FCLXRfSUf6WVpkJJx6AsM3xOXMnoibBjqUZu2qBWLBPStdaZ4KpDbJduwzoUcU6PO7FruRXrvncB",
+	"D7u3psDLG2hfg7PWEckp49fuCBgwPVgV6BgLhxtwnNgWwvFEv1W/KG48PMry1ktjpo5WddFwB6dmI27l",
+	"KPeKj0itbJf1INXhNiQ1ue8Pq+Rh/hQCYoFbWPtcjbfWuFWbhMW7v6Qq8Kkd60L+CRrxVSosl5lpYGPi",
+	"Ix/YbM6+PP/+JXvx9MXzJ+WpyqFTUIFMJ7oQsOOGy/U5VDiN72AWMT7lDdYmMWgGOl9QgZZpqDbmwkmF",
+	"HyiHa9vWnShgpWfpYZSv84pnLBDHoLgCfX6TLU06Hw9G+oACg2cvz/8vHMFpPvshNrkXWkOZjr9t5zYU",
+	"f6/LDkuSxmqwCUjnizGeiTCGj0Q8bH0tVQoLxYeQtSEP+QIkE5vpIjWxcZ1C6FawHc90El5Ps5SJj2g1",
+	"xkUaXpfIIZ6ZYKoo390vJuEprbibO7jPNEA40yQk67ZrceEF4oL+ggw37TsLHGSYtwHArJAT4ZQSZ0xl",
+	"GTxFupJQqUgpP4NxNa+92mV9J3+8WlQaH14jiUkwoaYTt8ZcAIl0KsvCCRRQJZys8DMpRUWK4iQNFl/t",
+	"5pkxcqQmIiYrNlfpG9j0eoY2kY4u0NqO0p/OGmRBTAL7pzc2uMs9ea3yKbqR0lS66fLsXbBFQ54ZsWgh",
+	"Li42zAnhI/sfnuf/mZriP6Mif3L129HBC37w54d//teK5QajFDprfW9RxMV3oX3hOxFzFWndt6AzZjrJ",
+	"fRhpQcbZDS1wJ8SunE6uG/1OlLAQp+5ShgXsccwNU5o5uzZIeEBGPJTWrDzUJsqdptKSiGukWszSiXky",
+	"K2O5ZHHoZZmfQprUWJceRWdYJZhCgz9KZTX82O00TeyVsmjtL2od/qSW9nbjw2pgQGm5Je2KQrV7C0b+",
+	"sqkc/7U3gVd+5o178FPS0VM70BOx1jtv6dlK1jfxW7BWl2nxXNxKI7XyGkxo27aJ+0b1W/yx/JHX1rA8",
+	"4wPhvW6ZSEeOvwOxHIE1q6eWjXju6Hyoi4k75o5U9vmzznI22qLN2WokLv/xo1otLdw6EpQZYGKR6UaE",
+	"WR1SSUgfWkl8J8yzujD3zTzhy7cyFVEnvPCXeP3ZD/kAM4Lj/Ch6Xxf1YhgDGWQfD6EPSqZh13OG1nTC",
+	"nNblzAj274u3PzMrPtpTcOh4zyDljZXG99La80Lr4VqLewdPLu4qbo5fsR+vcZd/EDxd3mEnNcVKLnIB",
+	"T8EIjkAKsR4Pee8eXJw2vN04yzdxt14qBsBM+j3vHQuUWxQT/V7gznLShaRHl/WHXGbTQqC6rChjb+Is",
+	"EsYZWFSUDO61Xv85p755+4QGiSu2IccEusVxvOvV7cAQ1OKkk2rVMsg7TxT1YxpzM44ZQt9yI54/I3aH",
+	"/I8P3bogLqi13cgici/HLUWkdEfkeC3AniuEYAM9mTiqtzrqUrs7pdCsEr8FjZTznr5V3zjYg4Zti83Y",
+	"yD9hlJWSYpGru/cS/Fx8ist+gRVKU30M8nzQL383WnXP+ewnMu8/JYv5zTGVC0zuIc+yLnvv5BjxOF4I",
+	"ZmTmdEVwVFMYthDcaOX43ExkWYLxYI5czUxNLpQX76XDVWTGS+JJAuMO9NTdgEhsiwxhE9Mc4E4a71+V",
+	"OC//lS8MXX4Ky8GqriHKhMboKVNaCXK6B955ORiTVV0OwQr4ENz0NZSDSn02V5kY2ga3R/VYj419Tj1s",
+	"qgERQYr5gCtInRDulyIbgraC9QK4AmnZSFhTBu6dZQ9eqTVmG9DLgbmR+YHOkdAOcu2eKcii9Lpn5BzA",
+	"q0unMOa3AtIEwNOQMD7RCkoeJpQdTVERwQfjugvJIqU5NuqDOWvs9FhnPjNj2e/v/mgqn5JJoFqBFM0J",
+	"G8rCWEcE6MGzY67YydER0KPV2dq+PLgjP8BEwJXGP77G16CoYZF56pkS6RUu3TQQxtSIosecqncrGDjc",
+	"DdBwkDhiKJ6M5DnUhadcY3WO0RnydK2xi4UYFsKM0U0XvWnwd39GPrGCGSuzDBJJUGat8ammT5wNBlg+",
+	"Uuc3SkhgMuQ1Ykq7u3irb9b73qKkwI8vLbik7STgN4tHVRFbjHG/BPlfRFTsdqNsQYEhz60o+qGXNXEK",
+	"ZcVv4ZEu67v5+QchiOmMYaQIDDliJLKwc/dwLgpudX3gykM8FpdqMRWP9cnKCb9RuWhNLjjGNrusj251",
+	"9B2GJlyX9cfauBF8KLWYKsO+E/nUzruXqs/TiVTSWD85/9iAF4UUhvULORrbvluBW36/52RLLQCKKrej",
+	"9u6lCrSzci/pKOH/tAud0oLr+JAAHDCo4LUpuZfch6O6GAYYIscLk47rSOAORiYkDTt797r0dVt+I1a7",
+	"WYByoiRYJvvWKfCaD26ceqpERsR8pbSVQ+IkV0KlwOujCwlfzvRIT+3VtJDLj9YjLt9Wb/0IL/1y/npx",
+	"NDSRfcLF1YSyRjbJutgmv2PIp5m9ijj1Ww0b9/i5GMa04W0zNSDqvElYwTt4lknqrVMbWRjV3coJhATk",
+	"vUAZvxbZyp35EZ+C54292jCAPeEfr6zN1tKkW24b3O6rpt2JssZ4/D3XxnoyL0QqCzEAet8+9vhOG4tX",
+	"4JzG++X8NexXPi1ybRrYx06+vfhFpzxeNacJYT45V9YnnMR0smVLKNeKXD7Lf7PcTs3qZFYKAVzg46X7",
+	"zDOmRXf3SmXsFb3orsVP+NqnpDPN0w25BdV/b2PowS3075feOziY6uir3Sv3qrx3dTaxxLmqu7NILW1U",
+	"3Lqzq9nzIgktZIEEG9wsn7YJX20iweo0/b0uWC7VCNTnfGrGPaftDLiz/9hs7LQYb5TOxlh6i/lkkElc",
+	"+o7G1uYmYc7MZfn0OpMDxtO0EIYO4kehRnYMGv9RsokQXXBT+6klqMFzhk/7fGyYMGdU6AxJlM6MJsXf",
+	"LwR9dWBfY662r8y50zIeRMAvi+uIv8Kbv7A7Msi4U5qULalADZaDacaLU8gbnRoL9uFSPsBu1IClfEWY",
+	"mbPNDJvp4kaqUZedKTTucPovjljK5yYspD9lappljmLBGxlaPO6mHVg5qVIifqtOyr3lrmDoCsL89nXs",
+	"fVtMxbKWsgwBQOm3I0H0abrsl2ruPa+PBM4QuIVoPPiMjoQ50xV9MESS3uapZ+pAap57v2a7hSfn9f7l",
+	"7zreVKieFHbYA+gM09Nu9B6sETajB8MdBIkmy59fNBxpWJ0LJVM/cDDkQF7zdT6NuYb4iQ8N926lbrh/",
+	"BS9Q1urE8KNWI2Esy+RQ+HxVUh2kYkYMtErNKXv6/KgGExEz4EtAiG+eP1sFCVEphPXp/KLkH1PhtJY0",
+	"Ez127Njg8ck3kNVy8Cc7OnjBuuyK/U/2T3aQsGsxkkpJn9LKWSasFQXTBUvlKK4mbqVvBvddCZEaphXo",
+	"AlUSxdQUsSSKpYu9SlGNJUtTij34cN0UHKOGwAaUv4AvieSGkzfcskMg05ND/EiX/ShvBKt96pRRxn/q",
+	"E+XC27haKoaOsrvr0HHBIA36xkpvCG6DO52ZzDI20yoVxalHMmHHR0dHbDDmBR8Auk6yhm6+wXZXIriA",
+	"n5woPj75unvUPeoeJ+y3Xu/4g/tbpgc8G2tjfXlPrgvktre8mJ+S/z30BzKeGe10A3dtRZA17sk61dbd",
+	"RkeHL+/n2JbMj8pSWPbVGsudNjOElI7w7Hplajtkogk+ScBdbywbCGULEbtX1YGerDzPPdgaMY8Ncatm",
+	"xdiHNL0Y84nWwSFHfVD49i7i+768+35j+/jVdx41aU9mwV2U9MehGe9Vg72LHtri8fp7qmyxkPkGuhZe",
+	"hRXese0UpQ00mXdTayqbUirgoiNRpkpx44wYCuGiBQr+awZDmh6HTEsfFj4FXcPc0PNGUC16WbC+F0Xo",
+	"wZSRDRx6DyFwS4FJMVuQmexGiNxrpfckJdtyF3J3DX4LnEYfQFpgnD6SsUmBu0a1PCjUBS8BKueYHADp",
+	"B6BuhAUehODlNBOkuuVc0C2KSaQvyXi4EqZdF61vHgJp+LTjy41R6BJ2cDEMTQFopvSM0jwypzPPyqpr",
+	"OEI0w+BUZ05FpzDyKaQrOHvUMblMGrtmBmheiLKK+noep7laJBFtwlEhyDlHpuIXlJramuyKEdmmE6Ol",
+	"bLD/mxe1rEx53dS9HnOYhyGs4HPRjUiqwpqNvNDIQLZxQ9euTcC3nz8D+ev/ebyTcu740YclF+Z2RalG",
+	"5JCDWR+ffLNy2gu5LBOp6J/Hq8hjk+1pQaXYgAhW1KDSue/ETiIZdN+GUg3+cr8wJDvj6L/Pbsw6GQP/",
+	"/vXNBVlKa3kyy72ovJmbh58b1WL0RF/9PrtZNdS/f32zJQcG8NC42Mgz7gSE+GgTBBQlcUHZXoTHk4po",
+	"FHsVX62HIleUnQXQ0lswzI1jIqeUdt3gJd5/0CMk15hfj7N///qGGQE63JfgzHvSZa8Rz0Hw1IfobgRA",
+	"F0GKISgnSQ1uyArFJlJNrTAeNAZHp/d8qSomZzkF5UbpmTqlJ8qsLX4jVJnUXSDCljClDhl8hmXceuQg",
+	"xcZ6WqCyGVSAEmJTJ9nvRY077d9rgH5xFAHrwTTYmmN2hR9vwzu7dlZVfQHLKXt4kftlvAv/fXXNjRyg",
+	"cVH7vTNYu6xPs70R836P5YW85Va4f139PnN/9nS4/Efy56o5UAK34AfGIK4vofJ5tWGpArGbcptuhLMe",
+	"S3KPOhbLle9EaAZIyw8lN8+1LYE8d8nGPKA/bvJnxtL0rSgyHkHRucDAHCZmZ2k1ewyMFDemNUJ38tUL",
+	"dFiUrqejlVkxfi7RY2roM/A2539MRbfTHhgl2vmUdGqe0qbANUTcrQa2ioZiCepVlpnWE0Ku5+zl62/P",
+	"uizXWdYr8wyqdFjvGzkt8cCDQEaIjg8JKSVIHuYgoKWKOBLcz6HrM1bCJ0WFd1UW3+ssczcbd8W9s34Y",
+	"GZ0EP/Oi0LM7lMO5beWMrs0cIlWpHA5FUZXjsoE7fcOk7bE+t1eOrffZl0QqGBNLxUBOIFHAMPyUeZJA",
+	"GrIR7mHgF+aJe7Rv+ET0yfV4qUZa+JxnZ/s7kQlCFDKCl2gNV31RYi2uX5QMVXz4Ijs5Ojk6OD5BTEKC",
+	"QEwYHLS0hiD5WN99vd9lrxxRMoQmBGglCJPPc8G+9K/C8hJaOZQvu61xqyV0pSfJJXCTedk7xBpWMSsQ",
+	"N/3L6HIuOz0G3K2fMBwCvgYjAO/ssveohBRu+1ghhqIQakCjKn2peOZsT27lrTBdduYl83P2Rn6bsK9Y",
+	"Jm5FZlgqRN627e/FJM8I1uIO1ZfOBHPzczcT/c/lFZZlzfj1nGVcjaZ8JE7ZKzXKpBmzL4V64iRnJjjI",
+	"4r8cpXzqhzFIzjzbKom6ZUGEz1KXGqq8U+1xneD+beDxkWalmnPunvm0bp+V2pXwzoOI0Kiy15ewe5kd",
+	"F3o6GtNx4DaVWgmQuiOusciiKco2oIvVMy2pqNQmVlVUR90H8IpfLe1ruWXBnBJ/nh9ayWAbK2lLQvlv",
+	"CigpIAa403aY7We4C203YAz3rO2+Gg4FFI5d+ONbqHSt34I4VgK2PxrKOKzmHnhUobNNo9gXMIdGxKYt",
+	"+cHi9iyxBpzp6p3fBRUtnOV9U9KtiKVUX5TV81jJCZBSuqjq6F9bqryUKXk3vD8C6n5BWwLkqUi17zRi",
+	"Yb8uidE0sB2Agh1oNRCFMlTWi5Ee/0tAX6XCT9A0FcY5149+DLjI4946ZGuGvTx79Y4dd4+oIE3ahCYB",
+	"ueQI7duCprMaXhe8zi0+3jrkTxzgtfmPepq3A8tEIFW0ASHn/ZNDEUeX+93KhiLIpnjWumEvaaJ99t4u",
+	"Y8kQkqkb0GwG45X4zmKNf55ex0lIrgbR8e7gOCZMpdos3EGqse9jCgx5n/tgFyEVHWDpfSrS/nouYlKE",
+	"YM6N3OBbn6V1J6522xA8gZL12BVDuxgi4gQnH8Wd9eTY2HdRs5FmWjXWMhXCxFzyfXDa9lnmTCyrNRvy",
+	"AjI6gZNIE4LSI7AQwSQDegji3Fc49M6OR7bY9xPuo5d3FllVlFsHS6VdazyxsJPKnpD01ryt0yJbFQT6",
+	"5fzH3ZZduW+ujHHU9mkbBT6+AUs5rkY4w1tZc8oyMbRMT53Jn0VxmmmzltJ2IOKwbdEObO/ChrkPrdyU",
+	"negy9Q4896zKfISQ2nqHu4gEWcNUJf9ODQE1SFs8hXIW7N0JcMky7ScIe6EJ2CHxGOG15KHSfVgN8PL1",
+	"t2flw0H6KLzovjeovxlRpwZWF5T4GEeaqBfjhACsiDWCHA4sAvalkzZX////+//1n9Qp7/j5029Wp0C0",
+	"Jmi9HcJykS0GyZX9XpnGQ3UVvATz1kMv7MLE0X6kyCgYxGeAwTiUvsOu505rLQFXysga5Sz64gEPJ6M0",
+	"M1orjMQqqoOqZzDyvFiRnBELJpxh50ir2UAT7lSJ73GKXrtAkS6nyQ25iFGEtMQW4t5gCik0wksuZOmG",
+	"Aa4qthyEtxDWMwxadZKOasKzqmm9y4UBmNDFwfaKwJaugitdgYTp9PdFxMsSdTi4Z5j3eopaLgR1S01+",
+	"IbITzHFQpCtm11yM/XboMTXCdGYk7n4tpXnpihCaGJG0TqHGjog/wHGp1umUZAXJBiHlXwuWO4XIjUUk",
+	"Npni4VZLHCm71hK9Gtua8L12+vZmWeH3kvAdJvhGCLkmEHoU7q+Ymsemcrt9WqEkQVLBSBoL8ag6ndUk",
+	"/7NvNgPGdmR//v1L9s3XR187csIH+42FQM82SRU7ft4Gol2fyM9gqi/IU6ptCGcTkNxv/8f/OLi8/O3y",
+	"8sPB//Phr+Pk+OSbT1HKWwHE5FPLPhPxSMSxNieow/5MQlCfkmVC9VjtUgM+1+9TY6sq8S4j4bs4ooyN",
+	"5CTPjNJEVmfsr5PiFzCIFtVNpN95sMXl1G/0My6fn1rQsUj4E8Mc8zwXygDr67I+Oanq+EgQJ5bER50u",
+	"phVk6no+Ri91EkDIvJIABUnpgR+iCeOp9Bimy7JqzKVqSCR2mpzBXvCDaVEAKLkiWbSZHyvjcmI2C3qe",
+	"pSlGwOPgvNVhQU2H2fAwAAsOC/U916OePgCMsZZ18XY4jFsVJD74dSZi+lZdIiK5g+7V3t9mAgj3LfHL",
+	"9c+jDfOa6jxTnwRGkt2RAURZyBXqtqznd1B7QEZHsSZ2SGva6+2YC8ZPhlqVAXApz6i7kdKIO8YyPoA0",
+	"kp1lmUcL0MNMlvAknWa3XjL/Bm3Qmro74O2tqKORmSnegAJvzHSyGmQ3AJKvQ02upd0uJIn50i1wlUd1",
+	"3nVvYHt+Vxow71YvwRK3/5R0RK7R61hfHSZUoGhm07xEO3F80V2hTGt3h6AoYA0SEEURSz+q8LXggQrX",
+	"NjAWdTycCS9c1YZbdulALUhj/5SJNMb9GL+FlLBA3vcZnyelcSLVyHiESzHJ7byqPxpWkv1asAp7eK1j",
+	"/pEPbqLeGz4Rd8HTfjtE+9ZD8VDQxHERLFuHXI4Q2yxAyC6h5VthpuApDzePjHCgi3T1jTun50KahP27",
+	"uhZX7W3z/CeYvwCg+4OnGFuyrHb5Ln2pogq/7eUWxHhOQ9Otz7ZiII6MWYGTQbhNhg0N4678jRPy2wTP",
+	"ms3UauUqK9zOcC678Kw2dlTcp0e17HF+16DCAntct6lFY+nGQ6K8UU1FuKTNitNgV7cJQbQLmfXBTdZA",
+	"1Flp3DXiXMDqdkPx0BL/ASj+J8jpXJ5/a/gcE0Hv1mdqYZrl98LRV8x6ZztPm/AQ+78NTMgqDtPAStYq",
+	"T68uLFSnY6qKne8x2god2OJwm9uUwHkU5CgrNU3WYYwN+qfLKYYQyytkod+3XZBoeQar+vI1k9q/f32z",
+	"oYPEY9fdCOoW+fVXx18/6bFXL9k7bABdsHcHT795lrBX6clXXx2/ANfh+cUZmM+Ui8xOjp59w66lNV3W",
+	"59kI8gKcOaOH7NXFyVfPE/bqggb57uIsYeful4yr9FK98z8ituFQopVyIwguyn3KAx86tV/eCtVlZ768",
+	"yFeeUQOSbiSBe2VriTeioZPWrdikNXk2emCVdFnzvImDKm9cJhpAhHgPYglBj5kjDcEFu+FCbkWB6ZtR",
+	"RNSqA9YXxh18UiZw6WLiiG2kM65GXV2MDj8eTnR6aKaT9PpQaSvWyyaqEG7dcS4oQRVJxC7fG7ETNuCI",
+	"cXsO8EbMtywWy6h/UtxDhZ2nJbrfgw74RhS3ciAMOujBuhliUwoxZxMhLJP2lD3dAEDx+dGzb1ZUZ23Q",
+	"+6MdaI8YDSG2nXqAjvpU1yf4T5ED+bEEUNrSwfB9IWCSB1iBk3NJyIy1JEHACZGZU4+rCpfnz07dm+A6",
+	"AzTJ508DNTrBmh5DjBxR5756Hm05GAI8rVxKDO5oAXgThnMzMsISWCy6H0FsdFew8AraE7w6SxduqLNM",
+	"z2LufJXNHen6fvRB/pv34GfS2DAZNHCfo094OaFUMQ6OsKqFEPhWE4bQ2AmzopgkiC+VBC7NxMMjg9zP",
+	"xAT8mrkowE2iVYxzZ3wuiqYsrWKaCcyo6LHrqcwskwpDL759xBdYrkauVKp9oCtLlOSjGAHlDzNNbSam",
+	"CP6NKeYf2vsxx3oq2wjejHfoktKVYMwoqTob+QSchIVdmRN0qyRsISyQ4MW4ouVAcV4+tfOGLs923tj4",
+	"Ef7Y3CkDohXLy3lJrfgxxsER/9EEogs8hHF81kJMRDpvbW9FbuOG96exaNH3MkME4gzaIl+LTM/wtKUw",
+	"hyUxwCae4u4d+th2RTjseuqs6C67ELei4BmTQ+qGxBVy/2sB8eWmibU7lL/Fij4MtYFc/+nV+7Pvzt6f",
+	"NSLExPZJ+pBcUgFhNSCDAfdr2mvueOwUnNzGCp4mZeoDt2wssjzqhZiNdTwZCGMUKQrNtSMT1JpnlTaA",
+	"98rzp5IyPbOoLmVJYDjTpGSUMU0CI5NLvLXFse8hwkaFmN/dMb9hsU4ziUS7O8SCqohwBRlEjiGeeowu",
+	"KweYt1cwM9YzBXdJT6EhV+GuQMAqK183hJQFJgrAfnxItqnrWawJs1jU548henIzdWfogDsU31fKIaF0",
+	"SMPMeAp5w2WERFon/fSGhfpPnx/drVb/XRlxWdAYQMK19viF+DC2f2JmLOMMACXkyl7BAVddr8gDPCQN",
+	"gT538ThTYiaKMoRYteNcHkrzdHu0s0VVoBqtebvPg3KXhm1v3sg1VOzFPiwhFjFYbODRoaoScHNDV0/Q",
+	"sRo6+b8r9HUmJssz9uGw5qRMlPHQvNYft38JT5nOBhBt0om0ViA8wqAhpb7qtx0RVJgLBCM4iS0nwuPy",
+	"eKHTqjAMpcgaFgIRzFKPweRjxxszPomK06pnTqR5nlNvG7qK8Qm2ssTa/hw3vmwz5qt71isvKivukD/d",
+	"SMeoh37QHutPC9VDdbDnf3k5PTp6OhjoVMBPkExY8qRpIVf6DcoCJAsxhrIfTkt766XA7H76uC8Qa/sy",
+	"woeDdt0NN/ucZNVFWYz7QPG0oOI3GsLgH69SkdtxnDCb8YWJQzcmGa3VIarcpYUGUeu3DnvIqGCtmDoa",
+	"IixpvVpWuOWbxRDrJPWQwcQ6TS0Mc210NrWC/XL+usSUHhZ85Kx3dKF/8/XR1096VCqDaZPAz9C55Jtq",
+	"vMTCujLbu51065P4yS0EUyu9BxSyuDClDTPJ8Dun7Nly/jUBcO/Kx7ZV7HXpii2LhqVWn06RRH9jpWNK",
+	"hNL1qc5B11z3pwLrtswGNRgx71Xt1rb3kKmdcq2NzI67yCzd3cXLuvqO7cJdvSAI7jm2Wv/6PoKstVu4",
+	"5t3ZQLDchSr3I4M2pMHVoeb6GX2oHds6CntMPz8nq9+/lkEB2USkcjpx1okcjePv6Ux8jsk/O+yG8dnl",
+	"EW2Fdu0O6tHlE+3wHNdNTXL7tBM27i7GfTNvnYl7zIvZ7emswfc8CQPLa0A1WrWWVM+UsYXgk50wh5Zo",
+	"xo6hkdbxbUbZBTk6g4XHaAcWuXMG4buvcXCLl9kFkOW+jNJHpbU+dvrVSqZSP8zIp1Mt1cj3p1QCigAQ",
+	"UbgMtHeZL+yHSh9UiqGCxr1zLUpNOK1QJXfRJnT7k3e/bDzCXfCuBwGZKvdqF5Abm3dH2LgnwvqxhsbV",
+	"EnDZMg+DAuK4DVfoDLFhDdVtQrFLVYQC1ajxYjUdcxm+tggyvikS0q3ky4NBEiS6CmPzBDyGWsGMVAnD",
+	"1WZzrE1H1EAE/d6gXGzxNGjmtOrEbynOO3ogiOwUcxwWcfBgYwutRtm8KpYlEInZWGO6Di+i28onRTRc",
+	"CwERdHgcf/38yUbFcjsrupB5c0apEUJt1Lhk48oLIJUruclXINsUWyTuMnXVHTseFexJ7TsLE13YnRbq",
+	"2glzJkK9b/YMK/6BctoWrsj6fTZ0LFC8UZKh2/w/xTa2FbwHDniaSGyd7wmq7Q7YKe89jsCCUby6qFtP",
+	"rShA99mmnLutjGuzMBs4Ainy3hDo2pzhtKIONk3rdyujDmVjphtxFkp0avpMhYPCTajwNcPDPZpuXIQn",
+	"uLxmKhCFlftSYKpcXoNTlqeJX9i+Yxd9sh4tq853ZTunpq6CS2vmat5DiHBuoRHDItxPoJoQ3o1ZDeGv",
+	"tBK95Zb1WEw95oYpHX6DavjHIgON6N2bl6+CZBeu5o0ASU24/bD+H3SWRqOGrUyh6q+3KSsND5tGaTyb",
+	"XQg9ZKn3LPLKlqRR5FufiYOWaw2hi3FPR9DzQOkZ0yoCykb9JTbgDw9fq+tWtG7DezKZHVsdV+yV8rjq",
+	"rS5hN9N4cUWL7zeNq+aQEjRTNBnEIoF0EMwMmSz09gxmxaKNjz6V2WeNDR7LpdPXpC3BtsKwG3IEJdi1",
+	"GEvVJFzLhLrWEyHyvLAe/F6vPhhPsF12Vu4AV7RZ2GyKDsM9LT5KY02vtGaqDplGe0BnfFhmWdWOZMM+",
+	"ZMHWVvl4Nd/2KhFAO7GN+8rq1TtWv9zS3gnxyOrWNeyEW3rG9UAM88KTr5drOgfENj4YiNz6lLFMKvhx",
+	"wNVAuKtZHnQ8RPVLXrn6lkz0Kyy92Exz2jU3HXNz1dTNjxIdQ1QVarNGfbw8myj7cy17cDYvBG1xT7ei",
+	"1AWpmUj/1yIEoMMZY7lPXuhbmcb7A2ylzm4bwvwM4nRlvWtNGfaqbkCmQaZP7SQ2i+n5G7EN36vfmYWw",
+	"Xgk55bsRejw5rizBbwPgKWc5N2ami3SHpmoNRnR5cm9EbtlUpQKF64Q7msQWeE4egWYPWeWNdmMsCcnU",
+	"aJnNCmkBuR+aGFSQ3b61wfoRzrcY8bieWguFK76SbFVoowl0C/ErF/Je9n67YtHTKLm3kekuRFspBO5Z",
+	"tPnvbhNe3ZN4ar8mUAJo+Q1QMeMzPm9NfdkkxLtHIlsdBK7xPAgE/2J2ky8rJpQVvgNfV8OZZWXtansB",
+	"j6/GbD6VtTKVFvP4txKSThFunMcOAfr9Z0phiucRSEravQ1lpNnOLliXGhqagPLBQE/V59YBdFv6i2f9",
+	"nKyMz4e005L408Ni6uOTbyDf9uBPdnTwgnXZFfuf7J/sIGHXYiSVkmrkdeVMOPMLalHlaI3e1+VEmkjk",
+	"R6kidc87u/hB1fx67TBWYClgO4sVZrFf1zbkn8mh8F1rovVqp4yzlM+3RyF4Hk3zjOBiSHUrLdZaQuPQ",
+	"dV2ji0WdNHLzTu1AOzH3b3S7b26jlWzH4ECtkAYZ2YbMa0MGhItqRXhrFk3r6RJeNnyAF4wYTAtp59D4",
+	"EDfpWvACtQv86Xu/3H//+r6TLHdl4YMB3oYyqEIp9uQ7qrUs62OlFGrRWCt1yHN5eHvc7/puheABwEmU",
+	"Kxpbm3c+uRlLNdQNcKjYHgJagrsrZywkSbs5kV0/4IoZgXXsHtUcwtsGAAIyaipiEpYLnWciKZsLUFdf",
+	"Hf5m5uxEgBJKLpXP86CYouPp2HRN2u6lulT/+MdZrXFJ9x//oFl9YZieKXb27jV4Kpe6SmbyRkDLc0gQ",
+	"6TEjVAqLDPd9BtgNZaWINJeqZauhe9ZZCEjdY9/Cjve77BUfjKm4VGpF/dyguB8yxKSFpDLDvrTF3O23",
+	"nlpf22foTwar+5+cUsNejBuoAKIYkJjGOktBU0evCrT/8FE5nmW+a7D72W1NKgaSoLgDwJISZJTGxwOg",
+	"PXciyvzjH+DHPf/+JXv69OmLLgNXD6olBIMOfmv0UwflkHOBXSHQcX7KVOkTxXehz1/fXfQ+fc8xVPc9",
+	"QNGWiuV8JEyPYYk86wc8sV+h4ZRf6LIzxabqRjl6+GMKpYy84BPh5D72xoby3apwhbOJNCYXmb1UiNxC",
+	"68rcRIKmKTQ/RAMwjvj6787ev/yhjzQHjZ0nohgJBmyCYLyevnj+hPDiCYQb3eXG8jl1N8Tlk9XFFfN6",
+	"GPV6dkZYl73FVqiXilSZPunAfTbgRTHHfuKs/+o9H/VPkcClha4/8PvXw4Of3Kz6VTYV1aMaNuGpYFoh",
+	"tK/3zHPDhugj+fLZ8QlenJk04gltwyu3i54ufLVoqgdTp1saXPyLZ199/aTL+kGQth9chruV6HYv1bOT",
+	"F7Ccr46eMsPhevTPhS3mB2fYcG2sZ2zi7r3x1fKazbi0vbI6i5I14StGMz20QjFOzyfICKFXFjw55DIr",
+	"H0sQN81o/ISbk4HdcGq7m7TyeP9ddsZgV5HcvTPnmP0kv02YEsZihin89ukJNMBGALVMDoRCvSYshuuc",
+	"5XwwFgcn3SNv+NR+V5X6lg5kx84dgwysp17nmCphFM9lp9d52j2GAXNuxyDHDj3kC2JUxhwG4LQH6iEq",
+	"L8HnE6zW1xNfCc0tAP4gh5K2ywAGCBxomNAbRppA0CCrAK5RcVMvHx23T7UwTuiVf32ddnodd3PPyplD",
+	"FgdyANPp/fZXR7p5A2+oNq/uefXdjpe0g/jLtbyFzd+m0NV6TZb9uih85waNPV4t+fBHOZFO5Vv5oNch",
+	"P0DyRa6VQW3m5OgIXCNaWUqXCwT94e+EvrPZ9EFtBmVkCQiRjxAQyh9gFxORsKVLw/DlfA89YkComcGp",
+	"e53MA4j1CsHTzge3WjOdTHgx7/Q6blrUehEIwhOjHpbqjM5SEWRaWT4yASrZB/fd6toc/iXTT8HdqdPp",
+	"SJRk2onvefta3ypRvn9/e3QuON3m0sFfbpLPzY9tzNI9XEGOr7/rfPqwvJuH1xk39qDgqZw2s6X3Y8FA",
+	"n5JaJYFcA1R4n2UgATC34lpOwxBlswwnV6UAhJlTbJhW9eREBrbEeIID/dbN8hwnuc3Zhu/f39m+F1lG",
+	"GwKgFUPQG7H5Ci0MdfYw+rq3k8aPYGL+xuNBj1PbEKSMUoNhGnDLlvPNIXcBtUW0GBy5pEJJkZIqHNIP",
+	"dawOCSiIBTldYaIL0WVvvU4FXyNw+jqJMaFSU2aEEN4aaIBhM79a4uFy9Cml9pEloePMvb5OwXP25bOT",
+	"kydQD+9OFvpzzyQYQk7+gta8TPF4RJ89F7vVN2KR1l85G7Bqy+k5QbX5jdwdahNAz21k7aCCBM+tpYRU",
+	"5QetSsS6COCxT+Tet7/Gdx6VXlHu9RqaRXUuO9ctoLt/m2qBsFuY50lFJp7I4F1kn1HO9b5u+qPdh3A9",
+	"6FcINeOyzQxU1Ix5RE3GeEi1cx30HQpjv9WIfrjjo0GP8qe6k5JiDAuUcbyHz8eoAtLoyyfcHo0FT6kH",
+	"2Y96UGK2xT5Bjx6Wz9EHdk1OOMFFgvqXvBWOgbnzDZoDRzoBLNDXAg8rddRUZAITsOp0gr9foJPaaT1b",
+	"vdjvtBKde9yd9/ym3B0fxl6+Z1uqKdNU2kOhbOG7NzSKAPfkK3pwLRlATWHWpG03/Bv3RkQwLLSC0wUo",
+	"AhU4bh/cmj3UaBDLFXufXnmFou9e6lPs/SXQVb9BrpQ4VRubv3pqB3oiNlvzW3opsuxFxBoPonsnq38Z",
+	"An02hhqPu7kDlgKkJBfq7uuGz5QFEpt+J6hcgXqJJOjTqwtG5ScNX0UK2fST6IUe69zJKKeOQv0GtORy",
+	"MkqmqHGZsLqkaQIftyKzoPBkg3l7YDhCPSoW8CNr0N9W65smrcs3vNyMGkosQXcsGbeNpGAkdhWtht+s",
+	"Dq0dWWp5bt96cHmaX8O0sCni/U2rz82gn5AfGcQMxB5Cj023Yaq6wFzUaqplDpIZUMgumnv0yNRkL4/m",
+	"q9Vkkm87V5FBekZV5AvBi8E4iA0EQhve8spLKH8XXWyRxtnQmYIPrKmHGJxsxMbGGrGEOcsLDVebdGcM",
+	"TUhTD4xRM3Nsnthl7zUbjMXgxqeC6qHHo7tUtpgaC6Z0FdHtMYSd/IGb8Zf9TPBh/wna9P0xN2Nh+hAR",
+	"NaxvCyG6hda2z75sKHa1mR4lEJd7/uL5yZOE1kHF805BvVS3ejoYC1NGkmFYCC8se69K+ujsnQpvZQqd",
+	"jBu0ctj7eyQ+cGvyelCKmvgaJvxklwlyN1okOrxEvb1rnKKxcafWKbsWdiYoc8xDw0KloDXeVwSFi6BT",
+	"TLMmSFpH7l1W95hWV4a8YZeK4rYcGL82ZZwZd+yUZjERqRRm+allfGWm9Mx91hdK+o729XChs9cvFXUH",
+	"ZpngqYnRrsC+r/dDv2EX3ibqrR65Rxqm7rexvqG7p9wxFfWP4un2Ig+5kGFGT7DxO/jST90xU2lLKi2D",
+	"fkPzviMAhYAYxmOXo5Oz6mczIWTtWSGtFarbyMcAdWDfbAw+0kAEbuH3zcFqrZkcpy85glMgq779Y9yc",
+	"mHil0FerYfuSntm9TYsjV0ZtU8gU4irrDbmU0BwzliH5Z0SLiqqIM1WVoW9ofVBu8gbqP20w2R0RVByP",
+	"f9NkHW7jS349ZNCdDrNBfAgUE6Ow1tNpMT4XP6FeQWA1+hK8JvU6H3Os21uaTtC3ONonaFDuBLdQfI9i",
+	"TKiUmELDN30+YvnQRmZI65Fw732F04HsxIZJ+L9V3w5KQH87O/hf/ODPo4MXH6ofu1eHBx/+Okqen3z6",
+	"r3Vm9WsJPwbpQqeUP9aHL/fbpoXVJX+nKACe0GrThkhq57yZxm32/yODQSU9SJYMGLFnvs1hAIztsVSX",
+	"srFMg8Oe5wu4EegEbXL/45btyfWPg2/q9m8/hp/FjOa8p8ODIr5l2YpVrBAJH5GDPdiY6AkGwjTiZF8G",
+	"VKsOzlBXLVK/EcsaklZ9RhmAuoGS51MJfTO1wFDFXDtpSc3GqhJpqQYf+IRfNXF1ZrVeJhWcdEkqG6qN",
+	"w58wJfvD5xI3aD3p74KuJAEihy7YSOu04aY2pfcEt2uLsPh+6bzFCB74aUe50la5GL7UYCn3XfAik2Bx",
+	"e5IEQ1KOxtDnxNOltOzLBVp9cursdW6x3w5E8H0XQerx1xwcLWMEkJK5TPFYHrYTit8XW6VCh09JbSTI",
+	"QD6A7f7nXUZdg1l/DkQcvcKYot1Ox4u8+ZAP/phyqSxXA9GcV3bm6WbC54xnMz6H+BoYWER0jrdOjSgM",
+	"RftvhW+hiIp7yY4lPgGpZYQ164aymnKtBNjMmHsez3GtTXlTKv28HNPBUlbrb7i9bqMhxm3AzyXT+9fn",
+	"ZmM9qYREeYJjQCP16hkesAnddZPd8dZ2Qj78q8z4ed2ugCyEi8nfMtLQChap2mhIuK6g0GIra9IewhPu",
+	"PApN4EcRpLgqzTKt0Pt/s9sjXDbDKZcWEzqw/IojqSdkjU/E5NrdAapfQHAmb+zlHJr+LKZ8vU47i0y9",
+	"zfZzUnsatz+I0D2WE+Qz9kqsu5GwhvqWygK7C/O543n4Z+Sc7krN23ML86l95ETjSCU4RgAeoYOrjnQ9",
+	"8bRW1jOG2UtUStBtyFsS/sXXumGvoiqUFfOkovj+m2Uzl8A0ohBgFeUi3SNHDuy6dqdq8NyjlubVQtbw",
+	"xYRGr2/kBayDMK0ewk1DBPLFgk0O0J+6cJI9JJfg2LY3kKK+njPf19WX6VHCDNW1glCGVrgQoJY+mx38",
+	"t6e+ZPdGCDD7DRtzM67a0p8cefEB6ypdC7+ONRV2GqqtrOwlqpvcJhG13eAib1S5lfvySJUf2L1Xqpr7",
+	"rum1IrC40KFUUC91yAgehJsZJ9Y2VnX4V/WPFbrjojOqy87Frb5Zs4YAE84Wjv6zEPSr9h1WKRZcrniN",
+	"dsof1uDq1VGtEkEL57pmPRW6IOEyY9G+tj49gtiiOgVRWsMu1eDWgUSAJO5adCpGOZ1HrGYQQjSaROVV",
+	"xDwLNOaxxwbpHxW9wG5WOZePhGgK7cE672FibQURQe9z6HoOnto+9R7vI+hg2frRkaYSM8hAhW7oDaIT",
+	"3eu7FnG4Z/co4sqe838PKfcTv8HohplCzro3jCvo0/VknBgOBQDLHVQodVGmB95wr3HxiWADnQo6bZFl",
+	"vml8pRPNtC+7S6Xho0KI0NVXI5IvMKpvINcPGsTOxgLENpnIUyMuFaS78MxolopcqNQwrUCTwwwIpwAm",
+	"JUo2pGs58jeEM54wKKr3YCuOLGO5U870eOX35MLDjj5i86O+mNUmCJIBOBEXkWPAwcEn4v5tkJDZ8Bpn",
+	"8Wl88z2arIUwVhdix7W3e+GqONPPOdJG8ap4AWrJDvAps24w+dCPutsjek3+O6V9CumS+4iOwhnC6Dha",
+	"6n0NpRII3RK2MmA/Y9m1dxtbSExOl8+0VnL0qM70QmaAHlXe2BCiiEg1Xe98bdBHYocH/DNFJTD519AE",
+	"EaofgNZ9FxL4VaoJWkoWHpwSlKM5BraOn7EU7L0zhR0MyELghulcKB9FkKYCDOhdKg91g2pY5XCYeNzZ",
+	"gDvMYlwg5BMJg+oXLzZHguq+APoIwZKoUUFM9sGkS+D7/Shk9T4D91z+WoH6x3NUYQM+u7rXVhf7mbkp",
+	"VZw1Oqg03zaMyq7wyfqHPncYoYZ+SdvmftKyqYaycHaTBPXUw0WolaWCGWE3tyZ8Piq3Nm7KGj5t2r2H",
+	"gS6i6LgzP1JmdQNCS6OCBi1MjBCYnZDKFFWAAVdQLeVh5Qj4BKSE4RI75BiR3QqDTkDm3cdgH3Hqm4U7",
+	"U9YioVnl/Zbpkv4N0HoDrYaZHNguQ+ukpiaCrLgWJdoK2Wuw1EhMsRCUXEGHuS8jHEd/EJbvV9bA8ekI",
+	"dm/RENE3MG1HjgxqUxyBfWFYnvFBhUtTS6JItSeQSRMIi//aSoSt8Jz3yxfue8NXYXRx/+WdYjTVNn49",
+	"5/FZCG5UAMipVpWIgYowQDtdvP7gOAGlkxqLCD4Yn0KOAeal+Obbglr/xv3L+KG/XQybWCk4kLGO1fHl",
+	"PR424Sjt1h4JcxbqBCIty7QRVRNFrHoEPQ+DLJANEwDJSrtV5Km8JQvLWixGEZWXQtpTj04MPrqFxiox",
+	"7Q6aeq9IuPk84l5rwGYRYWB2Un1jArjP4Cib+Li4FcoeFGIg5C2ZH426+Cv37Hn56OP2UYZrWa1Rlhu0",
+	"cykCB9CqUkLN5i2y6kKwfGrGi4plUFIav+R8MMYxQsvMXc53by/eI6pvIRiUr1zQPBlsEYPII/U3f3b8",
+	"NRa7f/Pi6VdPEl/LiPDeAZY39B7Uhnz1A8cqCnWploDBMWc8y7rMXe6BngjD+NBSjygCC6/wIT1SIAid",
+	"k6OjhJ0cnbghTo6elej2l8iV+QgAThyPKN1doJ/CH8hYTfkck9R9nCpL9SQpmclYeNtWGvbs6CjmwMC8",
+	"iRo17UmlrX1j59kT9RXsh8ajiukP/LYk75K0A+DnhiLZBb61sr7nV5JhM0JIB0jJucDfySxjBNYI7YEb",
+	"UmgXT/mx1+G0Hcu7qRn7Y0HmQHmmUa7TpPwv34stHMn3QZotQLubsd/t9Dwcvx1zov+vV+8ZPdn3sA7Y",
+	"GgFa0BuZigXHLLTcQtR10tPQSqeyZlAaEuoYqEnBLTi4mbi56SEGC3zwUiFf7sP/+omzJAGzp8t+pZxB",
+	"ab0UAWJRVCfcz7WB5iZ91AVnXXZmbogNI+xK+cSpVyzZbCwzwfqO4PoUeWqKnN7G3YML0ETVLGjniLOj",
+	"h7xMD+57zAuFC2+CWxvaBbiiCf/4o1AjO+70jo+OkjWUyx3rMt9WhUPLXa/pFLv3f3s4YOhijbqHyfVw",
+	"WVG+jhAaYOQ0usg8ToqjqHwKeU6Eb/L71EAjhipFUlCPeSLvHCgVIvMBxoopwVS4cQrLhJod4IxPgU4v",
+	"VX9qwLHbT/wneNiAZOFTCSkZZUviMTc4P1KbJETkcJqXijJME8dnPZgMxKwISOR6SoBk5c3y9S1UD6/K",
+	"Rgoa+6fAP7rsfaTHCXZpgRo/BH67VHqmTjGhFcI5wRUxYz2jRpsc+hAlcNchWFTWCgKXKQgBY+L2Zyag",
+	"SUQTVMw5zmVfyhJ+ZAM16W8DT4M3oecvUlJPdUjKQEX5i9D7gd2ZWl0hmCVTIjfTvbomBG1B7mqAfIdY",
+	"ZpgmQYCKeNWxwrrV4vwXPvI5xX4ek5EL27fauMWDuPdgycgfbtQxgX9d6V6GJXb2vYdN9xgm+QCO5RGt",
+	"eneexmC7N691wsjRsBBmHHoSnfA0JSh+zDUMm/t3cwyjsx3cwtgzd1/ntBd/cFlhXcIO0YIg/dGX2DrV",
+	"RokZuXtOsf46c6oHgc+lgqfbOIMb7vPn64nFzVlM0lqm/2Y+p6f5KikIj6wlBTdHusLRUbeMQpgTAOcK",
+	"wCssrPzbCVA9zdcRoG4Ldy4HcNg2AUp04QmLfhH6gWPeyn9R2es+FG8Ye+feSZzxfrY3Hi5PoUGlmOR2",
+	"vlQmXG5zdX/XwhfytceZ9s2MMC8cjKYCMAtichKH9If22J2Obbv+Haw0UpgdEHazIuiJegsX4z7pq1WN",
+	"a1zm3VB+YmA6uyCgPfGLXUPp1AbdGZLOvTOhEkdnXQZ0SBxmtTbxEz34qGO4wUpWy2jamn1B1ayS1XSI",
+	"XxjSo/x8dnb7G0jh8C/84XV7jxlEEg029DE1mcEVgoczCutxp41dgQ7DA23ZF37D9xrQYPxp7AQK5j3V",
+	"U9IGQOEI9rJDUoO98/UEUANHkKkRoDfcYYQQYt8KZ7RJFQWK2aw4E2pTnMIDk1nWbniaPjayeze1Te2e",
+	"mFTQC6qVY9+IeTuLfuMe2CPjfCOa+09USVUY5FMCWOjOGabbhGZ2CbnJcqQcGbongzx4bQOw46hj2b0Q",
+	"Vkg3xpGU+Gjd8JjtiiX2EFK6ziREeX04EuMiI+XTU/qZ4Gm/KmyW1rC8EKmgutjaIGWFD0aXqNMOfu5S",
+	"BS0g8WaVk6rh+9PnEcudpnXqM/NqHzdlfMkgrLv0KTNwD2MhGdyrN2K+J6PwjZiHtdD7TL52i2hw1jpO",
+	"eSPmn12xDdyE9oproIngPjRRPjU6avGXv/OtkPbGXOgLDYeAM9xX0KvFUetEIAWJsf9F0x76+NgB5UC3",
+	"cupzeviCnt2Zjy72XtCCfss+5xuA9pcrCzD7o9DysCf67+b5qx/sOgmi9cz53Xc2rYdtY0JzcQ5hz8VF",
+	"om7FNx9DkhzV5bO5sKeYZjEWE1AIrufuf00gUvWt25NIqX9k5w7HhTXs7SxXgJ3DScqBqJpf56Xq0H66",
+	"MU620kkZxvScSoRl06ngFNRHxAxwXwIIBtBHk8NyiQweu+dyxamVzssYhkW1XasuZZPgjtyqLXxY90XX",
+	"LU7P5e6a7Uxql3DnVfMU4GM1pAXjO88jeWMzB8CGGlIiFXTK9CLYI81gilgA/49mhHsz04ObCnP6zGOj",
+	"k8CEJCz6Xc4LWzbnEgit7LvAmsBc8LY82u+hjRpH90LP705v4r5Z+a59wfHRd+YUflBBUTqIN7pTjaJh",
+	"vcSPEqjaEyiBjIB24KQGlgL6EsEuO8syfyvAcZbyOV0PDdcDQ1+etCd8jnXOZFxH80bqu/6oE0gA6oN4",
+	"xpLooJRs4EBMDqFYATBzKzZWMBS36R4YaTOlpMJymUGX2HYD6Tt48P380YNaVQtZbQzAtkCkYS/YVWuY",
+	"ApD/PKda/XqWMh4d3cX9C+P1aOjwL/e/VuXUA+eA/8wJT8o3ZVzNoTIF5TfAHNCFIk21SUOtjrTz2HRM",
+	"t1uNR7utitm2H/u4SE0+Ire47oPopnfa1h3Eln7mk7JjK8wF6i5fPH3x3IlDmMzJkx47djrl8ck37tH+",
+	"2cH/YvzgT3Z08IJ12RXrsUN20HcK6UgqcBgiChPLhIVePQVL5Qg0UmYybsZMmkvV/z9Pvu+jbzgStbKe",
+	"Ju4asfqV0sc1pFvXAG3pNhNk1RDLicBpi5/BGJT1agOnGs9TNtYzTKRRvCj0zKvxmFCDAhZML4BzRNVj",
+	"LLI0wY6OxEyUnsU84/l08VbsXv+tPvAg5Qrr3Ufs1o31XVB7MmOGzzFtEO7qLp34a04JApmzz86fv753",
+	"p5XdQE1aIRCmBQM9BpF+QAJuq+MvYa4u62x/BwzSzaFHH1JVMyWu0sOqZDiPw7/cXrQqY+fgCdxQ37og",
+	"CI7HpWp54JD7lP3wzUDO54VUll9ngp1dvHz9mg3GvOADC03OqPzW5HwgEvbHVFtk0dd8cAPyvcveiWIg",
+	"lD0QChCUJZRIYmTfji+VEaOJUPbULZYUAtauD1AEazcZLGYZVIyw2snFdu3ugo02KKpIavdyGcZ+EJGM",
+	"q2oQfZhic5/ieI3pPE5R/J0YSlXe8YjAtbCra4haxw7bA8XwxM7Cw48qlKqzNSQxpYftJY2rOWIKYsyD",
+	"mMkiEqOBc2tHbNwcUhsayo95Yx8et2X7CpzqTOw+XOrmu5eja67OgE2MnFR5H9fAhEFQDOkbL1bd/evA",
+	"ZyN+KxrDnDiLRx/cbN7tKrAZ3/CWmKUn420CK3sjqbbYpLuX1FbHtDKDnUYlnYCorBEvgzBBN0MbgWIu",
+	"IPK3aY+CAppBv8HGOOHdSXk//GrnMcFgzN1FAu+XB1axv2Y26JTooItQY0jv+xC6G8gl0/rGJ7tSb2Xq",
+	"87JEfNcCTAnreaW2lDvivh6N3r2dqbZuY/vog9iIDVs+UTU/hKuPa91njx09W0osvyBXZq0/leNGZUcA",
+	"2njHCka6vefOwuGvlRC9l25OVVwG/K2ZViOPn0Ml47CeiQCMWt3UuGmZanbPbGrfeLztmyKkFW/ehL0s",
+	"8by3pTPKRmvsXDcWRlAizUAXqalAjzxoUSGupzKzVRpBvN36e5/29nk3AoBAxsbw/9TgbymnAgGfGmru",
+	"c16ILb4VpvnpIVxAaB2TePB272M2bCgL0wSCZj+qh2+UYIPGiP/dJgFbjrgtWSNJAXbu3lF/ALEwrcPF",
+	"NmFj4D9WYgDBgjv73tHGUBR2OrhnDCBbtXyFqIGlPdgd0kyw+Wv2KPWbEfSsChDqIiljDahAsN1/N1Qg",
+	"EqjxbqO7Pa294AJtDuXTcC0/XyifCswqoN0lkm1kVtTpaUXmJLTCMtStyynKEw03REwC4PYQ7rqhcS9o",
+	"ROUnd6sULbnJMFWiWYYCGu5WFUli7YIkv9gLeOvxSWWa/mrBDKTxAF338bsLHb3orcSZasLYUiGMt/Qq",
+	"78BqmR32fNvC21L1Vbu/XUInIXXa223zz/rGHWK3vl0ju1Efvi8MshT22gYR1hScODrGf7BWQd+Kgn35",
+	"7OTkSZe9xG6Ca4oDXM3nfuJRLxsiTPjmigv9Xeq0P80Jb7s1DvhL+dSjTq/xy1jNzfJC38oUkFe8g41C",
+	"beB32D2fK8+hPeXmbS7U6++q6aGSmgudZwKKEKCqhjDKg0OvjrmthNKwfiEQ6eVqWsh+2YH6O5FP7Ry7",
+	"r6LvA7PBqhp9cPBTp9YBV7V5QPM3TJC0ZRPQTCqsowibhDYEFv257cl/5offeYCxnPfeiKUNBm6BVhqo",
+	"ocYEVgYf6YQR1iE4Xp/N3mUXwhiplWEjzTQZVXS82OLPn7wZg60hAdjbTEUBrVSwS2BD1DKgg8ceuVxx",
+	"hOeAbLT+KTZHM2t3ZwsBtn8ablNa1l39LiObryuKhJaUp2XBI/02LIGkiXXZhS9uApx5vCAKb4tUTbHL",
+	"HRH0/ljirmOYi+PuLI75QKzWxzM34rZmFT7HL2Zt63hDfIx3hVQDmfNsFUCGm+S2iB9iwmX2d8oFc+ex",
+	"WmeEc929YtjY2QCUwqmpQ2bgv1dh6boF7UuZMnsAtoD57mVjWzK1pqZ+jU2VOQk/r1SWzka+EdUcEcmF",
+	"9f2ofAQIUbaqvuS+PckEDFfMWiCHOciioGK/Atly1w7bWL6HBklW5ybwzWHZPS6XSnDjzjlSsszfAvei",
+	"5Xi9coVNboa6YCOt0+glatSqzPYugf0Rc0uOWAMx7zgnTDHBi0yKgomS8Gp4jSX9ORL/skaTT04ZZxmH",
+	"Yj8lkpbEMGdCRhvekVJlPkO4CDepnStTZg/QEPfMasuEsLW47QZYDyYXnFKBFsIUQYMD6BeFXBrs1OpY",
+	"iG1XPuVozM9t1t8t5IedvwCvweo8F+mu2MbCUSIojZUrShBeV4/tUcOjr6wDMHoaNAwcitl9K3yzsfaH",
+	"JAFTc9EluPfjcv/G3Xrdrv+UriBwUl6LEa8cRuAdOmWlLLgWRqZOixnixSPvkNKxvF+VSXXjj6zzCDSO",
+	"N0Lkpb7hGI9HxfQutHYD0typYG/VU/4wI4fu9tnsOKDzfozO39bsy1Pvcr4RIkcsqTEUBf5iYNuosY/j",
+	"3266XxiWc2NmukgTSvWEJom6SOAPAMYLcLhEkl32o1saNC8si/epm6bhE8HyaZFrI1CP0bMu82UXYyy+",
+	"vxbY+NnPIGFGBymIm5TVAFVgt9Am/zfYn+pmjyabG35Ts22nH29KVHKk0mU/Ux/YwVike81vbka05U4t",
+	"PbByQuQbpJ7SzR6MNRTg8JIYVys0hTBWF2IPd2y3hEjz/DztHrIg4vkxxB/wGXf5Vx+K5xLteAP+oceN",
+	"OICrWANzgJZ7XwHRVRmZ2OK60oR0AfH/skvtntQgvw2Hf9FPK3SgRQcOtdeFTtFd9kqlJM7Wzk+jA3sc",
+	"GWoXcqT8GVGjC62EpyWPCH9vqg7tXfRciYXclQ/Xj4xGfVRc88LqvGoUoqoI/4QkCBjMpVczxk0bv4yf",
+	"8gjlv/3VmRZZp9c55Lk8vD2GjaTBGnypi1Z6l50pmhAokOzsNf3Tq9WQPIRWE6iXhuq8Tt0fg6Hw/Tni",
+	"QLK3Z1M7pjSy7mIuounE0g259WlnoMODh3ZiRHZLtdpdduH2j2eQp3EtEIOErgCpj765GpWY+BxOz3Hd",
+	"cqYW+lpUUwpKW5an9Q4yQ7r1uE7sQeqn6KQ/uoqTcjVuz4MWMeaUCtDDymPqHQJGsayaxn3RDStMoJnI",
+	"8qc3ymkJl1LG1ZbHPMOi2OupSt1UqUQVMI3rE4+s1fdFrGo/oDhx+SMXCHNtQpzrBVTeEicEjjUF5AaA",
+	"MPP4EzybIQKGYDmXRRRMB6meoH6WKlJKUIcGonRSEcsXqklhP1bEC/bOsG6YGAsZwpF6n7Fwd0ao9ADq",
+	"WCgAoYfEGlIxkMjZy86iSMPB4Ng3f3lsNPi+wKrN0mDznReqgCdB1n749L8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

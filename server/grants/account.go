@@ -14,7 +14,12 @@ import (
 var objects = map[string]string{
 	models.PrefixSession: "session", models.PrefixPasskey: "passkey", models.PrefixConsent: "consent",
 	models.PrefixIdentity: "identity", models.PrefixSubscription: "subscription", models.PrefixAgent: "agent", models.PrefixApplication: "agent",
+	models.PrefixTransfer: "transfer",
 }
+
+// answering is what somebody does because they answer for an agent, whether or not they
+// ever let it act for them.
+var answering = map[string]bool{"offerAgent": true, "withdrawOffer": true}
 
 // Account asks policy whether a person may change something of their own account
 // in their session, and says who acts, for the ledger. id names what is changed;
@@ -30,7 +35,7 @@ func (e *Endpoint) Account(ctx context.Context, call Call, who Person, what, id 
 		if err != nil {
 			return nil, err
 		}
-		if in.Object, err = e.object(ctx, who, id); err != nil {
+		if in.Object, err = e.object(ctx, f.view, who, what, id); err != nil {
 			return nil, err
 		}
 		carryOut := func(_ policies.Decision, r *models.Record) error {
@@ -48,7 +53,7 @@ func (e *Endpoint) Account(ctx context.Context, call Call, who Person, what, id 
 var named = regexp.MustCompile(`^[a-z]{3}_[0-9A-Za-z_-]{1,64}$`)
 
 // object is the fact of what a person changes.
-func (e *Endpoint) object(ctx context.Context, who Person, id string) (*policies.Object, error) {
+func (e *Endpoint) object(ctx context.Context, v *models.View, who Person, what, id string) (*policies.Object, error) {
 	prefix, _, _ := strings.Cut(id, "_")
 	o := &policies.Object{Kind: "nothing"}
 	var err error
@@ -57,9 +62,17 @@ func (e *Endpoint) object(ctx context.Context, who Person, id string) (*policies
 		o.Kind, o.Owner = "account", who.UserID
 	case objects[prefix] != "" && named.MatchString(id):
 		o.Kind, o.ID = objects[prefix], id
-		if o.Owner, err = e.store.OwnerOf(ctx, who.UserID, id); err != nil {
-			return nil, err
+		if answering[what] {
+			o.Owner, err = v.Answering(ctx, id)
+		} else {
+			o.Owner, err = e.store.OwnerOf(ctx, who.UserID, id)
 		}
+	}
+	if err == nil && what == "offerAgent" {
+		o.Offers, err = v.Offers(ctx, who.UserID)
+	}
+	if err != nil {
+		return nil, err
 	}
 	factor, err := e.store.TOTP(ctx, who.UserID)
 	if err == nil {

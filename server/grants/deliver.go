@@ -35,6 +35,9 @@ func (e *Endpoint) openHandle(a *models.Approval) (handle, error) {
 
 // tellWord tells a person that somebody asks, if it still waits for them.
 func (e *Endpoint) tellWord(ctx context.Context, n *models.Notice) error {
+	if models.HasPrefix(n.Ref, models.PrefixTransfer) {
+		return e.tellOffer(ctx, n)
+	}
 	a, err := e.store.Approval(ctx, n.Ref)
 	if errors.Is(err, models.ErrNotFound) || err == nil && a.Now(e.now().Unix()) != models.ApprovalPending {
 		return fmt.Errorf("it does not wait any more: %w", ErrNoUse)

@@ -44,6 +44,10 @@ type Message struct {
 	Words    string // of the client's own, "" if it says nothing: not to be believed
 	Compare  string // what is shown at the other side, too, "" if nothing is
 	EndsAt   int64
+
+	// Of an offer to answer for the client: its id, and the name of who makes it. It is
+	// no approval then.
+	Transfer, From string
 }
 
 // ErrNoUse: what could not be sent could not be sent later either.

@@ -32,6 +32,16 @@ func (h *handler) agent(c *gin.Context, who grants.Person) {
 }
 
 func (h *handler) showAgent(c *gin.Context, who grants.Person, id string, before int64, done *Notice) {
+	h.renderAgent(c, who, id, before, http.StatusOK, AgentPage{Member: Member{Notice: done}})
+}
+
+// showAgentWith shows what was wrong with a form of the page.
+func (h *handler) showAgentWith(c *gin.Context, who grants.Person, id string, status int, f Form) {
+	h.renderAgent(c, who, id, -1, status, AgentPage{Form: f})
+}
+
+// renderAgent fills in the view, which says what was done, or what was wrong.
+func (h *handler) renderAgent(c *gin.Context, who grants.Person, id string, before int64, status int, view AgentPage) {
 	ctx := c.Request.Context()
 	client, err := h.known(ctx, who, id)
 	if err != nil {
@@ -43,14 +53,15 @@ func (h *handler) showAgent(c *gin.Context, who grants.Person, id string, before
 		h.broken(c, err)
 		return
 	}
-	member.Notice = done
 	said := h.names(ctx)
-	view := AgentPage{Member: member, Agent: party(client), Owner: said.owner(client), Purpose: client.Purpose, Status: standing(client, h.Store.Now())}
+	member.Notice = view.Notice
+	view.Member, view.Agent, view.Owner, view.Purpose, view.Status = member, party(client), said.owner(client), client.Purpose, standing(client, h.Store.Now())
+	view.Answering = h.answering(said, who, client)
 	if err := h.fill(ctx, who, said, &view, before); err != nil {
 		h.broken(c, err)
 		return
 	}
-	h.Render.Page(c, http.StatusOK, "agent", view)
+	h.Render.Page(c, status, "agent", view)
 }
 
 func (h *handler) fill(ctx context.Context, who grants.Person, said *names, view *AgentPage, before int64) error {
@@ -100,18 +111,22 @@ func (n *names) anybody(id string) string {
 	return n.client(id)
 }
 
-// known reads an agent that a person has, or had, something to do with. Of others
-// they are not told that they exist.
+// known reads an agent that a person has, or had, something to do with, or answers for.
+// Of others they are not told that they exist.
 func (h *handler) known(ctx context.Context, who grants.Person, id string) (*models.Client, error) {
 	// SECURITY: only the user's own.
 	rows, _, err := h.Store.Consents(ctx, models.ConsentFilter{SubjectID: who.UserID, ClientID: id}, models.Page{Limit: 1})
 	if err != nil {
 		return nil, err
 	}
-	if id == "" || len(rows) == 0 {
+	client, err := h.Store.Client(ctx, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case id == "" || len(rows) == 0 && (client.OwnerID == nil || *client.OwnerID != who.UserID):
 		return nil, models.ErrNotFound
 	}
-	return h.Store.Client(ctx, id)
+	return client, nil
 }
 
 // nothing answers that there is no such thing, if that is what is wrong.

@@ -29,7 +29,13 @@ func (h *handler) showAgents(c *gin.Context, who grants.Person, done *Notice) {
 		h.broken(c, err)
 		return
 	}
-	h.Render.Page(c, http.StatusOK, "agents", Agents{Member: member, Agents: cards})
+	said := h.names(c.Request.Context())
+	view := Agents{Member: member, Agents: cards, Offers: h.offers(said, who.UserID), Owned: h.owned(said, who)}
+	if said.err != nil {
+		h.broken(c, said.err)
+		return
+	}
+	h.Render.Page(c, http.StatusOK, "agents", view)
 }
 
 func (h *handler) cards(ctx context.Context, userID string) ([]AgentCard, error) {

@@ -29,11 +29,11 @@ func NewLetters(b *Book, now func() time.Time) (*Letters, error) {
 	l := &Letters{matcher: language.NewMatcher(tags)}
 	for i, w := range b.words {
 		k := clock{w, now}
-		text, err := plain.New("").Funcs(plain.FuncMap{"t": k.t, "when": k.dayTime}).ParseFS(b.files, "letters/mail.txt")
+		text, err := plain.New("").Funcs(plain.FuncMap{"t": k.t, "when": k.dayTime}).ParseFS(b.files, "letters/*.txt")
 		if err != nil {
 			return nil, fmt.Errorf("letters in %s: %w", w.tag, err)
 		}
-		html, err := template.New("").Funcs(template.FuncMap{"t": k.t, "rich": k.rich, "when": k.dayTime}).ParseFS(b.files, "letters/mail.html")
+		html, err := template.New("").Funcs(template.FuncMap{"t": k.t, "rich": k.rich, "when": k.dayTime}).ParseFS(b.files, "letters/*.html")
 		if err != nil {
 			return nil, fmt.Errorf("letters in %s: %w", w.tag, err)
 		}
@@ -59,7 +59,7 @@ func (l *Letters) letter(n word.Note) (int, letter) {
 	if tag, err := language.Parse(n.Lang); err == nil {
 		_, i, _ = l.matcher.Match(tag)
 	}
-	n.Client = strings.Join(strings.Fields(n.Client), " ") // it becomes one line
+	n.Client, n.From = oneLine(n.Client), oneLine(n.From)
 	out := letter{Note: n, Tag: l.languages[i].Tag}
 	if n.Words != "" {
 		out.Quoted = strings.FieldsFunc(n.Words, func(r rune) bool { return r == '\n' || r == '\r' })
@@ -69,6 +69,8 @@ func (l *Letters) letter(n word.Note) (int, letter) {
 	}
 	return i, out
 }
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // Mail implements word.Writer.
 func (l *Letters) Mail(n word.Note) (word.Letter, error) {

@@ -52,7 +52,7 @@ func inTheWay(err error) error {
 	switch refused.Reason {
 	case "object_foreign":
 		return models.ErrNotFound
-	case signInTooOld, secondFactorNeeded:
+	case signInTooOld, secondFactorNeeded, "offers_exhausted":
 		return &people.Problem{Reason: refused.Reason}
 	case "subject_unknown", "subject_inactive", "subject_expired", loginRequired: // since the request came in
 		return &people.Problem{Reason: loginRequired}
@@ -83,6 +83,9 @@ func (h *handler) notDone(c *gin.Context, err error) {
 // loginFor is where somebody signs in to come back to the account page whose form
 // they sent.
 func (h *handler) loginFor(c *gin.Context) string {
+	if id := c.Param("id"); owning(id) != "" {
+		return withReturn("/login", id)
+	}
 	for _, place := range []string{"passkeys", "word"} {
 		if strings.HasPrefix(c.FullPath(), h.base+places[place]) {
 			return withReturn("/login", place)

@@ -40,7 +40,7 @@ func (p page) Tabs() []tab {
 		{Path: "/account/security", Label: "security.title"},
 		{Path: "/account/word", Label: "word.title"},
 	}
-	of := map[string]int{"agents": 0, "agent": 0, "revoke": 0, "approvals": 1, "device": 1, "sessions": 2, "passkeys": 3, "security": 4, "totp": 4, "word": 5}
+	of := map[string]int{"agents": 0, "agent": 0, "transfer": 0, "revoke": 0, "approvals": 1, "device": 1, "sessions": 2, "passkeys": 3, "security": 4, "totp": 4, "word": 5}
 	if i, ok := of[p.name]; ok {
 		tabs[i].Here = true
 	}

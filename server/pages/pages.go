@@ -39,6 +39,7 @@ type Visitor interface {
 // Accounts asks policy what people may change of their own accounts (grants.Endpoint).
 type Accounts interface {
 	Account(ctx context.Context, call grants.Call, who grants.Person, what, id string) (models.By, error)
+	OfferTo(ctx context.Context, by models.By, clientID, name string) error
 }
 
 // Config of the pages; every field is required.
@@ -91,6 +92,7 @@ func Register(root *gin.RouterGroup, c Config) error {
 	r.GET("/account", h.member(h.agents))
 	r.GET("/account/agents/:id", h.member(h.agent))
 	r.GET("/account/agents/:id/revoke", h.member(h.askAgent))
+	r.GET("/account/transfers/:id", h.member(h.transfer))
 	r.GET("/account/consents/:id/revoke", h.member(h.askConsent))
 	r.GET("/account/security", h.member(h.security))
 	r.GET("/account/sessions", h.member(h.sessions))
@@ -119,6 +121,10 @@ func Register(root *gin.RouterGroup, c Config) error {
 	act.POST("/recover/:token", h.chooseNew(Recover))
 	act.POST("/invite/:token", h.chooseNew(Invite))
 	act.POST("/account/agents/:id/revoke", h.member(h.revokeAgent))
+	act.POST("/account/agents/:id/offer", h.member(h.offerAgent))
+	act.POST("/account/transfers/:id/accept", h.member(h.acceptAgent))
+	act.POST("/account/transfers/:id/decline", h.member(h.declineAgent))
+	act.POST("/account/transfers/:id/withdraw", h.member(h.withdrawOffer))
 	act.POST("/account/consents/:id/revoke", h.member(h.revokeConsent))
 	act.POST("/account/password", h.member(h.changePassword))
 	act.POST("/account/totp", h.member(h.addTOTP))
@@ -187,7 +193,7 @@ var (
 // returned is an opaque id of what goes on after signing in, or the name of a page,
 // "" if it is neither. It is never an address.
 func (h *handler) returned(id string) string {
-	if places[id] != "" || deviceTarget(id) != "" || authorizationID.MatchString(id) || approvalID.MatchString(id) {
+	if places[id] != "" || owning(id) != "" || deviceTarget(id) != "" || authorizationID.MatchString(id) || approvalID.MatchString(id) {
 		return id
 	}
 	return ""
@@ -199,6 +205,8 @@ func (h *handler) target(id string) string {
 	switch {
 	case places[id] != "":
 		return places[id]
+	case owning(id) != "":
+		return owning(id)
 	case deviceTarget(id) != "":
 		return deviceTarget(id)
 	case approvalID.MatchString(id):
@@ -217,7 +225,7 @@ func (h *handler) member(next func(*gin.Context, grants.Person)) gin.HandlerFunc
 		case err != nil:
 			h.broken(c, err)
 		case who == nil:
-			h.to(c, "/login")
+			h.to(c, withReturn("/login", h.returned(c.Param("id"))))
 		default:
 			next(c, *who)
 		}

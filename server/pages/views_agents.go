@@ -92,7 +92,9 @@ func NewContinue(to, agent, how string) (Continue, error) {
 // Agents is the page "agents": who may act for the person.
 type Agents struct {
 	Member
+	Offers []OfferCard // to answer for an agent
 	Agents []AgentCard
+	Owned  []OwnedCard // that the person answers for, whether or not they act for them
 }
 
 // AgentCard is one agent and what it may do, in short.
@@ -109,6 +111,7 @@ type AgentCard struct {
 
 // AgentPage is the page "agent": what one agent may do, and what it did.
 type AgentPage struct {
+	Form
 	Member
 	Agent    Party
 	Owner    string
@@ -118,6 +121,8 @@ type AgentPage struct {
 	Deeds    []Deed
 	Older    string // local path of older deeds, "" if there are none
 	Live     int    // tokens that would end with it
+
+	Answering *Answering // nil: the person does not answer for it
 }
 
 // Held is a consent as the person holds it.

@@ -30,7 +30,7 @@ func (h *handler) signInView(c *gin.Context, id string) (SignIn, bool) {
 		return view, false
 	}
 	switch {
-	case places[id] != "" || deviceTarget(id) != "":
+	case places[id] != "" || owning(id) != "" || deviceTarget(id) != "":
 		return view, h.again(c, &view)
 	case approvalID.MatchString(id):
 		return view, h.awaited(c, &view)

@@ -1,6 +1,7 @@
 package word
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,7 +145,7 @@ func tag(n Note) string {
 	if n.Test {
 		return "test"
 	}
-	return n.Approval
+	return cmp.Or(n.Transfer, n.Approval)
 }
 
 // one sends to one browser.

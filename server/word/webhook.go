@@ -60,11 +60,13 @@ func (h *Webhook) Reaches(context.Context, *models.User) (bool, error) { return 
 
 // hooked is what a webhook gets.
 type hooked struct {
-	Type      string       `json:"type"` // approval.asked or test
+	Type      string       `json:"type"` // approval.asked, transfer.offered or test
 	Timestamp string       `json:"timestamp"`
 	User      hookedUser   `json:"user"`
 	Client    *hookedParty `json:"client,omitempty"`
 	Approval  string       `json:"approval,omitempty"`
+	Transfer  string       `json:"transfer,omitempty"`
+	From      string       `json:"offered_by,omitempty"`
 	Message   string       `json:"message,omitempty"` // the client's own words
 	Compare   string       `json:"compare,omitempty"`
 	Link      string       `json:"link"`
@@ -84,8 +86,8 @@ type hookedParty struct {
 	Name string `json:"name"`
 }
 
-// Send implements Channel. The id of what is sent is the approval's: who gets it twice
-// can tell.
+// Send implements Channel. The id of what is sent is the approval's, or the offer's: who
+// gets it twice can tell.
 func (h *Webhook) Send(ctx context.Context, u *models.User, n Note) error {
 	now := h.now()
 	out := hooked{
@@ -93,6 +95,9 @@ func (h *Webhook) Send(ctx context.Context, u *models.User, n Note) error {
 		Client: &hookedParty{n.ClientID, n.Client}, Approval: n.Approval, Message: n.Words, Compare: n.Compare, Link: n.Link, EndsAt: n.EndsAt, Lang: n.Lang,
 	}
 	id := n.Approval
+	if n.Transfer != "" {
+		out.Type, out.Transfer, out.From, id = "transfer.offered", n.Transfer, n.From, n.Transfer
+	}
 	if n.Test {
 		out.Type, out.Client, id = "test", nil, "test_"+strings.ToLower(rand.Text())
 	}

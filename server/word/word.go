@@ -97,8 +97,11 @@ func (w *Word) Names() []string {
 	return names
 }
 
-// Send tells a user of an approval, by one channel.
+// Send tells a user of an approval, or of an offer, by one channel.
 func (w *Word) Send(ctx context.Context, channel, userID string, m grants.Message) error {
+	if m.Transfer != "" {
+		return w.send(ctx, channel, userID, Note{Message: m, Link: w.Issuer + "/account/transfers/" + url.PathEscape(m.Transfer)})
+	}
 	return w.send(ctx, channel, userID, Note{Message: m, Link: w.Issuer + "/approvals/" + url.PathEscape(m.Approval)})
 }
 

@@ -46,7 +46,7 @@ export async function person(name) {
  * by which grant types else. */
 export async function agent(name, owner, redirect, types) {
   const made = await api("POST", "/clients", {
-    kind: "agent", name: unique(name), purpose: "Looks things up", owner_id: owner.id,
+    kind: "agent", name: unique(name), purpose: "Looks things up", owner_id: owner.id, sponsor: "Research",
     ...(redirect && { redirect_uris: [redirect], grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"] }),
     ...(types && { grant_types: types }),
   });

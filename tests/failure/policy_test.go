@@ -132,7 +132,7 @@ func TestPolicyThatNeverEnds(t *testing.T) { // by itself: it measures
 func (w *world) labelled(s *models.Store, kind string) *world {
 	w.t.Helper()
 	ctx := context.Background()
-	agent := &models.Client{Kind: models.KindAgent, Name: kind, OwnerID: &w.Owner.ID, Labels: models.Labels{"bomb": kind}}
+	agent := &models.Client{Kind: models.KindAgent, Name: kind, OwnerID: &w.Owner.ID, Sponsor: "Quality", Labels: models.Labels{"bomb": kind}}
 	must(w.t, s.CreateClient(ctx, modelstest.By(), agent))
 	v := *w
 	_, secret := modelstest.Secret(w.t, s, agent.ID)

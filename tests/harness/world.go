@@ -36,7 +36,7 @@ func (s *Server) User(username string) *models.User {
 // Agent makes an agent of owner, with a secret.
 func (s *Server) Agent(name string, owner *models.User) *Client {
 	s.TB.Helper()
-	return s.client(&models.Client{Kind: models.KindAgent, Name: name, OwnerID: &owner.ID})
+	return s.client(&models.Client{Kind: models.KindAgent, Name: name, OwnerID: &owner.ID, Sponsor: "Quality"})
 }
 
 // Application makes an application without owner, with a secret.

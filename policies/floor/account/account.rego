@@ -2,8 +2,9 @@
 # title: A person's own account
 # description: >-
 #   May a person change this of their account, in the session in which they are
-#   signed in? It must be theirs. By what somebody signs in, and where else they are
-#   told what they are asked, may change only soon after they showed who they are.
+#   signed in? It must be theirs. By what somebody signs in, where else they are
+#   told what they are asked, and for which agents they answer, may change only soon
+#   after they showed who they are.
 #   House policy has no say: what a person takes back must always be possible.
 # scope: package
 # schemas:
@@ -21,14 +22,17 @@ decision := {"allow": count(reasons) == 0, "reasons": reasons}
 # METADATA
 # description: What there is to change, and whether that takes a recent sign-in.
 required := {
+	"acceptAgent": "recent",
 	"addPasskey": "recent",
 	"addSecondFactor": "recent",
 	"addSubscription": "recent",
 	"changePassword": "recent",
 	"chooseUserCode": "recent",
+	"declineAgent": "any",
 	"endSession": "any",
 	"endSessions": "any",
 	"linkIdentity": "recent",
+	"offerAgent": "recent",
 	"removePasskey": "recent",
 	"removeSecondFactor": "recent",
 	"removeSubscription": "any",
@@ -37,11 +41,18 @@ required := {
 	"setWord": "any",
 	"testWord": "any",
 	"unlinkIdentity": "recent",
+	"withdrawOffer": "any",
 }
 
 # METADATA
 # description: For so many seconds a sign-in is recent.
 recent := 900
+
+# METADATA
+# description: >-
+#   So often a day somebody may offer agents of theirs to others. Every offer brings
+#   somebody word that they did not ask for.
+most_offers := 20
 
 operation := trim_prefix(input.action.name, "account:") if startswith(input.action.name, "account:")
 
@@ -104,6 +115,18 @@ reasons contains {"code": "second_factor_needed", "party": "subject", "id": _id}
 	_of_signing_in
 	not input.object.second_factor == false
 	not input.session.acr == "2"
+}
+
+# METADATA
+# custom: {lacks: patience, who: [subject, clients:write], remedy: Offer it tomorrow.}
+reasons contains {"code": "offers_exhausted", "party": "subject", "id": _id} if {
+	operation == "offerAgent"
+	not _few_offers
+}
+
+_few_offers if {
+	is_number(input.object.offers)
+	input.object.offers < most_offers
 }
 
 _of_signing_in if required[operation] == "recent"

@@ -56,6 +56,27 @@ test_taking_back_needs_no_recent_sign_in if {
 	_recent & {"endSession", "endSessions", "revokeConsent", "revokeAgent"} == set()
 }
 
+test_agents_are_offered_a_few_times_a_day if {
+	question := _asked("offerAgent")
+	account.decision.allow with input as fixtures.but(question, "object/offers", account.most_offers - 1)
+	every value in [account.most_offers, account.most_offers + 1, "0", {}, null, false] {
+		_reasons(fixtures.but(question, "object/offers", value)) == {_reason("offers_exhausted")}
+	}
+	_reasons(fixtures.without(question, "object/offers")) == {_reason("offers_exhausted")}
+}
+
+test_who_offered_much_may_still_answer_and_withdraw if {
+	every operation, _ in account.required {
+		question := fixtures.but(_asked(operation), "object/offers", 1000)
+		_codes(question) == {"offers_exhausted" | operation == "offerAgent"}
+	}
+}
+
+test_taking_an_agent_on_needs_a_recent_sign_in_and_leaving_it_none if {
+	{"acceptAgent", "offerAgent"} & _recent == {"acceptAgent", "offerAgent"}
+	{"declineAgent", "withdrawOffer"} & _recent == set()
+}
+
 test_only_a_person_has_an_account if {
 	_reasons(fixtures.but(fixtures.account, "subject/kind", "agent")) == {_reason("subject_unknown")}
 	_codes(fixtures.without(fixtures.account, "subject")) == {
@@ -92,6 +113,8 @@ _optional := {
 	"subject/name", "object/kind", "object/id",
 	# Of house policy, which is not asked; nor does a user need any right to their own account.
 	"subject/labels", "subject/scopes", "subject/owner",
+	# Counts for who offers, alone.
+	"object/offers",
 	# How strongly is said by acr; it counts where there is a second factor.
 	"session/amr", "session/acr",
 }

@@ -35,6 +35,10 @@ required := {
 	"listAcquaintances": "clients:read",
 	"putAcquaintance": "clients:write",
 	"deleteAcquaintance": "clients:write",
+	"listTransfers": "clients:read",
+	"getTransfer": "clients:read",
+	"offerTransfer": "clients:write",
+	"cancelTransfer": "clients:write",
 	"createClient": "clients:write",
 	"updateClient": "clients:write",
 	"deleteClient": "clients:write",
@@ -211,8 +215,10 @@ reasons contains {"code": "scope_not_consented", "party": "consent", "id": stand
 # description: >-
 #   What a change does beyond the name of its operation, and the right that takes.
 #   Ending or shortening a life is stopping; whoever becomes a service sees the
-#   tokens sent to it and may exchange them.
+#   tokens sent to it and may exchange them; who answers for a client is asked, or is
+#   put in charge without being asked.
 effects := {
+	"effect:assigns_owner": "owners:assign",
 	"effect:stops_client": "clients:suspend",
 	"effect:stops_user": "users:suspend",
 	"effect:moves_service": "roles:assign",

@@ -134,6 +134,7 @@ test_nobody_hands_on_what_the_token_does_not_carry if {
 
 test_effects_take_the_right_they_amount_to if {
 	rights := {
+		"effect:assigns_owner": "owners:assign",
 		"effect:stops_client": "clients:suspend",
 		"effect:stops_user": "users:suspend",
 		"effect:moves_service": "roles:assign",

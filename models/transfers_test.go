@@ -1,0 +1,348 @@
+package models_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/models/modelstest"
+)
+
+// estate is an agent, who answers for it, and two who could.
+type estate struct {
+	*models.Store
+	testing.TB
+	agent       *models.Client
+	owner, a, b *models.User
+	owners      models.By // the owner, at their account
+}
+
+func newEstate(t testing.TB, s *models.Store) *estate {
+	t.Helper()
+	e := &estate{Store: s, TB: t}
+	name := models.NewID("x")[20:]
+	e.owner, e.a, e.b = modelstest.User(t, s, "owner-"+name), modelstest.User(t, s, "a-"+name), modelstest.User(t, s, "b-"+name)
+	e.agent, _ = modelstest.Agent(t, s, "agent-"+name, e.owner.ID)
+	e.owners = models.By{SubjectID: e.owner.ID, SessionID: "ses_1"}
+	return e
+}
+
+// offered is an offer to a user, by an administrator.
+func (e *estate) offered(to *models.User, channels ...string) *models.Transfer {
+	e.Helper()
+	t := &models.Transfer{ClientID: e.agent.ID, ToID: &to.ID}
+	require.NoError(e, e.OfferTransfer(e.Context(), models.By{ClientID: "app_admin"}, t, channels))
+	return t
+}
+
+func (e *estate) ownerNow() string {
+	e.Helper()
+	c, err := e.Client(e.Context(), e.agent.ID)
+	require.NoError(e, err)
+	return *c.OwnerID
+}
+
+func (e *estate) state(id string) string {
+	e.Helper()
+	t, err := e.Transfer(e.Context(), id)
+	require.NoError(e, err)
+	return t.Now(e.Now())
+}
+
+func (e *estate) notices(id string) (channels []string) {
+	e.Helper()
+	require.NoError(e, e.Writer().Model(&models.Notice{}).Where("ref = ?", id).Order("channel").Pluck("channel", &channels).Error)
+	return channels
+}
+
+func eachEstate(t *testing.T, test func(t *testing.T, e *estate)) {
+	t.Helper()
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) { test(t, newEstate(t, s)) })
+}
+
+func TestAnOfferChangesNothingUntilItIsAccepted(t *testing.T) {
+	eachEstate(t, func(t *testing.T, e *estate) {
+		offer := e.offered(e.a, "mail", "push")
+		require.Equal(t, []string{"mail", "push"}, e.notices(offer.ID))
+		require.Equal(t, []any{models.TransferOpen, "app_admin", e.owner.ID, e.Now() + models.TransferLife}, []any{offer.State, offer.OfferedBy, *offer.FromID, offer.ExpiresAt})
+		require.Equal(t, e.owner.ID, e.ownerNow())
+
+		_, err := e.AcceptTransfer(t.Context(), by, offer.ID, e.b.ID)
+		require.ErrorIs(t, err, models.ErrNotFound, "it is somebody else's")
+		version := e.agent.Version
+		done, err := e.AcceptTransfer(t.Context(), models.By{SubjectID: e.a.ID}, offer.ID, e.a.ID)
+		require.NoError(t, err)
+		require.Equal(t, models.TransferAccepted, done.State)
+		require.Equal(t, e.a.ID, e.ownerNow())
+		require.Empty(t, e.notices(offer.ID), "word of it is worth nothing any more")
+		c, err := e.Client(t.Context(), e.agent.ID)
+		require.NoError(t, err)
+		require.Equal(t, version+1, c.Version)
+
+		rows, _, err := e.Entries(t.Context(), models.EntryFilter{Action: "acceptTransfer"}, -1, 10)
+		require.NoError(t, err)
+		require.Len(t, rows, 2, "the client, and the offer")
+		require.Contains(t, rows[0].Detail, `"owner_id":"`+e.owner.ID+`"`)
+		require.Contains(t, rows[0].Detail, `"owner_id":"`+e.a.ID+`"`)
+		require.Contains(t, rows[1].Detail, `"to_id":"`+e.a.ID+`"`)
+
+		for _, again := range []func() error{
+			func() error { _, err := e.AcceptTransfer(t.Context(), by, offer.ID, e.a.ID); return err },
+			func() error { _, err := e.DeclineTransfer(t.Context(), by, offer.ID, e.a.ID); return err },
+			func() error { _, err := e.CancelTransfer(t.Context(), by, offer.ID, ""); return err },
+		} {
+			require.ErrorIs(t, again(), models.ErrUsed)
+		}
+		require.Equal(t, models.TransferAccepted, e.state(offer.ID))
+	})
+}
+
+// Whatever an offer was about may be decided otherwise before it is answered.
+func TestAnOfferEndsWithWhatItIsAbout(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		for name, c := range map[string]struct {
+			happens func(t *testing.T, e *estate) error
+			left    string
+		}{
+			"another offer": {func(_ *testing.T, e *estate) error { e.offered(e.b); return nil }, models.TransferCancelled},
+			"somebody is put in charge": {func(t *testing.T, e *estate) error {
+				_, err := e.UpdateClient(t.Context(), by, e.agent.ID, models.AnyVersion, func(c *models.Client) { c.OwnerID = &e.b.ID })
+				return err
+			}, models.TransferCancelled},
+			"another change": {func(t *testing.T, e *estate) error {
+				_, err := e.UpdateClient(t.Context(), by, e.agent.ID, models.AnyVersion, func(c *models.Client) { c.Purpose = "Other" })
+				return err
+			}, models.TransferOpen},
+			"a suspension of the agent": {func(t *testing.T, e *estate) error {
+				_, err := e.SuspendClient(t.Context(), by, e.agent.ID)
+				return err
+			}, models.TransferOpen},
+			"the agent's end": {func(t *testing.T, e *estate) error {
+				return e.DecommissionClient(t.Context(), by, e.agent.ID, models.AnyVersion)
+			}, models.TransferCancelled},
+			"the owner leaves": {func(t *testing.T, e *estate) error {
+				return e.RemoveUser(t.Context(), by, e.owner.ID, models.AnyVersion)
+			}, models.TransferOpen},
+			"who is asked is suspended": {func(t *testing.T, e *estate) error { _, err := e.SuspendUser(t.Context(), by, e.a.ID); return err }, models.TransferCancelled},
+			"who is asked leaves":       {func(t *testing.T, e *estate) error { return e.RemoveUser(t.Context(), by, e.a.ID, models.AnyVersion) }, models.TransferCancelled},
+			"who is asked expires": {func(t *testing.T, e *estate) error {
+				_, err := e.UpdateUser(t.Context(), by, e.a.ID, models.AnyVersion, func(u *models.User) { u.ExpiresAt = 1 })
+				return err
+			}, models.TransferOpen},
+		} {
+			e := newEstate(t, s)
+			offer := e.offered(e.a, "mail")
+			require.NoError(t, c.happens(t, e), name)
+			require.Equal(t, c.left, e.state(offer.ID), name)
+			before := e.ownerNow()
+			_, err := e.AcceptTransfer(t.Context(), by, offer.ID, e.a.ID)
+			switch {
+			case name == "who is asked expires":
+				require.ErrorIs(t, err, models.ErrNotFound, name)
+			case c.left == models.TransferOpen:
+				require.NoError(t, err, name)
+				before = e.a.ID
+			default:
+				require.ErrorIs(t, err, models.ErrUsed, name)
+				require.Empty(t, e.notices(offer.ID), name)
+			}
+			require.Equal(t, before, e.ownerNow(), name)
+		}
+	})
+}
+
+func TestWhoCanBeAsked(t *testing.T) {
+	eachEstate(t, func(t *testing.T, e *estate) {
+		gone := modelstest.User(t, e.Store, "gone")
+		require.NoError(t, e.RemoveUser(t.Context(), by, gone.ID, models.AnyVersion))
+		nobody := "usr_nobody"
+		for name, to := range map[string]*string{"nobody": nil, "no user": &nobody, "who left": &gone.ID, "who answers already": &e.owner.ID, "no person": &e.agent.ID} {
+			err := e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: to}, nil)
+			var wrong *models.Invalid
+			require.ErrorAs(t, err, &wrong, name)
+			require.Equal(t, "to", wrong.Field, name)
+		}
+		require.ErrorIs(t, e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: "agt_none", ToID: &e.a.ID}, nil), models.ErrNotFound)
+		require.NoError(t, e.DecommissionClient(t.Context(), by, e.agent.ID, models.AnyVersion))
+		require.Error(t, e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: &e.a.ID}, nil))
+		rows, _, err := e.Transfers(t.Context(), models.TransferFilter{}, models.Page{})
+		require.NoError(t, err)
+		require.Empty(t, rows)
+	})
+}
+
+// An owner names people as they sign in. An offer to nobody is one like any other.
+func TestAnOwnersOffer(t *testing.T) {
+	eachEstate(t, func(t *testing.T, e *estate) {
+		ctx := t.Context()
+		offer := func(as models.By, to *string, name string) (*models.Transfer, error) {
+			tr := &models.Transfer{ClientID: e.agent.ID, ToID: to, Named: name}
+			return tr, e.OfferTransfer(ctx, as, tr, []string{"mail"})
+		}
+		_, err := offer(models.By{SubjectID: e.b.ID}, &e.a.ID, e.a.Username)
+		require.ErrorIs(t, err, models.ErrNotFound, "it is not hers to offer")
+		_, err = offer(e.owners, nil, "bell\x07")
+		require.Error(t, err)
+		lost, err := offer(e.owners, nil, "no-such-person")
+		require.NoError(t, err)
+		require.Equal(t, models.TransferOpen, lost.State)
+		require.Empty(t, e.notices(lost.ID))
+		real, err := offer(e.owners, &e.a.ID, e.a.Username)
+		require.NoError(t, err)
+		require.Equal(t, []string{"mail"}, e.notices(real.ID))
+		require.Equal(t, models.TransferCancelled, e.state(lost.ID), "at most one is open")
+
+		v, err := e.View(ctx)
+		require.NoError(t, err)
+		n, err := v.Offers(ctx, e.owner.ID)
+		require.NoError(t, err)
+		require.Equal(t, int64(2), n)
+		for id, want := range map[string]string{real.ID: e.owner.ID, e.agent.ID: e.owner.ID, "agt_none": "", "psk_1": ""} {
+			got, err := v.Answering(ctx, id)
+			require.NoError(t, err)
+			require.Equal(t, want, got, id)
+		}
+		for id, want := range map[string]string{real.ID: e.a.ID, lost.ID: "", "trf_none": ""} {
+			got, err := e.OwnerOf(ctx, e.a.ID, id)
+			require.NoError(t, err)
+			require.Equal(t, want, got, id)
+		}
+
+		_, err = e.CancelTransfer(ctx, by, real.ID, e.b.ID)
+		require.ErrorIs(t, err, models.ErrNotFound)
+		_, err = e.CancelTransfer(ctx, by, real.ID, e.owner.ID)
+		require.NoError(t, err)
+		admins := e.offered(e.a)
+		_, err = e.CancelTransfer(ctx, by, admins.ID, e.owner.ID)
+		require.ErrorIs(t, err, models.ErrNotFound, "an administrator's is not theirs to take back")
+
+		again, err := offer(e.owners, &e.b.ID, e.b.Username)
+		require.NoError(t, err)
+		_, err = e.SuspendUser(ctx, by, e.owner.ID)
+		require.NoError(t, err)
+		require.Equal(t, models.TransferCancelled, e.state(again.ID), "what somebody offered who was stopped is not taken")
+	})
+}
+
+func TestAnOfferEndsByItself(t *testing.T) {
+	t.Parallel()
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		var moved atomic.Int64
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
+		e := newEstate(t, modelstest.Open(t, o))
+		offer := e.offered(e.a)
+		moved.Store(int64((models.TransferLife + 1) * time.Second))
+		require.Equal(t, models.TransferExpired, e.state(offer.ID))
+		_, err := e.AcceptTransfer(t.Context(), by, offer.ID, e.a.ID)
+		require.ErrorIs(t, err, models.ErrUsed)
+		require.Equal(t, e.owner.ID, e.ownerNow())
+		next := e.offered(e.b)
+		require.Equal(t, models.TransferExpired, e.state(offer.ID), "nobody took it back")
+		for state, want := range map[string]string{models.TransferExpired: offer.ID, models.TransferOpen: next.ID} {
+			rows, _, err := e.Transfers(t.Context(), models.TransferFilter{State: state, ClientID: e.agent.ID}, models.Page{})
+			require.NoError(t, err)
+			require.Len(t, rows, 1, state)
+			require.Equal(t, want, rows[0].ID, state)
+		}
+	})
+}
+
+// Of everything that is done to one offer at once, one thing happens.
+func TestOneAnswerCounts(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		for range 5 {
+			e := newEstate(t, s)
+			offer := e.offered(e.a)
+			ctx := t.Context()
+			var group sync.WaitGroup
+			var won [3]atomic.Int64
+			for i := range 12 {
+				group.Go(func() {
+					var err error
+					switch i % 3 {
+					case 0:
+						_, err = s.AcceptTransfer(ctx, by, offer.ID, e.a.ID)
+					case 1:
+						_, err = s.CancelTransfer(ctx, by, offer.ID, "")
+					case 2:
+						_, err = s.DeclineTransfer(ctx, by, offer.ID, e.a.ID)
+					}
+					if err == nil {
+						won[i%3].Add(1)
+						return
+					}
+					if !errors.Is(err, models.ErrUsed) {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+			require.Equal(t, int64(1), won[0].Load()+won[1].Load()+won[2].Load())
+			owner := e.owner.ID
+			if won[0].Load() == 1 {
+				owner = e.a.ID
+			}
+			require.Equal(t, owner, e.ownerNow())
+		}
+	})
+}
+
+// Two offers of one agent that are made at once leave one open.
+func TestOneOfferIsOpen(t *testing.T) {
+	eachEstate(t, func(t *testing.T, e *estate) {
+		var group sync.WaitGroup
+		for i := range 8 {
+			to := e.a
+			if i%2 == 1 {
+				to = e.b
+			}
+			group.Go(func() {
+				if err := e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: &to.ID}, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		rows, _, err := e.Transfers(t.Context(), models.TransferFilter{State: models.TransferOpen}, models.Page{})
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
+	})
+}
+
+// Somebody stands for what an agent is for. Agents from before that was asked for can
+// be changed without one, until they have one.
+func TestAnAgentNeedsASponsor(t *testing.T) {
+	eachEstate(t, func(t *testing.T, e *estate) {
+		ctx := t.Context()
+		set := func(edit func(*models.Client)) error {
+			_, err := e.UpdateClient(ctx, by, e.agent.ID, models.AnyVersion, edit)
+			return err
+		}
+		for _, sponsor := range []string{"", " ", "\t\n"} {
+			var wrong *models.Invalid
+			err := e.CreateClient(ctx, by, &models.Client{Kind: models.KindAgent, Name: "alone", OwnerID: &e.owner.ID, Sponsor: sponsor})
+			require.ErrorAs(t, err, &wrong)
+			require.Equal(t, "sponsor", wrong.Field)
+			require.ErrorAs(t, set(func(c *models.Client) { c.Sponsor = sponsor }), &wrong)
+			require.Equal(t, "sponsor", wrong.Field)
+		}
+		require.NoError(t, set(func(c *models.Client) { c.Sponsor = "Somebody else" }))
+		require.NoError(t, e.CreateClient(ctx, by, &models.Client{Kind: models.KindApplication, Name: "plain"}))
+
+		require.NoError(t, e.Writer().Exec("update clients set sponsor = '' where id = ?", e.agent.ID).Error, "as it was before")
+		require.NoError(t, set(func(c *models.Client) { c.Purpose = "Changed" }))
+		offer := e.offered(e.a)
+		_, err := e.AcceptTransfer(ctx, by, offer.ID, e.a.ID)
+		require.NoError(t, err)
+		require.NoError(t, set(func(c *models.Client) { c.Sponsor = "Finance" }))
+		require.Error(t, set(func(c *models.Client) { c.Sponsor = "" }))
+	})
+}
