@@ -16,7 +16,7 @@ func TestRedirectURIsAreHeldToOneReading(t *testing.T) {
 	modelstest.Each(t, func(t *testing.T, s *models.Store) {
 		try := func(kind, uri string) error {
 			return s.CreateClient(t.Context(), models.By{System: "test"}, &models.Client{
-				Kind: kind, Name: "client-" + strings.ToLower(models.NewID("x")), OwnerID: anOwner(t, s), RedirectURIs: []string{uri},
+				Kind: kind, Name: "client-" + strings.ToLower(models.NewID("x")), OwnerID: anOwner(t, s), Sponsor: "Testing", RedirectURIs: []string{uri},
 			})
 		}
 		for _, uri := range []string{
@@ -48,7 +48,7 @@ func TestGrantTypesAreForWhoCanUseThem(t *testing.T) {
 		people := []string{"authorization_code", "refresh_token"}
 		back := []string{"https://app.example/cb"}
 		create := func(c models.Client) (*models.Client, error) {
-			c.Kind, c.Name, c.OwnerID = models.KindAgent, "client-"+models.NewID("x"), anOwner(t, s)
+			c.Kind, c.Name, c.OwnerID, c.Sponsor = models.KindAgent, "client-"+models.NewID("x"), anOwner(t, s), "Testing"
 			err := s.CreateClient(t.Context(), models.By{System: "test"}, &c)
 			return &c, err
 		}

@@ -183,6 +183,17 @@ var attacks = []attack{
 	{"an administrator's owner", "clients:write", func(r *rivals) adminCall {
 		return adminCall{http.MethodPatch, "/clients/" + r.target.ID, object{"owner_id": *r.narrow.OwnerID}}
 	}},
+	{"an administrator's next owner", "clients:write", func(r *rivals) adminCall {
+		return adminCall{http.MethodPost, "/clients/" + r.target.ID + "/transfer", object{"to": *r.narrow.OwnerID}}
+	}},
+	{"somebody in charge who was not asked", "clients:write", func(r *rivals) adminCall {
+		return adminCall{http.MethodPatch, "/clients/" + r.narrow.ID, object{"owner_id": r.User(r.narrow.Name + "-scapegoat").ID}}
+	}},
+	{"nobody in charge", "clients:write", func(r *rivals) adminCall {
+		app := &models.Client{Kind: models.KindApplication, Name: r.narrow.Name + "-app", OwnerID: r.narrow.OwnerID}
+		r.Do(func(ctx context.Context, st *models.Store, by models.By) error { return st.CreateClient(ctx, by, app) })
+		return adminCall{http.MethodPatch, "/clients/" + app.ID, object{"owner_id": nil}}
+	}},
 	{"a user administrator's return", "users:suspend", func(r *rivals) adminCall {
 		other := r.User(r.narrow.Name + "-other")
 		r.assign(models.AdminRoleID, other.ID)
@@ -273,6 +284,9 @@ func TestWhatHandsOutNoAuthorityNeedsOneScope(t *testing.T) {
 				}},
 				{"", "clients:write", func(*rivals) adminCall {
 					return adminCall{http.MethodPatch, "/clients/" + plain.ID, object{"expires_at": nil}}
+				}},
+				{"", "clients:write", func(r *rivals) adminCall {
+					return adminCall{http.MethodPost, "/clients/" + plain.ID + "/transfer", object{"to": r.boss.ID}}
 				}},
 				{"", "clients:suspend", func(*rivals) adminCall { return adminCall{http.MethodPost, "/clients/" + plain.ID + "/restore", nil} }},
 			} {

@@ -57,7 +57,7 @@ func TestOwn_ChangesHaveDecisions(t *testing.T) {
 		require.Equal(t, []string{models.KindDecision, models.OutcomeGranted}, []string{decision.Kind, decision.Outcome})
 		require.Contains(t, change.Detail, `"decision":"`+decision.ID+`"`)
 		require.Contains(t, change.Detail, `"session":"ses_`)
-		require.Contains(t, decision.Detail, `"object":{"kind":"account","id":"","owner":"`+alice.ID+`","second_factor":false}`)
+		require.Contains(t, decision.Detail, `"object":{"kind":"account","id":"","owner":"`+alice.ID+`","second_factor":false,"offers":0}`)
 		require.NotEmpty(t, decision.Policy)
 
 		x, err := s.Endpoint.ExplainEntry(context.Background(), decision.ID)

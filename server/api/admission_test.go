@@ -223,6 +223,21 @@ func table(t *testing.T) map[string]string {
 	return out
 }
 
+// amounts reads out of the policy which rights effects of changes amount to.
+func amounts(t *testing.T) (rights []string) {
+	t.Helper()
+	text, err := policies.FS.ReadFile("floor/admin/admin.rego")
+	require.NoError(t, err)
+	_, after, found := strings.Cut(string(text), "effects := {")
+	require.True(t, found)
+	rows, _, _ := strings.Cut(after, "}")
+	for _, row := range regexp.MustCompile(`"effect:\w+": "([a-z:]+)"`).FindAllStringSubmatch(rows, -1) {
+		rights = append(rights, row[1])
+	}
+	require.NotEmpty(t, rights)
+	return rights
+}
+
 func TestTheSpecAndThePolicyAgree(t *testing.T) {
 	c := newClient(t)
 	spec, used := map[string]string{}, map[string]bool{}
@@ -233,6 +248,9 @@ func TestTheSpecAndThePolicyAgree(t *testing.T) {
 		}
 	})
 	require.Equal(t, table(t), spec)
+	for _, right := range amounts(t) {
+		used[right] = true
+	}
 	known := map[string]bool{}
 	for _, s := range models.SelfScopes() {
 		known[s.Name] = true

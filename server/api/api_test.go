@@ -74,10 +74,10 @@ func newClientOn(t testing.TB, store *models.Store, admitter func(*tokens.Keyrin
 	if admitter != nil {
 		a = admitter(c.keys)
 	}
-	engine := gin.New()
+	engine, endpoint := gin.New(), explainerOn(t, store, c.keys)
 	require.NoError(t, Register(engine, Config{
 		Seal:   func(id, secret string) []byte { return []byte(id + " " + secret) },
-		Issuer: issuer, Endpoint: a, Explain: explainerOn(t, store, c.keys), Store: store, Keys: c.keys, Log: log,
+		Issuer: issuer, Endpoint: a, Explain: endpoint, Offers: endpoint, Store: store, Keys: c.keys, Log: log,
 		Policy: func() PolicyStatus { return c.policy },
 		Call: func(g *gin.Context) grants.Call {
 			return grants.Call{RequestID: g.GetHeader("X-Request-ID"), IP: "192.0.2.1"}
@@ -94,7 +94,7 @@ var shipped = sync.OnceValues(func() (*bundles.Engine, error) {
 	return bundles.New(bundles.Options{Deadline: 5 * time.Second})
 })
 
-func explainerOn(t testing.TB, store *models.Store, keys *tokens.Keyring) Explainer {
+func explainerOn(t testing.TB, store *models.Store, keys *tokens.Keyring) *grants.Endpoint {
 	t.Helper()
 	engine, err := shipped()
 	require.NoError(t, err)

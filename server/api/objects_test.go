@@ -166,7 +166,7 @@ func TestExpiryOfANewClient(t *testing.T) {
 	c := newClient(t)
 	owner := modelstest.User(t, c.store, "owner").ID
 	expiry := func(name, kind, expires string) any {
-		body := `{"kind": "` + kind + `", "name": "` + name + `", "owner_id": "` + owner + `"` + expires + `}`
+		body := `{"kind": "` + kind + `", "name": "` + name + `", "owner_id": "` + owner + `", "sponsor": "Sales"` + expires + `}`
 		return c.do(http.MethodPost, "/clients", body).is(http.StatusCreated)["expires_at"]
 	}
 	require.Nil(t, expiry("app-unsaid", "application", ""))

@@ -117,7 +117,11 @@ func literals(t *testing.T, f func(function, literal string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range append(names, "letters/mail.html", "letters/mail.txt") {
+	letters, err := fs.Glob(web.Pages(), "letters/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(names, letters...) {
 		for _, tree := range trees(t, name) {
 			walk(tree.Root, func(n parse.Node) {
 				command, ok := n.(*parse.CommandNode)

@@ -135,7 +135,7 @@ func account() []Page {
 		{Agent: assistant, Owner: "Alice Ng", Status: "active", Services: []string{"Sales API", "Calendar"}, Scopes: 4, Since: Now.Add(-80 * day), Until: Now.Add(10 * day), Used: Now.Add(-12 * day)},
 		{Agent: orchestrator, Owner: "Research", Status: "suspended", Services: []string{"Search"}, Scopes: 1, Since: Now.Add(-2 * day), Until: Now.Add(28 * day)},
 	}
-	return []Page{
+	return append(transfers(joe), []Page{
 		{"agents", "", pages.Agents{Member: joe, Agents: cards}},
 		{"agents", "none", pages.Agents{Member: told("agent_revoked", "reporting-agent", 0)}},
 		{"agent", "", agent(joe)},
@@ -164,7 +164,7 @@ func account() []Page {
 		{"word", "none", pages.WordPage{UserCode: true, Member: joe, Channels: []pages.WordChannel{{Name: "mail"}, {Name: "push"}}, Push: true, PushKey: "BKey", Lang: "en", Languages: languages}},
 		{"word", "failed", pages.WordPage{Member: joe, Reached: true, Channels: []pages.WordChannel{{Name: "webhook", On: true}}, Failed: "webhook: answered 503", Lang: "de", Languages: languages}},
 		{"totp", "", pages.TOTP{Member: joe, Secret: "JBSW Y3DP EHPK 3PXP", Link: "otpauth://totp/Deputy:joe?secret=JBSWY3DPEHPK3PXP&issuer=Deputy"}},
-	}
+	}...)
 }
 
 func agent(joe pages.Member) pages.AgentPage {
