@@ -190,7 +190,7 @@ func TestCommandsDoWhatTheySay(t *testing.T) {
 	require.NotContains(t, d.must("agent", "list", "--orphaned"), "reporter")
 	d.must("user", "suspend", "olivia")
 	require.Contains(t, d.must("agent", "list", "--orphaned"), "reporter")
-	require.Contains(t, d.must("user", "handover", "olivia", "joe"), "reporter is joe's now")
+	require.Contains(t, d.must("user", "handover", "olivia", "joe", "--now"), "reporter is joe's now")
 	require.NotContains(t, d.must("agent", "list", "--orphaned"), "reporter")
 	require.NoError(t, get(rotated), "who answers for it is there again")
 	require.Contains(t, d.must("agent", "list", "--idle", "1h"), "never")
