@@ -144,7 +144,7 @@ func (l *loader) insertClients(tx *gorm.DB, from, to int) error {
 			ID: models.NewID(models.PrefixGrant), Kind: "client_credentials", ClientID: id, SubjectID: id, CreatedAt: l.now, ExpiresAt: models.Never,
 		}
 		clients[i] = models.Client{
-			Meta: l.meta(id), Kind: models.KindAgent, Name: fmt.Sprintf("agent-%07d", from+i), Purpose: "Is measured", OwnerID: &l.owner,
+			Meta: l.meta(id), Kind: models.KindAgent, Name: fmt.Sprintf("agent-%07d", from+i), Purpose: "Is measured", OwnerID: &l.owner, Sponsor: "Quality",
 			Status: models.StatusActive, ExpiresAt: l.now + models.DefaultExpiry, Labels: models.Labels{"team": "blue"},
 			GrantTypes:    []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"},
 			DefaultScopes: []models.ScopeRef{}, RedirectURIs: []string{}, PostLogoutURIs: []string{}, AuthMethod: models.AuthAny, MaxTTL: life, SelfGrantID: grants[i].ID,

@@ -104,7 +104,7 @@ func (b *builder) client(i int) {
 	if c.agent || b.chance(50) {
 		c.owner = b.w.users[b.r.IntN(len(b.w.users))]
 	}
-	row := &models.Client{Kind: kind, Name: c.name, ExpiresAt: c.expires, MaxTTL: c.maxTTL, GrantTypes: []string{}, Labels: models.Labels{}}
+	row := &models.Client{Kind: kind, Name: c.name, Sponsor: "The law", ExpiresAt: c.expires, MaxTTL: c.maxTTL, GrantTypes: []string{}, Labels: models.Labels{}}
 	if c.owner != nil {
 		row.OwnerID = &c.owner.id
 	}
