@@ -108,9 +108,10 @@ func testPages(t *testing.T, c *client) {
 		person := modelstest.User(t, c.store, name+"-person")
 		modelstest.Ask(t, c.store, app, person.ID)
 		require.NoError(t, c.store.Acquaint(t.Context(), modelstest.By(), w.Agent.ID, person.ID))
+		require.NoError(t, c.store.OfferTransfer(t.Context(), modelstest.By(), &models.Transfer{ClientID: w.Agent.ID, ToID: &person.ID}, nil))
 	}
 	for path, field := range map[string]string{
-		"/clients": "id", "/users": "id", "/groups": "id", "/roles": "id", "/assignments": "id", "/resource-servers": "id", "/grants": "id", "/tokens": "id", "/approvals": "id",
+		"/clients": "id", "/users": "id", "/groups": "id", "/roles": "id", "/assignments": "id", "/resource-servers": "id", "/grants": "id", "/tokens": "id", "/approvals": "id", "/transfers": "id",
 		"/clients/" + w.Agent.ID + "/acquaintances":     "principal_id",
 		"/groups/" + group.ID + "/members":              "member_id",
 		"/resource-servers/" + w.Service.ID + "/scopes": "name",

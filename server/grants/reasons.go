@@ -54,8 +54,8 @@ var answers = []answer{
 	{"acr_unmet", oauth.UnmetAuthentication, oauth.InvalidToken, fixed("The user cannot sign in in the way that acr_values asks for.")},
 	{"object_foreign", oauth.AccessDenied, oauth.InvalidToken, fixed("This is no part of the person's own account.")},
 	{"offers_exhausted", oauth.AccessDenied, oauth.InvalidToken, fixed("The person has offered agents too often today.")},
-	{"sign_in_too_old", oauth.LoginRequired, oauth.InvalidToken, fixed("The person must sign in anew to change by what they sign in.")},
-	{"second_factor_needed", oauth.UnmetAuthentication, oauth.InvalidToken, fixed("The person must sign in with a second factor or a passkey to change by what they sign in.")},
+	{"sign_in_too_old", oauth.LoginRequired, oauth.InvalidToken, fixed("The person must sign in anew before they change this.")},
+	{"second_factor_needed", oauth.UnmetAuthentication, oauth.InvalidToken, fixed("The person must sign in with a second factor or a passkey before they change this.")},
 	{"scope_not_offered", oauth.AccessDenied, oauth.InsufficientScope, func(_ teller, r policies.Reason) string {
 		return fmt.Sprintf("Scope %s is not offered, or not any more.", r.Scope)
 	}},

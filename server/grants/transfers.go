@@ -20,6 +20,10 @@ func (e *Endpoint) OfferTo(ctx context.Context, by models.By, clientID, name str
 		t.ToID = &user.ID
 	case err != nil && !errors.Is(err, models.ErrNotFound):
 		return err
+	default: // as many steps for nobody as for somebody
+		if _, err := e.word.Reaches(ctx, by.SubjectID); err != nil {
+			return err
+		}
 	}
 	return e.Offer(ctx, by, t)
 }

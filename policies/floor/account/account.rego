@@ -104,15 +104,17 @@ reasons contains {"code": "object_foreign", "party": "subject", "id": _id} if {
 # description: Somebody who finds a browser open must not make it theirs for good.
 # custom: {lacks: session, who: [subject], remedy: Sign in again.}
 reasons contains {"code": "sign_in_too_old", "party": "subject", "id": _id} if {
-	_of_signing_in
+	_weighty
 	not input.session.auth_time > standing.now - recent
 }
 
 # METADATA
-# description: A password alone must not take away, or go around, what stands beside it.
+# description: >-
+#   A password alone must not take away, or go around, what stands beside it, nor give
+#   away or take on what somebody answers for.
 # custom: {lacks: session, who: [subject], remedy: Sign in with a code or a passkey.}
 reasons contains {"code": "second_factor_needed", "party": "subject", "id": _id} if {
-	_of_signing_in
+	_weighty
 	not input.object.second_factor == false
 	not input.session.acr == "2"
 }
@@ -129,7 +131,7 @@ _few_offers if {
 	input.object.offers < most_offers
 }
 
-_of_signing_in if required[operation] == "recent"
+_weighty if required[operation] == "recent"
 
 _person if {
 	input.subject.kind == "user"
