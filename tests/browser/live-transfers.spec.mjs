@@ -24,6 +24,7 @@ for (const javaScriptEnabled of [true, false]) {
       await page.getByLabel("Who should answer for it?").fill(olivia.username);
       await page.getByRole("button", { name: "Offer it" }).click();
       await expect(page.getByText("Give the username of somebody else").first()).toBeVisible();
+      expect(complaints.splice(0)).toEqual([expect.stringContaining("422")]); // what was wrong is answered as such
       await page.getByLabel("Who should answer for it?").fill("no-such-person");
       await page.getByRole("button", { name: "Offer it" }).click();
       await expect(page.getByRole("status")).toContainText("Offered to no-such-person");
