@@ -151,22 +151,24 @@ func (s *Store) RotateCredential(ctx context.Context, by By, clientID, id string
 
 // RevokeCredential ends a credential at once. Revoking twice is no error.
 func (s *Store) RevokeCredential(ctx context.Context, by By, clientID, id string) error {
-	return s.change(ctx, by, "revokeCredential", func(ch *change) error {
-		var c Credential
-		if err := ch.forUpdate().First(&c, "id = ? and client_id = ?", id, clientID).Error; err != nil {
-			return err
-		}
-		if c.RevokedAt != 0 {
-			return nil
-		}
-		before := c
-		c.RevokedAt = ch.now
-		if err := ch.tx.Model(&c).Update("revoked_at", ch.now).Error; err != nil {
-			return err
-		}
-		ch.touch("credentials", clientID)
-		return ch.record(c.ID, before, c)
-	})
+	return s.change(ctx, by, "revokeCredential", func(ch *change) error { return ch.revokeCredential(clientID, id) })
+}
+
+func (ch *change) revokeCredential(clientID, id string) error {
+	var c Credential
+	if err := ch.forUpdate().First(&c, "id = ? and client_id = ?", id, clientID).Error; err != nil {
+		return err
+	}
+	if c.RevokedAt != 0 {
+		return nil
+	}
+	before := c
+	c.RevokedAt = ch.now
+	if err := ch.tx.Model(&c).Update("revoked_at", ch.now).Error; err != nil {
+		return err
+	}
+	ch.touch("credentials", clientID)
+	return ch.record(c.ID, before, c)
 }
 
 // CredentialShown is the credential with which the token was got that the decision

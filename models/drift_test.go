@@ -22,7 +22,7 @@ func tables() []any {
 		&models.Changed{}, &models.Password{}, &models.Passkey{}, &models.TOTP{}, &models.Session{}, &models.Link{}, &models.Visit{},
 		&models.Consent{}, &models.GrantConsent{}, &models.Code{}, &models.RefreshToken{}, &models.Notice{}, &models.Upstream{}, &models.Identity{},
 		&models.Approval{}, &models.Acquaintance{}, &models.UserCode{},
-		&models.Subscription{}, &models.PushKey{}, &models.DerivationKey{}, &models.WordSettings{}, &models.Guesses{}, &models.EventReceiver{}, &models.Transfer{},
+		&models.Subscription{}, &models.PushKey{}, &models.DerivationKey{}, &models.WordSettings{}, &models.Guesses{}, &models.EventReceiver{}, &models.Transfer{}, &models.Reminder{},
 	}
 }
 

@@ -8,6 +8,9 @@ const (
 	NoticeWord   = "word"   // to a person: they are asked something
 	NoticePing   = "ping"   // to a client: a person answered (CIBA section 10.2)
 	NoticePush   = "push"   // to a client: and this is what came of it (CIBA section 10.3)
+
+	NoticeReminder = "reminder" // to who answers for a client: it, or its last credential, ends
+	NoticeLeak     = "leak"     // and to whom it concerns: a secret was found in the open, and is dead
 )
 
 // Notice is what somebody is yet to be told. It is written with what it tells of, in
@@ -16,7 +19,7 @@ type Notice struct {
 	ID        string `gorm:"primaryKey" json:"id"`
 	Kind      string `json:"kind"`
 	Channel   string `json:"channel,omitempty"` // by which a person is reached
-	Ref       string `json:"ref,omitempty"`     // approval it is about
+	Ref       string `json:"ref,omitempty"`     // what it is about: an approval, or what ends
 	ClientID  string `json:"client_id"`
 	SubjectID string `json:"subject_id"`
 	SessionID string `json:"session_id,omitempty"` // that ended
@@ -26,6 +29,7 @@ type Notice struct {
 	NextAt    int64  `json:"-"`
 	EndsAt    int64  `json:"-"` // worth nothing from then on; 0: a day after it was made
 	Tries     int64  `json:"tries"`
+	ToldAs    string `json:"told_as,omitempty"` // as what somebody is told
 }
 
 // TableName is where notices wait.
@@ -50,6 +54,7 @@ const (
 // as long, to the longest. Who waits for an answer is told soon, or not in time.
 var pauses = map[string]struct{ first, longest int64 }{
 	NoticeLogout: {5, 3600}, NoticeWord: {5, 60}, NoticePing: {1, 30}, NoticePush: {1, 30},
+	NoticeReminder: {60, 3600}, NoticeLeak: {5, 3600},
 }
 
 // notice puts one into the outbox.
@@ -142,7 +147,7 @@ func (s *Store) NoticeGivenUp(ctx context.Context, n Notice, why string) error {
 }
 
 // titles are the kinds as the ledger's actions name them.
-var titles = map[string]string{NoticeLogout: "Logout", NoticeWord: "Word", NoticePing: "Ping", NoticePush: "Push"}
+var titles = map[string]string{NoticeLogout: "Logout", NoticeWord: "Word", NoticePing: "Ping", NoticePush: "Push", NoticeReminder: "Reminder", NoticeLeak: "Leak"}
 
 // settleNotice takes it out of the outbox; the ledger says how it ended, and never
 // what was in it.

@@ -193,7 +193,8 @@ type agentRotateCmd struct {
 	Overlap time.Duration `default:"24h" help:"How long the old secrets go on working."`
 }
 
-// Run rotates every live secret of the agent into one new one.
+// Run rotates the youngest live secret of the agent. One that held secrets and holds no
+// live one, because it was revoked after a leak, say, gets a new one.
 func (c *agentRotateCmd) Run(ctx context.Context, io streams) error {
 	r, err := c.admin()
 	if err != nil {
@@ -208,8 +209,10 @@ func (c *agentRotateCmd) Run(ctx context.Context, io streams) error {
 	if err := r.call(ctx, http.MethodGet, path+"?limit=200", nil, &held); err != nil {
 		return err
 	}
+	secrets := false
 	for i := len(held.Items) - 1; i >= 0; i-- { // the youngest that lives
 		old := held.Items[i]
+		secrets = secrets || old.Kind == "secret"
 		if old.Kind != "secret" || old.RevokedAt != "" || past(old.ExpiresAt) {
 			continue
 		}
@@ -222,7 +225,16 @@ func (c *agentRotateCmd) Run(ctx context.Context, io streams) error {
 		fmt.Fprintf(io.out, "client_id=%s\nclient_secret=%s\n", client.ID, next.Secret)
 		return nil
 	}
-	return fmt.Errorf("%s holds no live secret to rotate", client.Name)
+	if !secrets {
+		return fmt.Errorf("%s holds no secret to rotate", client.Name)
+	}
+	secret, err := r.newSecret(ctx, client.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.err, "It held no secret that works. The new one is shown once.\n")
+	fmt.Fprintf(io.out, "client_id=%s\nclient_secret=%s\n", client.ID, secret)
+	return nil
 }
 
 func past(at string) bool {

@@ -71,8 +71,9 @@ const (
 
 // Tend writes when credentials were last used and forgets expired single-use
 // values and visits, what people granted once nobody needs it any more, what they
-// were asked a month ago and did not allow, and which facts changed long ago. It is
-// called every fifteen seconds, and once more at the end.
+// were asked a month ago and did not allow, and which facts changed long ago. It
+// reminds people of what ends. It is called every fifteen seconds, and once more at
+// the end.
 func (e *Endpoint) Tend(ctx context.Context) error {
 	var errs []error
 	if seen := e.used.take(); len(seen) > 0 {
@@ -80,7 +81,7 @@ func (e *Endpoint) Tend(ctx context.Context) error {
 	}
 	now := e.now().Unix()
 	earliest := e.past.earliest(now)
-	errs = append(errs, e.store.PurgeUsed(ctx, earliest), e.store.PurgeVisits(ctx, now))
+	errs = append(errs, e.store.PurgeUsed(ctx, earliest), e.store.PurgeVisits(ctx, now), e.remind(ctx, now))
 	if last := e.purged.Load(); (earliest < last || earliest >= last+purgeEvery) && e.purged.CompareAndSwap(last, earliest) {
 		_, err := e.store.PurgeGranted(ctx, earliest-keepGranted)
 		err = errors.Join(err, e.store.PurgeApprovals(ctx, earliest-models.ApprovalsKept), e.store.PurgeChanges(ctx, models.ChangesKept))

@@ -86,7 +86,7 @@ func (e *Endpoint) found(ctx context.Context, f *facts, raw string, in *policies
 		ends, err = e.foundRequest(ctx, f, raw, in)
 	default:
 		err = f.handedIn(ctx, raw, in)
-		return func(ctx context.Context, by models.By) error { return e.end(ctx, by, *in) }, err
+		return func(ctx context.Context, by models.By) error { return e.store.EndLeaked(ctx, by, handedIn(in)) }, err
 	}
 	if errors.Is(err, models.ErrNotFound) {
 		in.Request.TokenProblem, err = string(tokens.Unknown), nil
@@ -103,9 +103,15 @@ func (e *Endpoint) foundCredential(ctx context.Context, f *facts, raw string, in
 		return nil, models.ErrNotFound
 	}
 	in.Credential = policies.Credential{ID: c.ID, Method: c.Kind}
-	return func(ctx context.Context, by models.By) error {
-		return e.store.RevokeCredential(ctx, by, c.ClientID, c.ID)
-	}, nil
+	return func(ctx context.Context, by models.By) error { return e.store.EndLeaked(ctx, by, c.ID) }, nil
+}
+
+// handedIn is the id of what was granted, or of the token, that a secret opens.
+func handedIn(in *policies.Input) string {
+	if in.Authorization != nil {
+		return in.Authorization.ID
+	}
+	return in.Token.ID
 }
 
 func (e *Endpoint) foundSession(ctx context.Context, raw string, in *policies.Input) (ending, error) {

@@ -22,7 +22,8 @@ type Caller interface {
 
 // Word brings word to people (word.Word).
 type Word interface {
-	// Reaches names the channels by which somebody can be reached now.
+	// Reaches names the channels by which somebody can be reached now; "": whoever runs
+	// this server.
 	Reaches(ctx context.Context, userID string) ([]string, error)
 	// Send brings word by one of them. ErrNoUse: it would not get there later either.
 	Send(ctx context.Context, channel, userID string, m Message) error
@@ -35,8 +36,8 @@ func (noWord) Reaches(context.Context, string) ([]string, error) { return nil, n
 
 func (noWord) Send(context.Context, string, string, Message) error { return ErrNoUse }
 
-// Message is what somebody is told of what they are asked. It holds nothing by which
-// anybody else could answer.
+// Message is what somebody is told: what they are asked, or news of a client. It holds
+// nothing by which anybody else could answer.
 type Message struct {
 	Approval string // id
 	Client   string // name of who asks
@@ -48,6 +49,7 @@ type Message struct {
 	// Of an offer to answer for the client: its id, and the name of who makes it. It is
 	// no approval then.
 	Transfer, From string
+	News *News // nil: somebody is asked something
 }
 
 // ErrNoUse: what could not be sent could not be sent later either.
@@ -95,6 +97,8 @@ func (e *Endpoint) deliver(ctx context.Context, n *models.Notice) error {
 		return e.tellLogout(ctx, n)
 	case models.NoticeWord:
 		return e.tellWord(ctx, n)
+	case models.NoticeReminder, models.NoticeLeak:
+		return e.tellNews(ctx, n)
 	case models.NoticePing:
 		return e.ping(ctx, n)
 	case models.NoticePush:

@@ -52,6 +52,15 @@ type letter struct {
 	Tag    string
 	Quoted []string   // lines of the client's own words
 	Ends   *time.Time // nil: it does not
+	At     time.Time  // when what the news are of ends or ended
+}
+
+// form is what the templates of a kind of note are called by.
+func (v letter) form() string {
+	if v.News != nil {
+		return "news "
+	}
+	return ""
 }
 
 func (l *Letters) letter(n word.Note) (int, letter) {
@@ -61,6 +70,11 @@ func (l *Letters) letter(n word.Note) (int, letter) {
 	}
 	n.Client, n.From = oneLine(n.Client), oneLine(n.From)
 	out := letter{Note: n, Tag: l.languages[i].Tag}
+	if n.News != nil {
+		about := *n.News
+		about.Name = strings.Join(strings.Fields(about.Name), " ")
+		out.News, out.At = &about, time.Unix(about.At, 0).UTC()
+	}
 	if n.Words != "" {
 		out.Quoted = strings.FieldsFunc(n.Words, func(r rune) bool { return r == '\n' || r == '\r' })
 	}
@@ -84,7 +98,7 @@ func (l *Letters) Mail(n word.Note) (word.Letter, error) {
 		return word.Letter{}, err
 	}
 	var html strings.Builder
-	err = l.htmls[i].ExecuteTemplate(&html, "html", view)
+	err = l.htmls[i].ExecuteTemplate(&html, view.form()+"html", view)
 	return word.Letter{Subject: subject, Text: text, HTML: html.String()}, err
 }
 
@@ -100,6 +114,6 @@ func (l *Letters) Line(n word.Note) (title, body string, err error) {
 
 func (l *Letters) said(i int, name string, view letter) (string, error) {
 	var b strings.Builder
-	err := l.texts[i].ExecuteTemplate(&b, name, view)
+	err := l.texts[i].ExecuteTemplate(&b, view.form()+name, view)
 	return b.String(), err
 }

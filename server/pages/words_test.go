@@ -118,8 +118,8 @@ func literals(t *testing.T, f func(function, literal string)) {
 		t.Fatal(err)
 	}
 	letters, err := fs.Glob(web.Pages(), "letters/*")
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(letters) == 0 {
+		t.Fatal(letters, err)
 	}
 	for _, name := range append(names, letters...) {
 		for _, tree := range trees(t, name) {

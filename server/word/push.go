@@ -101,8 +101,19 @@ type shown struct {
 	Lang  string `json:"lang,omitempty"`
 }
 
-// pushLife is how long a push service keeps a note for a browser that is not there.
-const pushLife = 10 * time.Minute
+// How long a push service keeps a note for a browser that is not there.
+const (
+	pushLife = 10 * time.Minute
+	newsLife = 24 * time.Hour // what asks nothing is worth knowing tomorrow, too
+)
+
+// urgency is how long a push service keeps a note, and whether it wakes a browser.
+func urgency(n Note) (life time.Duration, u webpush.Urgency) {
+	if n.News != nil {
+		return newsLife, webpush.UrgencyNormal
+	}
+	return pushLife, webpush.UrgencyHigh
+}
 
 // Send implements Channel. It is sent if any of somebody's browsers' services took it;
 // a subscription that has ended there ends here.
@@ -125,7 +136,7 @@ func (p *Push) Send(ctx context.Context, u *models.User, n Note) error {
 	}
 	took, errs := 0, []error{}
 	for _, row := range rows {
-		err := p.one(ctx, key, row, payload)
+		err := p.one(ctx, key, row, n, payload)
 		if err == nil {
 			took++
 			continue
@@ -142,18 +153,22 @@ func (p *Push) Send(ctx context.Context, u *models.User, n Note) error {
 }
 
 func tag(n Note) string {
-	if n.Test {
+	switch {
+	case n.Test:
 		return "test"
+	case n.News != nil:
+		return n.News.Thing
 	}
 	return cmp.Or(n.Transfer, n.Approval)
 }
 
 // one sends to one browser.
-func (p *Push) one(ctx context.Context, key *pushKey, row models.Subscription, payload []byte) error {
+func (p *Push) one(ctx context.Context, key *pushKey, row models.Subscription, n Note, payload []byte) error {
+	life, urgent := urgency(n)
 	resp, err := webpush.SendNotificationWithContext(ctx, payload,
 		&webpush.Subscription{Endpoint: row.Endpoint, Keys: webpush.Keys{Auth: row.Auth, P256dh: row.P256dh}},
 		&webpush.Options{
-			HTTPClient: p.http, Subscriber: p.subscriber(), TTL: int(pushLife / time.Second), Urgency: webpush.UrgencyHigh,
+			HTTPClient: p.http, Subscriber: p.subscriber(), TTL: int(life / time.Second), Urgency: urgent,
 			VAPIDPublicKey: key.public, VAPIDPrivateKey: key.private,
 		})
 	if err != nil {

@@ -60,9 +60,9 @@ func (h *Webhook) Reaches(context.Context, *models.User) (bool, error) { return 
 
 // hooked is what a webhook gets.
 type hooked struct {
-	Type      string       `json:"type"` // approval.asked, transfer.offered or test
+	Type      string       `json:"type"` // approval.asked, transfer.offered, test, or what news are of
 	Timestamp string       `json:"timestamp"`
-	User      hookedUser   `json:"user"`
+	User      *hookedUser  `json:"user,omitempty"`
 	Client    *hookedParty `json:"client,omitempty"`
 	Approval  string       `json:"approval,omitempty"`
 	Transfer  string       `json:"transfer,omitempty"`
@@ -72,6 +72,7 @@ type hooked struct {
 	Link      string       `json:"link"`
 	EndsAt    int64        `json:"expires_at,omitempty"`
 	Lang      string       `json:"lang,omitempty"`
+	*hookedNews
 }
 
 type hookedUser struct {
@@ -86,17 +87,20 @@ type hookedParty struct {
 	Name string `json:"name"`
 }
 
-// Send implements Channel. The id of what is sent is the approval's, or the offer's: who
+// Send implements Channel. The id of what is sent is that of the approval, the offer or the news: who
 // gets it twice can tell.
 func (h *Webhook) Send(ctx context.Context, u *models.User, n Note) error {
 	now := h.now()
 	out := hooked{
-		Type: "approval.asked", Timestamp: now.UTC().Format(time.RFC3339), User: hookedUser{u.ID, u.Username, u.Name, u.Email},
+		Type: "approval.asked", Timestamp: now.UTC().Format(time.RFC3339), User: userOf(u),
 		Client: &hookedParty{n.ClientID, n.Client}, Approval: n.Approval, Message: n.Words, Compare: n.Compare, Link: n.Link, EndsAt: n.EndsAt, Lang: n.Lang,
 	}
 	id := n.Approval
 	if n.Transfer != "" {
 		out.Type, out.Transfer, out.From, id = "transfer.offered", n.Transfer, n.From, n.Transfer
+	}
+	if n.News != nil {
+		out.Type, out.hookedNews, id = newsType(n), newsOf(n), n.News.ID
 	}
 	if n.Test {
 		out.Type, out.Client, id = "test", nil, "test_"+strings.ToLower(rand.Text())

@@ -1,5 +1,5 @@
-// Package word brings word to people: that something waits for their answer, by every
-// channel that reaches them. What it brings holds nothing by which anybody else could
+// Package word brings word to people: that something waits for their answer, or what
+// became of an agent, by every channel that reaches them. What it brings holds nothing by which anybody else could
 // answer. It knows no Gin and no GORM, and it decides nothing.
 package word
 
@@ -23,7 +23,8 @@ type Channel interface {
 	Name() string
 	// Reaches tells whether somebody would get what is sent to them now.
 	Reaches(ctx context.Context, u *models.User) (bool, error)
-	// Send brings them a note. grants.ErrNoUse: it would not get there later either.
+	// Send brings them a note. grants.ErrNoUse: it would not get there later either. The
+	// channel of whoever runs the server takes notes to nobody else, too: nil.
 	Send(ctx context.Context, u *models.User, n Note) error
 }
 
@@ -69,8 +70,12 @@ type Word struct {
 // New makes one.
 func New(c Config) *Word { return &Word{Config: c, tested: map[string]time.Time{}} }
 
-// Reaches names the channels by which a user can be reached now.
+// Reaches names the channels by which a user can be reached now; "": whoever runs this
+// server, if they have one of their own.
 func (w *Word) Reaches(ctx context.Context, userID string) ([]string, error) {
+	if userID == "" {
+		return w.reachesOperator(), nil
+	}
 	u, err := w.Store.User(ctx, userID)
 	if err != nil {
 		return nil, err
@@ -97,12 +102,33 @@ func (w *Word) Names() []string {
 	return names
 }
 
-// Send tells a user of an approval, or of an offer, by one channel.
-func (w *Word) Send(ctx context.Context, channel, userID string, m grants.Message) error {
-	if m.Transfer != "" {
-		return w.send(ctx, channel, userID, Note{Message: m, Link: w.Issuer + "/account/transfers/" + url.PathEscape(m.Transfer)})
+// reachesOperator names the channel that is not any person's.
+func (w *Word) reachesOperator() []string {
+	if _, ok := channel[*Webhook](w); ok {
+		return []string{grants.ChannelOperator}
 	}
-	return w.send(ctx, channel, userID, Note{Message: m, Link: w.Issuer + "/approvals/" + url.PathEscape(m.Approval)})
+	return nil
+}
+
+// Send tells a user what they are asked or offered, or news, by one channel; "": whoever runs this
+// server.
+func (w *Word) Send(ctx context.Context, channel, userID string, m grants.Message) error {
+	link := w.Issuer + "/approvals/" + url.PathEscape(m.Approval)
+	switch {
+	case m.News != nil:
+		link = w.newsLink(m)
+	case m.Transfer != "":
+		link = w.Issuer + "/account/transfers/" + url.PathEscape(m.Transfer)
+	}
+	return w.send(ctx, channel, userID, Note{Message: m, Link: link})
+}
+
+// newsLink leads to the page of the agent, for whom it has one.
+func (w *Word) newsLink(m grants.Message) string {
+	if m.News.As == models.ToldOwner || m.News.As == models.ToldPerson {
+		return w.Issuer + "/account/agents/" + url.PathEscape(m.ClientID)
+	}
+	return w.Issuer + "/account"
 }
 
 // testPause is how long it takes until a channel may be tried again.
@@ -188,6 +214,9 @@ func (w *Word) Mails() (mails []Envelope, there bool) {
 }
 
 func (w *Word) send(ctx context.Context, channel, userID string, n Note) error {
+	if userID == "" && channel == grants.ChannelOperator {
+		return w.by(ctx, channel, nil, n)
+	}
 	u, err := w.Store.User(ctx, userID)
 	if err != nil {
 		return err
@@ -200,6 +229,10 @@ func (w *Word) send(ctx context.Context, channel, userID string, n Note) error {
 		return errors.New("the user is not active")
 	}
 	n.Lang = chosen.Lang
+	return w.by(ctx, channel, u, n)
+}
+
+func (w *Word) by(ctx context.Context, channel string, u *models.User, n Note) error {
 	for _, c := range w.Channels {
 		if c.Name() == channel {
 			return c.Send(ctx, u, n)
