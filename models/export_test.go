@@ -13,8 +13,10 @@ var (
 	Closure  = closure
 )
 
-// Hanging and PendingOf are the queries of FallOf.
+// Hanging and PendingOf are the queries of FallOf, UsedScopes is one of UnusedScopes.
 const (
+	UsedScopes = usedScopes
+
 	Hanging   = hanging
 	PendingOf = pendingOf
 )
