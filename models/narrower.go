@@ -29,7 +29,7 @@ func (u *Unused) narrow(db *gorm.DB, idle map[ScopeRef]bool) error {
 	for _, row := range rows {
 		within[row.RoleID] = append(within[row.RoleID], ScopeRef{row.ResourceID, row.Scope})
 	}
-	chosen, spare := cover(within, u.Narrower.Scopes, idle)
+	chosen, spare := cover(within, mine, u.Narrower.Scopes, idle)
 	if spare == len(idle) || len(chosen) == 0 {
 		return nil
 	}
@@ -39,8 +39,9 @@ func (u *Unused) narrow(db *gorm.DB, idle map[ScopeRef]bool) error {
 
 // cover chooses roles that together hold all of keep, and tells how many of the idle
 // scopes they hold besides; none if there are no such roles. One after the other is
-// taken, the one that gives least besides, and of those the one that gives most.
-func cover(roles map[string][]ScopeRef, keep []ScopeRef, idle map[ScopeRef]bool) (chosen []string, spare int) {
+// taken, the one that gives least besides; of those the one that gives most, and of
+// those one that is among mine.
+func cover(roles map[string][]ScopeRef, mine []string, keep []ScopeRef, idle map[ScopeRef]bool) (chosen []string, spare int) {
 	left := map[ScopeRef]bool{}
 	for _, ref := range keep {
 		left[ref] = true
@@ -49,7 +50,7 @@ func cover(roles map[string][]ScopeRef, keep []ScopeRef, idle map[ScopeRef]bool)
 	for len(left) > 0 {
 		var best offer
 		for _, id := range slices.Sorted(maps.Keys(roles)) {
-			o := offer{id: id}
+			o := offer{id: id, other: !slices.Contains(mine, id)}
 			for _, ref := range roles[id] {
 				switch {
 				case left[ref]:
@@ -87,11 +88,19 @@ func cover(roles map[string][]ScopeRef, keep []ScopeRef, idle map[ScopeRef]bool)
 // offer is what a role would add to those that were chosen.
 type offer struct {
 	id             string
-	gives, besides int // of what is to be kept, and of what is not used
+	gives, besides int  // of what is to be kept, and of what is not used
+	other          bool // the client does not have it
 }
 
-func (o offer) compare(other offer) int {
-	return cmp.Or(cmp.Compare(o.besides, other.besides), cmp.Compare(other.gives, o.gives))
+func (o offer) compare(to offer) int {
+	last := 0
+	switch {
+	case to.other && !o.other:
+		last = -1
+	case o.other && !to.other:
+		last = 1
+	}
+	return cmp.Or(cmp.Compare(o.besides, to.besides), cmp.Compare(to.gives, o.gives), last)
 }
 
 // needed leaves out roles of which the others hold everything that is to be kept. Those

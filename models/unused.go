@@ -34,7 +34,7 @@ const usedScopes = `with recursive used(id, resource_id, scopes) as (
 	select t.id, t.resource_id, t.scopes from ledger l cross join tokens t
 	where (l.seq / 256) in @stretches and l.client_id = @client and l.kind = 'decision' and l.outcome = 'granted'
 		and t.id = l.token_id and t.client_id = @client and t.issued_at >= @since
-	union
+	union all
 	select t.id, t.resource_id, t.scopes from used cross join tokens t where t.parent_id = used.id and t.parent_id <> ''
 ) select distinct resource_id, scopes from used`
 

@@ -21,6 +21,7 @@ type agentCmd struct {
 	Renew     agentRenewCmd     `cmd:"" help:"As the agent itself: put a new secret into the file that holds its old one."`
 	Key       agentKeyCmd       `cmd:"" help:"Give it a public key, or an address of keys, to prove itself with."`
 	Revoke    agentRevokeCmd    `cmd:"" help:"End credentials of it at once."`
+	Unused    agentUnusedCmd    `cmd:"" help:"Tell which scopes it holds and does not use, and which narrower role would do."`
 	Suspend   agentSuspendCmd   `cmd:"" help:"Silence it and every token it has a part in, now."`
 	Restore   agentRestoreCmd   `cmd:"" help:"End a suspension."`
 }

@@ -8,9 +8,10 @@ import (
 )
 
 type roleCmd struct {
-	List roleListCmd `cmd:"" help:"List roles with their scopes, or those that somebody was given."`
-	Give roleGiveCmd `cmd:"" help:"Give a role to users, agents, applications or groups."`
-	Take roleTakeCmd `cmd:"" help:"Take a role away from them again."`
+	List   roleListCmd   `cmd:"" help:"List roles with their scopes, or those that somebody was given."`
+	Create roleCreateCmd `cmd:"" help:"Make a role of some scopes."`
+	Give   roleGiveCmd   `cmd:"" help:"Give a role to users, agents, applications or groups."`
+	Take   roleTakeCmd   `cmd:"" help:"Take a role away from them again."`
 }
 
 // apiRole is a role as the admin API tells it.
@@ -67,6 +68,32 @@ func (c *roleListCmd) Run(ctx context.Context, io streams) error {
 		}
 		show(role)
 	}
+	return nil
+}
+
+type roleCreateCmd struct {
+	connection
+	Name        string   `arg:"" help:"Its unique name."`
+	Scopes      []string `arg:"" sep:"none" placeholder:"'URI SCOPE …'" help:"What it holds: a resource server, and scopes there. May be given several times."`
+	Description string   `help:"What it is for."`
+}
+
+// Run makes the role.
+func (c *roleCreateCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.as("roles:read roles:write resources:read")
+	if err != nil {
+		return err
+	}
+	refs, err := r.scopeRefs(ctx, c.Scopes)
+	if err != nil {
+		return err
+	}
+	var made apiRole
+	body := map[string]any{"name": c.Name, "description": c.Description, "scopes": refs}
+	if err := r.call(ctx, http.MethodPost, "/roles", body, &made); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "%s holds %d scopes.\n", made.Name, len(made.Scopes))
 	return nil
 }
 

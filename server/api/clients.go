@@ -195,8 +195,6 @@ func (s *server) ListEffectiveScopes(ctx context.Context, r ListEffectiveScopesR
 func effectiveOf(e models.EffectiveScope) EffectiveScope {
 	return EffectiveScope{
 		ResourceServerID: e.ResourceID, ResourceServer: e.Identifier, Scope: e.Scope, Risk: Risk(e.Risk),
-		Roles: each(e.Roles, func(r models.ScopeSource) ScopeSource {
-			return ScopeSource{RoleID: r.RoleID, Role: r.Role, Direct: r.Direct, Via: each(r.Via, same)}
-		}),
+		Roles: each(e.Roles, sourceOf),
 	}
 }

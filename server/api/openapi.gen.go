@@ -1069,6 +1069,21 @@ type Lack struct {
 // LackLayer Whose rule it is: built in, the operator's, or of the server before policy is asked
 type LackLayer string
 
+// NarrowerRoles defines model for NarrowerRoles.
+type NarrowerRoles struct {
+	// Roles Roles that exist and together hold all it needs, and less than it holds now; empty if there are no such, or nothing is unused
+	Roles []RoleName `json:"roles"`
+
+	// Scopes What it needs, for a role of its own: what was used, and what was given too lately to tell. At most 1000
+	Scopes []ScopeRef `json:"scopes"`
+
+	// Spare How many of the unused scopes those roles still give
+	Spare int `json:"spare"`
+
+	// Total How many it needs
+	Total int `json:"total"`
+}
+
 // Offer defines model for Offer.
 type Offer struct {
 	// Missing Why it is greyed
@@ -1218,6 +1233,12 @@ type RoleList struct {
 
 	// NextCursor Opaque.
 	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+}
+
+// RoleName defines model for RoleName.
+type RoleName struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
 // RolePatch defines model for RolePatch.
@@ -1387,6 +1408,27 @@ type TransferList struct {
 
 // TransferState defines model for TransferState.
 type TransferState string
+
+// UnusedScopes defines model for UnusedScopes.
+type UnusedScopes struct {
+	// Held How many scopes it holds
+	Held     int              `json:"held"`
+	Items    []EffectiveScope `json:"items"`
+	Narrower NarrowerRoles    `json:"narrower"`
+
+	// NextCursor Opaque.
+	NextCursor Cursor `json:"next_cursor,omitempty,omitzero"`
+
+	// Roles Those it has now
+	Roles []ScopeSource `json:"roles"`
+	Since Time          `json:"since"`
+
+	// TooYoung The client exists for less long than was asked for: nothing is said of what it uses
+	TooYoung bool `json:"too_young"`
+
+	// Unused How many of them it does not use
+	Unused int `json:"unused"`
+}
 
 // Upstream defines model for Upstream.
 type Upstream struct {
@@ -1709,6 +1751,18 @@ type ListCredentialsParams struct {
 
 // ListEffectiveScopesParams defines parameters for ListEffectiveScopes.
 type ListEffectiveScopesParams struct {
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
+// ListUnusedScopesParams defines parameters for ListUnusedScopes.
+type ListUnusedScopesParams struct {
+	// Days How far back to look; 90 unless told.
+	Days int `form:"days,omitempty" json:"days,omitempty,omitzero"`
+
 	// Limit How many at most; 50 unless told.
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 
@@ -2145,6 +2199,9 @@ type ServerInterface interface {
 	// OfferTransfer Ask somebody to answer for a client from now on
 	// (POST /clients/{id}/transfer)
 	OfferTransfer(c *gin.Context, id ID)
+	// ListUnusedScopes List the scopes a client holds and does not use, and what would do
+	// (GET /clients/{id}/unused-scopes)
+	ListUnusedScopes(c *gin.Context, id ID, params ListUnusedScopesParams)
 	// ListConsents List what users agreed to
 	// (GET /consents)
 	ListConsents(c *gin.Context, params ListConsentsParams)
@@ -3462,6 +3519,58 @@ func (siw *ServerInterfaceWrapper) OfferTransfer(c *gin.Context) {
 	}
 
 	siw.Handler.OfferTransfer(c, id)
+}
+
+// ListUnusedScopes operation middleware
+func (siw *ServerInterfaceWrapper) ListUnusedScopes(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUnusedScopesParams
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", c.Request.URL.Query(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListUnusedScopes(c, id, params)
 }
 
 // ListConsents operation middleware
@@ -5861,6 +5970,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/clients/:id/blast-radius", wrapper.GetClientBlastRadius)
 	router.POST(options.BaseURL+"/clients/:id/restore", wrapper.RestoreClient)
 	router.GET(options.BaseURL+"/clients/:id/effective-scopes", wrapper.ListEffectiveScopes)
+	router.GET(options.BaseURL+"/clients/:id/unused-scopes", wrapper.ListUnusedScopes)
 	router.GET(options.BaseURL+"/clients/:id/credentials", wrapper.ListCredentials)
 	router.POST(options.BaseURL+"/clients/:id/credentials", wrapper.CreateCredential)
 	router.DELETE(options.BaseURL+"/clients/:id/credentials/:credentialId", wrapper.RevokeCredential)
@@ -7230,6 +7340,46 @@ type OfferTransferdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response OfferTransferdefaultApplicationProblemPlusJSONResponse) VisitOfferTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUnusedScopesRequestObject struct {
+	ID     ID `json:"id"`
+	Params ListUnusedScopesParams
+}
+
+type ListUnusedScopesResponseObject interface {
+	VisitListUnusedScopesResponse(w http.ResponseWriter) error
+}
+
+type ListUnusedScopes200JSONResponse UnusedScopes
+
+func (response ListUnusedScopes200JSONResponse) VisitListUnusedScopesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUnusedScopesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUnusedScopesdefaultApplicationProblemPlusJSONResponse) VisitListUnusedScopesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10107,6 +10257,9 @@ type StrictServerInterface interface {
 	// OfferTransfer Ask somebody to answer for a client from now on
 	// (POST /clients/{id}/transfer)
 	OfferTransfer(ctx context.Context, request OfferTransferRequestObject) (OfferTransferResponseObject, error)
+	// ListUnusedScopes List the scopes a client holds and does not use, and what would do
+	// (GET /clients/{id}/unused-scopes)
+	ListUnusedScopes(ctx context.Context, request ListUnusedScopesRequestObject) (ListUnusedScopesResponseObject, error)
 	// ListConsents List what users agreed to
 	// (GET /consents)
 	ListConsents(ctx context.Context, request ListConsentsRequestObject) (ListConsentsResponseObject, error)
@@ -11262,6 +11415,33 @@ func (sh *strictHandler) OfferTransfer(ctx *gin.Context, id ID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(OfferTransferResponseObject); ok {
 		if err := validResponse.VisitOfferTransferResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUnusedScopes operation middleware
+func (sh *strictHandler) ListUnusedScopes(ctx *gin.Context, id ID, params ListUnusedScopesParams) {
+	var request ListUnusedScopesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUnusedScopes(ctx, request.(ListUnusedScopesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUnusedScopes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListUnusedScopesResponseObject); ok {
+		if err := validResponse.VisitListUnusedScopesResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -13566,324 +13746,334 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rdhu38i/4Khie/6zEe7eoix0npr4cxXF2vJ3EXpIzWetEHhFigySiJtBpgKKZbM+ap5kHmyc5C1WF",
-	"bjSJbl5ESlbW/0siS91oXAp1r1/91RnoSa6VUNZ0en91xoKnooAfX73nI/f/VJhBIXMrter0Ou/Hgunr",
-	"38XAfmHYrSiM1KrbSTqF+GMqC5F2eraYiqRjBmMx4e59O89Fp9cxtpBq1Pn0Ken8qAcch1sc/dexKASz",
-	"Y8GUmNF3mDSbfeBT0sl5wSfC0kpeFiIVykqevf7O/Vu6T+XcjjtJR/GJe3lQPZJuuJqX08LoYnktfSU+",
-	"2qsB/LXP9BCWlfORYNdiqAvhFgUz+WMqinkwFRwv/Oh/FWLY6XX+x2F1WIf4V3NIn3czaVyd3HRNr2Ez",
-	"7LxlRHpg45GHP3E7GMcJy5EcbNNgzNVIMGnYNTciZVp12a/SjvXUMmkTpgs2k3bM+v/oJ/BCxo1lWgk2",
-	"k8qUO4vUXM369fAAvx7OMefWisI9/n9/eXn5j/9cdn47Pnjx4bejgxcf/jpKjr/+dNl58l+dJEbIciLt",
-	"8lJ+0DM24WrOuGUTbewp++qITVUmjGFWZ2nTyWcwXDi3Cf8oJ9NJp3dydJR0JlLhv47LyUhlxUjg8V8I",
-	"425j45kZ+nu66W0qhMm1MgIu07duq895Kqfwz4FWVijYBJ7nmcSbffi7weu9Hg2HY8IXF7kCt8xRhGHD",
-	"Qk+YtEzpWbfzKel8p5VYPgD3W/jzz2L2MpM0v51MlYaLzPI9ca0BPOHOOMJMY0PTY4fwzAJ7bHu+fA4m",
-	"45ZaMrHdLbcasm3J5VNd9nrozkcaxpkRg0JYd0Glcb9xF1WrbM6snAh6yoz1THXZz+JWFGzAB2ORLmzd",
-	"1tvx6lYoey4GQt6KYmc7Uh+1ZVMKeuYhKOFfhZ7mO1syjtay1JF74CHWeS6MnhYDcSGKXZ7xwrCth4xP",
-	"MgOPPsge6EzsbuVusLb16kw8xCJ/yY0tBJ/sbKHlgC2LzQt9K9OHOdVfzA7pGQZrWejUPMAi3ypxlrst",
-	"3qG4KgdsWCynv4Ny8FaJe1UO7qgY0J49oFS7s0SjJdyjdLqbZKL5PqiU2ZWE8Wu5L2lxJ0lBk31fcGWG",
-	"O9zycsCGSevh0G0xfv3eZc6d5Q1t273JjjvJDTfku0JfZ6Jth3N84p+bTdqP22RMzoSybFZoNeqyZ0dH",
-	"PTBNnE0sjGUDrpS27FqwqXLztVqn7rHjhD07etpjSjOrb4QCN4RWglk35ITPmXst1WDvuBeewbNmOhiT",
-	"K6t7qZ4dveiR6WPB2cWzQvB03mXPjk/gL+j7SJmRagBW0owb5p5xjzxN2LPjr3C+1zqdwzhas4wXIwHz",
-	"GTKutBuaOUu+y56dnPRYfyhFlvbZmBvGL9Utz6Y07WqxxupCpF32lVujLeaMj7hUjA+tKBhnEz1x0utS",
-	"ga+BNtqdw9ngjymXynI1AM6SFzoXhZXoLkChdyXTiG8h6QwKwa1Ir7hdeXPlRLg38kKqgcx5RkPWD/cM",
-	"SBIOhiPvT9hsrI1gEzG5FoWBY7oWjJsbkUZ9OpVn5Ldg8gsfrs38QzkMnrKbZrgpP0pjlzdGWjGp/9Cq",
-	"2ISb/Kn8IC8KPnf/DnyNGzgMw7XiNKJrCbS0yF3ipNjgngIBslwURis2pAtCNythXKVs5l66FgM+cfyW",
-	"SdtlMI4diznjWaZnInVkLRW6ArUybv5IroqD5+AUPzPhg7FUInHP9kcFV1ak/S4cVrjVXJmZKDYiM1QU",
-	"RXo1VVZm6761gtj1JOeFuBroNOKzuhjrmWJua7QdM6FSkzCjcdW50Hkm3F1lVmSZd5fA32AjUnErB6Ln",
-	"aB3+cqP0zDje4cgdl79M7Ntcv1RkTgOcr3r+O3ruJ7dW954cCRNxlV78cHZw8tVzWEWW4YocvwNagnMd",
-	"i4+xqYuPuSyE2WDqQB9RrvErUuSIK/QqgxN26YtEX8uvvw1IsYfkDUtAUu4ka95wumX/cp+JXfEGqpJ5",
-	"UxhFBlsJjtPYqm6kiiypP5DXvN9D4nIsFXyufOLkQx+JDf/qCc6Na+i+piRapAXvnumyPl3ifo/hRcc4",
-	"CDzFzY0BRkHPJLiD0rBCmpt5l/Vpa/s9eIyj8C2lNbAQw/RMJcBVpkawsXb/zXUmB3M24457eJ70hSmN",
-	"wNh2FCLXRfSUf6WVpkJJx6AsM3xOXMnoibBjqUZu2qBWLBPStdaZ4KpDbJduwzoUcU6PO7FruRXrvncB",
-	"D7u3psDLG2hfg7PWEckp49fuCBgwPVgV6BgLhxtwnNgWwvFEv1W/KG48PMry1ktjpo5WddFwB6dmI27l",
-	"KPeKj0itbJf1INXhNiQ1ue8Pq+Rh/hQCYoFbWPtcjbfWuFWbhMW7v6Qq8Kkd60L+CRrxVSosl5lpYGPi",
-	"Ix/YbM6+PP/+JXvx9MXzJ+WpyqFTUIFMJ7oQsOOGy/U5VDiN72AWMT7lDdYmMWgGOl9QgZZpqDbmwkmF",
-	"HyiHa9vWnShgpWfpYZSv84pnLBDHoLgCfX6TLU06Hw9G+oACg2cvz/8vHMFpPvshNrkXWkOZjr9t5zYU",
-	"f6/LDkuSxmqwCUjnizGeiTCGj0Q8bH0tVQoLxYeQtSEP+QIkE5vpIjWxcZ1C6FawHc90El5Ps5SJj2g1",
-	"xkUaXpfIIZ6ZYKoo390vJuEprbibO7jPNEA40yQk67ZrceEF4oL+ggw37TsLHGSYtwHArJAT4ZQSZ0xl",
-	"GTxFupJQqUgpP4NxNa+92mV9J3+8WlQaH14jiUkwoaYTt8ZcAIl0KsvCCRRQJZys8DMpRUWK4iQNFl/t",
-	"5pkxcqQmIiYrNlfpG9j0eoY2kY4u0NqO0p/OGmRBTAL7pzc2uMs9ea3yKbqR0lS66fLsXbBFQ54ZsWgh",
-	"Li42zAnhI/sfnuf/mZriP6Mif3L129HBC37w54d//teK5QajFDprfW9RxMV3oX3hOxFzFWndt6AzZjrJ",
-	"fRhpQcbZDS1wJ8SunE6uG/1OlLAQp+5ShgXsccwNU5o5uzZIeEBGPJTWrDzUJsqdptKSiGukWszSiXky",
-	"K2O5ZHHoZZmfQprUWJceRWdYJZhCgz9KZTX82O00TeyVsmjtL2od/qSW9nbjw2pgQGm5Je2KQrV7C0b+",
-	"sqkc/7U3gVd+5o178FPS0VM70BOx1jtv6dlK1jfxW7BWl2nxXNxKI7XyGkxo27aJ+0b1W/yx/JHX1rA8",
-	"4wPhvW6ZSEeOvwOxHIE1q6eWjXju6Hyoi4k75o5U9vmzznI22qLN2WokLv/xo1otLdw6EpQZYGKR6UaE",
-	"WR1SSUgfWkl8J8yzujD3zTzhy7cyFVEnvPCXeP3ZD/kAM4Lj/Ch6Xxf1YhgDGWQfD6EPSqZh13OG1nTC",
-	"nNblzAj274u3PzMrPtpTcOh4zyDljZXG99La80Lr4VqLewdPLu4qbo5fsR+vcZd/EDxd3mEnNcVKLnIB",
-	"T8EIjkAKsR4Pee8eXJw2vN04yzdxt14qBsBM+j3vHQuUWxQT/V7gznLShaRHl/WHXGbTQqC6rChjb+Is",
-	"EsYZWFSUDO61Xv85p755+4QGiSu2IccEusVxvOvV7cAQ1OKkk2rVMsg7TxT1YxpzM44ZQt9yI54/I3aH",
-	"/I8P3bogLqi13cgici/HLUWkdEfkeC3AniuEYAM9mTiqtzrqUrs7pdCsEr8FjZTznr5V3zjYg4Zti83Y",
-	"yD9hlJWSYpGru/cS/Fx8ist+gRVKU30M8nzQL383WnXP+ewnMu8/JYv5zTGVC0zuIc+yLnvv5BjxOF4I",
-	"ZmTmdEVwVFMYthDcaOX43ExkWYLxYI5czUxNLpQX76XDVWTGS+JJAuMO9NTdgEhsiwxhE9Mc4E4a71+V",
-	"OC//lS8MXX4Ky8GqriHKhMboKVNaCXK6B955ORiTVV0OwQr4ENz0NZSDSn02V5kY2ga3R/VYj419Tj1s",
-	"qgERQYr5gCtInRDulyIbgraC9QK4AmnZSFhTBu6dZQ9eqTVmG9DLgbmR+YHOkdAOcu2eKcii9Lpn5BzA",
-	"q0unMOa3AtIEwNOQMD7RCkoeJpQdTVERwQfjugvJIqU5NuqDOWvs9FhnPjNj2e/v/mgqn5JJoFqBFM0J",
-	"G8rCWEcE6MGzY67YydER0KPV2dq+PLgjP8BEwJXGP77G16CoYZF56pkS6RUu3TQQxtSIosecqncrGDjc",
-	"DdBwkDhiKJ6M5DnUhadcY3WO0RnydK2xi4UYFsKM0U0XvWnwd39GPrGCGSuzDBJJUGat8ammT5wNBlg+",
-	"Uuc3SkhgMuQ1Ykq7u3irb9b73qKkwI8vLbik7STgN4tHVRFbjHG/BPlfRFTsdqNsQYEhz60o+qGXNXEK",
-	"ZcVv4ZEu67v5+QchiOmMYaQIDDliJLKwc/dwLgpudX3gykM8FpdqMRWP9cnKCb9RuWhNLjjGNrusj251",
-	"9B2GJlyX9cfauBF8KLWYKsO+E/nUzruXqs/TiVTSWD85/9iAF4UUhvULORrbvluBW36/52RLLQCKKrej",
-	"9u6lCrSzci/pKOH/tAud0oLr+JAAHDCo4LUpuZfch6O6GAYYIscLk47rSOAORiYkDTt797r0dVt+I1a7",
-	"WYByoiRYJvvWKfCaD26ceqpERsR8pbSVQ+IkV0KlwOujCwlfzvRIT+3VtJDLj9YjLt9Wb/0IL/1y/npx",
-	"NDSRfcLF1YSyRjbJutgmv2PIp5m9ijj1Ww0b9/i5GMa04W0zNSDqvElYwTt4lknqrVMbWRjV3coJhATk",
-	"vUAZvxbZyp35EZ+C54292jCAPeEfr6zN1tKkW24b3O6rpt2JssZ4/D3XxnoyL0QqCzEAet8+9vhOG4tX",
-	"4JzG++X8NexXPi1ybRrYx06+vfhFpzxeNacJYT45V9YnnMR0smVLKNeKXD7Lf7PcTs3qZFYKAVzg46X7",
-	"zDOmRXf3SmXsFb3orsVP+NqnpDPN0w25BdV/b2PowS3075feOziY6uir3Sv3qrx3dTaxxLmqu7NILW1U",
-	"3Lqzq9nzIgktZIEEG9wsn7YJX20iweo0/b0uWC7VCNTnfGrGPaftDLiz/9hs7LQYb5TOxlh6i/lkkElc",
-	"+o7G1uYmYc7MZfn0OpMDxtO0EIYO4kehRnYMGv9RsokQXXBT+6klqMFzhk/7fGyYMGdU6AxJlM6MJsXf",
-	"LwR9dWBfY662r8y50zIeRMAvi+uIv8Kbv7A7Msi4U5qULalADZaDacaLU8gbnRoL9uFSPsBu1IClfEWY",
-	"mbPNDJvp4kaqUZedKTTucPovjljK5yYspD9lappljmLBGxlaPO6mHVg5qVIifqtOyr3lrmDoCsL89nXs",
-	"fVtMxbKWsgwBQOm3I0H0abrsl2ruPa+PBM4QuIVoPPiMjoQ50xV9MESS3uapZ+pAap57v2a7hSfn9f7l",
-	"7zreVKieFHbYA+gM09Nu9B6sETajB8MdBIkmy59fNBxpWJ0LJVM/cDDkQF7zdT6NuYb4iQ8N926lbrh/",
-	"BS9Q1urE8KNWI2Esy+RQ+HxVUh2kYkYMtErNKXv6/KgGExEz4EtAiG+eP1sFCVEphPXp/KLkH1PhtJY0",
-	"Ez127Njg8ck3kNVy8Cc7OnjBuuyK/U/2T3aQsGsxkkpJn9LKWSasFQXTBUvlKK4mbqVvBvddCZEaphXo",
-	"AlUSxdQUsSSKpYu9SlGNJUtTij34cN0UHKOGwAaUv4AvieSGkzfcskMg05ND/EiX/ShvBKt96pRRxn/q",
-	"E+XC27haKoaOsrvr0HHBIA36xkpvCG6DO52ZzDI20yoVxalHMmHHR0dHbDDmBR8Auk6yhm6+wXZXIriA",
-	"n5woPj75unvUPeoeJ+y3Xu/4g/tbpgc8G2tjfXlPrgvktre8mJ+S/z30BzKeGe10A3dtRZA17sk61dbd",
-	"RkeHL+/n2JbMj8pSWPbVGsudNjOElI7w7Hplajtkogk+ScBdbywbCGULEbtX1YGerDzPPdgaMY8Ncatm",
-	"xdiHNL0Y84nWwSFHfVD49i7i+768+35j+/jVdx41aU9mwV2U9MehGe9Vg72LHtri8fp7qmyxkPkGuhZe",
-	"hRXese0UpQ00mXdTayqbUirgoiNRpkpx44wYCuGiBQr+awZDmh6HTEsfFj4FXcPc0PNGUC16WbC+F0Xo",
-	"wZSRDRx6DyFwS4FJMVuQmexGiNxrpfckJdtyF3J3DX4LnEYfQFpgnD6SsUmBu0a1PCjUBS8BKueYHADp",
-	"B6BuhAUehODlNBOkuuVc0C2KSaQvyXi4EqZdF61vHgJp+LTjy41R6BJ2cDEMTQFopvSM0jwypzPPyqpr",
-	"OEI0w+BUZ05FpzDyKaQrOHvUMblMGrtmBmheiLKK+noep7laJBFtwlEhyDlHpuIXlJramuyKEdmmE6Ol",
-	"bLD/mxe1rEx53dS9HnOYhyGs4HPRjUiqwpqNvNDIQLZxQ9euTcC3nz8D+ev/ebyTcu740YclF+Z2RalG",
-	"5JCDWR+ffLNy2gu5LBOp6J/Hq8hjk+1pQaXYgAhW1KDSue/ETiIZdN+GUg3+cr8wJDvj6L/Pbsw6GQP/",
-	"/vXNBVlKa3kyy72ovJmbh58b1WL0RF/9PrtZNdS/f32zJQcG8NC42Mgz7gSE+GgTBBQlcUHZXoTHk4po",
-	"FHsVX62HIleUnQXQ0lswzI1jIqeUdt3gJd5/0CMk15hfj7N///qGGQE63JfgzHvSZa8Rz0Hw1IfobgRA",
-	"F0GKISgnSQ1uyArFJlJNrTAeNAZHp/d8qSomZzkF5UbpmTqlJ8qsLX4jVJnUXSDCljClDhl8hmXceuQg",
-	"xcZ6WqCyGVSAEmJTJ9nvRY077d9rgH5xFAHrwTTYmmN2hR9vwzu7dlZVfQHLKXt4kftlvAv/fXXNjRyg",
-	"cVH7vTNYu6xPs70R836P5YW85Va4f139PnN/9nS4/Efy56o5UAK34AfGIK4vofJ5tWGpArGbcptuhLMe",
-	"S3KPOhbLle9EaAZIyw8lN8+1LYE8d8nGPKA/bvJnxtL0rSgyHkHRucDAHCZmZ2k1ewyMFDemNUJ38tUL",
-	"dFiUrqejlVkxfi7RY2roM/A2539MRbfTHhgl2vmUdGqe0qbANUTcrQa2ioZiCepVlpnWE0Ku5+zl62/P",
-	"uizXWdYr8wyqdFjvGzkt8cCDQEaIjg8JKSVIHuYgoKWKOBLcz6HrM1bCJ0WFd1UW3+ssczcbd8W9s34Y",
-	"GZ0EP/Oi0LM7lMO5beWMrs0cIlWpHA5FUZXjsoE7fcOk7bE+t1eOrffZl0QqGBNLxUBOIFHAMPyUeZJA",
-	"GrIR7mHgF+aJe7Rv+ET0yfV4qUZa+JxnZ/s7kQlCFDKCl2gNV31RYi2uX5QMVXz4Ijs5Ojk6OD5BTEKC",
-	"QEwYHLS0hiD5WN99vd9lrxxRMoQmBGglCJPPc8G+9K/C8hJaOZQvu61xqyV0pSfJJXCTedk7xBpWMSsQ",
-	"N/3L6HIuOz0G3K2fMBwCvgYjAO/ssveohBRu+1ghhqIQakCjKn2peOZsT27lrTBdduYl83P2Rn6bsK9Y",
-	"Jm5FZlgqRN627e/FJM8I1uIO1ZfOBHPzczcT/c/lFZZlzfj1nGVcjaZ8JE7ZKzXKpBmzL4V64iRnJjjI",
-	"4r8cpXzqhzFIzjzbKom6ZUGEz1KXGqq8U+1xneD+beDxkWalmnPunvm0bp+V2pXwzoOI0Kiy15ewe5kd",
-	"F3o6GtNx4DaVWgmQuiOusciiKco2oIvVMy2pqNQmVlVUR90H8IpfLe1ruWXBnBJ/nh9ayWAbK2lLQvlv",
-	"CigpIAa403aY7We4C203YAz3rO2+Gg4FFI5d+ONbqHSt34I4VgK2PxrKOKzmHnhUobNNo9gXMIdGxKYt",
-	"+cHi9iyxBpzp6p3fBRUtnOV9U9KtiKVUX5TV81jJCZBSuqjq6F9bqryUKXk3vD8C6n5BWwLkqUi17zRi",
-	"Yb8uidE0sB2Agh1oNRCFMlTWi5Ee/0tAX6XCT9A0FcY5149+DLjI4946ZGuGvTx79Y4dd4+oIE3ahCYB",
-	"ueQI7duCprMaXhe8zi0+3jrkTxzgtfmPepq3A8tEIFW0ASHn/ZNDEUeX+93KhiLIpnjWumEvaaJ99t4u",
-	"Y8kQkqkb0GwG45X4zmKNf55ex0lIrgbR8e7gOCZMpdos3EGqse9jCgx5n/tgFyEVHWDpfSrS/nouYlKE",
-	"YM6N3OBbn6V1J6522xA8gZL12BVDuxgi4gQnH8Wd9eTY2HdRs5FmWjXWMhXCxFzyfXDa9lnmTCyrNRvy",
-	"AjI6gZNIE4LSI7AQwSQDegji3Fc49M6OR7bY9xPuo5d3FllVlFsHS6VdazyxsJPKnpD01ryt0yJbFQT6",
-	"5fzH3ZZduW+ujHHU9mkbBT6+AUs5rkY4w1tZc8oyMbRMT53Jn0VxmmmzltJ2IOKwbdEObO/ChrkPrdyU",
-	"negy9Q4896zKfISQ2nqHu4gEWcNUJf9ODQE1SFs8hXIW7N0JcMky7ScIe6EJ2CHxGOG15KHSfVgN8PL1",
-	"t2flw0H6KLzovjeovxlRpwZWF5T4GEeaqBfjhACsiDWCHA4sAvalkzZX////+//1n9Qp7/j5029Wp0C0",
-	"Jmi9HcJykS0GyZX9XpnGQ3UVvATz1kMv7MLE0X6kyCgYxGeAwTiUvsOu505rLQFXysga5Sz64gEPJ6M0",
-	"M1orjMQqqoOqZzDyvFiRnBELJpxh50ir2UAT7lSJ73GKXrtAkS6nyQ25iFGEtMQW4t5gCik0wksuZOmG",
-	"Aa4qthyEtxDWMwxadZKOasKzqmm9y4UBmNDFwfaKwJaugitdgYTp9PdFxMsSdTi4Z5j3eopaLgR1S01+",
-	"IbITzHFQpCtm11yM/XboMTXCdGYk7n4tpXnpihCaGJG0TqHGjog/wHGp1umUZAXJBiHlXwuWO4XIjUUk",
-	"Npni4VZLHCm71hK9Gtua8L12+vZmWeH3kvAdJvhGCLkmEHoU7q+Ymsemcrt9WqEkQVLBSBoL8ag6ndUk",
-	"/7NvNgPGdmR//v1L9s3XR187csIH+42FQM82SRU7ft4Gol2fyM9gqi/IU6ptCGcTkNxv/8f/OLi8/O3y",
-	"8sPB//Phr+Pk+OSbT1HKWwHE5FPLPhPxSMSxNieow/5MQlCfkmVC9VjtUgM+1+9TY6sq8S4j4bs4ooyN",
-	"5CTPjNJEVmfsr5PiFzCIFtVNpN95sMXl1G/0My6fn1rQsUj4E8Mc8zwXygDr67I+Oanq+EgQJ5bER50u",
-	"phVk6no+Ri91EkDIvJIABUnpgR+iCeOp9Bimy7JqzKVqSCR2mpzBXvCDaVEAKLkiWbSZHyvjcmI2C3qe",
-	"pSlGwOPgvNVhQU2H2fAwAAsOC/U916OePgCMsZZ18XY4jFsVJD74dSZi+lZdIiK5g+7V3t9mAgj3LfHL",
-	"9c+jDfOa6jxTnwRGkt2RAURZyBXqtqznd1B7QEZHsSZ2SGva6+2YC8ZPhlqVAXApz6i7kdKIO8YyPoA0",
-	"kp1lmUcL0MNMlvAknWa3XjL/Bm3Qmro74O2tqKORmSnegAJvzHSyGmQ3AJKvQ02upd0uJIn50i1wlUd1",
-	"3nVvYHt+Vxow71YvwRK3/5R0RK7R61hfHSZUoGhm07xEO3F80V2hTGt3h6AoYA0SEEURSz+q8LXggQrX",
-	"NjAWdTycCS9c1YZbdulALUhj/5SJNMb9GL+FlLBA3vcZnyelcSLVyHiESzHJ7byqPxpWkv1asAp7eK1j",
-	"/pEPbqLeGz4Rd8HTfjtE+9ZD8VDQxHERLFuHXI4Q2yxAyC6h5VthpuApDzePjHCgi3T1jTun50KahP27",
-	"uhZX7W3z/CeYvwCg+4OnGFuyrHb5Ln2pogq/7eUWxHhOQ9Otz7ZiII6MWYGTQbhNhg0N4678jRPy2wTP",
-	"ms3UauUqK9zOcC678Kw2dlTcp0e17HF+16DCAntct6lFY+nGQ6K8UU1FuKTNitNgV7cJQbQLmfXBTdZA",
-	"1Flp3DXiXMDqdkPx0BL/ASj+J8jpXJ5/a/gcE0Hv1mdqYZrl98LRV8x6ZztPm/AQ+78NTMgqDtPAStYq",
-	"T68uLFSnY6qKne8x2god2OJwm9uUwHkU5CgrNU3WYYwN+qfLKYYQyytkod+3XZBoeQar+vI1k9q/f32z",
-	"oYPEY9fdCOoW+fVXx18/6bFXL9k7bABdsHcHT795lrBX6clXXx2/ANfh+cUZmM+Ui8xOjp59w66lNV3W",
-	"59kI8gKcOaOH7NXFyVfPE/bqggb57uIsYeful4yr9FK98z8ituFQopVyIwguyn3KAx86tV/eCtVlZ768",
-	"yFeeUQOSbiSBe2VriTeioZPWrdikNXk2emCVdFnzvImDKm9cJhpAhHgPYglBj5kjDcEFu+FCbkWB6ZtR",
-	"RNSqA9YXxh18UiZw6WLiiG2kM65GXV2MDj8eTnR6aKaT9PpQaSvWyyaqEG7dcS4oQRVJxC7fG7ETNuCI",
-	"cXsO8EbMtywWy6h/UtxDhZ2nJbrfgw74RhS3ciAMOujBuhliUwoxZxMhLJP2lD3dAEDx+dGzb1ZUZ23Q",
-	"+6MdaI8YDSG2nXqAjvpU1yf4T5ED+bEEUNrSwfB9IWCSB1iBk3NJyIy1JEHACZGZU4+rCpfnz07dm+A6",
-	"AzTJ508DNTrBmh5DjBxR5756Hm05GAI8rVxKDO5oAXgThnMzMsISWCy6H0FsdFew8AraE7w6SxduqLNM",
-	"z2LufJXNHen6fvRB/pv34GfS2DAZNHCfo094OaFUMQ6OsKqFEPhWE4bQ2AmzopgkiC+VBC7NxMMjg9zP",
-	"xAT8mrkowE2iVYxzZ3wuiqYsrWKaCcyo6LHrqcwskwpDL759xBdYrkauVKp9oCtLlOSjGAHlDzNNbSam",
-	"CP6NKeYf2vsxx3oq2wjejHfoktKVYMwoqTob+QSchIVdmRN0qyRsISyQ4MW4ouVAcV4+tfOGLs923tj4",
-	"Ef7Y3CkDohXLy3lJrfgxxsER/9EEogs8hHF81kJMRDpvbW9FbuOG96exaNH3MkME4gzaIl+LTM/wtKUw",
-	"hyUxwCae4u4d+th2RTjseuqs6C67ELei4BmTQ+qGxBVy/2sB8eWmibU7lL/Fij4MtYFc/+nV+7Pvzt6f",
-	"NSLExPZJ+pBcUgFhNSCDAfdr2mvueOwUnNzGCp4mZeoDt2wssjzqhZiNdTwZCGMUKQrNtSMT1JpnlTaA",
-	"98rzp5IyPbOoLmVJYDjTpGSUMU0CI5NLvLXFse8hwkaFmN/dMb9hsU4ziUS7O8SCqohwBRlEjiGeeowu",
-	"KweYt1cwM9YzBXdJT6EhV+GuQMAqK183hJQFJgrAfnxItqnrWawJs1jU548henIzdWfogDsU31fKIaF0",
-	"SMPMeAp5w2WERFon/fSGhfpPnx/drVb/XRlxWdAYQMK19viF+DC2f2JmLOMMACXkyl7BAVddr8gDPCQN",
-	"gT538ThTYiaKMoRYteNcHkrzdHu0s0VVoBqtebvPg3KXhm1v3sg1VOzFPiwhFjFYbODRoaoScHNDV0/Q",
-	"sRo6+b8r9HUmJssz9uGw5qRMlPHQvNYft38JT5nOBhBt0om0ViA8wqAhpb7qtx0RVJgLBCM4iS0nwuPy",
-	"eKHTqjAMpcgaFgIRzFKPweRjxxszPomK06pnTqR5nlNvG7qK8Qm2ssTa/hw3vmwz5qt71isvKivukD/d",
-	"SMeoh37QHutPC9VDdbDnf3k5PTp6OhjoVMBPkExY8qRpIVf6DcoCJAsxhrIfTkt766XA7H76uC8Qa/sy",
-	"woeDdt0NN/ucZNVFWYz7QPG0oOI3GsLgH69SkdtxnDCb8YWJQzcmGa3VIarcpYUGUeu3DnvIqGCtmDoa",
-	"IixpvVpWuOWbxRDrJPWQwcQ6TS0Mc210NrWC/XL+usSUHhZ85Kx3dKF/8/XR1096VCqDaZPAz9C55Jtq",
-	"vMTCujLbu51065P4yS0EUyu9BxSyuDClDTPJ8Dun7Nly/jUBcO/Kx7ZV7HXpii2LhqVWn06RRH9jpWNK",
-	"hNL1qc5B11z3pwLrtswGNRgx71Xt1rb3kKmdcq2NzI67yCzd3cXLuvqO7cJdvSAI7jm2Wv/6PoKstVu4",
-	"5t3ZQLDchSr3I4M2pMHVoeb6GX2oHds6CntMPz8nq9+/lkEB2USkcjpx1okcjePv6Ux8jsk/O+yG8dnl",
-	"EW2Fdu0O6tHlE+3wHNdNTXL7tBM27i7GfTNvnYl7zIvZ7emswfc8CQPLa0A1WrWWVM+UsYXgk50wh5Zo",
-	"xo6hkdbxbUbZBTk6g4XHaAcWuXMG4buvcXCLl9kFkOW+jNJHpbU+dvrVSqZSP8zIp1Mt1cj3p1QCigAQ",
-	"UbgMtHeZL+yHSh9UiqGCxr1zLUpNOK1QJXfRJnT7k3e/bDzCXfCuBwGZKvdqF5Abm3dH2LgnwvqxhsbV",
-	"EnDZMg+DAuK4DVfoDLFhDdVtQrFLVYQC1ajxYjUdcxm+tggyvikS0q3ky4NBEiS6CmPzBDyGWsGMVAnD",
-	"1WZzrE1H1EAE/d6gXGzxNGjmtOrEbynOO3ogiOwUcxwWcfBgYwutRtm8KpYlEInZWGO6Di+i28onRTRc",
-	"CwERdHgcf/38yUbFcjsrupB5c0apEUJt1Lhk48oLIJUruclXINsUWyTuMnXVHTseFexJ7TsLE13YnRbq",
-	"2glzJkK9b/YMK/6BctoWrsj6fTZ0LFC8UZKh2/w/xTa2FbwHDniaSGyd7wmq7Q7YKe89jsCCUby6qFtP",
-	"rShA99mmnLutjGuzMBs4Ainy3hDo2pzhtKIONk3rdyujDmVjphtxFkp0avpMhYPCTajwNcPDPZpuXIQn",
-	"uLxmKhCFlftSYKpcXoNTlqeJX9i+Yxd9sh4tq853ZTunpq6CS2vmat5DiHBuoRHDItxPoJoQ3o1ZDeGv",
-	"tBK95Zb1WEw95oYpHX6DavjHIgON6N2bl6+CZBeu5o0ASU24/bD+H3SWRqOGrUyh6q+3KSsND5tGaTyb",
-	"XQg9ZKn3LPLKlqRR5FufiYOWaw2hi3FPR9DzQOkZ0yoCykb9JTbgDw9fq+tWtG7DezKZHVsdV+yV8rjq",
-	"rS5hN9N4cUWL7zeNq+aQEjRTNBnEIoF0EMwMmSz09gxmxaKNjz6V2WeNDR7LpdPXpC3BtsKwG3IEJdi1",
-	"GEvVJFzLhLrWEyHyvLAe/F6vPhhPsF12Vu4AV7RZ2GyKDsM9LT5KY02vtGaqDplGe0BnfFhmWdWOZMM+",
-	"ZMHWVvl4Nd/2KhFAO7GN+8rq1TtWv9zS3gnxyOrWNeyEW3rG9UAM88KTr5drOgfENj4YiNz6lLFMKvhx",
-	"wNVAuKtZHnQ8RPVLXrn6lkz0Kyy92Exz2jU3HXNz1dTNjxIdQ1QVarNGfbw8myj7cy17cDYvBG1xT7ei",
-	"1AWpmUj/1yIEoMMZY7lPXuhbmcb7A2ylzm4bwvwM4nRlvWtNGfaqbkCmQaZP7SQ2i+n5G7EN36vfmYWw",
-	"Xgk55bsRejw5rizBbwPgKWc5N2ami3SHpmoNRnR5cm9EbtlUpQKF64Q7msQWeE4egWYPWeWNdmMsCcnU",
-	"aJnNCmkBuR+aGFSQ3b61wfoRzrcY8bieWguFK76SbFVoowl0C/ErF/Je9n67YtHTKLm3kekuRFspBO5Z",
-	"tPnvbhNe3ZN4ar8mUAJo+Q1QMeMzPm9NfdkkxLtHIlsdBK7xPAgE/2J2ky8rJpQVvgNfV8OZZWXtansB",
-	"j6/GbD6VtTKVFvP4txKSThFunMcOAfr9Z0phiucRSEravQ1lpNnOLliXGhqagPLBQE/V59YBdFv6i2f9",
-	"nKyMz4e005L408Ni6uOTbyDf9uBPdnTwgnXZFfuf7J/sIGHXYiSVkmrkdeVMOPMLalHlaI3e1+VEmkjk",
-	"R6kidc87u/hB1fx67TBWYClgO4sVZrFf1zbkn8mh8F1rovVqp4yzlM+3RyF4Hk3zjOBiSHUrLdZaQuPQ",
-	"dV2ji0WdNHLzTu1AOzH3b3S7b26jlWzH4ECtkAYZ2YbMa0MGhItqRXhrFk3r6RJeNnyAF4wYTAtp59D4",
-	"EDfpWvACtQv86Xu/3H//+r6TLHdl4YMB3oYyqEIp9uQ7qrUs62OlFGrRWCt1yHN5eHvc7/puheABwEmU",
-	"Kxpbm3c+uRlLNdQNcKjYHgJagrsrZywkSbs5kV0/4IoZgXXsHtUcwtsGAAIyaipiEpYLnWciKZsLUFdf",
-	"Hf5m5uxEgBJKLpXP86CYouPp2HRN2u6lulT/+MdZrXFJ9x//oFl9YZieKXb27jV4Kpe6SmbyRkDLc0gQ",
-	"6TEjVAqLDPd9BtgNZaWINJeqZauhe9ZZCEjdY9/Cjve77BUfjKm4VGpF/dyguB8yxKSFpDLDvrTF3O23",
-	"nlpf22foTwar+5+cUsNejBuoAKIYkJjGOktBU0evCrT/8FE5nmW+a7D72W1NKgaSoLgDwJISZJTGxwOg",
-	"PXciyvzjH+DHPf/+JXv69OmLLgNXD6olBIMOfmv0UwflkHOBXSHQcX7KVOkTxXehz1/fXfQ+fc8xVPc9",
-	"QNGWiuV8JEyPYYk86wc8sV+h4ZRf6LIzxabqRjl6+GMKpYy84BPh5D72xoby3apwhbOJNCYXmb1UiNxC",
-	"68rcRIKmKTQ/RAMwjvj6787ev/yhjzQHjZ0nohgJBmyCYLyevnj+hPDiCYQb3eXG8jl1N8Tlk9XFFfN6",
-	"GPV6dkZYl73FVqiXilSZPunAfTbgRTHHfuKs/+o9H/VPkcClha4/8PvXw4Of3Kz6VTYV1aMaNuGpYFoh",
-	"tK/3zHPDhugj+fLZ8QlenJk04gltwyu3i54ufLVoqgdTp1saXPyLZ199/aTL+kGQth9chruV6HYv1bOT",
-	"F7Ccr46eMsPhevTPhS3mB2fYcG2sZ2zi7r3x1fKazbi0vbI6i5I14StGMz20QjFOzyfICKFXFjw55DIr",
-	"H0sQN81o/ISbk4HdcGq7m7TyeP9ddsZgV5HcvTPnmP0kv02YEsZihin89ukJNMBGALVMDoRCvSYshuuc",
-	"5XwwFgcn3SNv+NR+V5X6lg5kx84dgwysp17nmCphFM9lp9d52j2GAXNuxyDHDj3kC2JUxhwG4LQH6iEq",
-	"L8HnE6zW1xNfCc0tAP4gh5K2ywAGCBxomNAbRppA0CCrAK5RcVMvHx23T7UwTuiVf32ddnodd3PPyplD",
-	"FgdyANPp/fZXR7p5A2+oNq/uefXdjpe0g/jLtbyFzd+m0NV6TZb9uih85waNPV4t+fBHOZFO5Vv5oNch",
-	"P0DyRa6VQW3m5OgIXCNaWUqXCwT94e+EvrPZ9EFtBmVkCQiRjxAQyh9gFxORsKVLw/DlfA89YkComcGp",
-	"e53MA4j1CsHTzge3WjOdTHgx7/Q6blrUehEIwhOjHpbqjM5SEWRaWT4yASrZB/fd6toc/iXTT8HdqdPp",
-	"SJRk2onvefta3ypRvn9/e3QuON3m0sFfbpLPzY9tzNI9XEGOr7/rfPqwvJuH1xk39qDgqZw2s6X3Y8FA",
-	"n5JaJYFcA1R4n2UgATC34lpOwxBlswwnV6UAhJlTbJhW9eREBrbEeIID/dbN8hwnuc3Zhu/f39m+F1lG",
-	"GwKgFUPQG7H5Ci0MdfYw+rq3k8aPYGL+xuNBj1PbEKSMUoNhGnDLlvPNIXcBtUW0GBy5pEJJkZIqHNIP",
-	"dawOCSiIBTldYaIL0WVvvU4FXyNw+jqJMaFSU2aEEN4aaIBhM79a4uFy9Cml9pEloePMvb5OwXP25bOT",
-	"kydQD+9OFvpzzyQYQk7+gta8TPF4RJ89F7vVN2KR1l85G7Bqy+k5QbX5jdwdahNAz21k7aCCBM+tpYRU",
-	"5QetSsS6COCxT+Tet7/Gdx6VXlHu9RqaRXUuO9ctoLt/m2qBsFuY50lFJp7I4F1kn1HO9b5u+qPdh3A9",
-	"6FcINeOyzQxU1Ix5RE3GeEi1cx30HQpjv9WIfrjjo0GP8qe6k5JiDAuUcbyHz8eoAtLoyyfcHo0FT6kH",
-	"2Y96UGK2xT5Bjx6Wz9EHdk1OOMFFgvqXvBWOgbnzDZoDRzoBLNDXAg8rddRUZAITsOp0gr9foJPaaT1b",
-	"vdjvtBKde9yd9/ym3B0fxl6+Z1uqKdNU2kOhbOG7NzSKAPfkK3pwLRlATWHWpG03/Bv3RkQwLLSC0wUo",
-	"AhU4bh/cmj3UaBDLFXufXnmFou9e6lPs/SXQVb9BrpQ4VRubv3pqB3oiNlvzW3opsuxFxBoPonsnq38Z",
-	"An02hhqPu7kDlgKkJBfq7uuGz5QFEpt+J6hcgXqJJOjTqwtG5ScNX0UK2fST6IUe69zJKKeOQv0GtORy",
-	"MkqmqHGZsLqkaQIftyKzoPBkg3l7YDhCPSoW8CNr0N9W65smrcs3vNyMGkosQXcsGbeNpGAkdhWtht+s",
-	"Dq0dWWp5bt96cHmaX8O0sCni/U2rz82gn5AfGcQMxB5Cj023Yaq6wFzUaqplDpIZUMgumnv0yNRkL4/m",
-	"q9Vkkm87V5FBekZV5AvBi8E4iA0EQhve8spLKH8XXWyRxtnQmYIPrKmHGJxsxMbGGrGEOcsLDVebdGcM",
-	"TUhTD4xRM3Nsnthl7zUbjMXgxqeC6qHHo7tUtpgaC6Z0FdHtMYSd/IGb8Zf9TPBh/wna9P0xN2Nh+hAR",
-	"NaxvCyG6hda2z75sKHa1mR4lEJd7/uL5yZOE1kHF805BvVS3ejoYC1NGkmFYCC8se69K+ujsnQpvZQqd",
-	"jBu0ctj7eyQ+cGvyelCKmvgaJvxklwlyN1okOrxEvb1rnKKxcafWKbsWdiYoc8xDw0KloDXeVwSFi6BT",
-	"TLMmSFpH7l1W95hWV4a8YZeK4rYcGL82ZZwZd+yUZjERqRRm+allfGWm9Mx91hdK+o729XChs9cvFXUH",
-	"ZpngqYnRrsC+r/dDv2EX3ibqrR65Rxqm7rexvqG7p9wxFfWP4un2Ig+5kGFGT7DxO/jST90xU2lLKi2D",
-	"fkPzviMAhYAYxmOXo5Oz6mczIWTtWSGtFarbyMcAdWDfbAw+0kAEbuH3zcFqrZkcpy85glMgq779Y9yc",
-	"mHil0FerYfuSntm9TYsjV0ZtU8gU4irrDbmU0BwzliH5Z0SLiqqIM1WVoW9ofVBu8gbqP20w2R0RVByP",
-	"f9NkHW7jS349ZNCdDrNBfAgUE6Ow1tNpMT4XP6FeQWA1+hK8JvU6H3Os21uaTtC3ONonaFDuBLdQfI9i",
-	"TKiUmELDN30+YvnQRmZI65Fw732F04HsxIZJ+L9V3w5KQH87O/hf/ODPo4MXH6ofu1eHBx/+Okqen3z6",
-	"r3Vm9WsJPwbpQqeUP9aHL/fbpoXVJX+nKACe0GrThkhq57yZxm32/yODQSU9SJYMGLFnvs1hAIztsVSX",
-	"srFMg8Oe5wu4EegEbXL/45btyfWPg2/q9m8/hp/FjOa8p8ODIr5l2YpVrBAJH5GDPdiY6AkGwjTiZF8G",
-	"VKsOzlBXLVK/EcsaklZ9RhmAuoGS51MJfTO1wFDFXDtpSc3GqhJpqQYf+IRfNXF1ZrVeJhWcdEkqG6qN",
-	"w58wJfvD5xI3aD3p74KuJAEihy7YSOu04aY2pfcEt2uLsPh+6bzFCB74aUe50la5GL7UYCn3XfAik2Bx",
-	"e5IEQ1KOxtDnxNOltOzLBVp9cursdW6x3w5E8H0XQerx1xwcLWMEkJK5TPFYHrYTit8XW6VCh09JbSTI",
-	"QD6A7f7nXUZdg1l/DkQcvcKYot1Ox4u8+ZAP/phyqSxXA9GcV3bm6WbC54xnMz6H+BoYWER0jrdOjSgM",
-	"RftvhW+hiIp7yY4lPgGpZYQ164aymnKtBNjMmHsez3GtTXlTKv28HNPBUlbrb7i9bqMhxm3AzyXT+9fn",
-	"ZmM9qYREeYJjQCP16hkesAnddZPd8dZ2Qj78q8z4ed2ugCyEi8nfMtLQChap2mhIuK6g0GIra9IewhPu",
-	"PApN4EcRpLgqzTKt0Pt/s9sjXDbDKZcWEzqw/IojqSdkjU/E5NrdAapfQHAmb+zlHJr+LKZ8vU47i0y9",
-	"zfZzUnsatz+I0D2WE+Qz9kqsu5GwhvqWygK7C/O543n4Z+Sc7krN23ML86l95ETjSCU4RgAeoYOrjnQ9",
-	"8bRW1jOG2UtUStBtyFsS/sXXumGvoiqUFfOkovj+m2Uzl8A0ohBgFeUi3SNHDuy6dqdq8NyjlubVQtbw",
-	"xYRGr2/kBayDMK0ewk1DBPLFgk0O0J+6cJI9JJfg2LY3kKK+njPf19WX6VHCDNW1glCGVrgQoJY+mx38",
-	"t6e+ZPdGCDD7DRtzM67a0p8cefEB6ypdC7+ONRV2GqqtrOwlqpvcJhG13eAib1S5lfvySJUf2L1Xqpr7",
-	"rum1IrC40KFUUC91yAgehJsZJ9Y2VnX4V/WPFbrjojOqy87Frb5Zs4YAE84Wjv6zEPSr9h1WKRZcrniN",
-	"dsof1uDq1VGtEkEL57pmPRW6IOEyY9G+tj49gtiiOgVRWsMu1eDWgUSAJO5adCpGOZ1HrGYQQjSaROVV",
-	"xDwLNOaxxwbpHxW9wG5WOZePhGgK7cE672FibQURQe9z6HoOnto+9R7vI+hg2frRkaYSM8hAhW7oDaIT",
-	"3eu7FnG4Z/co4sqe838PKfcTv8HohplCzro3jCvo0/VknBgOBQDLHVQodVGmB95wr3HxiWADnQo6bZFl",
-	"vml8pRPNtC+7S6Xho0KI0NVXI5IvMKpvINcPGsTOxgLENpnIUyMuFaS78MxolopcqNQwrUCTwwwIpwAm",
-	"JUo2pGs58jeEM54wKKr3YCuOLGO5U870eOX35MLDjj5i86O+mNUmCJIBOBEXkWPAwcEn4v5tkJDZ8Bpn",
-	"8Wl88z2arIUwVhdix7W3e+GqONPPOdJG8ap4AWrJDvAps24w+dCPutsjek3+O6V9CumS+4iOwhnC6Dha",
-	"6n0NpRII3RK2MmA/Y9m1dxtbSExOl8+0VnL0qM70QmaAHlXe2BCiiEg1Xe98bdBHYocH/DNFJTD519AE",
-	"EaofgNZ9FxL4VaoJWkoWHpwSlKM5BraOn7EU7L0zhR0MyELghulcKB9FkKYCDOhdKg91g2pY5XCYeNzZ",
-	"gDvMYlwg5BMJg+oXLzZHguq+APoIwZKoUUFM9sGkS+D7/Shk9T4D91z+WoH6x3NUYQM+u7rXVhf7mbkp",
-	"VZw1Oqg03zaMyq7wyfqHPncYoYZ+SdvmftKyqYaycHaTBPXUw0WolaWCGWE3tyZ8Piq3Nm7KGj5t2r2H",
-	"gS6i6LgzP1JmdQNCS6OCBi1MjBCYnZDKFFWAAVdQLeVh5Qj4BKSE4RI75BiR3QqDTkDm3cdgH3Hqm4U7",
-	"U9YioVnl/Zbpkv4N0HoDrYaZHNguQ+ukpiaCrLgWJdoK2Wuw1EhMsRCUXEGHuS8jHEd/EJbvV9bA8ekI",
-	"dm/RENE3MG1HjgxqUxyBfWFYnvFBhUtTS6JItSeQSRMIi//aSoSt8Jz3yxfue8NXYXRx/+WdYjTVNn49",
-	"5/FZCG5UAMipVpWIgYowQDtdvP7gOAGlkxqLCD4Yn0KOAeal+Obbglr/xv3L+KG/XQybWCk4kLGO1fHl",
-	"PR424Sjt1h4JcxbqBCIty7QRVRNFrHoEPQ+DLJANEwDJSrtV5Km8JQvLWixGEZWXQtpTj04MPrqFxiox",
-	"7Q6aeq9IuPk84l5rwGYRYWB2Un1jArjP4Cib+Li4FcoeFGIg5C2ZH426+Cv37Hn56OP2UYZrWa1Rlhu0",
-	"cykCB9CqUkLN5i2y6kKwfGrGi4plUFIav+R8MMYxQsvMXc53by/eI6pvIRiUr1zQPBlsEYPII/U3f3b8",
-	"NRa7f/Pi6VdPEl/LiPDeAZY39B7Uhnz1A8cqCnWploDBMWc8y7rMXe6BngjD+NBSjygCC6/wIT1SIAid",
-	"k6OjhJ0cnbghTo6elej2l8iV+QgAThyPKN1doJ/CH8hYTfkck9R9nCpL9SQpmclYeNtWGvbs6CjmwMC8",
-	"iRo17UmlrX1j59kT9RXsh8ajiukP/LYk75K0A+DnhiLZBb61sr7nV5JhM0JIB0jJucDfySxjBNYI7YEb",
-	"UmgXT/mx1+G0Hcu7qRn7Y0HmQHmmUa7TpPwv34stHMn3QZotQLubsd/t9Dwcvx1zov+vV+8ZPdn3sA7Y",
-	"GgFa0BuZigXHLLTcQtR10tPQSqeyZlAaEuoYqEnBLTi4mbi56SEGC3zwUiFf7sP/+omzJAGzp8t+pZxB",
-	"ab0UAWJRVCfcz7WB5iZ91AVnXXZmbogNI+xK+cSpVyzZbCwzwfqO4PoUeWqKnN7G3YML0ETVLGjniLOj",
-	"h7xMD+57zAuFC2+CWxvaBbiiCf/4o1AjO+70jo+OkjWUyx3rMt9WhUPLXa/pFLv3f3s4YOhijbqHyfVw",
-	"WVG+jhAaYOQ0usg8ToqjqHwKeU6Eb/L71EAjhipFUlCPeSLvHCgVIvMBxoopwVS4cQrLhJod4IxPgU4v",
-	"VX9qwLHbT/wneNiAZOFTCSkZZUviMTc4P1KbJETkcJqXijJME8dnPZgMxKwISOR6SoBk5c3y9S1UD6/K",
-	"Rgoa+6fAP7rsfaTHCXZpgRo/BH67VHqmTjGhFcI5wRUxYz2jRpsc+hAlcNchWFTWCgKXKQgBY+L2Zyag",
-	"SUQTVMw5zmVfyhJ+ZAM16W8DT4M3oecvUlJPdUjKQEX5i9D7gd2ZWl0hmCVTIjfTvbomBG1B7mqAfIdY",
-	"ZpgmQYCKeNWxwrrV4vwXPvI5xX4ek5EL27fauMWDuPdgycgfbtQxgX9d6V6GJXb2vYdN9xgm+QCO5RGt",
-	"eneexmC7N691wsjRsBBmHHoSnfA0JSh+zDUMm/t3cwyjsx3cwtgzd1/ntBd/cFlhXcIO0YIg/dGX2DrV",
-	"RokZuXtOsf46c6oHgc+lgqfbOIMb7vPn64nFzVlM0lqm/2Y+p6f5KikIj6wlBTdHusLRUbeMQpgTAOcK",
-	"wCssrPzbCVA9zdcRoG4Ldy4HcNg2AUp04QmLfhH6gWPeyn9R2es+FG8Ye+feSZzxfrY3Hi5PoUGlmOR2",
-	"vlQmXG5zdX/XwhfytceZ9s2MMC8cjKYCMAtichKH9If22J2Obbv+Haw0UpgdEHazIuiJegsX4z7pq1WN",
-	"a1zm3VB+YmA6uyCgPfGLXUPp1AbdGZLOvTOhEkdnXQZ0SBxmtTbxEz34qGO4wUpWy2jamn1B1ayS1XSI",
-	"XxjSo/x8dnb7G0jh8C/84XV7jxlEEg029DE1mcEVgoczCutxp41dgQ7DA23ZF37D9xrQYPxp7AQK5j3V",
-	"U9IGQOEI9rJDUoO98/UEUANHkKkRoDfcYYQQYt8KZ7RJFQWK2aw4E2pTnMIDk1nWbniaPjayeze1Te2e",
-	"mFTQC6qVY9+IeTuLfuMe2CPjfCOa+09USVUY5FMCWOjOGabbhGZ2CbnJcqQcGbongzx4bQOw46hj2b0Q",
-	"Vkg3xpGU+Gjd8JjtiiX2EFK6ziREeX04EuMiI+XTU/qZ4Gm/KmyW1rC8EKmgutjaIGWFD0aXqNMOfu5S",
-	"BS0g8WaVk6rh+9PnEcudpnXqM/NqHzdlfMkgrLv0KTNwD2MhGdyrN2K+J6PwjZiHtdD7TL52i2hw1jpO",
-	"eSPmn12xDdyE9oproIngPjRRPjU6avGXv/OtkPbGXOgLDYeAM9xX0KvFUetEIAWJsf9F0x76+NgB5UC3",
-	"cupzeviCnt2Zjy72XtCCfss+5xuA9pcrCzD7o9DysCf67+b5qx/sOgmi9cz53Xc2rYdtY0JzcQ5hz8VF",
-	"om7FNx9DkhzV5bO5sKeYZjEWE1AIrufuf00gUvWt25NIqX9k5w7HhTXs7SxXgJ3DScqBqJpf56Xq0H66",
-	"MU620kkZxvScSoRl06ngFNRHxAxwXwIIBtBHk8NyiQweu+dyxamVzssYhkW1XasuZZPgjtyqLXxY90XX",
-	"LU7P5e6a7Uxql3DnVfMU4GM1pAXjO88jeWMzB8CGGlIiFXTK9CLYI81gilgA/49mhHsz04ObCnP6zGOj",
-	"k8CEJCz6Xc4LWzbnEgit7LvAmsBc8LY82u+hjRpH90LP705v4r5Z+a59wfHRd+YUflBBUTqIN7pTjaJh",
-	"vcSPEqjaEyiBjIB24KQGlgL6EsEuO8syfyvAcZbyOV0PDdcDQ1+etCd8jnXOZFxH80bqu/6oE0gA6oN4",
-	"xpLooJRs4EBMDqFYATBzKzZWMBS36R4YaTOlpMJymUGX2HYD6Tt48P380YNaVQtZbQzAtkCkYS/YVWuY",
-	"ApD/PKda/XqWMh4d3cX9C+P1aOjwL/e/VuXUA+eA/8wJT8o3ZVzNoTIF5TfAHNCFIk21SUOtjrTz2HRM",
-	"t1uNR7utitm2H/u4SE0+Ire47oPopnfa1h3Eln7mk7JjK8wF6i5fPH3x3IlDmMzJkx47djrl8ck37tH+",
-	"2cH/YvzgT3Z08IJ12RXrsUN20HcK6UgqcBgiChPLhIVePQVL5Qg0UmYybsZMmkvV/z9Pvu+jbzgStbKe",
-	"Ju4asfqV0sc1pFvXAG3pNhNk1RDLicBpi5/BGJT1agOnGs9TNtYzTKRRvCj0zKvxmFCDAhZML4BzRNVj",
-	"LLI0wY6OxEyUnsU84/l08VbsXv+tPvAg5Qrr3Ufs1o31XVB7MmOGzzFtEO7qLp34a04JApmzz86fv753",
-	"p5XdQE1aIRCmBQM9BpF+QAJuq+MvYa4u62x/BwzSzaFHH1JVMyWu0sOqZDiPw7/cXrQqY+fgCdxQ37og",
-	"CI7HpWp54JD7lP3wzUDO54VUll9ngp1dvHz9mg3GvOADC03OqPzW5HwgEvbHVFtk0dd8cAPyvcveiWIg",
-	"lD0QChCUJZRIYmTfji+VEaOJUPbULZYUAtauD1AEazcZLGYZVIyw2snFdu3ugo02KKpIavdyGcZ+EJGM",
-	"q2oQfZhic5/ieI3pPE5R/J0YSlXe8YjAtbCra4haxw7bA8XwxM7Cw48qlKqzNSQxpYftJY2rOWIKYsyD",
-	"mMkiEqOBc2tHbNwcUhsayo95Yx8et2X7CpzqTOw+XOrmu5eja67OgE2MnFR5H9fAhEFQDOkbL1bd/evA",
-	"ZyN+KxrDnDiLRx/cbN7tKrAZ3/CWmKUn420CK3sjqbbYpLuX1FbHtDKDnUYlnYCorBEvgzBBN0MbgWIu",
-	"IPK3aY+CAppBv8HGOOHdSXk//GrnMcFgzN1FAu+XB1axv2Y26JTooItQY0jv+xC6G8gl0/rGJ7tSb2Xq",
-	"87JEfNcCTAnreaW2lDvivh6N3r2dqbZuY/vog9iIDVs+UTU/hKuPa91njx09W0osvyBXZq0/leNGZUcA",
-	"2njHCka6vefOwuGvlRC9l25OVVwG/K2ZViOPn0Ml47CeiQCMWt3UuGmZanbPbGrfeLztmyKkFW/ehL0s",
-	"8by3pTPKRmvsXDcWRlAizUAXqalAjzxoUSGupzKzVRpBvN36e5/29nk3AoBAxsbw/9TgbymnAgGfGmru",
-	"c16ILb4VpvnpIVxAaB2TePB272M2bCgL0wSCZj+qh2+UYIPGiP/dJgFbjrgtWSNJAXbu3lF/ALEwrcPF",
-	"NmFj4D9WYgDBgjv73tHGUBR2OrhnDCBbtXyFqIGlPdgd0kyw+Wv2KPWbEfSsChDqIiljDahAsN1/N1Qg",
-	"EqjxbqO7Pa294AJtDuXTcC0/XyifCswqoN0lkm1kVtTpaUXmJLTCMtStyynKEw03REwC4PYQ7rqhcS9o",
-	"ROUnd6sULbnJMFWiWYYCGu5WFUli7YIkv9gLeOvxSWWa/mrBDKTxAF338bsLHb3orcSZasLYUiGMt/Qq",
-	"78BqmR32fNvC21L1Vbu/XUInIXXa223zz/rGHWK3vl0ju1Efvi8MshT22gYR1hScODrGf7BWQd+Kgn35",
-	"7OTkSZe9xG6Ca4oDXM3nfuJRLxsiTPjmigv9Xeq0P80Jb7s1DvhL+dSjTq/xy1jNzfJC38oUkFe8g41C",
-	"beB32D2fK8+hPeXmbS7U6++q6aGSmgudZwKKEKCqhjDKg0OvjrmthNKwfiEQ6eVqWsh+2YH6O5FP7Ry7",
-	"r6LvA7PBqhp9cPBTp9YBV7V5QPM3TJC0ZRPQTCqsowibhDYEFv257cl/5offeYCxnPfeiKUNBm6BVhqo",
-	"ocYEVgYf6YQR1iE4Xp/N3mUXwhiplWEjzTQZVXS82OLPn7wZg60hAdjbTEUBrVSwS2BD1DKgg8ceuVxx",
-	"hOeAbLT+KTZHM2t3ZwsBtn8ablNa1l39LiObryuKhJaUp2XBI/02LIGkiXXZhS9uApx5vCAKb4tUTbHL",
-	"HRH0/ljirmOYi+PuLI75QKzWxzM34rZmFT7HL2Zt63hDfIx3hVQDmfNsFUCGm+S2iB9iwmX2d8oFc+ex",
-	"WmeEc929YtjY2QCUwqmpQ2bgv1dh6boF7UuZMnsAtoD57mVjWzK1pqZ+jU2VOQk/r1SWzka+EdUcEcmF",
-	"9f2ofAQIUbaqvuS+PckEDFfMWiCHOciioGK/Atly1w7bWL6HBklW5ybwzWHZPS6XSnDjzjlSsszfAvei",
-	"5Xi9coVNboa6YCOt0+glatSqzPYugf0Rc0uOWAMx7zgnTDHBi0yKgomS8Gp4jSX9ORL/skaTT04ZZxmH",
-	"Yj8lkpbEMGdCRhvekVJlPkO4CDepnStTZg/QEPfMasuEsLW47QZYDyYXnFKBFsIUQYMD6BeFXBrs1OpY",
-	"iG1XPuVozM9t1t8t5IedvwCvweo8F+mu2MbCUSIojZUrShBeV4/tUcOjr6wDMHoaNAwcitl9K3yzsfaH",
-	"JAFTc9EluPfjcv/G3Xrdrv+UriBwUl6LEa8cRuAdOmWlLLgWRqZOixnixSPvkNKxvF+VSXXjj6zzCDSO",
-	"N0Lkpb7hGI9HxfQutHYD0typYG/VU/4wI4fu9tnsOKDzfozO39bsy1Pvcr4RIkcsqTEUBf5iYNuosY/j",
-	"3266XxiWc2NmukgTSvWEJom6SOAPAMYLcLhEkl32o1saNC8si/epm6bhE8HyaZFrI1CP0bMu82UXYyy+",
-	"vxbY+NnPIGFGBymIm5TVAFVgt9Am/zfYn+pmjyabG35Ts22nH29KVHKk0mU/Ux/YwVike81vbka05U4t",
-	"PbByQuQbpJ7SzR6MNRTg8JIYVys0hTBWF2IPd2y3hEjz/DztHrIg4vkxxB/wGXf5Vx+K5xLteAP+oceN",
-	"OICrWANzgJZ7XwHRVRmZ2OK60oR0AfH/skvtntQgvw2Hf9FPK3SgRQcOtdeFTtFd9kqlJM7Wzk+jA3sc",
-	"GWoXcqT8GVGjC62EpyWPCH9vqg7tXfRciYXclQ/Xj4xGfVRc88LqvGoUoqoI/4QkCBjMpVczxk0bv4yf",
-	"8gjlv/3VmRZZp9c55Lk8vD2GjaTBGnypi1Z6l50pmhAokOzsNf3Tq9WQPIRWE6iXhuq8Tt0fg6Hw/Tni",
-	"QLK3Z1M7pjSy7mIuounE0g259WlnoMODh3ZiRHZLtdpdduH2j2eQp3EtEIOErgCpj765GpWY+BxOz3Hd",
-	"cqYW+lpUUwpKW5an9Q4yQ7r1uE7sQeqn6KQ/uoqTcjVuz4MWMeaUCtDDymPqHQJGsayaxn3RDStMoJnI",
-	"8qc3ymkJl1LG1ZbHPMOi2OupSt1UqUQVMI3rE4+s1fdFrGo/oDhx+SMXCHNtQpzrBVTeEicEjjUF5AaA",
-	"MPP4EzybIQKGYDmXRRRMB6meoH6WKlJKUIcGonRSEcsXqklhP1bEC/bOsG6YGAsZwpF6n7Fwd0ao9ADq",
-	"WCgAoYfEGlIxkMjZy86iSMPB4Ng3f3lsNPi+wKrN0mDznReqgCdB1n749L8DAAD//w==",
+	"7P37dhs39i+Ivwp+PN/fStxNURc7Tiz9cxTH3e12EntZzmStE3lEiAWSiIpApQCKZufrWfM082DzJLOw",
+	"9wYKRaKKF5GSlXX+SWSpCoXLxr7vz/6zM9CTQiuhrOmc/tkZC56JEn589YGP3P8zYQalLKzUqnPa+TAW",
+	"TF//Lgb2K8NuRWmkVr1Ot1OKP6ayFFnn1JZT0e2YwVhMuHvfzgvROe0YW0o16nz+3O38qAcch1sc/dex",
+	"KAWzY8GUmNF3mDSbfeBzt1Pwkk+EpZW8LEUmlJU8f/2D+7d0nyq4HXe6HcUn7uVB9Ui24WpeTkujy+W1",
+	"9JX4ZK8G8Nc+00NYVsFHgl2LoS6FWxTM5I+pKOfRVHC8+KP/VYph57TzPw6rwzrEv5pD+rybSePq5KZr",
+	"eg2bYectI9IDG488/InbwThNWI7kYJsGY65GgknDrrkRGdOqx36VdqynlknbZbpkM2nHrP+3fhdeyLmx",
+	"TCvBZlKZsLNIzdWsXw8P8OvxHAturSjd4//n15eXf/vvy85vxwcvPv52dPDi459H3eNvP192nvxXp5si",
+	"ZDmRdnkp/9IzNuFqzrhlE23sGfvmiE1VLoxhVudZ08nnMFw8twn/JCfTSef05Oio25lIhf86DpORyoqR",
+	"wOO/EMbdxsYzM/T3bNPbVApTaGUEXKbv3Va/55mcwj8HWlmhYBN4UeQSb/bh7wav93o0HI8JX1zkCtwy",
+	"RxGGDUs9YdIypWe9zudu5wetxPIBuN/Cn38Ws5e5pPntZKo0XGKWH4hrDeAJd8YJZpoamh47hGcW2GPb",
+	"8+E5mIxbamBiu1tuNWTbksNTPfZ66M5HGsaZEYNSWHdBpXG/cRdVq3zOrJwIesqM9Uz12M/iVpRswAdj",
+	"kS1s3dbb8epWKPteDIS8FeXOdqQ+asumlPTMQ1DCP0s9LXa2ZBytZakj98BDrPO9MHpaDsSFKHd5xgvD",
+	"th4yPskMPPoge6BzsbuVu8Ha1qtz8RCL/KUwthR8srOFhgFbFluU+lZmD3Oqv5gd0jMM1rLQqXmARb5V",
+	"4rxwW7xDcRUGbFgsp7+DcvBWiXtVDu6oGNCePaBUu7NEoyXco3S6m2Si+T6olNmVhPFruS9pcSdJQZP9",
+	"UHJlhjvc8jBgw6T1cOi2GL9+7zLnzvKGtu3eZMed5IYb8l2pr3PRtsMFPvH3zSbtx20yJmdCWTYrtRr1",
+	"2LOjo1MwTZxNLIxlA66UtuxasKly87VaZ+6x4y57dvT0lCnNrL4RCtwQWglm3ZATPmfutUyDveNeeAbP",
+	"mulgTK6s3qV6dvTilEwfC84unpeCZ/Mee3Z8An9B30fGjFQDsJJm3DD3jHvkaZc9O/4G53utszmMozXL",
+	"eTkSMJ8h40q7oZmz5Hvs2cnJKesPpcizPhtzw/iluuX5lKZdLdZYXYqsx75xa7TlnPERl4rxoRUl42yi",
+	"J056XSrwNdBGu3M4H/wx5VJZrgbAWYpSF6K0Et0FKPSuZJbwLXQ7g1JwK7IrblfeXDkR7o2ilGogC57T",
+	"kPXDPQeShIPhyPu7bDbWRrCJmFyL0sAxXQvGzY3Ikj6dyjPyWzT5hQ/XZv4xDIOn7KYZb8qP0tjljZFW",
+	"TOo/tCo28SZ/Dh/kZcnn7t+Rr3EDh2G8VpxGci2Rlpa4S5wUG9xTIEBWiNJoxYZ0QehmdRlXGZu5l67F",
+	"gE8cv2XS9hiMY8diznie65nIHFlLha5ArYybP5Kr4uA5OMPPTPhgLJXoumf7o5IrK7J+Dw4r3mquzEyU",
+	"G5EZKooiu5oqK/N131pB7HpS8FJcDXSW8FldjPVMMbc12o6ZUJnpMqNx1YXQRS7cXWVW5Ll3l8DfYCMy",
+	"cSsH4tTROvzlRumZcbzDkTsuf5nYt7l+mcidBjhf9fwP9NxPbq3uPTkSJuEqvfjX+cHJN89hFXmOK3L8",
+	"DmgJznUsPqWmLj4VshRmg6kDfSS5xq9IkSOu0KsMTtilLxJ9Lb/+NiLFUyRvWAKScqe75g2nW/ZP95nU",
+	"FW+gKlk0hVFktJXgOE2t6kaqxJL6A3nN+6dIXI6lgs+VT5x86COx4V89wblxDd3XjESLtODdMz3Wp0vc",
+	"P2V40TEOAk9xc2OAUdAzXdxBaVgpzc28x/q0tf1TeIyj8A3SGliIYXqmusBVpkawsXb/LXQuB3M24457",
+	"eJ70lQlGYGo7SlHoMnnKv9JKM6GkY1CWGT4nrmT0RNixVCM3bVArlgnpWutccNUhtku3YR2KeE+PO7Fr",
+	"uRXrvncBD7u3psDLG2hfg7PWEckZ49fuCBgwPVgV6BgLhxtxnNQWwvEkv1W/KG48PMpw66UxU0erumy4",
+	"g1OzEbdylHvFR6RWtst6kOpwG7o1ue8PK/AwfwoRscAtrH2uxltr3KpNwuLdX1IV+NSOdSn/AxrxVSYs",
+	"l7lpYGPiEx/YfM6+fv+Pl+zF0xfPn4RTlUOnoAKZTnQpYMcNl+tzqHgaP8AsUnzKG6xNYtAMdLGgAi3T",
+	"UG3MhZOKPxCGa9vWnShgwbP0MMrX+4pnLBDHoLwCfX6TLe12Ph2M9AEFBs9fvv8/cASn+eyH2OReaA1l",
+	"Ov62ndtQ/L0uOyxJGqvBJiCdL8V4JsIYPhLpsPW1VBksFB9C1oY85CuQTGymy8ykxnUKoVvBdjzTSXg9",
+	"zTMmPqHVmBZpeF0Sh3huoqmifHe/mMSntOJu7uA+0wDxTLsxWbddiwsvEBf0F2S4Wd9Z4CDDvA0AZoWc",
+	"CKeUOGMqz+Ep0pWEykRG+RmMq3nt1R7rO/nj1aJgfHiNJCXBhJpO3BoLASTSqSwLJ1BAlXCyws8kiIoM",
+	"xUkWLb7azXNj5EhNREpWbK7SN7Dp9QxtIh1dorWdpD+dN8iClAT2T29scIc9ea2KKbqRsky66fL8XbRF",
+	"Q54bsWghLi42zgnhI/vfvCj+e2rK/x6VxZOr344OXvCD/3z8+3+tWG40Sqnz1vcWRVx6F9oXvhMxV5HW",
+	"fQs6Y6aTwoeRFmSc3dACd0LsyunkutHvRAkLaeoOMixij2NumNLM2bVRwgMy4qG0ZuWhNlHuNJOWRFwj",
+	"1WKWTsqTWRnLgcWhl2V+BmlSYx08is6w6mIKDf4oldXwY6/TNLFXyqK1v6h1+JNa2tuND6uBAWVhS9oV",
+	"hWr3Foz8ZVM5/WtvAq/8zBv34OduR0/tQE/EWu+8pWcrWd/Eb8FaXabF9+JWGqmV12Bi27ZN3Deq3+KP",
+	"5Y+8toYVOR8I73XLRTZy/B2I5QisWT21bMQLR+dDXU7cMXekss+fdZaz0RZtzlYjcfmPn9RqaeHW0UWZ",
+	"ASYWmW5EmNUhBUL62EriO2Ge1YW5b+YJX76VmUg64YW/xOvPfsgHmBGc5kfJ+7qoF8MYyCD7eAh9UDIN",
+	"u54ztKa7zGldzoxg/754+zOz4pM9A4eO9wxS3lgwvpfWXpRaD9da3Dt4cnFXcXP8iv14jbv8L8Gz5R12",
+	"UlOs5CIX8BSM4AikFOvxkA/uwcVpw9uNs3yTdutlYgDMpH/qvWORcotion8aubOcdCHp0WP9IZf5tBSo",
+	"LivK2Js4i4RxBhYVJYN7rdd/zqlv3j6hQdKKbcwxgW5xHO96dTswBLW428m0ahnknSeK+jGNuRmnDKHv",
+	"uRHPnxG7Q/7Hh25dEBfU2m5kEbmX05YiUrojcrwWYM+VQrCBnkwc1VuddKndnVJoVl2/BY2U84G+Vd84",
+	"2IOGbUvN2Mj/wCgrJcUiV3fvdfFz6Sku+wVWKE31McjzQb/83WjVe89nP5F5/7m7mN+cUrnA5B7yPO+x",
+	"D06OEY/jpWBG5k5XBEc1hWFLwY1Wjs/NRJ53MR7MkauZqSmE8uI9OFxFbrwknnRh3IGeuhuQiG2RIWxS",
+	"mgPcSeP9qxLn5b/ylaHLT2E5WNU1RJnQGD1jSitBTvfIOy8HY7KqwxCshA/BTV9DOajUZ3OVi6FtcHtU",
+	"j52ysc+ph001ICJIMR9wBakTwv1S5EPQVrBeAFcgLRsJa0Lg3ln24JVaY7YRvRyYG1kc6AIJ7aDQ7pmS",
+	"LEqveybOAby6dApjfisgTQA8DV3GJ1pBycOEsqMpKiL4YFx3IVmkNMdGfTBnjZ0e69xnZiz7/d0fTeVT",
+	"Ml2oViBFc8KGsjTWEQF68OyYK3ZydAT0aHW+ti8P7si/YCLgSuOfXuNrUNSwyDz1TInsCpduGghjakR5",
+	"ypyqdysYONwN0HCUOGIonozkOdSlp1xjdYHRGfJ0rbGLpRiWwozRTZe8afB3f0Y+sYIZK/McEklQZq3x",
+	"qaZPnA8GWD5S5zdKSGAy5DViSru7eKtv1vveoqTAjy8tONB2N+I3i0dVEVuKcb8E+V8mVOx2o2xBgSHP",
+	"rSj7sZe16xTKit/CIz3Wd/PzD0IQ0xnDSBEYcsRIZGnn7uFClNzq+sCVh3gsLtViKh7rk5UTf6Ny0ZpC",
+	"cIxt9lgf3eroO4xNuB7rj7VxI/hQajlVhv0giqmd9y5Vn2cTqaSxfnL+sQEvSykM65dyNLZ9twK3/P6p",
+	"ky21ACiq3I7ae5cq0s7CXtJRwv9pFzrBguv4kAAcMKjgtSm5l9yHk7oYBhgSxwuTTutI4A5GJiQNO3/3",
+	"Ovi6Lb8Rq90sQDlJEgzJvnUKvOaDG6eeKpETMV8pbeWQOMmVUBnw+uRC4pdzPdJTezUt5fKj9YjL99Vb",
+	"P8JLv7x/vTgamsg+4eJqQlkjm2RdbJPfMeTT3F4lnPqtho17/L0YprThbTM1IOq8SVjBO3iWSeqtUxtZ",
+	"HNXdygmEBOS9QDm/FvnKnfkRn4Lnjb3aMIA94Z+urM3X0qRbbhvc7qum3UmyxnT8vdDGejIvRSZLMQB6",
+	"3z72+E4bi1fgPY33y/vXsF/FtCy0aWAfO/n24hed8njVnCaE+eRcWZ9wktLJli2hQity+Sz/zXI7NauT",
+	"WSkEcIGPB/eZZ0yL7u6VytgretFdi5/wtc/dzrTINuQWVP+9jaEHt9C/H7x3cDDV0Ve7F/Yq3Ls6m1ji",
+	"XNXdWaSWNipu3dnV7HmRhBayQKINbpZP24SvNpFgdZr+hy5ZIdUI1OdiasanTtsZcGf/sdnYaTHeKJ2N",
+	"sfQW88kgkzj4jsbWFqbLnJnLiul1LgeMZ1kpDB3Ej0KN7Bg0/qPuJkJ0wU3tp9ZFDZ4zfNrnY8OEOaNC",
+	"Z0iidGY0Kf5+IeirA/sac7V9Zc6dlvEgAn5ZXCf8Fd78hd2RUcad0qRsSQVqsBxMc16eQd7o1FiwD5fy",
+	"AXajBizlK8LMnG1m2EyXN1KNeuxcoXGH039xxDI+N3Eh/RlT0zx3FAveyNjicTftwMpJlRLxW3VS7i13",
+	"BWNXEOa3r2Pv23IqlrWUZQgASr8dCaJP02O/VHM/9fpI5AyBW4jGg8/o6DJnuqIPhkjS2zz1TB1IzXPv",
+	"12y3+OS83r/8XcebSnUqhR2eAnSGOdVu9FNYI2zGKQx3ECWaLH9+0XCkYXUhlMz8wNGQA3nN1/k05hri",
+	"Jz423LuVuuH+FbxIWasTw49ajYSxLJdD4fNVSXWQihkx0CozZ+zp86MaTETKgA+AEN89f7YKEqJSCOvT",
+	"+UXJP6bCaS1ZLk7ZsWODxyffQVbLwX/Y0cEL1mNX7H+yv7ODLrsWI6mU9CmtnOXCWlEyXbJMjtJq4lb6",
+	"ZnTflRCZYVqBLlAlUUxNmUqiWLrYqxTVVLI0pdiDD9dNwTFqCGxA+Qv4kkhuOHnDLTsEMj05xI/02I/y",
+	"RrDap84YZfxnPlEuvo2rpWLsKLu7Dp0WDNKgbyx4Q3Ab3OnMZJ6zmVaZKM88kgk7Pjo6YoMxL/kA0HW6",
+	"a+jmG2x3JYJL+MmJ4uOTb3tHvaPecZf9dnp6/NH9LdcDno+1sb68p9AlcttbXs7PyP8e+wMZz412uoG7",
+	"tiLKGvdknWnrbqOjw5f3c2xL5kdlKSz7ao3lTpsZQkpHfHanIbUdMtEEn3TBXW8sGwhlS5G6V9WBnqw8",
+	"zz3YGimPDXGrZsXYhzS9GPOJ1tEhJ31Q+PYu4vu+vPt+Y/v41XceNWlPZsFdlPTHoRnvVYO9ix7a4vH6",
+	"a6psqZD5BroWXoUV3rHtFKUNNJl3U2sqm1Iq4KIjEVKluHFGDIVw0QIF/zWDIc0ph0xLHxY+A13D3NDz",
+	"RlAteihY34si9GDKyAYOvYcQuEFgUswWZCa7EaLwWuk9Scm23IXCXYPfIqfRR5AWGKdPZGxS4K5RLY8K",
+	"dcFLgMo5JgdA+gGoG3GBByF4Oc0EqW45F3SLYhLpSzIeroRp10Xrm4dAGj7t+HJjFDrADi6GoSkAzZSe",
+	"UZpH7nTmWai6hiNEMwxOdeZUdAojn0G6grNHHZPLpbFrZoAWpQhV1NfzNM3VIoloE45KQc45MhW/otTU",
+	"1mRXjMg2nRgtZYP937yoZWXK66bu9ZTDPA5hRZ9LbkS3KqzZyAuNDGQbN3Tt2kR8+/kzkL/+n8c7KedO",
+	"H31ccmFuV5RqJA45mvXxyXcrp72QyzKRiv55vIo8NtmeFlSKDYhgRQ0qnftO7CSSQfdtKNXgL/cLQ7Iz",
+	"jv777MaskzHw71/fXJCltJYnM+xF5c3cPPzcqBajJ/rq99nNqqH+/eubLTkwgIemxUaRcycgxCfbRUBR",
+	"EheU7UV4PJlIRrFX8dV6KHJF2VkELb0Fw9w4JnJGadcNXuL9Bz1ick359Tj7969vmBGgw30NzrwnPfYa",
+	"8RwEz3yI7kYAdBGkGIJy0q3BDVmh2ESqqRXGg8bg6PSeL1XF5CynoNwoPVNn9ETI2uI3QoWk7hIRtoQJ",
+	"OmT0GZZz65GDFBvraYnKZlQBSohNne5+L2raaf9BA/SLowhYD6bB1hyzK/x4G97ZtbOq6gtYTtnDi9wP",
+	"8S7899U1N3KAxkXt985g7bE+zfZGzPunrCjlLbfC/evq95n7s6fD5T+SP1fNgRK4BT8wBnF9CZXPq41L",
+	"FYjdhG26Ec56DOSedCyGle9EaEZIyw8lN99rG4A8d8nGPKA/bvIXxtL0rShznkDRucDAHCZm51k1ewyM",
+	"lDemNUJ38s0LdFgE19PRyqwYP5fkMTX0GXhb8D+motdpD4wS7Xzudmqe0qbANUTcrQa2ioZiAPUKZab1",
+	"hJDrOXv5+vvzHit0np+GPIMqHdb7Rs4CHngUyIjR8SEhJYDkYQ4CWqqII8H9HHo+YyV+UlR4V6H4Xue5",
+	"u9m4K+6d9cPI6CT4mZelnt2hHM5tK2d0beYQqcrkcCjKqhyXDdzpGybtKetze+XYep99TaSCMbFMDOQE",
+	"EgUMw0+ZJ11IQzbCPQz8wjxxj/YNn4g+uR4v1UgLn/PsbH8nMkGIQkbwEq3hqi8C1uL6RclQxYcvspOj",
+	"k6OD4xPEJCQIxC6Dg5bWECQf67uv93vslSNKhtCEAK0EYfJ5IdjX/lVYXpdWDuXLbmvcagld6Un3ErjJ",
+	"PPQOsYZVzArETf8yuZzLzikD7tbvMhwCvgYjAO/ssQ+ohJRu+1gphqIUakCjKn2peO5sT27lrTA9du4l",
+	"83P2Rn7fZd+wXNyK3LBMiKJt2z+ISZETrMUdqi+dCebm524m+p/DFZahZvx6znKuRlM+EmfslRrl0ozZ",
+	"10I9cZIzFxxk8Z+OUj734xgkZ55tBaJuWRDhs9Slhgp3qj2uE92/DTw+0qxUc967Zz6v22eldiW88yAh",
+	"NKrs9SXsXmbHpZ6OxnQcuE1BKwFSd8Q1FnkyRdlGdLF6poGKgjaxqqI66T6AV/xqaV/DlkVz6vrz/NhK",
+	"BttYSVsSyv+mgEABKcCdtsNsP8NdaLsRY7hnbffVcCigcOzCH99CpWv9FqSxErD90VCmYTX3wKNKnW8a",
+	"xb6AOTQiNm3JDxa3Z4k14ExX7/wuqGjhLO+bkm5FKqX6IlTPYyUnQErpsqqjf22p8lJm5N3w/gio+wVt",
+	"CZCnEtW+04SF/ToQo2lgOwAFO9BqIEplqKwXIz3+l4C+SoWfoGkqjHOuH/0YcFGkvXXI1gx7ef7qHTvu",
+	"HVFBmrRdmgTkkiO0bwuazmp4XfA6t/h465A/aYDX5j/qadEOLJOAVNEGhJz3Tw5FGl3udysbiiCb4lnr",
+	"hr2kSfbZe7uMJUNIpm5AsxmMV9d3Fmv88/Q6TUJyNYiOdwenMWEq1WbhDlKNfR9TYMj73Ae7CKnoAEvv",
+	"M5H113MRkyIEc27kBt/7LK07cbXbhuAJlKynrhjaxRARJzj5JO6sJ8fGvouajTTTqrGWqRQm5ZLvg9O2",
+	"z3JnYlmt2ZCXkNEJnESaGJQegYUIJhnQQxDnvsKhd3Y8ssW+n3AfvbyzxKqS3DpaKu1a44nFnVT2hKS3",
+	"5m2dlvmqINAv73/cbdmV++bKGEdtn7ZR4NMbsJTjaoQzvJU1ZywXQ8v01Jn8eRKnmTZrKW0HIg7bFu3A",
+	"9i5smPvQyk3ZiS5T78Bzz6rMJwiprXe4i0iQNUxV8u/UEFCjtMUzKGfB3p0AlyyzfhdhLzQBO3Q9Rngt",
+	"eSi4D6sBXr7+/jw8HKWPwovue4P6mwl1amB1SYmPaaSJejFODMCKWCPI4cAiYF87aXP1//7f/0//SZ3y",
+	"jp8//W51CkRrgtbbISwX2WKUXNk/DWk8VFfBA5i3HnphFyeO9hNFRtEgPgMMxqH0HXY9d1prAFwJkTXK",
+	"WfTFAx5ORmlmtFYYiVVUB1XPYORFuSI5IxVMOMfOkVazgSbcqYDvcYZeu0iRDtPkhlzEKEJaYgtpbzCF",
+	"FBrhJReydOMAVxVbjsJbCOsZB6063Y5qwrOqab3LhQGY0MXB9krAlq6CK12BhOn090XEy4A6HN0zzHs9",
+	"Qy0XgrpBk1+I7ERzHJTZitk1F2O/HXpMjTidGYm7X0tpXroihCZGJK0zqLEj4o9wXKp1OiVZQbJBTPnX",
+	"ghVOIXJjEYlNpni41RJHyq61RK/GtiZ8r52+vVlW+L0kfMcJvglCrgmEUwr3V0zNY1O53T6rUJIgqWAk",
+	"jYV4VJ3OapL/2XebAWM7sn//j5fsu2+PvnXkhA/2GwuBnm2SKnb8vA1Euz6Rn8FUX5CnVNsQzyYiud/+",
+	"f//j4PLyt8vLjwf/18c/j7vHJ999TlLeCiAmn1r2hYhHIo61OUEd9mcSg/oElgnVY7VLDfhcv0+NrarE",
+	"e4yE7+KIMjWSkzwzShNZnbG/TopfxCBaVDeR/eDBFpdTv9HPuHx+akHHIuFPDHPMi0IoA6yvx/rkpKrj",
+	"I0GcWBIfdbqYVpCp6/kYvdTpAkLmlQQoSEoP/JhMGM+kxzBdllVjLlVDIrHT5Az2gh9MyxJAyRXJos38",
+	"WDmXE7NZ0PM8yzACngbnrQ4LajrMhocBWHBYqO+5HvX0AWCMtayLt8Nh2qog8cGvc5HSt+oSEckddK/2",
+	"/jYTQLhviV+ufx5tmNdU55n5JDCS7I4MIMpCrlC3Zad+B7UHZHQUa1KHtKa93o65YPxkqFUZAJfynLob",
+	"KY24YyznA0gj2VmWebIAPc5kiU/SaXbrJfNv0AatqbsD3t6KOhqZmeINKPDGTCerQXYjIPk61ORa2u1C",
+	"kpgv3QJXeVLnXfcGtud3ZRHzbvUSLHH7z92OKDR6Heurw4QKFM1sWgS0E8cX3RXKtXZ3CIoC1iABUZap",
+	"9KMKXwseqHBtI2NRp8OZ8MJVbbhllw7UgjT2T5lIY9yP6VtICQvkfZ/xeTcYJ1KNjEe4FJPCzqv6o2El",
+	"2a8Fq7CH1zrmH/ngJum94RNxFzztt0O0bz0UDwVNHBfBsnXI5YixzSKE7AAt3wozBU95uHlkhANdZqtv",
+	"3Ht6LqZJ2L+ra3HV3jbPf4L5CwC6P3iKsSXLapfv0pcqqvDbHrYgxXMamm59sRUDaWTMCpwMwm0ybmiY",
+	"duVvnJDfJnjWbKZWK1dZ4XaGc9mFZ7Wxo+I+Paqhx/ldgwoL7HHdphaNpRsPifJGNRXxkjYrToNd3SYE",
+	"0S5k1gc3WQNRZ6Vx14hzAavbDcVDS/wHoPifIKdzef6t4XNMBL1bn6mFaYbvxaOvmPXOdp424SH2fxuY",
+	"kFUcpoGVrFWeXl1YqE7HVBU732O0FTqwpeE2tymB8yjISVZqmqzDFBv0T4cpxhDLK2Sh37ddkGg4g1V9",
+	"+ZpJ7d+/vtnQQeKx624EdYv89pvjb5+cslcv2TtsAF2ydwdPv3vWZa+yk2++OX4BrsP3F+dgPlMuMjs5",
+	"evYdu5bW9Fif5yPIC3DmjB6yVxcn3zzvslcXNMgPF+dd9t79knGVXap3/kfENhxKtFJuBMFFuU954EOn",
+	"9stboXrs3JcX+cozakDSSyRwr2wt8UY0dNK6FZu0Js9HD6ySLmueN2lQ5Y3LRCOIEO9BDBD0mDnSEFyw",
+	"Gy7kVpSYvplERK06YH1l3MF3QwKXLieO2EY652rU0+Xo8NPhRGeHZjrJrg+VtmK9bKIK4dYd54ISVJFE",
+	"6vK9ETthA44Yt+cAb8R8y2KxnPonpT1U2Hlaovs96oBvRHkrB8Kggx6smyE2pRBzNhHCMmnP2NMNABSf",
+	"Hz37bkV11ga9P9qB9ojREGLbmQfoqE91fYL/nDiQHwOA0pYOhn+UAiZ5gBU4BZeEzFhLEgScEJk79biq",
+	"cHn+7My9Ca4zQJN8/jRSo7tY02OIkSPq3DfPky0HY4CnlUtJwR0tAG/CcG5GRlgCi0X3I4iN3goWXkF7",
+	"gldn6cINdZ7rWcqdr/K5I13fjz7Kf/Me/FwaGyeDRu5z9AkvJ5QqxsERVrUQAt9qlyE0dpdZUU66iC/V",
+	"jVyaXQ+PDHI/FxPwaxaiBDeJVinOnfO5KJuytMppLjCj4pRdT2VumVQYevHtI77CcjVypVLtA11ZoiQf",
+	"xYgof5hrajMxRfBvTDH/2N6POdVT2SbwZrxDl5SuLsaMulVnI5+A02VxV+YuulW6bCEs0MWLcUXLgeK8",
+	"YmrnDV2e7byx8SP8sblTBkQrlpfzklrxY4yDI/6jiUQXeAjT+KylmIhs3treitzGDe9PU9Gif8gcEYhz",
+	"aIt8LXI9w9OWwhwGYoBNPMPdO/Sx7Ypw2PXUWdE9diFuRclzJofUDYkr5P7XAuLLTRNrdyh/jxV9GGoD",
+	"uf7Tqw/nP5x/OG9EiEntk/QhuW4FhNWADAbcr2mvueOxU3ByGyt41g2pD9yysciLpBdiNtbpZCCMUWQo",
+	"NNeOTFBrnlXaAN4rz58CZXpmUV3KQGA4025glClNAiu2RPneV7gsNp7LU0E2eJoKLD5JYympbYSuYwAu",
+	"54iWAJinmE9MmYmYkoYlGErPvP8fu/1WBZ6OyVIpBCaVQZkydXJaa2PdJH/mE9HeNT0NzEvTplpLnceQ",
+	"tRSfd8RD0Bkqq34FlgukYefcinwOcR+R51FF6tHR0S4g3Y3jky04ZHTjcdPwuhiqP4ZjpVL6EUYhU72w",
+	"LM9bxvfbtNoPiVTkZxyBIuEnUnSJEfMlemwJOHnoulEp5ncPGG1YRNbMupJdR1LBfkReg8w2J6jPPHac",
+	"lQPMJy2ZGeuZAnLTU2gUVzrWHInwKgYDqQ4CE1hgPz52t6k3W6xVtFhs6o8heXIzdWdIizuAQlRGC6HH",
+	"SMPMeAr57CFyJ63TyvSGABJPnx/dDUPiXYgELmiyoHm19p4G/oJtyZgZy7RgQs1tZQ/rSNqvV3wEnruG",
+	"ALS7eJwpMRNlCG1XbWKXh9I82x6Fb1FFrUZr3u73URlWw7Y3b+Qapt9if6AYIxs8CeBppGonCL9At1nQ",
+	"/ZP30g2pr3MxWZ6xD9M2Jwuj7glNlf1x+5fwlOlsAGkpm0hrBcJ2DBpKPao+8AlJiTlqMILTJOVEeGno",
+	"laFWRXYoRd6wEIisB/0ak+Idb8z5JKnmVb2cEoLMmV0N3e74BFusIuZEgRsf2t/5qrP1yt5CJSjypxvp",
+	"GPXQD3rK+tNSnaKZcup/eTk9Ono6GOhMwE+Q5Bp40rSUK/1ZoTDOQuwr9Glqabu+lDCQ9Io2hCM2CZ3W",
+	"iLV9GfHDURv5hpv9nmTVRSgSf6A4b1SJngyt8U9XmSjsOE2YzbjXxKEbk9/W6lwWdmmhcdn6Le0eMlpd",
+	"K/JPhq4DrVfLird8s9h2naQeMshdp6mFYa6NzqdWsF/evw5Y58OSjyZCWQztfPft0bdPTqmEC9N5gZ+h",
+	"09M3e3mJBZ+hCqGddOuT+MktBFN+vWcesgsx1RIzHPE7Z+zZcl0AAcPvyve7VU7A0hVbFg1LLWidIol+",
+	"8ErHlAjx7FPwo27O7k8l1hOaDWqDUl7V2q1t721UO+Vae6MddzdauruLl3X1HdtFGGVBENxzzL/+9X0E",
+	"/2u3cM27s4FguQtV7kcGbUiDq1Mg6mf0sXZs6yjsKf38PVn9/rUcChsnIpPTibNO5Gicfk/n4ktMStth",
+	"l5YvLr9tKxR2d1CPLs9th+e4bsqc26edsHF3Me6beXv38Lo98ZsTsZZosnXD7jFJbLcksQaz9fcG+GwD",
+	"xNeqtWR6powtBZ/shCO1hPZ2jBO2jkM1yaPIuxotPEU7sMidcyUf8eAQIwqpNlDysQxZSXXmPpHgm5Wc",
+	"rH6YiU9nGoI72D5QCaiIQXjtkHXSYx7lAsreUBOHcjL3zrUI6ndWQazuIsCy/cm7XzYe4S4Y5oMgroW9",
+	"2gX+zOatQjZuELJ+gKNxtYTit8zDoJo+bThCuBAuDBUxQ+VXVZEFpdnpyk2d8lO+toi4vyks2K3ky4NB",
+	"RjD6J1PzhDhurXpMqi7D1eZzBGpACE1EwN+gdjIREyRMQw3aDG0pzjt5IAhzlvJWlukwpbGlVqN8XlWO",
+	"E6LKbKwxd42XyW3lkzKZuwBRGPSyHH/7/MlGlaM7q0CSRXN6tRFCbdTFZ+MyJCCVK7nJVyD1GvuF7jKP",
+	"2x07HhXsSe07CxNd2J0W6toJcyZCvW/2DCv+FyV4LlyR9ZvO6FR0eqOMW7f5/xHbGHTwHnj9aSKpdX4g",
+	"3MI7AAl98KAaC5b4aoQDPbWiBN1nG2yDtprGzWJ74H2kcH9DdG1zhtMKwdk0rd+tTHqxjZluxFko66/p",
+	"MxUoEDexwteMlfhoWtMRuObymqlaGlbu6+KpjH8NThlOE7+wffs6+mQ9RFed78reZk0tNpfWzNX8FPHy",
+	"uYWuJIvYV5FqQuBPZnU/C6WVgDbdWANTRxYYc8OUjr9BgBZjkYNG9O7Ny1dRhg1X80a0sKYmFrD+f+k8",
+	"S4YqW5lC1WxyU1YaHzaN0ng2uxB6yFLvWeSF/rxJGGif/oOWaw2ujnFPR9AAROkZ0yqBUEjNVjbgDw9f",
+	"uO5W1MhGPX5S1UeGYkWzccVeKXms3vcVdjNLVxq1eMyytGoOeUgzRZNBYB7IQcF0lMlCo9toVizZBexz",
+	"SHlr7HYalk5fkzYgz8WxPuQISrBrMZaqSbiGLL7WEyHyvLC+E4RefTCeYHvsPOwAV7RZ2HmNDsM9Dem3",
+	"5jRYM1W7WKM9ujk+LPO86s2zYVO+aGurJMCaQ32VCKCd2MZ9ZfXqHatfbmnvBP9ldesadsItPeN6IIZ5",
+	"4cnXyzVdAHwhHwxEYX2eWi4V/DjgaiDc1QwHnY6L/QKpxhdBQ6rv0DiZ7BXSiSlB2eeGJ/NRdt6fgLLf",
+	"V41Uz5Lf7oy6Tcn0HyAlW3rOM9vIddnSZkISkNta+O5aX831NJVZHeVCILOBKwb6Va6xzYKqY4Kdxjn7",
+	"hsssJLBK6DZpks4vSu5flc8OwH+ZxjaSDNNAV1qViIpXLbLboR4vCxUF3ZCqHigjdYt+KSqX9pIr6grr",
+	"7TazEHatNYy5uWpq4UpZxDGUFvXWpOaN/rhDU8blw9q8+r8lDNMKTRrlPSOfvxYx6ijOGGs8i1Lfyizd",
+	"FGYrs23b/IAvIAgeQA5qRp836SIyjdLoaiexWcDc34ht5Hv9zizEzAPOoG9B60FEubLUcwEYEGcFN2am",
+	"y2yHLpkadvTy5N6IwrKpygQqkRPuaBL7njq9CyxYKNlo9I+kMvxMjZbZrJQWxCJ0rqn6NPh+NuunD7zF",
+	"yN711FqoVvTlw6tCeE21UghavJBUtvfblUpNSJJ7G5nuQoULQuCeVTj/3W3SCPYkntqvCdR9W36Dyh2f",
+	"8XlrXtkmqQx7JLLVyQ41ngcJD7+Y3SSjiwmVXOzAp9twZnkALGivjvMl+M2nslYa4GKRzFZC0hl8jfPY",
+	"YVcW/5kgTPE8IklJu7ehjDTb2b/rUkND52c+GOip+tLaPm9Lf+mUupOVeSgx7bRk1Z0igsbxyXeQzH7w",
+	"H3Z08IL12BX7n+zv7KDLrsVIKuVsG9KVc2EtNsHN5CjlK1rsaOMn0kQiP0qVALvY2cWPoFLW64G0AkAH",
+	"exitcP/4dW1D/rkcCt+qLFkMesY4y/h8e+iZ58kc6gQYklS30mKBPXSLXjcEsFjJTyM379QOtBNz/84l",
+	"981ttJLtGByoFdIgI9uQeW3IgHBRrbCezaJpPV3Cy4aP8IIRg2kp7Ry63eImXQteonaBP/3DL/ffv37o",
+	"dJdbcfHBAG9DCB5S/Qr5SGt9KvtYhohaNBYiHvJCHt4e93u+RS14AHASYUVja4vOZzdjqYa6AQMbXUHO",
+	"RsvclTMWKhDcnMiuH3DFjEDwEt/KAtI4DKDC5NRJynRZIXSRi27oKEOt3HX8m5mzEwGFoXupfD4Txc4d",
+	"T8dOm9L2LtWl+tvfzmvdqnp/+xvN6ivAemDn716DR36plXAub9yM55gIdcqMUBksMt73Gbj2QhmWNJeq",
+	"ZauhZeJ53IXglH0PO97vsVd8MKbKbakVNfEERBfIhPRgDOxrW87dfuup9YWzhv5kENLlyRl1acf4mIpw",
+	"6QF+D+A7nKaOXhXo+eSjzzzPfav4Acf7l4mBpP4LEUpVQJam8fEAaM+diDJ/+xvEK97/4yV7+vTpix4D",
+	"Vw+qJdT7AuIz6BWNao3nAlsBYYDojKng+8d3AVmk7y56n77nGKr7HrROkIoVfCTMKUNcFNaPeGK/gkAL",
+	"X+ixc8Wm6kY5evhjCnXCvOQT4eS+e0oh9npVFcbZRBpTiNxeKoTronXl4D+tOmXR/BACxjji6787//Dy",
+	"X32kOejmPxHlSDBgE4Td+PTF8ycEQkKdFzAsZCyfE9YKLp+sLq6Y18Oowb8zwnrsLfa/vlSkyvRJB+6z",
+	"AS9LwNNwFPnqAx/1z5DApYVWb/D718ODn9ys+lXWIBV7GzbhmWBaIZ67j0Bxw4boI/n62fEJXpyZNOIJ",
+	"bcMrt4ueLnwpdqYHU6dbGlz8i2fffPukx/pRMkI/ugx3q3/vXapnJy9gOd8cPWWGw/Xovxe2nB+cY5fN",
+	"cYhXeCgKzWZc2tNQ+khJyYi6opkeWqEYp+e7yAihQSI8OeQyD491ESzTaPyEm5OB3XBqu5u08k1eeuyc",
+	"wa4iuXtnzjH7SX7fZUoYi5nU8NunJywTokDUzFwOhEK9Jq407ZwXfDAWBye9I2/41H5X1dEHB7Jj545B",
+	"RtbTaeeYyswUL2TntPO0dwwDFtyOQY4depwvBCZOOQwgOAXUE0HtQHShi5EEPYlAd64F9DFFns4A+w0c",
+	"aJi4HkdUQdAgqwCuUXFTLx8dt8+0ME7ohb++zjqnHXdzz8PMIVsJOYDpnP72Z0e6eQNvqDav7nn1Le6X",
+	"tIP0y7X8nM3fphDtep31/booTO0GTT1eLfnwRzmRTuVb+aDXIT9CklGhlUFt5uToCFwjWllKC40E/eHv",
+	"BLm22fRBbQZlZAn9lo8QBdAfYA8T7rCPV8PwYb6HHo4j1szg1L1O5lEjT0vBs85Ht1oznUx4Oe+cdty0",
+	"qN8uEIQnRj0M6ozOMxFlFFo+MhEU5Uf33eraHP4ps8/R3anT6UgEMu2k97x9rW+VCO/f3x69F5xuc3Dw",
+	"h03yNSipjVm6hyvI8fUPnc8fl3fz8Drnxh6UPJPTZrb0YSwY6FNSq24k16AViM+mkYCSXnEtp2GI0CHJ",
+	"yVUpAL7pDLtkVo2YkYEtMZ7oQL93s3yPk9zmbOP37+9sP4g8pw0BRJgh6I3YcYsWhjp7nGWwt5PGj2AB",
+	"ysbjQWNr2xCkTFKDYRrAKpfrKiBHB7VFtBgcuWRCSZGRKhzTDyby1AgoigU5XWGiS9Fjb71OBV+jjiR1",
+	"EmNCZSZkPhHIJmiAcQfXWoLtcvQpo57BgdBx5l5fpyQR9vWzk5MnADbhTtYNbGcSDCEnf0FrXqZ4PKIv",
+	"novd6huxSOuvnA1Y9WL2nKDa/EbuDjU4oOc2snZQQaLn1lJCqjKbViVi3bYPqU8U3re/xncelV4R9noN",
+	"zaI6l53rFpCS0qZaIKYd5jNTMZUnMkxnAfaZ5Fwf6qY/2n2IhYV+hVgzDr3FoHJszBNqMsZDqp3roO9Q",
+	"GPu9RsjbHR8NepQ/152UFGNYoIzjPXw+RRVQLhKe6EGyEc+o8eSPehAAEVOfoEcPw3P0gV2TE05wkaD+",
+	"KW+FBzyNOsIn2r8s0NcCDws6aiZygYmGdTrB3y/QSe20nq1e7A9aic497s4HfhN2x4exl+/ZlmrKNJP2",
+	"UChb+pY9jSLAPfmKHlxLBlAnsDVp2w3/xr2REAwL/T91CYpAhYjeB7fmKWo0COCNDa+vvELRdy/1Kfb+",
+	"Euiq3yBXAgjcxuavntqBnojN1vyWXkosexEOyiOn38nqX+57MRtDLdPd3AFLAVKSC3X3dcNnQiHQpt+J",
+	"KrSgLqgbNWfXJaMyq4avIoVs+kn0Qo914WSUU0ehTgn6MDoZhVmn0pq4iqppAp+2IrOowGqDeXvURYIU",
+	"KxfAWWv9HqzWN01al+9yvBk1BKBOdyw5t42k4JNmq+E3q7dsh21bntv3vqMIza9hWtgJ9/6m1edm0O+S",
+	"HxnEDMQeYo9Nr2GqusRc1GqqIQfJDChkl8w9emRqspdH89VqMsm3navIID2TKvKF4OVgHMUGIqENb3nl",
+	"JZa/iy62BSGIICSCDfnAmnqIwclG7GavEaibs6LUcLVJd8bQhDT1wBgDUGrqmNtjHzQbjMXgxqeC6qEH",
+	"e7xUtpwaC6Z0FdE9ZYjp+i9uxl/3c8GH/Sdo0/fH3IyF6UNE1LC+LYXolVrbPvu6oajb5nrUhbjc8xfP",
+	"T550aR0EEuEU1Et1q6eDsTAhkgzDQnhh2XsV6KOzdyq8lRm0r2/QymHv75H4wK3J60Ep6txumPCTXSbI",
+	"3WiR6PAS9Z7eaYrGbs1aZ+xa2JmgzDGPuwwVsdZ4XxEU6IJOMc2b8J4dufdY3WNaXRnyhl0qittyYPza",
+	"hDgz7tgZzWIiMinM8lPL4OVM6Zn7rC8Ixl4eYiFc6Oz1S0Ut4VkueGZStCuw2ff90G/cer2JeqtH7pGG",
+	"qeV5qln07il3TOAVo3S6vShiLmSY0ROBhyxyI87cMVNpSyYtgyZz874jAIXAL8Y3BkAnZ9XEbEKw9bNS",
+	"WitUr5GPAbrGvtkYfKSBCNzC75uD1frxOU4fOIJTII2ND6VBvFLoq9WwfUnP7N6mxZEro7YpZApxlfWG",
+	"XEpoThnLkPwzokUlVcSZquAWNrQ+KDd5A/WfNpjsjgT6k8d5arIOt/Elvx4yaEmK2SA+BIqJUVjT7LQY",
+	"n4vfpQZxYDX6UtMm9boYc6xPXZpO1Kw+2RxuEHaCWwCZQDEmVEZMoeGbPh8xPLSRGdJ6JNx7X+F0IDux",
+	"YRL+b9W3o1Ln384P/hc/+M/RwYuP1Y+9q8ODj38edZ+ffP6vdWb1a4DZg3ShM8of68OX+23TwuqSv1IU",
+	"AE9otWlDJLVz3kzjNvv/kcGgkh4lS0aM2DPf5jAAxvZYpoNsDGlwEM9cxEdBJ2iT+x+3bE+ufxx8U7d/",
+	"+zH8LGY05z0dHhTxLctWrGKFSPiIHOzRxiRPMBKmCSf7MnBgdXCGWimS+o1A8ZC06jPKALwQlDyfSug7",
+	"aEaGKubaSUtqNlaVSEtYE8An/KqJqzOr9TKp4KQDqWyoNg5/wpTsj19K3KD1pH+IWv5EyDO6ZCOts4ab",
+	"2pTeE92uLcLi+6XzFiN44Ked5Epb5WL4UoOl3HfBy1yCxe1JEgxJORpDEyFPl9Kyrxdo9cmZs9e5xWZW",
+	"EMH3rWOpsWtzcDTECCAlc5nisTxsJxS/L7ZKhQ6fu7WRIAP5ALb773cZdQ1m/SUQcfIKY4p2Ox0v8uZD",
+	"PvhjyqWyXA1Ec17ZuaebCZ8zns/4HOJrvt2kTx+aGlEaivbfCt83FxX3wI4lPgGpZYSp7IaymnKtBNjM",
+	"mHueznGtTXlTKv2yHNPRUlbrb7i9bqMhxm3AzyWz+9fnZmM9qYREOMExoO569QwP2MTuusnueGs7IR/+",
+	"GTJ+XrcrIAvhYvK3jDT0/0aqNhrBXALkX2plTdpDfMKdR6EJ/CiiFFelAUEHvP83uz3CZTOccmkxoQPL",
+	"rziSepes8YmYXLs7QPULCELmjb2CQ0etxZSv11lnkam32X5Oak/T9gcRuscsg3zG04AaNBLWULNqWWJL",
+	"eT53PA//jJzTXal5e25hMbWPnGgcqUTHCMAjdHDVka4nntbKesYwe0BfBd2GvCXxX3ytGzYCq0JZKU8q",
+	"iu+/WDZzAKYRpQCrqBDZHjlyZNe1O1Wj5x61NK8WsoYvJjZ6fZc8YB2EafUQbhoikK8WbHKAuMU25zG5",
+	"RMe2vYGU9PWc+6bJvkyPEmaorhWEMvSZhgC19Nns4L898yW7N0KA2W/YmJtx1dv85MiLD1hXcC38OtZU",
+	"2GmotrKyl6hucptE1HaDi7xRYSv35ZEKH9i9V6qa+67ptSKwtNChVFAvdcgIHsSbmSbWNlZ1+Gf1jxW6",
+	"46Izqsfei1t9s2YNASacLRz9FyHoV+07rFIsuFzxGu2UP6zB1aujWiWCFs51zXoqdEHCZcaifW19egSx",
+	"RXUGorSG0avBrQOJAN20a9GpGGE6j1jNICR0NInCVcQ8CzTmsZcM6R8VvcBuVjmXj4RoSu1Bae9hYm0F",
+	"EYCejDJypssbzHLqU2P/PoIOhr6qjjSVmEEGqjTNohPd67sWcbhn9yji3rsPhiSVRy/lfuI3GN0wU8hZ",
+	"94ZxBX26nowTHmr4oEKpSzI98IZ7jYtPBBvoTNBpizw3lNRU6UQz7cvuMmn4qBQidvXViOQrjOobyPWD",
+	"7suzsQCxTSby1IhLBekuPDeaZaIQKjNMK9DkMAPCKYDdgAYP6VqO/A3h6XcZFNV7sBVHlqncKWd61OGX",
+	"H7n5UV/MahMEyQCciIvIMeDg4BNx/zZIzGx4jbP4NL75Hk3WUhirS7Hj2tu9cFWc6ZccaaN4VboANbAD",
+	"fMqsG0w+9KPu9ohek/9OaZ9CuuQ+oqNwhjA6jpYay0OpBEK3xC072M9Ydu3dxhYSk7PlM62VHD2qM72Q",
+	"OaBHhRsbQxQRqWbrna+N+qXs8IB/pqgEJv8amiC2pICGAr7bDvwq0wQtJUsPTgnK0RwDW8fPWAb23rnC",
+	"Th1kIXDDdCGUjyJIUwEGnF4qD3WDaljlcJh43NmIO8xSXCDmE10G1S9ebI4E1X0B9BGCJVFDjpTsg0mH",
+	"Bg/7Ucjq/TTuufy1al6RzlGFDfji6l5bXezn5iaoOGt0ClrvtmFzgVUa4blHcDMIGQXGHLJFj/YgbXV/",
+	"KgB0Q7V2oZKEGwtXh4AH3AthTQuADliwiTkOQOuXakY3puK/nLhvhQpH4RiD38qluqE5mgizArD3Fpqe",
+	"YkoFILXbCLeMGv7gRvUYeQR4KRiirQFiWBkgx6BmgPKQaAReDsbyVmSnrA/r6DPD5wZQuoa8bFJNa41K",
+	"lrSb5f4TYRJWs1zrmzP24qjWZKwhJ9KdRi0ZMoCQPn3+TQxBepwCKX5cGnJtT++qG58FeDvoH3ItjMyE",
+	"jwCi4aQVqRBu2PvXpQP0ollQpWENcYOSCKsMY0aZ3rGWjakgKwJB/qEvHbusoRnhtgnntGwq3C4FU0KC",
+	"TewxatTK+uScAONbs8wfVSwNN2WNQBrt3sPgpVFKzqgUkOXUAAvVaBVCfzAjBKZEZTLDizhwMojfCI9l",
+	"SZILVFNgNnYsJkbkt8Jg5IH5mBU4ZTg1pcSdCQWQ6MvxwZJsibEBnudAq2EuB7bHkE3WbFOQstciCH1y",
+	"EsFSE4kMpaCMLjrMfXn+cPQH0TP9yhrUTDqC3bN+IvoGTdGRI2pHjsC+MqzI+aACw6plbmXaE8ikCfnJ",
+	"f20lrF98zvvlC/e94auAAbn/8k6B4Wobv17E6jxGVCsBWVmrSsRAGSpALC9ef9BcwNKlbkaCD8ZnkNiE",
+	"yXBoVUJTTOirnw5q4Yf+cokzxEohaoXF844v7/GwCbxtt06QOFGqTiDSslwbUXUoxlJrMC4xsgspeBF6",
+	"tbRbhbvDLWk1aN4qUblGpT3zkOgQGFjo5pTS7qCZ4oosvy8j2L4GVh8RBqZE1jcm0tujo2zi4+JWKHtQ",
+	"ioGQt+TzaNTFX7ln34dHH3dgJF7Lao0ybNDOpQgcQKtKCYXit8iqS8GKqRkvKpZRHXv6kvPBGMeI3UHu",
+	"cr57e/EBocRLwaBm7oLmyWCL0LmBIObfPTv+FhE2vnvx9JsnXV9AjT0FogYC0NhXGwoQDhyrKNWlWupG",
+	"gIUqed5j7nIP9MRZpUNLjemoQ0EFSuvhSUHonBwdddnJ0Ykb4uToWWipcYlcmY8AVcnxiOBjB/0U/kAe",
+	"sozPsTLGB8fzTE+6gZmMhXeoScOeHR2l3DKYrFWjpj2ptLVv7Dxlq76C/dB4UjH9F78N5B1IO0Kbb6jM",
+	"X+BbK4sKfyUZNqO2DIBjOxf4O5nnjBBivVsslbe/eMqPvfiv7VjeTc3YHwsyB0puT3KdJuV/+V5sEb26",
+	"D9JsQffejP1up+fh+O1AN/1/vvrA6Mm+x5LBfixdpqfWyEwsRIOgzx+2eiA9jdzeBMLklIYutSnVpOCW",
+	"HNxM3NycIvATfPBSIV/uw//6XWdJAlBYj/1KicrSeikCxKLIgdgvtIGOSn3UBWc9dm5uiA0j1lN44swr",
+	"lmw2lrlgfUdwfQp3N6Vr3Kbdgwt4aNUsaOeIs2NYLtQk9D3QjsKFN2E8Du0CRtqEf/pRqJEdd06Pj466",
+	"ayiXO9Zlvq+qFRfaUuiJP8Xe/d8eDsDdCIzhQzmhsXWKryNuDxg5jS4yD87kKKqYQnIlgSr9PjWWQi5k",
+	"0wiVAVoekXcBlArpQBGwkwkITtw4hWVCHVZwxmdAp5eqPzXg2O13/Sd43PVo4VNdUjJCv/8xNzg/Upsk",
+	"pAHgNC8VpbV3HZ/1CFYQKCf0ouspoSCGm+WL6giEQ4XuLRqbNjGKTiUaK2FrKCgsRrTJS6Vn6gyz6CGG",
+	"HF0RM9Yz6u7LoflZF+46RKhDgTJwmZJgdyZuf2YCOtM04VO9x7nsS1nCj2ygJv1lMLHwJpz6i9Stx4S6",
+	"IVARfhF7P7AlXKsrBFPzAlw83atrgu0X5K6GPhOQQBHnZhGKK151hHVotTj/iY98SbGfx2TkwvatNm7x",
+	"IO49WDLyh5t0TOBfV7qXYYmdfe9h0z2GST6AY3lEq96dpzHa7s0LLDFyNCyFGceeRCc8TejEkXINw+b+",
+	"1RzD6GwHtzA26t7XOe3FHxxgHQLWGS0Icq59Xb9TbZSYkbvnDEEfcqd6EOJlJni2jTO44T5/uZ5Y3JzF",
+	"zNBl+m/mc3parJKC8MhaUnBzeD0cHXXLZN8EQv1dgbKH1dx/OQGqp8U6AtRt4c7lAA7bJkCJLjxh0S9i",
+	"P3DKW/lPqrXfh+INY+/cO4kz3s/2psPlGXTFFZPCzpewCcI2V/d3LVAzD3iQa99BDYtRwGgqASglJSdx",
+	"SH9oj93p2LbrP8BKE2gQEWE3K4KeqLdwMe6TvlrVuMZl3g1aLIXgtQsC2hO/2DV+V23QncF33TsTCuBd",
+	"6zKgQ+Iwq7WJn+jBRx3DjVayWkbT1uwLH2uVrKZD/MqQHuXns7Pb30AKh3/iD6/bG1shfHG0oY+psxWu",
+	"EDycSSyhO23sCkgqHmnLHm0CvtcAQeVPYyf4Ux+oiJs2AKrVsIEmkhrsnS9igsJbwmlOoEviDiNuGfte",
+	"OKNNqiQ61WYV4VDl4RQemMyydsOz7LGR3bupbeoxx6SCBnStHPtGzNtZ9BsxN/v0ab0RzU1vqqQqDPIp",
+	"sZ9KBbcJK8oU5Eg5MnRPRnnw2kYI60nHsnshhmVojCMp8cm64THbFat4IKR0nUuI8vpwJMZFRsqnp/Rz",
+	"wbN+haYgrWFFKTJBxfi1QUJZIUaXqL0Xfu5SRX1n8WaFSdWaitDnsYEETeusKmyKPm5CfMlgLwnpU2bg",
+	"HqZCMrhXb8R8T0bhGzGPARj2mXztFtHgrHWc8kbMv7gKP7gJ7TAPQBPRfWiifOqu1uIvf+f7r+2NudAX",
+	"Gg4BZ7ivoFeLo9aJQAoSY9Odpj308bEDyoFu5dTv6eELenZnPrrUexKgPIZyIfVg3RDXZp1CwsqiRiHJ",
+	"fhawJ/qv5vmrH+w6CaL1zPndt1Ouh21TQnNxDnGj10Wibm2qMIYkOV8nOBf2DNMsxmICCsH13P2vCbmu",
+	"vnV7Ein1j+zc4biwhr2d5YoOC3CSciCqjvtFUB3aTzfFyVY6KeOYnlOJEKshE5yC+gjTA+5LQN4B+mhy",
+	"WC6RwWP3XK44teC8TBUHV9u16lI2Ce7ErdrCh3VfdN3i9Fxu6dvOpHbZY6Hq2AR8rAbvQmBCaKz6DjIA",
+	"SDekRCpoz+tFsIe3whSxqOdIBQaQ68FNBXR/7hsykMCEJCz6XcFLGzoCCqzF9tAHJjIXvC2P9ntso6Yh",
+	"BdHzu9ObuG9WvmtfcHr0nTmFH1RQBAfxRneqUTSsl/gRADMWsDlAO3BSA0sBfYlgj53nub8V4DjL+Jyu",
+	"h4brgaEvT9oTPsc6ZzKuk3kj9V1/1AkkgI9CPGNJdFBKNnAgJodQrABA3RUbKxmK22wPjLSZUjJhucyh",
+	"NXW7gfQDPPhh/uiR9KqFrDYGYFsg0rAXwLw1TAHIf55TrX49SxmPju7i/oXxejR0+Kf7X6ty6tG6wH/m",
+	"hCflmzKu5lCZgvIbYA7oQpGm2qShVkfaeWw6ptutxqPdVsVs2499XKQmH5FbXO9BdNM7besOYks/A0LQ",
+	"MFxfrLt88fTFcycOYTInT07ZsdMpj0++c4/2zw/+F+MH/2FHBy9Yj12xU3bIDvpOIR1JBQ5DhH5jubDQ",
+	"IKxkmRyBRspMzs2YSXOp+v//k3/00TeciFpZTxN3jVj9SunjGtKtayjadJsJJ2+I5UTgtMXPeOgsUhs4",
+	"1XieAWgWJNIoXpZ65tV4TKghPDFnegGGLKoeY5FnXWwjS8xE6VnKM15MF2/F7vXf6gMPUq6w3n0EjY/q",
+	"u6D2ZIaIZXYs0de1Syf+mlOCQObsi/Pnr+/daWU3UJNWCoRpqcGKgQTcVsdfgvVb1tn+CsDHm+MdP6Sq",
+	"ZgKu0sOqZDiPwz/dXrQqY+/BE7ihvnVBEByPS9XywCH3Kfvhm5GcL0qpLL/OBTu/ePn6NRuMeckHFjor",
+	"UvmtKfhAdNkfU22RRV/zwQ3I9x57J8qBUPZAKIBtl1AiiZF9O75URowmQtkzt1hSCFi7PkARrN1ksJhl",
+	"UDFqEEEutmt3F2yyK1pFUruXyzD2g4hkXFWD6MMUm/sUx2tM53GK4h/EUKpwxxMC18KuriFqHTtsDxTD",
+	"EzsLDz+qUKrO15DElB62lzSu5ogpiDEPYibLRIwGzq0dsXFzHH83KhvzxuZfbsv2FTjVudh9uNTNdy9H",
+	"11ydAZuYOKlwH9fAhEFQDOm7vVLiFKAlx8BnI34rGsOcOItHH9xs3u0qsJne8JaYpSfjbQIreyOpttik",
+	"u5fUy8u0MoOdRiWdgKisES+DMEE3RxuBYi4g8rfpyYQCmkGT08Y44d1JeT/8aucxwWjM3UUC75cHVrG/",
+	"ZjbolOiodVljSO8fcb8AIJdc6xuf7EoN3am51BLxXQswJaznldpS7oj7ejJ693am2loc7qP5aiM2bHii",
+	"6rgKVx/Xus/GXnq2lFh+Qa7MWlM8x42qNgq48dCvQLc3+lo4/LUSovfSQq6Ky4C/Nddq5PFzqGQc1jMR",
+	"gFGrm7rFLVPN7plN7RuPt2dcgrTSHeOwgS6e97Z0Rtloje0yx8IISqQZ6DIzFeiRBy0qxfVU5rZKI+gl",
+	"kb4++LS3L7sRAAQyNob/px4iSzkVCPjUUHNf8FJs8a04zU8P4QJCx5SuB2/3PmbDhrI0TSBo9pN6+EYJ",
+	"NurG+r/bJGCfI7clayQpwM7dO+oPNf+pwcU2YWPgP1ZiAMGCO/ve0cZQFHY6uGcMIFv1mdah89JOkWai",
+	"zV+zMbLfjKhRXoRQl0gZa0AFgu3+q6ECkUBNtzje7WntBRdocyifhmv55UL5VGBWEe0ukWwjs6L2cisy",
+	"J6H/nqEWgU5Rnmi4IWISN1yK4K4buoWDRhQ+uVulaMlNhqkSzTIU0HC3qkgSaxck+cVewFuPTyrT9FcL",
+	"ZiANc/+twfC7C20E6a2uM9WEsUEhTPcRDHdgtcyOG01u4W2pmjne3y6hk5Dae+62F1p94w6xReiukd2o",
+	"+edXBlkKe22jCGsGThyd4j9Yq6BvRcm+fnZy8qTHXmIL0zXFAa7mSz/xpJcNESZ8R9eF/i512p8WhLfd",
+	"Ggf8JTz1qNNr/DJWc7Oi1LcyA+QV72CjUBv4HXbP58I5tKfcvC2Eev1DNT1UUguhi1xAEQJU1RBGeXTo",
+	"1TG3lVAa1i8FIr1cTUvZD23vfxDF1M6x5TP6PjAbrKrRBwc/tYcecFWbBzR/wwRJGzoP51JhHUXcmbgh",
+	"sOjPbU/+Mz/8zgOMYd57I5Y2GLgFWmmghhoTWBl8pBNGWIfoeH02e49dCGOkVoaNNNNkVNHxYos/f/Jm",
+	"DLaGtNRat4RWKtglsCFqGdHBY49crjjC94BstP4pNkcza3dnCwG2fxpuU1rWXf0uI5uvK4qElpRnoeCR",
+	"fhuXQNLEeuzCFzcBzjxeEIW3Raqm2OWOCHp/LHHXMczFcXcWx3wgVuvjmRtxW7MKn+MXs7Z1vCE+xrtS",
+	"qoEseL4KIMNNclvEDzHhMv8r5YK581itM8K57l4xbOxsAErh1NQhM/Dfq7B03YL2pUyZPQBbwHz3srEt",
+	"mVpTU7/GpsqchJ9XKkvnI9+Iao6I5ML6flQ+AoQoW0ZPBEiK0J5kAoYrZi2QwxxkUVSxX4FsuWuHbSw/",
+	"QIMkqwsT+eaw7B6XSyW4aeccKVnmL4F70XK8XrnCJjdDXbKR1lnyEjVqVWZ7l8D+iLklR6yBmHecE6aY",
+	"4GUuRclEILwaXmOgP0fiX9do8skZ4yznUOynRLclMcyZkMmGd6RUmS8QLsJNaufKlNkDNMQ9s9qQELYW",
+	"t90A68EUglMq0EKYImpwAP2ikEuDnVodC7HtyqecjPm5zfqrhfyw8xfgNVhdFCLbFdtYOEoEpbFyRQnC",
+	"6+qxPWp49JV1AEbPooaBQzG7b4VvNtb+kCRgai66BPd+XO7fuFuv2/Wf4AoCJ+W1GPHKYQTeoTMWZMG1",
+	"MDJzWswQLx55h5RO5f2qXKobf2SdR6BxvBGiCPqGYzweFdO70NoNSHOngr1VT/nDTBy622ez44DOhzE6",
+	"f1uzL8+8y/lGiAKxpMZQFPiLgW2jxj6Of7vpfmVYwY2Z6TLrUqonNEnUZRf+AGC8AIdLJNljP7qlQfPC",
+	"ULxP3TQNnwhWTMtCG4F6jJ71mC+7GGPx/bXAxs9+Bl1mdJSCuElZDVAFdgtt8n+D/alu9miyueE3Ndt2",
+	"+vGmRCVHKj32M/WBHYxFttf85mZEW+7U0gMrJ0S+Ueop3ezBWEMBDg/EuFqhKYWxuhR7uGO7JUSa55dp",
+	"95AFkc6PIf6Az7jLv/pQPJdoxxvwDz1uxAFcxRqYA7Tc+wqIrsrIxBbXlSakS4j/hy61e1KD/DYc/kk/",
+	"rdCBFh041F4XOkX32CuVkThbOz+NDuxxZKhdyJHyZ0SNLrQSnpY8Ivy9qTq0d8lzJRZyVz5cPzIa9VFx",
+	"zQuri6pRiKoi/BOSIGAwB69mips2fhk/5RHKf/uzMy3zzmnnkBfy8PYYNpIGa/ClLlrpPXauaEKgQLLz",
+	"1/RPr1ZD8hBaTaBeGqrzOnN/jIbC9+eIA8nenk/tmNLIeou5iKaTSjfk1qedgQ4PHtqJEfkt1Wr32IXb",
+	"P55Dnsa1QAwSugKkPvrmalRi4nM4Pcd1y5la6GtRTSkqbVme1jvIDOnV4zqpB6mfopP+6CruhtW4PY9a",
+	"xJgzKkCPK4+pdwgYxbJqGvdVL64wgWYiy5/eKKclXkqIqy2PeY5FsddTlbmpUokqYBrXJ55Yq++LWNV+",
+	"QHHi8kcuEObaxDjXC6i8AScEjjUD5AaAMPP4EzyfIQKGYAWXZRJMB6meoH6WKlICqEMDUTqpiOUL1aSw",
+	"HyviBXtnWC9OjIUM4US9z1i4OyNUdgB1LBSA0ENiDZkYSOTsobMo0nA0OPbNXx4bDb6vsGozGGy+80IV",
+	"8CTI2o+f/78AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -30,6 +30,7 @@ required := {
 	"listClients": "clients:read",
 	"getClient": "clients:read",
 	"listEffectiveScopes": "clients:read",
+	"listUnusedScopes": "clients:read",
 	"listCredentials": "clients:read",
 	"getClientBlastRadius": "tokens:read",
 	"listAcquaintances": "clients:read",
