@@ -66,9 +66,8 @@ func TestUnusedScopesGoAsTheCommandSays(t *testing.T) {
 // Whose secret was revoked, after a leak, say, gets another by the same command.
 func TestRotateGivesANewSecretWhereNoneIsLeft(t *testing.T) {
 	d := startDev(t, "sqlite")
-	d.must("agent", "create", "reporter", "--owner", "olivia", "--purpose", "Reports")
-	d.must("agent", "revoke", "reporter", "--all")
-	require.Regexp(t, `client_secret=deputy_sk_\S+`, d.must("agent", "rotate", "reporter"))
+	d.must("agent", "revoke", "chat-widget", "--all")
+	require.Regexp(t, `client_secret=deputy_sk_\S+`, d.must("agent", "rotate", "chat-widget"))
 	d.must("agent", "create", "widget", "--kind", "application", "--public", "--redirect-uri", "https://widget.example/back")
 	_, err := d.deputy("agent", "rotate", "widget")
 	require.ErrorContains(t, err, "holds no secret to rotate")

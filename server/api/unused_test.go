@@ -26,7 +26,7 @@ func TestUnusedScopesAndWhatWouldDo(t *testing.T) {
 		ahead = 91 * 24 * time.Hour
 		body = c.do(http.MethodGet, at+"?limit=1", nil).is(http.StatusOK)
 		require.Equal(t, []any{false, 2.0, 2.0, 1}, []any{body["too_young"], body["held"], body["unused"], len(body["items"].([]any))})
-		require.Equal(t, o.Now().Add(-90*24*time.Hour).UTC().Format(time.RFC3339)[:15], body["since"].(string)[:15])
+		require.Equal(t, o.Now().Add(-90 * 24 * time.Hour).UTC().Format(time.RFC3339)[:15], body["since"].(string)[:15])
 		all, pages := c.walk(at+"?limit=1", "scope")
 		require.Equal(t, []any{[]string{"read", "write"}, 2}, []any{all, pages})
 		none := object{"roles": []any{}, "spare": 0.0, "scopes": []any{}, "total": 0.0}
