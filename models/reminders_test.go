@@ -322,7 +322,7 @@ func TestALeakIsToldWithWhatItEnded(t *testing.T) {
 		cred, _ := modelstest.Secret(t, s, agent.ID)
 		var all sync.WaitGroup
 		for range 4 {
-			all.Go(func() { _, _ = s.EndLeaked(t.Context(), modelstest.By(), cred.ID) })
+			all.Go(func() { _ = s.EndLeaked(t.Context(), modelstest.By(), cred.ID) })
 		}
 		all.Wait()
 		require.Equal(t, []string{"leak " + cred.ID}, told(t, s), "however many report it")

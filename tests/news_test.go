@@ -229,3 +229,23 @@ func TestNews_OfALeakReachWhomItConcerns(t *testing.T) {
 		require.Equal(t, "tellLeak", s.LastEntry().Action)
 	})
 }
+
+// The letter leads to a page that its reader can see, though the agent holds nothing of
+// theirs.
+func TestNews_LeadToAPageOfTheAgent(t *testing.T) {
+	eachTended(t, func(t *testing.T, s *tended) {
+		bob := s.Person("bob")
+		_, err := s.Store.UpdateClient(t.Context(), models.By{System: "test"}, s.agent.ID, models.AnyVersion, func(c *models.Client) { c.OwnerID = &bob.ID })
+		require.NoError(t, err)
+		s.tend(61 * aDay)
+		b, link := s.Browser(), strings.TrimPrefix(s.mails()["bob"].Link, s.URL)
+		b.SignIn("bob", harness.Password)
+		page := b.Get(link)
+		require.Equal(t, http.StatusOK, page.Status, page.Body)
+		require.Contains(t, page.Body, "assistant")
+		s.Person("eve")
+		eve := s.Browser()
+		eve.SignIn("eve", harness.Password)
+		require.Equal(t, http.StatusNotFound, eve.Get(link).Status, "of others they are not told that they exist")
+	})
+}
