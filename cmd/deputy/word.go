@@ -21,7 +21,7 @@ type wordFlags struct {
 	SMTPUsername  string `name:"smtp-username" env:"DEPUTY_SMTP_USERNAME" help:"As whom to sign in at the mail server; empty for nobody."`
 	SMTPPassword  Secret `name:"smtp-password" env:"DEPUTY_SMTP_PASSWORD" help:"Password there." placeholder:"PASSWORD"`
 	MailFrom      string `name:"mail-from" env:"DEPUTY_MAIL_FROM" help:"Sender of mails, such as 'Deputy <deputy@example.com>'." placeholder:"ADDRESS"`
-	WebhookURL    string `name:"word-webhook" env:"DEPUTY_WORD_WEBHOOK" help:"Address of yours that is told of everything people are asked, and passes it on to them." placeholder:"URL"`
+	WebhookURL    string `name:"word-webhook" env:"DEPUTY_WORD_WEBHOOK" help:"Address of yours that is told of everything people are asked or reminded of, and passes it on to them." placeholder:"URL"`
 	WebhookSecret Secret `name:"word-webhook-secret" env:"DEPUTY_WORD_WEBHOOK_SECRET" help:"Key under which what is sent there is signed, 16 bytes or more." placeholder:"SECRET"`
 }
 
