@@ -33,26 +33,35 @@ func (s *Store) EffectiveScopes(ctx context.Context, clientID string, p Page) (r
 		if err := db.First(&Client{}, "id = ?", clientID).Error; err != nil {
 			return err
 		}
-		fact, _, err := loadPrincipal(db, clientID)
+		held, err := heldScopes(db, clientID)
 		if err != nil {
 			return err
 		}
-		for resource, scopes := range fact.Scopes {
-			for scope, roles := range scopes {
-				row := EffectiveScope{ResourceID: resource, Scope: scope}
-				for _, id := range roles {
-					row.Roles = append(row.Roles, ScopeSource{RoleID: id})
-				}
-				rows = append(rows, row)
-			}
-		}
-		rows, next = effectivePage(rows, p)
+		rows, next = effectivePage(held, p)
 		if len(rows) == 0 {
 			return nil
 		}
 		return explain(db, clientID, rows)
 	})
 	return rows, next, wrap("listEffectiveScopes", err)
+}
+
+// heldScopes are those that a client's fact says, with the ids of the roles.
+func heldScopes(db *gorm.DB, clientID string) (rows []EffectiveScope, err error) {
+	fact, _, err := loadPrincipal(db, clientID)
+	if err != nil {
+		return nil, err
+	}
+	for resource, scopes := range fact.Scopes {
+		for scope, roles := range scopes {
+			row := EffectiveScope{ResourceID: resource, Scope: scope}
+			for _, id := range roles {
+				row.Roles = append(row.Roles, ScopeSource{RoleID: id})
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
 }
 
 // key orders effective scopes and names one in a cursor; no scope holds a space.

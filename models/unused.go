@@ -85,19 +85,9 @@ func (u *Unused) held(db *gorm.DB, clientID string, asked int64) ([]EffectiveSco
 	if err := db.First(&c, "id = ?", clientID).Error; err != nil {
 		return nil, err
 	}
-	fact, _, err := loadPrincipal(db, clientID)
+	rows, err := heldScopes(db, clientID)
 	if err != nil {
 		return nil, err
-	}
-	var rows []EffectiveScope
-	for resource, scopes := range fact.Scopes {
-		for scope, roles := range scopes {
-			row := EffectiveScope{ResourceID: resource, Scope: scope}
-			for _, id := range roles {
-				row.Roles = append(row.Roles, ScopeSource{RoleID: id})
-			}
-			rows = append(rows, row)
-		}
 	}
 	slices.SortFunc(rows, func(a, b EffectiveScope) int { return strings.Compare(a.key(), b.key()) })
 	u.Held, u.TooYoung = len(rows), c.CreatedAt > asked

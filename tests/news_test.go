@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/outbound"
 	"github.com/deputyauth/deputy/server/word"
 	"github.com/deputyauth/deputy/tests/harness"
@@ -247,5 +248,20 @@ func TestNews_LeadToAPageOfTheAgent(t *testing.T) {
 		eve := s.Browser()
 		eve.SignIn("eve", harness.Password)
 		require.Equal(t, http.StatusNotFound, eve.Get(link).Status, "of others they are not told that they exist")
+	})
+}
+
+// What asks nothing need not wake anybody, and is worth knowing tomorrow, too.
+func TestNews_ABrowserThatIsAwayShowsThemLater(t *testing.T) {
+	eachTold(t, func(t *testing.T, v *visit) {
+		p := newPushed(t)
+		require.Equal(t, http.StatusOK, v.b.PostJSON("/account/word/push", p.subscription("/sub/1")).Status)
+		news := &grants.News{Kind: grants.NewsCredentialEnds, Thing: "crd_1", Name: "first", As: models.ToldOwner, At: 1796400000, Do: "deputy agent rotate assistant"}
+		require.NoError(t, v.Word.Send(t.Context(), "push", v.user.ID, grants.Message{Client: "assistant", ClientID: v.agent.ID, News: news}))
+		require.Equal(t, []map[string]string{{
+			"title": "assistant will soon have no credential", "link": v.URL + "/account/agents/" + v.agent.ID, "tag": "crd_1",
+			"body": "The credential first of assistant ends on 4 December 2026, 16:00 UTC, and the agent has none that lives longer. Without one it cannot prove who it is, and gets no tokens.",
+		}}, p.notes)
+		require.Equal(t, []string{"86400", "normal"}, []string{p.header.Get("TTL"), p.header.Get("Urgency")})
 	})
 }
