@@ -49,7 +49,7 @@ type Message struct {
 	// Of an offer to answer for the client: its id, and the name of who makes it. It is
 	// no approval then.
 	Transfer, From string
-	News *News // nil: somebody is asked something
+	News           *News // nil: somebody is asked something
 }
 
 // ErrNoUse: what could not be sent could not be sent later either.
