@@ -107,6 +107,7 @@ func identify(in policies.Input) question {
 	if o := in.Object; w.present(o != nil) {
 		w.text(o.Kind, o.ID, o.Owner)
 		w.present(o.SecondFactor)
+		w.numbers(o.Offers)
 	}
 	if a := in.Approval; w.present(a != nil) {
 		w.approval(a)

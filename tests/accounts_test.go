@@ -174,6 +174,7 @@ func TestAccounts_SessionFixation(t *testing.T) {
 var crossSite = []string{
 	"/login", "/login/otp", "/login/passkey", "/login/passkey/finish", "/logout", "/setup/x", "/recover/x", "/invite/x", "/consent",
 	"/account/agents/x/revoke", "/account/consents/x/revoke", "/account/password", "/account/totp", "/account/totp/confirm", "/account/totp/remove",
+	"/account/agents/x/offer", "/account/transfers/x/accept", "/account/transfers/x/decline", "/account/transfers/x/withdraw",
 	"/account/sessions/end", "/account/sessions/x/end", "/account/passkeys/begin", "/account/passkeys/finish", "/account/passkeys/x/remove",
 	"/approvals/x", "/device", "/login/upstream/x", "/account/identities/link/x", "/account/identities/x/remove",
 	"/account/word", "/account/word/test", "/account/word/code", "/account/word/code/remove", "/account/word/push", "/account/word/push/x/remove",

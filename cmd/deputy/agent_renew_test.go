@@ -11,15 +11,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/deputyauth/deputy/models"
 )
 
 // An agent replaces its own secret, as a timer has it do.
 func TestAnAgentRenewsItsOwnSecret(t *testing.T) {
 	eachDialect(t, func(t *testing.T, dialect string) {
 		d := startDev(t, dialect)
-		store, ctx, by := d.store(), context.Background(), models.By{System: "test"}
+		ctx := context.Background()
 		made := regexp.MustCompile(`client_id=(\S+)\nclient_secret=(\S+)`).FindStringSubmatch(d.must("agent", "create", "reporter", "--kind", "application"))
 		file := filepath.Join(t.TempDir(), "secret")
 		require.NoError(t, os.WriteFile(file, []byte(made[2]+"\n"), 0o640))
@@ -38,9 +36,8 @@ func TestAnAgentRenewsItsOwnSecret(t *testing.T) {
 
 		_, err := renew("--after", "0s")
 		require.ErrorContains(t, err, "credentials:own", "it may not")
-		role := &models.Role{Name: "renewer", Scopes: []models.ScopeRef{{ResourceID: models.SelfID, Name: "credentials:own"}}}
-		require.NoError(t, store.CreateRole(ctx, by, role))
-		require.NoError(t, store.CreateAssignment(ctx, by, &models.Assignment{RoleID: role.ID, PrincipalID: made[1]}))
+		d.must("role", "create", "renewer", d.url+"/api/v1 credentials:own")
+		d.must("role", "give", "renewer", "reporter")
 
 		out, err := renew()
 		require.NoError(t, err)

@@ -84,7 +84,7 @@ func TestNobodyAnswersForAnother(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, map[string]bool{"GET /approvals": true, "GET /approvals/{id}": true, "POST /approvals/{id}/cancel": true}, found)
+	require.Equal(t, map[string]bool{"GET /approvals": true, "GET /approvals/{id}": true, "GET /approvals/{id}/blast-radius": true, "POST /approvals/{id}/cancel": true}, found)
 
 	joe := modelstest.User(t, c.store, "joe")
 	asked := modelstest.Ask(t, c.store, modelstest.Application(t, c.store, "helper").ID, joe.ID)

@@ -80,7 +80,7 @@ func (f *founder) make(path string, body any) (id string) {
 // agent registers one with a secret and a key; more is said of it in more.
 func (f *founder) agent(name string, more map[string]any) agent {
 	f.Helper()
-	body := map[string]any{"kind": "agent", "name": name, "owner_id": f.owner}
+	body := map[string]any{"kind": "agent", "name": name, "owner_id": f.owner, "sponsor": "the upgrade"}
 	for k, v := range more {
 		body[k] = v
 	}

@@ -117,6 +117,8 @@ test_what_is_risky_takes_a_fresh_sign_in if {
 	_only(long_ago, "login_required")
 	_decide(long_ago).sign_in == {"risk"}
 	_decide(fixtures.but(long_ago, "action/name", "approval:show")).sign_in == set()
+	seen := fixtures.but(fixtures.look, "resources/0/scopes/sales:list/risk", "high")
+	_decide(fixtures.but(seen, "session/auth_time", 699)).sign_in == set() # looking costs nothing
 	other := [{"resource": "rsv_sales", "scope": "sales:read"}]
 	_codes(fixtures.but(long_ago, "request/answer/scopes", other)) == set()
 }
