@@ -63,9 +63,25 @@ func elsewheres(t testing.TB) (out []policies.Input) {
 			out = append(out, in)
 		}
 	}
+	for _, action := range []string{policies.ShowApproval, policies.AnswerApproval} {
+		out = append(out, longAgo(t, elsewhere(t, action)))
+	}
 	code := elsewhere(t, policies.IssueCIBA) // and it counts for nothing else
 	code.Action, code.Authorization.Kind, code.Consent.Approval = policies.IssueAuthorizationCode, "authorization_code", ""
 	return append(out, code)
+}
+
+// longAgo is a question about what is risky, put to who signed in before that is fresh.
+func longAgo(t testing.TB, in policies.Input) policies.Input {
+	r := in.Resources[0].Value
+	r.Scopes = maps.Clone(r.Scopes)
+	for name, s := range r.Scopes {
+		s.Risk = "high"
+		r.Scopes[name] = s
+	}
+	in.Resources = []*policies.Fact[policies.Resource]{frozen(t, r)}
+	in.Session.AuthTime = worldNow - 301
+	return in
 }
 
 // elsewhere is a question about what is asked of joe.

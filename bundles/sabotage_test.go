@@ -115,12 +115,12 @@ func questions(t *testing.T) []judged {
 }
 
 // Each cut costs a compilation and up to thousands of decisions, so that make test
-// makes one in twenty-four of them; make sabotage makes all. Run it after changing the floor.
+// makes one in forty-eight of them; make sabotage makes all. Run it after changing the floor.
 func TestEverySabotageIsNoticed(t *testing.T) {
 	shipped, err := New(Options{House: silent()})
 	require.NoError(t, err)
 	floor, asked := shippedFloor(t), questions(t)
-	every := 24
+	every := 48
 	if os.Getenv("SABOTAGE") == "all" {
 		every = 1
 	}
