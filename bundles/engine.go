@@ -63,9 +63,6 @@ type Options struct {
 // New compiles floor, composition and house policy. It fails if any of them is
 // not fit to serve: a server without policy must not start.
 func New(o Options) (*Engine, error) {
-	if o.Floor == nil {
-		o.Floor = policies.FS
-	}
 	if o.House == nil {
 		house, err := fs.Sub(policies.FS, "house")
 		if err != nil {
@@ -79,19 +76,37 @@ func New(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	floor, err := compileFloor(o.Floor)
-	if err != nil {
-		return nil, fmt.Errorf("floor: %w", err)
+	compiled := shipped
+	if o.Floor != nil {
+		compiled = func() (*fixed, error) { return compileFixed(o.Floor) }
 	}
-	compose, err := compileCompose(o.Floor)
+	f, err := compiled()
 	if err != nil {
-		return nil, fmt.Errorf("compose: %w", err)
+		return nil, err
 	}
-	e := &Engine{floor: floor, compose: compose, deadline: o.Deadline, reuse: !o.NoReuse, log: o.Log, status: Status{Floor: floor.revision}}
+	e := &Engine{floor: f.floor, compose: f.compose, deadline: o.Deadline, reuse: !o.NoReuse, log: o.Log, status: Status{Floor: f.floor.revision}}
 	if err := e.Load(o.House); err != nil {
 		return nil, fmt.Errorf("house: %w", err)
 	}
 	return e, nil
+}
+
+// fixed is what an engine never changes. Nothing in it is written to, so that engines share it.
+type fixed struct{ floor, compose *layer }
+
+// shipped is that of the binary, compiled once.
+var shipped = sync.OnceValues(func() (*fixed, error) { return compileFixed(policies.FS) })
+
+func compileFixed(of fs.FS) (*fixed, error) {
+	floor, err := compileFloor(of)
+	if err != nil {
+		return nil, fmt.Errorf("floor: %w", err)
+	}
+	compose, err := compileCompose(of)
+	if err != nil {
+		return nil, fmt.Errorf("compose: %w", err)
+	}
+	return &fixed{floor, compose}, nil
 }
 
 // Load checks, compiles and rehearses a house policy and lets it serve from the
