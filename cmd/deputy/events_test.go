@@ -105,15 +105,13 @@ func TestTheServedPolicyIsAnEvent(t *testing.T) {
 	require.Contains(t, d.servesPolicy(store).Detail, `"house":"`)
 }
 
-// servesPolicy waits until the ledger says which policy serves.
+// servesPolicy is what the ledger says of the policy that serves, from before the
+// first decision on.
 func (d *devServer) servesPolicy(store *models.Store) models.Entry {
 	d.t.Helper()
-	var rows []models.Entry
-	require.Eventually(d.t, func() bool {
-		var err error
-		rows, _, err = store.Entries(context.Background(), models.EntryFilter{Action: "servePolicy"}, -1, 10)
-		return err == nil && len(rows) == 1
-	}, 20*time.Second, 10*time.Millisecond)
+	rows, _, err := store.Entries(context.Background(), models.EntryFilter{Action: "servePolicy"}, -1, 10)
+	require.NoError(d.t, err)
+	require.Len(d.t, rows, 1)
 	return rows[0]
 }
 

@@ -94,6 +94,9 @@ func (c *serveCmd) Run(ctx context.Context, io streams) (err error) {
 	if err := c.ensureSelf(ctx, store); err != nil {
 		return err
 	}
+	if err := d.notePolicy()(ctx); err != nil { // before the first decision it makes
+		return err
+	}
 	w.state(d)
 	if !c.Dev { // there, the sample world has somebody who administers
 		if err := offerSetup(ctx, d.people, c.Issuer, io); err != nil {
