@@ -58,7 +58,7 @@ func (s *Store) EnsureOpenID(ctx context.Context, identifier string) error {
 		if err := c.moveServer(OpenIDID, identifier); err != nil {
 			return err
 		}
-		all, added, err := c.ensureScopes(OpenIDScopes())
+		all, added, err := c.ensureScopes(OpenIDID, OpenIDScopes())
 		if err != nil {
 			return err
 		}

@@ -98,7 +98,7 @@ func (c *change) ensureSelf(identifier string) error {
 	if err != nil {
 		return err
 	}
-	all, added, err := c.ensureScopes(SelfScopes())
+	all, added, err := c.ensureScopes(SelfID, SelfScopes())
 	if err != nil {
 		return err
 	}
@@ -115,20 +115,29 @@ func (c *change) ensureServer(self ResourceServer) error {
 	return err
 }
 
-// ensureScopes defines those of the scopes that are not there.
-func (c *change) ensureScopes(scopes []Scope) (all, added []ScopeRef, err error) {
+// ensureScopes defines those of one resource server's scopes that are not there.
+func (c *change) ensureScopes(resourceID string, scopes []Scope) (all, added []ScopeRef, err error) {
+	var there []string
+	if err := c.tx.Model(&Scope{}).Where("resource_id = ?", resourceID).Pluck("name", &there).Error; err != nil {
+		return nil, nil, err
+	}
+	var missing []Scope
 	for _, sc := range scopes {
-		ref := ScopeRef{ResourceID: sc.ResourceID, Name: sc.Name}
+		ref := ScopeRef{ResourceID: resourceID, Name: sc.Name}
 		all = append(all, ref)
-		var there int64
-		if err := c.tx.Model(&Scope{}).Where("resource_id = ? and name = ?", sc.ResourceID, sc.Name).Count(&there).Error; err != nil {
-			return nil, nil, err
+		if !slices.Contains(there, sc.Name) {
+			missing, added = append(missing, sc), append(added, ref)
 		}
-		if there > 0 {
-			continue
-		}
-		added = append(added, ref)
-		if _, err := c.putScope(&sc); err != nil {
+	}
+	if len(missing) == 0 {
+		return all, nil, nil
+	}
+	if err := c.tx.Create(&missing).Error; err != nil {
+		return nil, nil, err
+	}
+	c.touch("resource", resourceID)
+	for _, sc := range missing {
+		if err := c.record(resourceID, nil, sc); err != nil {
 			return nil, nil, err
 		}
 	}

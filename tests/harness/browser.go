@@ -7,6 +7,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,10 +26,13 @@ func (s *Server) Person(username string) *models.User {
 	return u
 }
 
+// hashed is Password as it is stored: made once, for it is made to be slow.
+var hashed = sync.OnceValues(func() (string, error) { return people.HashPassword(Password) })
+
 // HasPassword lets a user sign in with Password.
 func (s *Server) HasPassword(u *models.User) {
 	s.TB.Helper()
-	hash, err := people.HashPassword(Password)
+	hash, err := hashed()
 	require.NoError(s.TB, err)
 	require.NoError(s.TB, s.Store.SetPassword(context.Background(), by, u.ID, hash, ""))
 }
