@@ -49,8 +49,10 @@ check:
 	$(GO) mod verify
 	tests/generated.sh
 
+# Tests wait for databases, and for time to pass: one package more is tested at once
+# than there are processors.
 go-test:
-	$(GO) test -timeout 14m ./...
+	$(GO) test -timeout 14m -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) ./...
 
 policy-test:
 	$(GO) run ./cmd/deputy policy test

@@ -15,7 +15,7 @@ fi
 work=$(mktemp -d)
 servers=""
 trap '[ -z "$servers" ] || kill $servers 2>/dev/null; wait; rm -rf "$work"' EXIT
-(cd ../.. && go build -trimpath -o "$work/" ./tests/browser/preview ./cmd/deputy)
+(cd ../.. && go build -o "$work/" ./tests/browser/preview ./cmd/deputy)
 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --silent
 "$work/preview" -listen 127.0.0.1:0 >"$work/address" &
 servers=$!
