@@ -32,6 +32,7 @@ type Credential struct {
 	JWKSURI    string `gorm:"column:jwks_uri" json:"jwks_uri,omitempty"`
 	CreatedAt  int64  `gorm:"autoCreateTime:false" json:"created_at"`
 	ExpiresAt  int64  `json:"expires_at"`
+	MeantUntil int64  `json:"meant_until,omitempty"` // its end as it was made, before a rotation brought that nearer; 0: unknown
 	LastUsedAt int64  `json:"last_used_at"`
 	RevokedAt  int64  `json:"revoked_at"`
 }
@@ -39,13 +40,18 @@ type Credential struct {
 // Live reports whether the credential may prove anything at time now (unix seconds).
 func (c *Credential) Live(now int64) bool { return c.RevokedAt == 0 && now < c.ExpiresAt }
 
-// Again is when a successor made now expires: it lives as long as this one was meant to.
-func (c *Credential) Again(now int64) int64 {
-	if c.ExpiresAt >= Never {
+// Life is for how many seconds the credential was meant to live when it was made; Never
+// if without end. That a rotation brought its end nearer does not count.
+func (c *Credential) Life() int64 {
+	until := max(c.MeantUntil, c.ExpiresAt)
+	if until >= Never {
 		return Never
 	}
-	return min(Never, now+c.ExpiresAt-c.CreatedAt)
+	return until - c.CreatedAt
 }
+
+// Again is when a successor made now expires: it lives as long as this one was meant to.
+func (c *Credential) Again(now int64) int64 { return min(Never, now+c.Life()) }
 
 // HashSecret is how a secret is stored. It carries 256 random bits, so one round is enough.
 func HashSecret(secret string) []byte {
@@ -76,6 +82,7 @@ func (ch *change) addCredential(c *Credential) (secret string, err error) {
 	if c.ExpiresAt == 0 {
 		c.ExpiresAt = Never
 	}
+	c.MeantUntil = c.ExpiresAt
 	if err := c.validate(ch.now); err != nil {
 		return "", err
 	}

@@ -134,6 +134,39 @@ func TestRotateCredential(t *testing.T) {
 	})
 }
 
+// A secret that is in its overlap was still meant to live as long as it was made for.
+func TestASuccessorLivesAsLongAsWasMeant(t *testing.T) {
+	t.Parallel()
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		now := time.Unix(1_800_000_000, 0)
+		o.Now = func() time.Time { return now }
+		s := modelstest.Open(t, o)
+		c := modelstest.Application(t, s, "app")
+		old := &models.Credential{ClientID: c.ID, Kind: models.CredentialSecret, ExpiresAt: now.Unix() + 1000}
+		_, err := s.CreateCredential(t.Context(), by, old)
+		require.NoError(t, err)
+		for range 3 { // each time it is the old one again, whose own end draws nearer
+			now = now.Add(10 * time.Second)
+			shown, err := s.Credential(t.Context(), c.ID, old.ID)
+			require.NoError(t, err)
+			require.EqualValues(t, 1000, shown.Life())
+			next, _, err := s.RotateCredential(t.Context(), by, c.ID, old.ID, 60, shown.Again(now.Unix()))
+			require.NoError(t, err)
+			require.Equal(t, now.Unix()+1000, next.ExpiresAt)
+			require.EqualValues(t, 1000, next.Life())
+		}
+		endless, _ := modelstest.Secret(t, s, c.ID)
+		_, _, err = s.RotateCredential(t.Context(), by, c.ID, endless.ID, 60, 0)
+		require.NoError(t, err)
+		shown, err := s.Credential(t.Context(), c.ID, endless.ID)
+		require.NoError(t, err)
+		require.Equal(t, now.Unix()+60, shown.ExpiresAt)
+		require.Equal(t, models.Never, shown.Again(now.Unix()), "nor does one without end get one so")
+		older := models.Credential{CreatedAt: 100, ExpiresAt: 400}
+		require.EqualValues(t, 300, older.Life(), "one that an older release made")
+	})
+}
+
 // requireNowhere looks for a secret in everything the ledger says.
 func requireNowhere(t *testing.T, s *models.Store, secret string) {
 	t.Helper()
