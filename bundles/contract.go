@@ -17,7 +17,7 @@ var contributions = map[string][]string{
 	policies.KindIssue:      {"deny", "remove", "max_ttl", "require", "claims"},
 	policies.KindAuthorize:  {"deny", "remove", "max_ttl", "require"},
 	policies.KindIntrospect: {"deny"},
-	policies.KindAdmin:      {"deny"},
+	policies.KindAdmin:      {"deny", "max_ttl"},
 	policies.KindUserinfo:   {"deny", "remove"},
 }
 

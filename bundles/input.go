@@ -91,6 +91,9 @@ func requestTerm(r policies.Request) *ast.Term {
 	if r.TokenProblem != "" {
 		pairs = append(pairs, pair("token_problem", ast.StringTerm(r.TokenProblem)))
 	}
+	if r.Renewal != nil {
+		pairs = append(pairs, pair("renewal", ast.ObjectTerm(pair("overlap", numberTerm(r.Renewal.Overlap)), pair("life", numberTerm(r.Renewal.Life)))))
+	}
 	if r.ActorToken != nil {
 		pairs = append(pairs, pair("actor_token", actorTokenTerm(r.ActorToken)))
 	}

@@ -111,7 +111,8 @@ func (o *oracle) introspect() verdict {
 	return verdict{Scopes: slices.Sorted(maps.Keys(held)), Details: shown}
 }
 
-func (o *oracle) admin() {
+// admin tells for how long a new secret lives, too, if one is made.
+func (o *oracle) admin() (ttl int64) {
 	o.standing()
 	o.live()
 	scope := map[string]string{"listClients": "clients:read", "createClient": "clients:write", "rotateOwnCredential": "credentials:own"}[strings.TrimPrefix(o.in.Action, policies.AdminPrefix)]
@@ -138,7 +139,12 @@ func (o *oracle) admin() {
 			slices.ContainsFunc(parties, func(p *policies.Principal) bool { return p == nil || !holds(p.Scopes, "rsv_deputy", s) }))
 	}
 	if scope == "" {
-		return
+		return 0
+	}
+	if n := o.in.Request.Renewal; n != nil && strings.HasSuffix(o.in.Action, ":rotateOwnCredential") {
+		o.refuse("renewal_unknown", n.Life <= 0 || n.Life > policies.Never)
+		o.refuse("overlap_out_of_bounds", n.Overlap < 60*60 || n.Overlap > 30*24*60*60)
+		ttl = n.Life
 	}
 	alone := t != nil && o.client != nil && t.Subject == o.client.ID && t.Chain != nil && len(t.Chain) == 0
 	o.refuse("own_only", scope == "credentials:own" && !alone)
@@ -147,6 +153,7 @@ func (o *oracle) admin() {
 	for _, p := range parties {
 		o.refuse("scope_not_held", p == nil || !holds(p.Scopes, "rsv_deputy", scope))
 	}
+	return ttl
 }
 
 func (o *oracle) revoke() {

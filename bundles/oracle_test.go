@@ -82,7 +82,7 @@ func judge(in policies.Input) verdict {
 	case policies.KindIntrospect:
 		v = o.introspect()
 	case policies.KindAdmin:
-		o.admin()
+		v.TTL = o.admin()
 	case policies.KindUserinfo:
 		v = o.userinfo()
 	case policies.KindRevoke:

@@ -215,6 +215,9 @@ func (w *writer) request(r policies.Request) {
 	if w.present(r.Answer != nil) {
 		w.answer(r.Answer)
 	}
+	if w.present(r.Renewal != nil) {
+		w.numbers(r.Renewal.Overlap, r.Renewal.Life)
+	}
 	if a := r.ActorToken; w.present(a != nil) {
 		w.text(a.Subject, a.Client, a.Problem, a.Audience)
 		w.texts(a.Chain)

@@ -126,6 +126,12 @@ func (w *world) anyQuestion(action string) policies.Input {
 	if kind == policies.KindAdmin {
 		in.Request.Scopes = either(w, "conferred", [][]string{{}, {}, scopesOf(selfID)[:1], scopesOf(selfID)}, [][]string{nil, {"keys:write"}, {"effect:stops_client"}, {"effect:moves_service"}})
 	}
+	if kind == policies.KindAdmin && w.coin("renewal") {
+		in.Request.Renewal = &policies.Renewal{
+			Overlap: either(w, "overlap", []int64{3600, 86400, 2592000}, []int64{-1, 0, 3599, 2592001}),
+			Life:    either(w, "life", []int64{1, 86400, policies.Never}, []int64{-1, 0, policies.Never + 1}),
+		}
+	}
 	if action == policies.IssueClientCredentials && !w.bad("token") {
 		return in
 	}

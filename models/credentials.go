@@ -50,8 +50,9 @@ func (c *Credential) Life() int64 {
 	return until - c.CreatedAt
 }
 
-// Again is when a successor made now expires: it lives as long as this one was meant to.
-func (c *Credential) Again(now int64) int64 { return min(Never, now+c.Life()) }
+// After is when something ends that lives for so many seconds from now; Never for those
+// of one without end.
+func After(now, life int64) int64 { return min(Never, now+life) }
 
 // HashSecret is how a secret is stored. It carries 256 random bits, so one round is enough.
 func HashSecret(secret string) []byte {

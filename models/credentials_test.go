@@ -150,7 +150,7 @@ func TestASuccessorLivesAsLongAsWasMeant(t *testing.T) {
 			shown, err := s.Credential(t.Context(), c.ID, old.ID)
 			require.NoError(t, err)
 			require.EqualValues(t, 1000, shown.Life())
-			next, _, err := s.RotateCredential(t.Context(), by, c.ID, old.ID, 60, shown.Again(now.Unix()))
+			next, _, err := s.RotateCredential(t.Context(), by, c.ID, old.ID, 60, models.After(now.Unix(), shown.Life()))
 			require.NoError(t, err)
 			require.Equal(t, now.Unix()+1000, next.ExpiresAt)
 			require.EqualValues(t, 1000, next.Life())
@@ -161,7 +161,7 @@ func TestASuccessorLivesAsLongAsWasMeant(t *testing.T) {
 		shown, err := s.Credential(t.Context(), c.ID, endless.ID)
 		require.NoError(t, err)
 		require.Equal(t, now.Unix()+60, shown.ExpiresAt)
-		require.Equal(t, models.Never, shown.Again(now.Unix()), "nor does one without end get one so")
+		require.Equal(t, models.Never, models.After(now.Unix(), shown.Life()), "nor does one without end get one so")
 		older := models.Credential{CreatedAt: 100, ExpiresAt: 400}
 		require.EqualValues(t, 300, older.Life(), "one that an older release made")
 	})

@@ -11,7 +11,7 @@ type Decision struct {
 	Scopes   []string       `json:"scopes,omitempty"`
 	Resource string         `json:"resource,omitempty"` // id of the resource server
 	Audience string         `json:"audience,omitempty"` // its identifier, the aud claim
-	TTL      int64          `json:"ttl,omitempty"`      // seconds
+	TTL      int64          `json:"ttl,omitempty"`      // seconds; also of a secret that a client makes for itself
 	Subject  string         `json:"subject,omitempty"`
 	Chain    []string       `json:"chain,omitempty"` // actors, outermost first
 	Claims   map[string]any `json:"claims,omitempty"`

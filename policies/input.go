@@ -110,6 +110,14 @@ type Request struct {
 	Approval bool `json:"approval,omitempty"`
 	// TokenProblem says why the presented token could not be read as a fact.
 	TokenProblem string `json:"token_problem,omitempty"`
+	// Renewal is what a client wants that makes the successor of its own secret.
+	Renewal *Renewal `json:"renewal,omitempty"`
+}
+
+// Renewal is of a secret, by the client that has it. In seconds.
+type Renewal struct {
+	Overlap int64 `json:"overlap"` // for which the old one is to go on working
+	Life    int64 `json:"life"`    // that the old one was meant to live; Never: without end
 }
 
 // Visit is what an authorization request says beside scopes and resources.

@@ -39,7 +39,8 @@ func (s *server) admit(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	c.Request = c.Request.WithContext(context.WithValue(context.WithValue(ctx, byKey{}, who), admitKey{}, admit))
+	ctx = context.WithValue(context.WithValue(ctx, byKey{}, who), admitKey{}, admit)
+	c.Request = c.Request.WithContext(context.WithValue(ctx, bearerKey{}, bearer))
 }
 
 // challenge says how to do better next time (RFC 6750 section 3, RFC 9728

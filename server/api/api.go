@@ -20,6 +20,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/oauth"
@@ -30,9 +31,11 @@ const Prefix = "/api/v1"
 
 // Admitter asks policy whether a bearer token may be used for an operation, and
 // for one that would confer these scopes of this API, and records the answer.
-// BadBearer is the refusal of a call without a usable token.
+// Renew asks about a client that makes the successor of its own secret, and for how many
+// seconds that lives. BadBearer is the refusal of a call without a usable token.
 type Admitter interface {
 	Admit(ctx context.Context, call grants.Call, bearer, operation string, conferred ...string) (models.By, error)
+	Renew(ctx context.Context, call grants.Call, bearer string, renewal policies.Renewal) (who models.By, life int64, err error)
 	BadBearer(ctx context.Context, call grants.Call, operation, reason string) *oauth.Error
 }
 

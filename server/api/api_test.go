@@ -24,6 +24,7 @@ import (
 	"github.com/deputyauth/deputy/bundles"
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/oauth"
 	"github.com/deputyauth/deputy/server/tokens"
@@ -41,6 +42,10 @@ type everybody struct{}
 
 func (everybody) Admit(_ context.Context, call grants.Call, _, _ string, _ ...string) (models.By, error) {
 	return models.By{ClientID: "app_admin", DecisionID: "dec_admitted", RequestID: call.RequestID, IP: call.IP}, nil
+}
+
+func (everybody) Renew(_ context.Context, _ grants.Call, _ string, r policies.Renewal) (models.By, int64, error) {
+	return models.By{ClientID: "app_admin", DecisionID: "dec_admitted"}, r.Life, nil
 }
 
 func (everybody) BadBearer(_ context.Context, _ grants.Call, _, reason string) *oauth.Error {

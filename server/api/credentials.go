@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/policies"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/tokens"
 )
 
@@ -81,12 +83,22 @@ func (s *server) GetOwnCredential(ctx context.Context, _ GetOwnCredentialRequest
 	return GetOwnCredential200JSONResponse(credentialOf(*c)), nil
 }
 
+type bearerKey struct{} // string: the token of the request that was admitted
+
+// RotateOwnCredential carries out what policy says of the new secret, which is asked
+// once more, about that.
 func (s *server) RotateOwnCredential(ctx context.Context, r RotateOwnCredentialRequestObject) (RotateOwnCredentialResponseObject, error) {
 	old, err := s.Store.CredentialShown(ctx, by(ctx))
 	if err != nil {
 		return nil, err
 	}
-	next, secret, err := s.Store.RotateCredential(ctx, by(ctx), old.ClientID, old.ID, r.Body.Overlap, old.Again(s.Store.Now()))
+	call, _ := ctx.Value(callKey{}).(grants.Call)
+	bearer, _ := ctx.Value(bearerKey{}).(string)
+	who, life, err := s.Endpoint.Renew(ctx, call, bearer, policies.Renewal{Overlap: r.Body.Overlap, Life: old.Life()})
+	if err != nil {
+		return nil, err
+	}
+	next, secret, err := s.Store.RotateCredential(ctx, who, old.ClientID, old.ID, r.Body.Overlap, models.After(s.Store.Now(), life))
 	if err != nil {
 		return nil, err
 	}

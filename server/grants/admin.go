@@ -14,12 +14,18 @@ import (
 // of that API which the change would give to somebody, and its effects.
 func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation string, conferred ...string) (models.By, error) {
 	scopes := append([]string{}, conferred...) // policy must see an empty list, not null
-	by := models.By{Again: func(ctx context.Context) (models.By, error) { return e.Admit(ctx, call, bearer, operation, scopes...) }}
+	by, _, err := e.admit(ctx, call, bearer, operation, policies.Request{Resources: []string{}, Scopes: scopes})
+	by.Again = func(ctx context.Context) (models.By, error) { return e.Admit(ctx, call, bearer, operation, scopes...) }
+	return by, err
+}
+
+// admit asks policy about an operation, and tells what it answered.
+func (e *Endpoint) admit(ctx context.Context, call Call, bearer, operation string, asked policies.Request) (by models.By, answered policies.Decision, err error) {
 	action := policies.AdminPrefix + operation
-	err := e.settle(ctx, call, action, "", func(f *facts) (*matter, error) {
+	err = e.settle(ctx, call, action, "", func(f *facts) (*matter, error) {
 		span := signals.Start(ctx, "facts")
 		defer span.End()
-		in := policies.Input{Action: action, Now: f.now, Request: policies.Request{Resources: []string{}, Scopes: scopes}}
+		in := policies.Input{Action: action, Now: f.now, Request: asked}
 		done, err := e.turn(ctx, call, "")
 		if err != nil {
 			return nil, err
@@ -33,7 +39,8 @@ func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation strin
 				return nil, err
 			}
 		}
-		m := &matter{in: in, stranger: in.Token == nil, carryOut: func(_ policies.Decision, r *models.Record) error {
+		m := &matter{in: in, stranger: in.Token == nil, carryOut: func(d policies.Decision, r *models.Record) error {
+			answered = d
 			by.ClientID, by.SubjectID, by.Chain = in.Token.Client, in.Token.Subject, in.Token.Chain
 			by.DecisionID, by.RequestID, by.IP, by.Seen = r.Entry.ID, call.RequestID, call.IP, r.View
 			return nil
@@ -43,7 +50,7 @@ func (e *Endpoint) Admit(ctx context.Context, call Call, bearer, operation strin
 		}
 		return m, nil
 	})
-	return by, err
+	return by, answered, err
 }
 
 // BadBearer is the refusal of a call that brings no usable token at all.

@@ -162,6 +162,8 @@ var answers = []answer{
 		return fmt.Sprintf("The change would give or need scope %s of Deputy's own API, which the token does not carry.", r.Scope)
 	}},
 	{"authority_unknown", oauth.ServerError, oauth.ServerError, fixed("What authority the change would confer was not told.")},
+	{"renewal_unknown", oauth.ServerError, oauth.ServerError, fixed("What is renewed was not told.")},
+	{"overlap_out_of_bounds", oauth.AccessDenied, oauth.InsufficientScope, fixed("The overlap must be an hour at least, so that nobody is shut out who has the old secret, too, and 30 days at most.")},
 	{"scope_not_held", oauth.InvalidScope, oauth.InsufficientScope, func(t teller, r policies.Reason) string {
 		return fmt.Sprintf("%s %s does not hold scope %s. An administrator can assign a role that has it.", title(r.Party), t.name(r.ID), r.Scope)
 	}},

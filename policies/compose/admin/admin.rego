@@ -1,6 +1,8 @@
 # METADATA
 # title: Final answer to an administration question
-# description: The floor's answer, less what house policy denies.
+# description: >-
+#   The floor's answer, less what house policy denies. How long a secret lives that a
+#   client makes for itself, the house may shorten.
 # scope: package
 package compose.admin
 
@@ -14,7 +16,17 @@ import data.compose.house
 decision := {
 	"allow": count(reasons) == 0,
 	"reasons": reasons,
+	"ttl": ttl,
+} if {
+	ttl
+} else := {
+	"allow": count(reasons) == 0,
+	"reasons": reasons,
 }
+
+ttl := min({input.floor.ttl, floor(input.house.max_ttl)})
+
+ttl := input.floor.ttl if not input.house.max_ttl
 
 reasons contains r if some r in input.floor.reasons
 

@@ -12,12 +12,18 @@ package floor.admin
 import rego.v2
 
 import data.floor.consent
+import data.floor.renewal
 import data.floor.standing
 import data.floor.token
 
 # METADATA
 # entrypoint: true
-decision := {"allow": count(reasons) == 0, "reasons": reasons}
+# description: The answer to a client that renews its own secret says how long the new one lives.
+decision := {"allow": count(reasons) == 0, "reasons": reasons, "ttl": renewal.ttl} if {
+	_renewing
+} else := {"allow": count(reasons) == 0, "reasons": reasons}
+
+_renewing if operation == "rotateOwnCredential"
 
 # Deputy's own resource server. Its id is fixed, so no other can pose as it.
 self := "rsv_deputy"
@@ -148,6 +154,11 @@ _needed contains right if some right in shown[operation]
 reasons contains r if some r in standing.reasons
 
 reasons contains r if some r in token.reasons
+
+reasons contains r if {
+	_renewing
+	some r in renewal.reasons
+}
 
 # METADATA
 # custom: {party: deputy, lacks: version, who: [host], remedy: Run server and policy of one release.}

@@ -58,6 +58,17 @@ test_client_may_rotate_its_own_secret if {
 	}
 }
 
+test_answer_says_how_long_the_new_secret_lives if {
+	question := object.union(_alone, {"request": {"renewal": {"overlap": 3600, "life": 86400}}})
+	admin.decision == {"allow": true, "reasons": set(), "ttl": 86400} with input as question
+	admin.decision == {"allow": true, "reasons": set()} with input as fixtures.but(question, "action/name", "admin:getOwnCredential")
+}
+
+test_new_secret_keeps_within_bounds if {
+	_codes(object.union(_alone, {"request": {"renewal": {"overlap": 60, "life": 86400}}})) == {"overlap_out_of_bounds"}
+	_codes(object.union(_alone, {"request": {"renewal": {"overlap": 3600}}})) == {"renewal_unknown"}
+}
+
 test_nobody_else_may_through_it if {
 	"own_only" in _codes(fixtures.but(_alone, "token/subject", "usr_admin"))
 	"own_only" in _codes(fixtures.but(_alone, "token/chain", ["agt_helper"]))
