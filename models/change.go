@@ -135,6 +135,9 @@ func (c *change) touch(kind, id string) { c.touched[key(kind, id)] = true }
 // record writes what became of target into the ledger. before and after must
 // hold no secret; nil stands for "was not" or "is no more".
 func (c *change) record(target string, before, after any) error {
+	if _, known := targetKind(target); !known {
+		return fmt.Errorf("record %s: of no kind that is known, so that the feed could not tell of it", target)
+	}
 	detail, err := json.Marshal(struct {
 		By     By     `json:"by"`
 		Target string `json:"target"`

@@ -40,7 +40,6 @@ const (
 	EventKeyRetired         = "key-retired"
 	EventPolicyChanged      = "policy-changed"
 	EventReset              = "reset" // what came before cannot be told any more
-	objectOfPolicy          = "policy"
 	longestObject, checkLen = 64, 8
 )
 

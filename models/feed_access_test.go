@@ -280,3 +280,29 @@ func TestSessionsThatAreTakenAreTold(t *testing.T) {
 		require.Equal(t, []string{fourth}, of(func(ctx context.Context) error { return s.SetPassword(ctx, by, w.Owner.ID, "hash", "") }))
 	})
 }
+
+// A change to something that this release does not know is not passed over in silence:
+// everybody looks at what they hold anew. What comes after it does not wait.
+func TestChangesOfANewerReleaseResetWhoeverFollows(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		agent, _ := modelstest.Agent(t, s, "agent", modelstest.User(t, s, "owner").ID)
+		start, err := s.FeedNow(t.Context())
+		require.NoError(t, err)
+		_, err = s.SuspendClient(t.Context(), by, agent.ID)
+		require.NoError(t, err)
+		require.NoError(t, s.Writer().Exec("update ledger set detail = replace(detail, ?, 'hologram_1') where action = 'suspendClient'", agent.ID).Error)
+		_, err = s.RestoreClient(t.Context(), by, agent.ID)
+		require.NoError(t, err)
+		size, _ := s.Grown()
+		events, end, err := s.Feed(t.Context(), start, size)
+		require.NoError(t, err)
+		require.Len(t, events, 2)
+		require.Equal(t, []string{models.EventReset, models.EventClientRestored}, []string{events[0].Type, events[1].Type})
+		require.True(t, events[0].Everybody)
+		require.Positive(t, end.Compare(events[0].Position))
+		rest, _, err := s.Feed(t.Context(), events[0].Position, size)
+		require.NoError(t, err)
+		require.Len(t, rest, 1, "who was told of it goes on after it")
+	})
+}

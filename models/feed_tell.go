@@ -3,7 +3,6 @@ package models
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"gorm.io/gorm"
 )
@@ -83,9 +82,12 @@ func (n *narrator) of(e *Entry) ([]Event, error) {
 	if err := json.Unmarshal([]byte(e.Detail), &c); err != nil {
 		return nil, nil // of another release, which knew another form
 	}
-	kind, _, _ := strings.Cut(c.Target, "_")
+	kind, known := targetKind(c.Target)
 	tell := narrations[kind]
-	if tell == nil {
+	switch {
+	case !known:
+		tell = (*narrator).unknown
+	case tell == nil:
 		return nil, nil
 	}
 	n.entry = e
@@ -308,6 +310,15 @@ func (n *narrator) key(c changed) ([]Event, error) {
 		e.Type = EventKeyRetired
 	}
 	e.KeyID, e.Everybody = c.Target, c.After.Purpose == KeyForTokens
+	return []Event{e}, nil
+}
+
+// unknown is what a newer release changed beside this one, which cannot tell what that
+// means, and for whom: everybody looks at what they hold anew. Nothing is passed over in
+// silence, and what comes after it need not wait for a release that knows.
+func (n *narrator) unknown(changed) ([]Event, error) {
+	e := about(EventReset, EventReset)
+	e.Everybody = true
 	return []Event{e}, nil
 }
 

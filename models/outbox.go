@@ -1,6 +1,10 @@
 package models
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // Kinds of notices.
 const (
@@ -93,12 +97,24 @@ func (c *change) noticeOfEnd(row *Session) error {
 	return nil
 }
 
-// DueNotices takes up to n notices whose time has come. Whoever takes one has a minute
-// to send it and say how that went; then another may.
+// knownNotices are the kinds that this release can tell, in order.
+func knownNotices() []string { return slices.Sorted(maps.Keys(pauses)) }
+
+// UnknownNotices are the kinds of notices that are due and that this release does not
+// know. A newer one beside it wrote them, and tells them: here they are left alone, and
+// no attempt is counted.
+func (s *Store) UnknownNotices(ctx context.Context) (kinds []string, err error) {
+	err = s.read.WithContext(ctx).Model(&Notice{}).Where("next_at <= ? and kind not in ?", s.Now(), knownNotices()).
+		Distinct("kind").Order("kind").Limit(10).Pluck("kind", &kinds).Error
+	return kinds, wrap("read outbox", err)
+}
+
+// DueNotices takes up to n notices whose time has come, of the kinds that this release
+// knows. Whoever takes one has a minute to send it and say how that went; then another may.
 func (s *Store) DueNotices(ctx context.Context, n int) ([]Notice, error) {
 	var rows, mine []Notice
 	now := s.Now()
-	if err := s.read.WithContext(ctx).Where("next_at <= ?", now).Order("next_at").Limit(n).Find(&rows).Error; err != nil {
+	if err := s.read.WithContext(ctx).Where("next_at <= ? and kind in ?", now, knownNotices()).Order("next_at").Limit(n).Find(&rows).Error; err != nil {
 		return nil, wrap("read outbox", err)
 	}
 	for _, row := range rows {

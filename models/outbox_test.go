@@ -110,3 +110,31 @@ func TestANoticeIsTriedForAsLongAsItIsWorthSomething(t *testing.T) {
 		}
 	})
 }
+
+// What a newer release beside this one wrote is left for it: not taken, no attempt counted,
+// and there until somebody comes who knows it.
+func TestNoticesOfANewerReleaseAreLeftAlone(t *testing.T) {
+	eachPeople(t, func(p *people) {
+		foreign := p.put("hologram", 86400)
+		kinds, err := p.UnknownNotices(p.Context())
+		require.NoError(p, err)
+		require.Equal(p, []string{"hologram"}, kinds)
+		for range 3 {
+			require.Empty(p, p.due())
+			p.advance(time.Hour)
+		}
+		p.put(models.NoticePing, 300)
+		require.Len(p, p.due(), 1, "it holds up nobody")
+		left, err := p.Notice(p.Context(), foreign.ID)
+		require.NoError(p, err)
+		require.Equal(p, foreign, *left, "as it was written")
+
+		require.NoError(p, p.Writer().Model(&models.Notice{}).Where("id = ?", foreign.ID).Update("kind", models.NoticeWord).Error)
+		taken := p.due() // by a release that knows it
+		require.Len(p, taken, 1)
+		require.Equal(p, []any{foreign.ID, int64(1)}, []any{taken[0].ID, taken[0].Tries})
+		kinds, err = p.UnknownNotices(p.Context())
+		require.NoError(p, err)
+		require.Empty(p, kinds)
+	})
+}

@@ -43,7 +43,7 @@ func (s *Store) Archived(ctx context.Context, by By, a Archive) error {
 		if live > 0 {
 			return fmt.Errorf("the archive speaks of %d tokens that live: %w", live, ErrConflict)
 		}
-		return c.record("ledger", nil, a)
+		return c.record(objectOfLedger, nil, a)
 	})
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func (s *Store) Reseal(ctx context.Context, by By, again func(name string, seale
 			counts[column.table], total = n, total+n
 		}
 		c.touch("keys", KeyForTokens)
-		return c.record("master_key", nil, counts)
+		return c.record(objectOfMaster, nil, counts)
 	})
 	return total, err
 }

@@ -56,6 +56,7 @@ type Feed struct {
 	reading   bool
 	closed    chan struct{}
 	once      sync.Once
+	warned    time.Time // of changes that this release does not know
 }
 
 // New makes a feed. It does nothing until somebody follows it.
@@ -209,6 +210,7 @@ func (f *Feed) step(size int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.recent = append(f.recent, events...)
+	f.warn(events)
 	if over := len(f.recent) - maxRecent; over > 0 {
 		f.start = f.recent[over-1].Position
 		f.recent = slices.Clone(f.recent[over:])
@@ -219,6 +221,18 @@ func (f *Feed) step(size int64) error {
 	close(f.more)
 	f.more = make(chan struct{})
 	return nil
+}
+
+// warnEvery is how often it is said that there are changes which cannot be told.
+const warnEvery = 10 * time.Minute
+
+// warn says, now and then, why followers are told to look at everything anew.
+func (f *Feed) warn(events []models.Event) {
+	unknown := slices.ContainsFunc(events, func(e models.Event) bool { return e.Type == models.EventReset })
+	if unknown && time.Since(f.warned) >= warnEvery {
+		f.warned = time.Now()
+		f.log.Warn("a newer release changed what this one cannot tell of; followers are told to look at everything anew")
+	}
 }
 
 // Next gives what comes next, without waiting: some events, and how far that leads. If

@@ -1,11 +1,13 @@
 package feed_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -237,4 +239,48 @@ func TestFeedRecoversByItself(t *testing.T) {
 			require.Fail(t, "the feed does not go on")
 		}
 	}
+}
+
+// newer is a ledger in which everything was changed by a newer release.
+type newer struct{ feed.Source }
+
+func (n newer) Feed(ctx context.Context, after models.Position, size int64) ([]models.Event, models.Position, error) {
+	events, end, err := n.Source.Feed(ctx, after, size)
+	for i := range events {
+		events[i].Type = models.EventReset
+	}
+	return events, end, err
+}
+
+// That a newer release is at work beside this one is said, and not with every change.
+func TestChangesOfANewerReleaseAreWarnedOfOnce(t *testing.T) {
+	s, ctx := modelstest.New(t, "sqlite"), context.Background()
+	var log bytes.Buffer
+	f := feed.New(newer{s}, slog.New(slog.NewTextHandler(&log, nil)))
+	joe := modelstest.User(t, s, "joe")
+	w, err := f.Join(ctx, "joe", nil)
+	require.NoError(t, err)
+	for n := range 4 {
+		change := s.SuspendUser
+		if n%2 == 1 {
+			change = s.RestoreUser
+		}
+		_, err = change(ctx, by, joe.ID)
+		require.NoError(t, err)
+		for deadline, told := time.After(20*time.Second), 0; told == 0; {
+			events, _, more, err := w.Next(ctx)
+			require.NoError(t, err)
+			if told = len(events); told > 0 {
+				continue
+			}
+			select {
+			case <-more:
+			case <-deadline:
+				require.Fail(t, "the feed does not go on")
+			}
+		}
+	}
+	w.Leave()
+	f.Close()
+	require.Equal(t, 1, strings.Count(log.String(), "a newer release changed"))
 }

@@ -70,6 +70,7 @@ type Endpoint struct {
 	past     lookback
 	purged   atomic.Int64 // when codes and refresh tokens were last looked through, in unix seconds
 	reminded atomic.Int64 // when what ends was last looked for, in unix seconds
+	looked   atomic.Int64 // when notices of unknown kinds were last looked for, in unix seconds
 	alarms   atomic.Int64
 }
 

@@ -73,7 +73,24 @@ func (e *Endpoint) Notify(ctx context.Context) error {
 		group.Go(func() { errs[i] = e.notify(ctx, n) })
 	}
 	group.Wait()
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, err, e.warnOfUnknown(ctx))...)
+}
+
+// unknownEvery is how often it is looked for notices that this release does not know, in
+// seconds, and said that there are some.
+const unknownEvery = 600
+
+// warnOfUnknown says, now and then, that something waits for a replica of a newer release.
+func (e *Endpoint) warnOfUnknown(ctx context.Context) error {
+	last, now := e.looked.Load(), e.now().Unix()
+	if now-last < unknownEvery || !e.looked.CompareAndSwap(last, now) {
+		return nil
+	}
+	kinds, err := e.store.UnknownNotices(ctx)
+	if len(kinds) > 0 {
+		e.log.Warn("notices wait that this release does not know; a newer one tells them", "kinds", kinds)
+	}
+	return err
 }
 
 // notify tells one of them. That it could not be told is no fault of ours.
@@ -104,7 +121,7 @@ func (e *Endpoint) deliver(ctx context.Context, n *models.Notice) error {
 	case models.NoticePush:
 		return e.push(ctx, n)
 	}
-	return fmt.Errorf("notices of kind %q: %w", n.Kind, ErrNoUse)
+	return fmt.Errorf("notices of kind %q are not known here", n.Kind) // and not taken
 }
 
 // tellLogout tells a client that a session ended (OpenID Connect Back-Channel Logout
