@@ -47,6 +47,12 @@ func (s *Server) events(c *gin.Context) {
 
 // letIn is all that comes before the answer, within the bounds of every request.
 func (s *Server) letIn(c *gin.Context) (who *grants.Following, w *feed.Follower, reset bool, err error) {
+	select {
+	case <-s.feed.Closed(): // nobody is let in any more, so there is nothing to decide
+		c.Header("Connection", "close") // the next one leads to another replica
+		return nil, nil, false, oauth.Leaving()
+	default:
+	}
 	if !s.Limits.OAuth.Enter() {
 		event(c).Limited("in_flight")
 		return nil, nil, false, oauth.Busy()
@@ -97,7 +103,7 @@ func (s *Server) join(ctx context.Context, who *grants.Following, after *models.
 	case errors.Is(err, feed.ErrFull):
 		err = oauth.TooMany(heartbeat).Named("followers")
 	case errors.Is(err, feed.ErrClosed):
-		err = oauth.Busy()
+		err = oauth.Leaving()
 	case err != nil:
 		err = oauth.Errorf(oauth.TemporarilyUnavailable, "Try again in a moment.").Because(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
+	"github.com/deputyauth/deputy/server"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -349,6 +350,27 @@ func TestShutdownEndsStreams(t *testing.T) {
 	case <-time.After(harness.Patience):
 		require.Fail(t, "the server does not stop")
 	}
+}
+
+// Whoever comes while the server drains is told so, and to come again, before anything
+// is decided.
+func TestDrainingLetsNobodyIn(t *testing.T) {
+	a := newAudience(t, "sqlite")
+	all := a.all()
+	a.Server.Server.EndStreams()
+	before := a.LastEntry().Seq
+	for _, auth := range []func(*http.Request){a.desk.As, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+all) }, func(*http.Request) {}} {
+		req, err := http.NewRequest(http.MethodGet, a.URL+server.EventsPath, nil)
+		require.NoError(t, err)
+		auth(req)
+		got := a.Send(req)
+		require.Equal(t, http.StatusServiceUnavailable, got.Status)
+		require.Equal(t, "1", got.Header.Get("Retry-After"))
+		require.Equal(t, "temporarily_unavailable", got.JSON["error"])
+		require.Contains(t, got.JSON["error_description"], "shutting down")
+	}
+	require.Equal(t, before, a.LastEntry().Seq, "the ledger knows of no decision")
+	require.NotEmpty(t, a.Own(a.agent, a.help.Identifier, "ask"), "the rest goes on")
 }
 
 // The API tells the same, page by page, to who would rather ask.

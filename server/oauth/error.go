@@ -101,6 +101,13 @@ func Busy() *Error {
 	return e
 }
 
+// Leaving tells a caller that the server is being stopped, and another answers: 503.
+func Leaving() *Error {
+	e := Errorf(TemporarilyUnavailable, "This server is shutting down; come again at once, and another one answers.")
+	e.RetryAfter = 1
+	return e
+}
+
 // Because attaches what really happened, for the log only.
 func (e *Error) Because(cause error) *Error {
 	with := *e
