@@ -43,6 +43,14 @@ func (s *Store) LedgerKeys(ctx context.Context) ([]SigningKey, error) {
 	return keys, wrap("listKeys", err)
 }
 
+// KnownKeys are the keys of tokens that are not expired, and all that ever signed the
+// ledger, oldest first: what somebody may have to verify.
+func (s *Store) KnownKeys(ctx context.Context) ([]SigningKey, error) {
+	var keys []SigningKey
+	err := s.read.WithContext(ctx).Where("expires_at > ? or purpose = ?", s.Now(), KeyForLedger).Order("active_at, id").Find(&keys).Error
+	return keys, wrap("listKeys", err)
+}
+
 // AddSigningKey stores next as the key for its purpose from next.ActiveAt on.
 // Keys that serve now retire then, and expire overlap seconds later. If
 // onlyIfNone is set and the purpose has a key already, nothing happens.

@@ -12,7 +12,7 @@ import (
 )
 
 type keysCmd struct {
-	List   keysListCmd   `cmd:"" help:"List the signing keys that are published."`
+	List   keysListCmd   `cmd:"" help:"List the signing keys that are published, and all that ever signed the ledger."`
 	Rotate keysRotateCmd `cmd:"" help:"Make the next signing key. What the old one signed goes on to be valid."`
 	Rewrap keysRewrapCmd `cmd:"" help:"Seal everything anew under another master key, directly in the database."`
 }
@@ -43,7 +43,8 @@ type keysListCmd struct {
 	connection
 }
 
-// Run lists them, oldest first.
+// Run lists them, oldest first; those of the ledger whole, as heads are verified with
+// them elsewhere.
 func (c *keysListCmd) Run(ctx context.Context, io streams) error {
 	r, err := c.as("keys:read")
 	if err != nil {
@@ -55,6 +56,9 @@ func (c *keysListCmd) Run(ctx context.Context, io streams) error {
 	}
 	for _, k := range all.Items {
 		fmt.Fprintln(io.out, k)
+		if k.Verifier != "" {
+			fmt.Fprintln(io.out, k.Verifier)
+		}
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ func TestKeysRotateWhileTokensLive(t *testing.T) {
 		}, 10*time.Second, 50*time.Millisecond)
 		verifier := regexp.MustCompile(`(?m)^deputy-ledger\+\S+$`).FindString(d.must("keys", "rotate", "--ledger"))
 		require.NotEmpty(t, verifier)
+		listed := regexp.MustCompile(`(?m)^deputy-ledger\+\S+$`).FindAllString(d.must("keys", "list"), -1)
+		require.Len(t, listed, 2, "the ones before it, too")
+		require.Equal(t, verifier, listed[1])
 		d.own()
 		require.Eventually(t, func() bool {
 			return strings.Contains(d.must("audit", "verify"), "; 0 entries are newer")

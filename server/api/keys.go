@@ -24,7 +24,7 @@ func keyOf(k models.SigningKey) Key {
 }
 
 func (s *server) ListKeys(ctx context.Context, _ ListKeysRequestObject) (ListKeysResponseObject, error) {
-	keys, err := s.Store.SigningKeys(ctx)
+	keys, err := s.Store.KnownKeys(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ type chores struct {
 	failing func() map[string]time.Time
 }
 
-var upkeepFailing = prometheus.NewDesc("deputy_upkeep_failing", "1 while the last attempt at something that this process does by itself has failed (archive_ledger, rotate_keys), 0 else. Each is tried again.", []string{"task"}, nil)
+var upkeepFailing = prometheus.NewDesc("deputy_upkeep_failing", "1 while the last attempt at something that this process does by itself has failed (archive_ledger, rotate_keys, rotate_ledger_key), 0 else. Each is tried again.", []string{"task"}, nil)
 
 // Describe is prometheus.Collector.
 func (chores) Describe(to chan<- *prometheus.Desc) { to <- upkeepFailing }

@@ -140,7 +140,13 @@ func (k *Keyring) RotateLedger(ctx context.Context, by models.By) (*models.Signi
 	if err := k.store.AddSigningKey(ctx, by, next, Overlap, false); err != nil {
 		return nil, err
 	}
-	return next, k.Reload(ctx)
+	return next, k.handOver(ctx)
+}
+
+// handOver has the ledger's key sign once more, over the entry that brought the next one,
+// and that sign from now on: who trusts the one can see that the other is genuine.
+func (k *Keyring) handOver(ctx context.Context) error {
+	return errors.Join(k.store.SignHead(ctx, k.LedgerSigner()), k.Reload(ctx))
 }
 
 func (k *Keyring) addLedgerKey(ctx context.Context, by models.By) error {

@@ -7,7 +7,7 @@ import (
 
 // Check refuses settings that nothing could be done with.
 func (c Config) Check() error {
-	if c.RotateEvery != 0 && c.RotateEvery < LeastRotation {
+	if c.RotateEvery != 0 && c.RotateEvery < LeastRotation || c.RotateLedgerEvery != 0 && c.RotateLedgerEvery < LeastRotation {
 		return fmt.Errorf("signing keys cannot be rotated more often than every %v: the one before is published for as long", LeastRotation)
 	}
 	if c.ArchiveDir == "" {

@@ -4,11 +4,15 @@ import (
 	"database/sql"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
 	_ "modernc.org/sqlite" // the driver sqlite
 
 	"github.com/deputyauth/deputy/models"
@@ -182,6 +186,7 @@ func TestSettingsOfUpkeep(t *testing.T) {
 	for name, c := range map[string]upkeep.Config{
 		"":                           {},
 		"signing keys cannot be":     {RotateEvery: day - time.Second},
+		"cannot be rotated more":     {RotateLedgerEvery: day - time.Second},
 		"must be 48h0m0s old":        {ArchiveDir: dir, ArchiveAfter: 2*day - time.Second},
 		"no such file":               {ArchiveDir: filepath.Join(dir, "none"), ArchiveAfter: 2 * day},
 		"folder of archives: rotate": {ArchiveDir: "rotate_test.go", ArchiveAfter: 2 * day},
@@ -196,4 +201,54 @@ func TestSettingsOfUpkeep(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, ".*"))
 	require.NoError(t, err)
 	require.Empty(t, left, "what was tried leaves nothing")
+}
+
+// The ledger's key is renewed likewise: what the ones before it signed is verified as
+// ever, in archives too, and each vouches for the one that came after it.
+func TestTheLedgersKeyIsRotatedByItself(t *testing.T) {
+	t.Parallel()
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		c := upkeep.Config{RotateLedgerEvery: 5 * day, ArchiveAfter: 10 * day}
+		e := newEstate(t, o, c)
+		var last []*models.SignedHead
+		for range 4 {
+			e.days(5)
+			e.start(upkeep.Config{RotateLedgerEvery: c.RotateLedgerEvery, ArchiveAfter: c.ArchiveAfter, ArchiveDir: e.dir})
+			e.both(t)
+			e.both(t)
+			head, err := e.stores[0].LatestHead(t.Context())
+			require.NoError(t, err)
+			last = append(last, head)
+			e.verified()
+		}
+		e.well()
+		keys, err := e.stores[0].LedgerKeys(t.Context())
+		require.NoError(t, err)
+		require.Len(t, keys, 5, "one of both made one each time")
+		require.NotZero(t, e.holds(), "with all of them, the archives too")
+		brought := e.changes("rotateKey")
+		for i, k := range keys[1:] {
+			_, err = note.Open([]byte(last[i].Note), note.VerifierList(verifierOf(t, keys[i])))
+			require.NoError(t, err, "the one before signed last")
+			tree, _, _ := strings.Cut(strings.TrimPrefix(last[i].Note, "go.sum database tree\n"), "\n")
+			size, err := strconv.ParseInt(tree, 10, 64)
+			require.NoError(t, err)
+			at := slices.IndexFunc(brought, func(x models.Entry) bool { return strings.Contains(x.Detail, `"target":"`+k.ID+`","after"`) })
+			if at >= 0 { // the others are in archives
+				require.Less(t, brought[at].Seq, size, "over the entry that brought the next one")
+				require.Contains(t, brought[at].Detail, k.PublicJWK)
+			}
+		}
+		require.Contains(t, e.log.String(), keys[4].PublicJWK, "it is told whole")
+		v, err := e.stores[0].Verify(t.Context(), note.VerifierList(verifierOf(t, keys[4])), nil)
+		require.NoError(t, err)
+		require.NotEmpty(t, v.Findings, "one key alone does not vouch for what the others signed")
+	})
+}
+
+func verifierOf(t *testing.T, k models.SigningKey) note.Verifier {
+	t.Helper()
+	v, err := note.NewVerifier(k.PublicJWK)
+	require.NoError(t, err)
+	return v
 }

@@ -1,5 +1,5 @@
 // Package upkeep does by itself what an operator would otherwise have to remember: it
-// archives the ledger's past, and makes the next signing key. Of all replicas one does
+// archives the ledger's past, and makes the next signing keys. Of all replicas one does
 // it; what goes wrong is told, keeps nobody from being served, and is tried again.
 package upkeep
 
@@ -18,6 +18,7 @@ import (
 const (
 	ArchiveLedger = "archive_ledger"
 	RotateKeys    = "rotate_keys"
+	RotateLedger  = "rotate_ledger_key"
 )
 
 // Config of an Upkeep.
@@ -30,7 +31,8 @@ type Config struct {
 	ArchiveDir   string        // "": all of the ledger is kept
 	ArchiveAfter time.Duration // how old what is archived is, at least LeastAge
 
-	RotateEvery time.Duration // how long a key signs, at least LeastRotation; 0: until somebody rotates it
+	RotateEvery       time.Duration // how long a key signs, at least LeastRotation; 0: until somebody rotates it
+	RotateLedgerEvery time.Duration // likewise, of the ledger's key
 }
 
 // Bounds of settings.
@@ -67,6 +69,9 @@ func New(c Config) *Upkeep {
 	}
 	if c.RotateEvery > 0 {
 		u.chores = append(u.chores, &chore{name: RotateKeys, do: u.rotate})
+	}
+	if c.RotateLedgerEvery > 0 {
+		u.chores = append(u.chores, &chore{name: RotateLedger, do: u.rotateLedger})
 	}
 	return u
 }
