@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ type keySet struct {
 	keys   []jose.JSONWebKey
 	status int
 	asked  int
+	held   chan struct{} // nothing is answered before it is closed; nil: at once
 }
 
 func eachKeySet(t *testing.T, test func(t *testing.T, s *keySet)) {
@@ -50,8 +52,14 @@ func eachKeySet(t *testing.T, test func(t *testing.T, s *keySet)) {
 
 func (s *keySet) serve(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	held := s.held
 	s.asked++
+	s.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	w.WriteHeader(s.status)
 	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: s.keys})
 }
@@ -151,6 +159,91 @@ func TestKeysAtAnAddressThatDoesNotAnswer(t *testing.T) {
 		require.Equal(t, http.StatusOK, s.prove(keys[0], "a").Status, "what was read serves for an hour")
 		s.Clock.Advance(31 * time.Minute)
 		require.Equal(t, http.StatusServiceUnavailable, s.prove(keys[0], "a").Status)
+	})
+}
+
+// hold has the address answer nothing any more until it is let go.
+func (s *keySet) hold() (letGo func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := make(chan struct{})
+	s.held = held
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.held = nil
+		close(held)
+	})
+}
+
+// begun runs something until the address is asked once more.
+func (s *keySet) begun(do func()) {
+	s.TB.Helper()
+	before := s.reads()
+	go do()
+	require.Eventually(s.TB, func() bool { return s.reads() == before+1 }, harness.Patience, time.Millisecond)
+}
+
+// An address that answers slowly is asked once at a time. It holds up nobody whose key
+// is known, and nobody else for long; nobody is told that their key is wrong.
+func TestKeysAtAnAddressThatAnswersSlowly(t *testing.T) {
+	eachKeySet(t, func(t *testing.T, s *keySet) {
+		keys := s.offer("a")
+		letGo := s.hold()
+		first, second := make(chan harness.Answer, 1), make(chan harness.Answer, 1)
+		raw := func(kid string) url.Values {
+			return asserting(s.service, s.Assertion(s.agent, func(header, _ map[string]any) { header["kid"] = kid }))
+		}
+		s.agent.Key = keys[0]
+		one, other := raw("a"), raw("a")
+		s.begun(func() { first <- s.Form("/oauth2/token", nil, one) })
+		begin := time.Now()
+		a := s.Form("/oauth2/token", nil, other)
+		require.Equal(t, http.StatusServiceUnavailable, a.Status, a.Body)
+		require.Equal(t, "temporarily_unavailable", a.String("error"))
+		require.NotEmpty(t, a.Header.Get("Retry-After"))
+		require.Less(t, time.Since(begin), 4*time.Second, "long before the reading is given up")
+		letGo()
+		require.Equal(t, http.StatusOK, (<-first).Status, "whoever had it read waits for it")
+		require.Equal(t, 1, s.reads())
+
+		s.Clock.Advance(time.Minute)
+		letGo = s.hold()
+		stranger := raw("nobody")
+		s.begun(func() { second <- s.Form("/oauth2/token", nil, stranger) })
+		for range 3 {
+			require.Equal(t, http.StatusOK, s.prove(keys[0], "a").Status, "whose key is known does not wait")
+		}
+		require.Equal(t, 2, s.reads())
+		letGo()
+		require.Equal(t, "invalid_client", refused(t, <-second), "it is not there, as is known now")
+
+		s.Clock.Advance(8 * time.Minute)
+		letGo = s.hold()
+		known := raw("a")
+		s.begun(func() { second <- s.Form("/oauth2/token", nil, known) })
+		require.Equal(t, http.StatusOK, (<-second).Status, "keys that age are read anew beside what goes on")
+		letGo()
+	})
+}
+
+// While an address fails, who brings a key that is not known may have a new one: they are
+// told to come again, soon.
+func TestKeysAtAnAddressThatFails(t *testing.T) {
+	eachKeySet(t, func(t *testing.T, s *keySet) {
+		keys := s.offer("a")
+		require.Equal(t, http.StatusOK, s.prove(keys[0], "a").Status)
+		s.Clock.Advance(time.Minute)
+		s.answer(http.StatusBadGateway)
+		next := s.offer("b")
+		for range 3 {
+			require.Equal(t, http.StatusServiceUnavailable, s.prove(next[0], "b").Status)
+		}
+		require.Equal(t, http.StatusOK, s.prove(keys[0], "a").Status)
+		require.Equal(t, 2, s.reads(), "it failed a moment ago")
+		s.answer(http.StatusOK)
+		s.Clock.Advance(10 * time.Second)
+		require.Equal(t, http.StatusOK, s.prove(next[0], "b").Status)
 	})
 }
 
