@@ -10,13 +10,15 @@ import (
 const (
 	ToldOwner         = "owner"         // who answers for it
 	ToldPerson        = "person"        // for whom it held what ended
+	ToldFormer        = "former"        // who answered for it until somebody else accepted to
+	ToldOfferer       = "offerer"       // who offered it, and does not answer for it
 	ToldAdministrator = "administrator" // who may change it, where nobody answers for it
 	ToldOperator      = "operator"      // whoever runs this server, then too
 )
 
-// leakNewsLife is how long word of a leak is tried, in seconds: mail may rest over a
+// newsLife is how long word of what happened is tried, in seconds: mail may rest over a
 // weekend, and this must not be lost to that.
-const leakNewsLife = 7 * 24 * 3600
+const newsLife = 7 * 24 * 3600
 
 // administratorsTold bounds how many are told that nobody answers for a client.
 const administratorsTold = 20
@@ -63,7 +65,7 @@ func (c *change) endLeaked(ended, clientID, subjectID string, end func() error) 
 	if err := c.tx.First(&client, "id = ?", clientID).Error; err != nil {
 		return err
 	}
-	n := Notice{Kind: NoticeLeak, Ref: ended, ClientID: clientID, EndsAt: c.now + leakNewsLife}
+	n := Notice{Kind: NoticeLeak, Ref: ended, ClientID: clientID, EndsAt: c.now + newsLife}
 	if err := c.notice(n); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ const (
 
 	NoticeReminder = "reminder" // to who answers for a client: it, or its last credential, ends
 	NoticeLeak     = "leak"     // and to whom it concerns: a secret was found in the open, and is dead
+	NoticeAnswer   = "answer"   // to whom it concerns: somebody accepted or declined to answer for a client
 )
 
 // Notice is what somebody is yet to be told. It is written with what it tells of, in
@@ -58,7 +59,7 @@ const (
 // as long, to the longest. Who waits for an answer is told soon, or not in time.
 var pauses = map[string]struct{ first, longest int64 }{
 	NoticeLogout: {5, 3600}, NoticeWord: {5, 60}, NoticePing: {1, 30}, NoticePush: {1, 30},
-	NoticeReminder: {60, 3600}, NoticeLeak: {5, 3600},
+	NoticeReminder: {60, 3600}, NoticeLeak: {5, 3600}, NoticeAnswer: {5, 3600},
 }
 
 // notice puts one into the outbox.
@@ -163,7 +164,10 @@ func (s *Store) NoticeGivenUp(ctx context.Context, n Notice, why string) error {
 }
 
 // titles are the kinds as the ledger's actions name them.
-var titles = map[string]string{NoticeLogout: "Logout", NoticeWord: "Word", NoticePing: "Ping", NoticePush: "Push", NoticeReminder: "Reminder", NoticeLeak: "Leak"}
+var titles = map[string]string{
+	NoticeLogout: "Logout", NoticeWord: "Word", NoticePing: "Ping", NoticePush: "Push",
+	NoticeReminder: "Reminder", NoticeLeak: "Leak", NoticeAnswer: "Answer",
+}
 
 // settleNotice takes it out of the outbox; the ledger says how it ended, and never
 // what was in it.

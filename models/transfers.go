@@ -134,15 +134,23 @@ func (s *Store) AcceptTransfer(ctx context.Context, by By, id, userID string) (*
 			return err
 		}
 		client.touches(c)
+		if t.FromID != nil {
+			if err := c.tellAnswer(t, *t.FromID, ToldFormer); err != nil {
+				return err
+			}
+		}
 		return c.record(client.ID, json.RawMessage(before), client)
 	})
 }
 
 // DeclineTransfer is the other answer to an offer.
 func (s *Store) DeclineTransfer(ctx context.Context, by By, id, userID string) (*Transfer, error) {
-	return s.answerTransfer(ctx, by, "declineTransfer", id, userID, func(_ *change, t *Transfer) error {
+	return s.answerTransfer(ctx, by, "declineTransfer", id, userID, func(c *change, t *Transfer) error {
 		t.State = TransferDeclined
-		return nil
+		if t.FromID != nil && *t.FromID == t.OfferedBy {
+			return c.tellAnswer(t, t.OfferedBy, ToldOwner)
+		}
+		return c.tellAnswer(t, t.OfferedBy, ToldOfferer)
 	})
 }
 
@@ -244,6 +252,17 @@ func (c *change) tellOffered(t *Transfer, channels []string) error {
 		}
 	}
 	return nil
+}
+
+// tellAnswer has a person told how an offer was answered, if they are still there. Where
+// no person offered it, nobody is.
+func (c *change) tellAnswer(t *Transfer, userID, as string) error {
+	var there int64
+	err := c.tx.Model(&User{}).Where("id = ? and status = ? and expires_at > ?", userID, StatusActive, c.now).Count(&there).Error
+	if err != nil || there == 0 {
+		return err
+	}
+	return c.notice(Notice{Kind: NoticeAnswer, Ref: t.ID, ClientID: t.ClientID, SubjectID: userID, ToldAs: as, EndsAt: c.now + newsLife})
 }
 
 func sameOwner(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -80,7 +80,10 @@ func TestAnOfferChangesNothingUntilItIsAccepted(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, models.TransferAccepted, done.State)
 		require.Equal(t, e.a.ID, e.ownerNow())
-		require.Empty(t, e.notices(offer.ID), "word of it is worth nothing any more")
+		var told []models.Notice
+		require.NoError(t, e.Writer().Where("ref = ?", offer.ID).Find(&told).Error)
+		require.Len(t, told, 1, "word of it is worth nothing any more, but who answered until now is told")
+		require.Equal(t, []string{models.NoticeAnswer, e.owner.ID, models.ToldFormer, ""}, []string{told[0].Kind, told[0].SubjectID, told[0].ToldAs, told[0].Channel})
 		c, err := e.Client(t.Context(), e.agent.ID)
 		require.NoError(t, err)
 		require.Equal(t, version+1, c.Version)
@@ -149,6 +152,7 @@ func TestAnOfferEndsWithWhatItIsAbout(t *testing.T) {
 			case c.left == models.TransferOpen:
 				require.NoError(t, err, name)
 				before = e.a.ID
+				require.Equal(t, name == "the owner leaves", len(e.notices(offer.ID)) == 0, "%s: who left is told nothing", name)
 			default:
 				require.ErrorIs(t, err, models.ErrUsed, name)
 				require.Empty(t, e.notices(offer.ID), name)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/word"
 	"github.com/deputyauth/deputy/tests/harness"
 )
 
@@ -70,6 +71,19 @@ func (w *handover) tries() int {
 	return w.Form("/oauth2/token", w.agent, harness.OwnForm(w.sales.Identifier, "sales:export")).Status
 }
 
+// answered is the only mail about an answer, sent by now; to whom it went.
+func (w *handover) answered(to string) word.Envelope {
+	w.TB.Helper()
+	*w.Mailbox = word.Mailbox{}
+	for range 3 { // to whom, by which channel; the mail; and one more look
+		require.NoError(w.TB, w.Endpoint.Notify(context.Background()))
+	}
+	mails := w.Mailbox.Mails()
+	require.Len(w.TB, mails, 1)
+	require.True(w.TB, strings.HasPrefix(mails[0].To.Address, to+"@"), mails[0].To.Address)
+	return mails[0]
+}
+
 var offerPath = regexp.MustCompile(`/account/transfers/trf_[0-9a-z]{26}`)
 
 // From the owner's page to the other's mailbox, their page, and their yes.
@@ -124,8 +138,12 @@ func TestTransfers_AnAgentIsHandedOn(t *testing.T) {
 			require.Equal(t, http.StatusConflict, late.Status)
 			require.Contains(t, late.Body, "You have accepted this.")
 		}
-		require.NoError(t, w.Endpoint.Notify(context.Background()))
-		require.Len(t, w.Mailbox.Mails(), 1)
+		told := w.answered("olivia")
+		require.Equal(t, "Somebody else answers for reporter now", told.Subject)
+		require.Contains(t, told.Text, "joe accepted on "+w.Clock.Now().UTC().Format("2 January 2006, 15:04 UTC")+" to answer for the agent reporter")
+		require.Contains(t, told.Text, "because you answered for the agent until then")
+		require.Equal(t, w.URL+"/account", told.Link, "the agent's page is not hers any more")
+		require.Equal(t, "tellAnswer", w.LastEntry().Action)
 	})
 }
 
@@ -153,7 +171,22 @@ func TestTransfers_Declined(t *testing.T) {
 		require.NotContains(t, w.his.Get("/account").Body, id)
 		require.Equal(t, w.olivia.ID, w.owner())
 		require.NoError(t, w.Endpoint.Notify(context.Background()))
-		require.Empty(t, w.Mailbox.Mails(), "it is over before word of it went out")
+		require.Empty(t, w.Mailbox.Mails(), "it is over before word of it went out, and no person offered it")
+
+		require.Equal(t, http.StatusOK, w.his.Post("/account/word", url.Values{"lang": {"de"}}).Status)
+		for _, c := range []struct {
+			offers *models.User
+			named  string
+			link   string
+		}{{w.olivia, "joe", "/account/agents/" + w.agent.ID}, {w.Person("ann"), "", "/account"}} {
+			tr := &models.Transfer{ClientID: w.agent.ID, ToID: &w.joe.ID, Named: c.named}
+			require.NoError(t, w.Endpoint.Offer(context.Background(), models.By{SubjectID: c.offers.ID}, tr))
+			require.Equal(t, http.StatusOK, w.his.Post("/account/transfers/"+tr.ID+"/decline", nil).Status)
+			told := w.answered(c.offers.Username)
+			require.Equal(t, "Your offer of reporter was declined", told.Subject)
+			require.Contains(t, told.Text, "joe declined on "+w.Clock.Now().UTC().Format("2 January 2006, 15:04 UTC"))
+			require.Equal(t, w.URL+c.link, told.Link)
+		}
 	})
 }
 

@@ -16,18 +16,22 @@ const (
 	NewsCredentialLeaked = "credential_leaked"
 	NewsGrantLeaked      = "grant_leaked"
 	NewsTokenLeaked      = "token_leaked"
+	NewsTransferAccepted = "transfer_accepted"
+	NewsTransferDeclined = "transfer_declined"
 )
 
-// News is what somebody is told of a client that asks them nothing: it ends soon, or a
-// secret of it was found in the open and is dead. There is no secret in it.
+// News is what somebody is told of a client that asks them nothing: it ends soon, a
+// secret of it was found in the open and is dead, or somebody was offered it and has
+// answered. There is no secret in it.
 type News struct {
 	ID    string // the same at every attempt
 	Kind  string
-	Thing string // id of what ends or ended: the client, a credential, a grant, a token
+	Thing string // id of what ends or ended: the client, a credential, a grant, a token, an offer
 	Name  string // of the thing, or its id
 	As    string // models.ToldOwner, …
 	At    int64  // when it ends or ended
 	Do    string // the command that helps, "" if there is none
+	By    string // name of who answered an offer
 }
 
 // Times of reminding, in seconds: how often what ends is looked for, and how long what
@@ -81,6 +85,8 @@ func (e *Endpoint) news(ctx context.Context, n *models.Notice, client *models.Cl
 		}
 		news.Kind, news.At, news.Do = NewsClientEnds, ending.EndsAt, "deputy agent set "+client.Name+" --lifetime 90"
 		m.EndsAt = ending.EndsAt
+	case n.Kind == models.NoticeAnswer:
+		return m, e.answered(ctx, n.Ref, news)
 	case models.HasPrefix(n.Ref, models.PrefixGrant):
 		news.Kind = NewsGrantLeaked
 	case models.HasPrefix(n.Ref, models.PrefixToken):

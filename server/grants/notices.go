@@ -114,7 +114,7 @@ func (e *Endpoint) deliver(ctx context.Context, n *models.Notice) error {
 		return e.tellLogout(ctx, n)
 	case models.NoticeWord:
 		return e.tellWord(ctx, n)
-	case models.NoticeReminder, models.NoticeLeak:
+	case models.NoticeReminder, models.NoticeLeak, models.NoticeAnswer:
 		return e.tellNews(ctx, n)
 	case models.NoticePing:
 		return e.ping(ctx, n)

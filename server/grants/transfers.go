@@ -61,6 +61,25 @@ func (e *Endpoint) tellOffer(ctx context.Context, n *models.Notice) error {
 	return e.word.Send(ctx, n.Channel, n.SubjectID, Message{Transfer: t.ID, From: from, Client: client.Name, ClientID: client.ID, EndsAt: t.ExpiresAt})
 }
 
+// answered says how an offer was answered, by whom, and when.
+func (e *Endpoint) answered(ctx context.Context, id string, news *News) error {
+	t, err := e.store.Transfer(ctx, id)
+	if err != nil {
+		return err
+	}
+	switch t.State {
+	case models.TransferAccepted:
+		news.Kind = NewsTransferAccepted
+	case models.TransferDeclined:
+		news.Kind = NewsTransferDeclined
+	default:
+		return fmt.Errorf("it was not answered: %w", ErrNoUse)
+	}
+	news.At = t.AnsweredAt
+	news.By, err = e.called(ctx, *t.ToID)
+	return err
+}
+
 // called is how a user or client is called.
 func (e *Endpoint) called(ctx context.Context, id string) (string, error) {
 	if models.HasPrefix(id, models.PrefixUser) {

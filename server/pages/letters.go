@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/deputyauth/deputy/models"
+	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/word"
 )
 
@@ -63,6 +65,27 @@ func (v letter) form() string {
 	return ""
 }
 
+// Then is the key of what a letter with news says of what to do. Only some help by a
+// command.
+func (v letter) Then() string {
+	switch v.News.Kind {
+	case grants.NewsTransferAccepted, grants.NewsTransferDeclined:
+		return "news.do." + v.News.Kind
+	}
+	if v.News.Do != "" {
+		return "news.do." + v.News.Kind
+	}
+	return "news.nothing"
+}
+
+// See is the key of what a letter with news says of its link.
+func (v letter) See() string {
+	if v.News.As == models.ToldFormer || v.News.As == models.ToldOfferer {
+		return "news.see_account"
+	}
+	return "news.see"
+}
+
 func (l *Letters) letter(n word.Note) (int, letter) {
 	i := 0
 	if tag, err := language.Parse(n.Lang); err == nil {
@@ -72,7 +95,7 @@ func (l *Letters) letter(n word.Note) (int, letter) {
 	out := letter{Note: n, Tag: l.languages[i].Tag}
 	if n.News != nil {
 		about := *n.News
-		about.Name = strings.Join(strings.Fields(about.Name), " ")
+		about.Name, about.By = oneLine(about.Name), oneLine(about.By)
 		out.News, out.At = &about, time.Unix(about.At, 0).UTC()
 	}
 	if n.Words != "" {

@@ -10,16 +10,17 @@ import (
 type hookedNews struct {
 	Thing      string `json:"thing"`              // id of what ends or ended
 	ThingName  string `json:"thing_name"`         // what it is called, or its id
-	ToldAs     string `json:"told_as"`            // owner, person, administrator or operator
+	ToldAs     string `json:"told_as"`            // owner, person, former, offerer, administrator or operator
 	Unanswered bool   `json:"unanswered"`         // nobody answers for the client
 	EndedAt    int64  `json:"ended_at,omitempty"` // 0: it is still to end
+	By         string `json:"answered_by,omitempty"`
 }
 
 // newsType is the type of what a webhook gets of news: credential.leaked, say.
 func newsType(n Note) string { return strings.Replace(n.News.Kind, "_", ".", 1) }
 
 func newsOf(n Note) *hookedNews {
-	out := &hookedNews{Thing: n.News.Thing, ThingName: n.News.Name, ToldAs: n.News.As}
+	out := &hookedNews{Thing: n.News.Thing, ThingName: n.News.Name, ToldAs: n.News.As, By: n.News.By}
 	out.Unanswered = n.News.As == models.ToldOperator || n.News.As == models.ToldAdministrator
 	if n.EndsAt == 0 {
 		out.EndedAt = n.News.At

@@ -59,6 +59,38 @@ func TestNewsAreWrittenForEverybody(t *testing.T) {
 	}
 }
 
+// How an offer was answered is said with who did, and leads to where its reader can go on.
+func TestAnswersToOffersAreWrittenForWhomTheyConcern(t *testing.T) {
+	write := letters(t)
+	for kind, as := range map[string][]string{
+		grants.NewsTransferAccepted: {models.ToldFormer}, grants.NewsTransferDeclined: {models.ToldOwner, models.ToldOfferer},
+	} {
+		for _, told := range as {
+			texts := map[string]bool{}
+			for _, lang := range []string{"en", "de"} {
+				n := news(kind, told)
+				n.Lang, n.News.Do, n.News.By = lang, "", "Eve\r\n<b>Evil</b>"
+				l, err := write.Mail(n)
+				require.NoError(t, err)
+				texts[l.Subject], texts[l.Text] = true, true
+				require.Contains(t, l.Subject, "payroll-agent")
+				require.Contains(t, l.Text, "Eve <b>Evil</b>")
+				require.Contains(t, l.Text, "14:05 UTC")
+				require.Contains(t, l.HTML, "Eve &lt;b&gt;Evil&lt;/b&gt;")
+				require.Equal(t, 1, strings.Count(l.HTML, `<a href="`+n.Link+`">`))
+				for _, body := range []string{l.Text, l.HTML} {
+					require.NotContains(t, body, "news.")
+					require.NotContains(t, body, "deputy agent")
+				}
+				_, line, err := write.Line(n)
+				require.NoError(t, err)
+				require.Contains(t, line, "Eve <b>Evil</b>")
+			}
+			require.Len(t, texts, 4, "%s as %s", kind, told)
+		}
+	}
+}
+
 func TestAWebhookTellsNewsToNobodyInParticular(t *testing.T) {
 	h := newHook(t)
 	w, err := word.NewWebhook(h.URL, "0123456789abcdef", outbound.New(outbound.Reach{Loopback: true}), now)
