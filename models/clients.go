@@ -277,7 +277,8 @@ func (s *Store) UpdateClient(ctx context.Context, by By, id string, ifVersion in
 
 // SuspendClient silences a client until it is restored: it gets no token, and
 // every token it holds or stands in the chain of is inactive. What it asked people
-// and nobody has answered is cancelled.
+// and nobody has answered is cancelled, and so is an offer of it that is open: whoever was
+// asked was to decide on an agent that works.
 func (s *Store) SuspendClient(ctx context.Context, by By, id string) (*Client, error) {
 	return s.setClientStatus(ctx, by, "suspendClient", id, StatusSuspended)
 }
@@ -298,7 +299,7 @@ func (s *Store) setClientStatus(ctx context.Context, by By, action, id, status s
 }
 
 // DecommissionClient ends a client for good. Its credentials are revoked, what it
-// asked people is cancelled, and its grants end with every token that hangs from them; a token it exchanged from
+// asked people is cancelled, and an offer of it, and its grants end with every token that hangs from them; a token it exchanged from
 // another's names it, and is dead for that. The record stays, because the ledger
 // names it.
 func (s *Store) DecommissionClient(ctx context.Context, by By, id string, ifVersion int64) error {
@@ -317,7 +318,7 @@ func (s *Store) DecommissionClient(ctx context.Context, by By, id string, ifVers
 				return err
 			}
 		}
-		return errors.Join(ch.cancelApprovals(id), ch.endTransfers("client_id = ?", id))
+		return errors.Join(ch.cancelApprovals(id), ch.endTransfersOf(id))
 	})
 	return err
 }

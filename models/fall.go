@@ -13,6 +13,7 @@ type Fall struct {
 	Tokens, RefreshTokens, Grants int64
 
 	Approvals int64 // requests that wait for somebody's answer, and would be cancelled
+	Offers    int64 // likewise, offers to answer for a client
 
 	Left *int64 // of a credential: others that its client can prove itself with
 
@@ -104,6 +105,9 @@ func (s *Store) FallOf(ctx context.Context, id string) (*Fall, error) {
 		return nil, wrap("fall", err)
 	}
 	if err := db.Model(&Approval{}).Where(pendingOf, bindPending(id, s.Now())).Count(&f.Approvals).Error; err != nil {
+		return nil, wrap("fall", err)
+	}
+	if err := db.Model(&Transfer{}).Where(openOffersOf, bindPending(id, s.Now())).Where("expires_at > ?", s.Now()).Count(&f.Offers).Error; err != nil {
 		return nil, wrap("fall", err)
 	}
 	err = db.Raw(hanging+` select t.client_id, count(*) as tokens from fallen join tokens t on t.id = fallen.id join grants g on g.id = t.grant_id

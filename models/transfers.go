@@ -211,7 +211,7 @@ func (c *change) endTransfer(t *Transfer, how func() error) error {
 // about is decided.
 func (c *change) endTransfers(condition string, args ...any) error {
 	var rows []Transfer
-	if err := c.forUpdate().Where("state = ?", TransferOpen).Where(condition, args...).Order("id").Find(&rows).Error; err != nil {
+	if err := c.forUpdate().Where(isOpen).Where(condition, args...).Order("id").Find(&rows).Error; err != nil {
 		return err
 	}
 	return c.as("cancelTransfer", func() error {
@@ -235,10 +235,17 @@ func (c *change) endTransfers(condition string, args ...any) error {
 	})
 }
 
-// endTransfersOf ends what a user was offered, and what they offered as an owner. What
-// they offered as an administrator stays.
-func (c *change) endTransfersOf(userID string) error {
-	return c.endTransfers("(to_id = ? or (offered_by = ? and named <> ''))", userID, userID)
+// Which offers are open, unless their time is over; and which of them end with a client
+// or a user who is stopped: those of the client, or what the user was offered, and what
+// they offered as an owner. What they offered as an administrator stays.
+const (
+	isOpen       = "state = 'open'"
+	openOffersOf = isOpen + ` and (client_id = @client or @user <> '' and (to_id = @user or (offered_by = @user and named <> '')))`
+)
+
+// endTransfersOf ends the offers of a client or a user who is stopped.
+func (c *change) endTransfersOf(id string) error {
+	return c.endTransfers(openOffersOf, bindPending(id, c.now))
 }
 
 // tellOffered has whoever is asked told.

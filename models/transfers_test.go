@@ -2,6 +2,8 @@ package models_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -126,7 +128,7 @@ func TestAnOfferEndsWithWhatItIsAbout(t *testing.T) {
 			"a suspension of the agent": {func(t *testing.T, e *estate) error {
 				_, err := e.SuspendClient(t.Context(), by, e.agent.ID)
 				return err
-			}, models.TransferOpen},
+			}, models.TransferCancelled},
 			"the agent's end": {func(t *testing.T, e *estate) error {
 				return e.DecommissionClient(t.Context(), by, e.agent.ID, models.AnyVersion)
 			}, models.TransferCancelled},
@@ -244,7 +246,10 @@ func TestAnOfferEndsByItself(t *testing.T) {
 		offer := e.offered(e.a)
 		moved.Store(int64((models.TransferLife + 1) * time.Second))
 		require.Equal(t, models.TransferExpired, e.state(offer.ID))
-		_, err := e.AcceptTransfer(t.Context(), by, offer.ID, e.a.ID)
+		f, err := e.FallOf(t.Context(), e.a.ID)
+		require.NoError(t, err)
+		require.Zero(t, f.Offers, "it has ended")
+		_, err = e.AcceptTransfer(t.Context(), by, offer.ID, e.a.ID)
 		require.ErrorIs(t, err, models.ErrUsed)
 		require.Equal(t, e.owner.ID, e.ownerNow())
 		next := e.offered(e.b)
@@ -254,6 +259,53 @@ func TestAnOfferEndsByItself(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, rows, 1, state)
 			require.Equal(t, want, rows[0].ID, state)
+		}
+	})
+}
+
+// What is told to end with somebody who is stopped is what ends, and nothing else, in
+// every way in which a client or a user can be stopped.
+func TestOffersFallWithWhoIsStopped(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		ctx := t.Context()
+		stops := map[string]func(id string) error{
+			"suspended user":  func(id string) error { _, err := s.SuspendUser(ctx, by, id); return err },
+			"removed user":    func(id string) error { return s.RemoveUser(ctx, by, id, models.AnyVersion) },
+			"suspended agent": func(id string) error { _, err := s.SuspendClient(ctx, by, id); return err },
+			"ended agent":     func(id string) error { return s.DecommissionClient(ctx, by, id, models.AnyVersion) },
+		}
+		for name, stop := range stops {
+			mine, hers := newEstate(t, s), newEstate(t, s)
+			second, _ := modelstest.Agent(t, s, "second-"+mine.agent.Name, mine.owner.ID)
+			third, _ := modelstest.Agent(t, s, "third-"+mine.agent.Name, hers.owner.ID)
+			all := map[string]*models.Transfer{
+				"as the owner":         {ClientID: mine.agent.ID, ToID: &mine.a.ID, Named: mine.a.Username, OfferedBy: mine.owner.ID},
+				"to nobody":            {ClientID: second.ID, Named: "nobody", OfferedBy: mine.owner.ID},
+				"as an administrator":  {ClientID: hers.agent.ID, ToID: &mine.a.ID, OfferedBy: mine.owner.ID},
+				"to them, by somebody": {ClientID: third.ID, ToID: &mine.owner.ID, Named: mine.owner.Username, OfferedBy: hers.owner.ID},
+			}
+			for _, o := range all {
+				require.NoError(t, s.OfferTransfer(ctx, models.By{SubjectID: o.OfferedBy}, o, nil))
+			}
+			stopped, ends := mine.owner.ID, []string{"as the owner", "to nobody", "to them, by somebody"}
+			if strings.HasSuffix(name, "agent") {
+				stopped, ends = mine.agent.ID, []string{"as the owner"}
+			}
+			f, err := s.FallOf(ctx, stopped)
+			require.NoError(t, err)
+			require.EqualValues(t, len(ends), f.Offers, name)
+			require.NoError(t, stop(stopped), name)
+			for what, o := range all {
+				want := models.TransferOpen
+				if slices.Contains(ends, what) {
+					want = models.TransferCancelled
+				}
+				require.Equal(t, want, mine.state(o.ID), "%s: %s", name, what)
+			}
+			f, err = s.FallOf(ctx, stopped)
+			require.NoError(t, err)
+			require.Zero(t, f.Offers, name)
 		}
 	})
 }

@@ -132,11 +132,19 @@ func TestAGrantTakesItsTreeWithIt(t *testing.T) {
 		root := s.Own(g.agents[0], g.services[0].Identifier, hops[0]+":use")
 		g.nodes = []node{{0, -1, root}}
 		_, claims := claimsOf(t, root)
+		offer := &models.Transfer{ClientID: g.agents[0].ID, ToID: &s.User("joe").ID}
+		require.NoError(t, s.Store.OfferTransfer(t.Context(), models.By{System: "test"}, offer, nil))
+		offers := func() string {
+			now, err := s.Store.Transfer(t.Context(), offer.ID)
+			require.NoError(t, err)
+			return now.State
+		}
 		fall := func() int64 {
 			grant, err := s.Store.Grant(t.Context(), claims["gid"].(string))
 			require.NoError(t, err)
 			f, err := s.Store.FallOfGrant(t.Context(), grant)
 			require.NoError(t, err)
+			require.Zero(t, f.Offers, "an offer of the agent does not hang from a grant")
 			return f.Tokens
 		}
 		others := fall() - 1 // of before
@@ -157,5 +165,16 @@ func TestAGrantTakesItsTreeWithIt(t *testing.T) {
 		again := s.Own(g.agents[0], g.services[0].Identifier, hops[0]+":use")
 		require.True(t, s.Active(g.agents[0], again), "it may begin anew")
 		t.Logf("%d tokens fell", len(g.nodes))
+
+		require.Equal(t, models.TransferOpen, offers())
+		f, err := s.Store.FallOf(t.Context(), g.agents[0].ID)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, f.Offers)
+		s.Do(func(ctx context.Context, st *models.Store, by models.By) error {
+			_, err := st.SuspendClient(ctx, by, g.agents[0].ID)
+			return err
+		})
+		require.Equal(t, models.TransferCancelled, offers(), "it falls with the agent")
+		require.False(t, s.Active(g.agents[0], again))
 	})
 }

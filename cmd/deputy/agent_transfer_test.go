@@ -21,6 +21,7 @@ func TestAgentsAreOfferedToWhoIsToAnswerForThem(t *testing.T) {
 		require.Regexp(t, `reporter is offered to alice until \d{4}-`, d.must("agent", "transfer", "reporter", "alice"))
 		require.Regexp(t, `open +reporter +joe +alice`, d.must("agent", "transfers"))
 		require.Regexp(t, `owner +joe`, d.must("agent", "show", "reporter"))
+		require.Contains(t, d.must("agent", "suspend", "reporter", "--dry-run"), "Offers to answer for an agent that end: 1.")
 		require.Contains(t, d.must("agent", "transfer", "reporter", "--cancel"), "offered to nobody any more")
 		require.NotContains(t, d.must("agent", "transfers"), "reporter")
 		require.Regexp(t, `cancelled +reporter +joe +alice`, d.must("agent", "transfers", "--state", "all"))

@@ -12,6 +12,7 @@ type apiFall struct {
 	RefreshTokens int64  `json:"refresh_tokens"`
 	Grants        int64  `json:"grants"`
 	Approvals     int64  `json:"approvals"`
+	Offers        int64  `json:"offers"`
 	Owned         int64  `json:"owned_clients"`
 	Left          *int64 `json:"credentials_left"`
 	Holders       []struct {
@@ -38,6 +39,9 @@ func (r *remote) falls(ctx context.Context, io streams, path string) error {
 	}
 	if f.Approvals > 0 {
 		fmt.Fprintf(io.out, "Requests to people that are not carried out any more: %d.\n", f.Approvals)
+	}
+	if f.Offers > 0 {
+		fmt.Fprintf(io.out, "Offers to answer for an agent that end: %d.\n", f.Offers)
 	}
 	if f.Tokens+f.RefreshTokens == 0 {
 		fmt.Fprintln(io.out, "Nothing live hangs from it.")

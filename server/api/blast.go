@@ -11,7 +11,7 @@ const holdersTold = 200
 
 func blastRadius(f *models.Fall) BlastRadiusJSONResponse {
 	return BlastRadiusJSONResponse{
-		Tokens: f.Tokens, RefreshTokens: f.RefreshTokens, Grants: f.Grants, Approvals: f.Approvals, OwnedClients: f.Owned, CredentialsLeft: f.Left,
+		Tokens: f.Tokens, RefreshTokens: f.RefreshTokens, Grants: f.Grants, Approvals: f.Approvals, Offers: f.Offers, OwnedClients: f.Owned, CredentialsLeft: f.Left,
 		Holders: each(f.Holders[:min(len(f.Holders), holdersTold)], func(h models.Holder) TokenHolder { return TokenHolder(h) }),
 	}
 }

@@ -157,7 +157,7 @@ func TestAConsentConfersNoMoreThanIsCarried(t *testing.T) {
 
 // only is a blast radius in which nothing falls but what is named.
 func only(what object) object {
-	out := object{"tokens": 0.0, "refresh_tokens": 0.0, "grants": 0.0, "approvals": 0.0, "owned_clients": 0.0, "holders": []any{}}
+	out := object{"tokens": 0.0, "refresh_tokens": 0.0, "grants": 0.0, "approvals": 0.0, "offers": 0.0, "owned_clients": 0.0, "holders": []any{}}
 	maps.Copy(out, what)
 	return out
 }
@@ -183,14 +183,15 @@ func TestBlastRadiusIsTold(t *testing.T) {
 		require.NoError(t, err)
 		held, _, err := store.Credentials(t.Context(), w.Agent.ID, models.Page{})
 		require.NoError(t, err)
-		told := func(tokens, grants, owned, approvals float64) object {
+		require.NoError(t, store.OfferTransfer(t.Context(), modelstest.By(), &models.Transfer{ClientID: w.Agent.ID, ToID: &joe.ID}, nil))
+		told := func(tokens, grants, owned, approvals, offers float64) object {
 			holders := []any{object{"client_id": w.Agent.ID, "tokens": tokens}}
-			return object{"tokens": tokens, "refresh_tokens": 0.0, "grants": grants, "approvals": approvals, "owned_clients": owned, "holders": holders}
+			return object{"tokens": tokens, "refresh_tokens": 0.0, "grants": grants, "approvals": approvals, "offers": offers, "owned_clients": owned, "holders": holders}
 		}
 		for at, want := range map[string]object{
-			"/clients/" + w.Agent.ID: told(2, 2, 0, 1), "/users/" + w.Owner.ID: told(2, 2, 1, 1),
-			"/users/" + joe.ID: told(1, 1, 0, 1), "/consents/" + consent.ID: told(1, 1, 0, 0),
-			"/grants/" + grant.ID: told(1, 1, 0, 0), "/tokens/" + token.ID: told(1, 0, 0, 0), "/resource-servers/" + w.Service.ID: told(2, 0, 0, 0),
+			"/clients/" + w.Agent.ID: told(2, 2, 0, 1, 1), "/users/" + w.Owner.ID: told(2, 2, 1, 1, 0),
+			"/users/" + joe.ID: told(1, 1, 0, 1, 1), "/consents/" + consent.ID: told(1, 1, 0, 0, 0),
+			"/grants/" + grant.ID: told(1, 1, 0, 0, 0), "/tokens/" + token.ID: told(1, 0, 0, 0, 0), "/resource-servers/" + w.Service.ID: told(2, 0, 0, 0, 0),
 			"/approvals/" + asked.ID:                               only(object{"approvals": 1.0}),
 			"/clients/" + w.Agent.ID + "/credentials/" + secret.ID: only(object{"credentials_left": float64(len(held) - 1)}),
 		} {
