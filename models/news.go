@@ -6,8 +6,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// As what somebody is told something of a client.
+// As what somebody is told something, of a client if nothing else is said.
 const (
+	ToldHolder        = "holder"        // whose session or link it was, of no client
 	ToldOwner         = "owner"         // who answers for it
 	ToldPerson        = "person"        // for whom it held what ended
 	ToldFormer        = "former"        // who answered for it until somebody else accepted to
@@ -23,11 +24,15 @@ const newsLife = 7 * 24 * 3600
 // administratorsTold bounds how many are told that nobody answers for a client.
 const administratorsTold = 20
 
-// EndLeaked ends what a secret opens that was found in the open - a credential, a grant
-// or a token, by its id - and has told whom it concerns, all in one. What had ended
+// EndLeaked ends what a secret opens that was found in the open - a credential, a grant,
+// a token, a session or a link, by its id - and has told whom it concerns, all in one. What had ended
 // before is told to nobody.
 func (s *Store) EndLeaked(ctx context.Context, by By, id string) error {
 	switch {
+	case HasPrefix(id, PrefixSession):
+		return s.endLeakedSession(ctx, by, id)
+	case HasPrefix(id, PrefixLink):
+		return s.endLeakedLink(ctx, by, id)
 	case HasPrefix(id, PrefixCredential):
 		return s.change(ctx, by, "revokeCredential", func(c *change) error {
 			var row Credential

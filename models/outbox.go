@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -25,7 +26,7 @@ type Notice struct {
 	Kind      string `json:"kind"`
 	Channel   string `json:"channel,omitempty"` // by which a person is reached
 	Ref       string `json:"ref,omitempty"`     // what it is about: an approval, or what ends
-	ClientID  string `json:"client_id"`
+	ClientID  string `json:"client_id"`         // "": it is of no client
 	SubjectID string `json:"subject_id"`
 	SessionID string `json:"session_id,omitempty"` // that ended
 	URL       string `gorm:"column:url" json:"url,omitempty"`
@@ -182,6 +183,6 @@ func (s *Store) settleNotice(ctx context.Context, n Notice, how string, after an
 				return err
 			}
 		}
-		return c.record(n.ClientID, nil, after)
+		return c.record(cmp.Or(n.ClientID, n.Ref), nil, after)
 	})
 }

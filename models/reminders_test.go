@@ -355,6 +355,45 @@ func TestALeakIsToldToThePersonWhoGranted(t *testing.T) {
 	})
 }
 
+// A session and a link are told of to whose they were; what nobody has yet, to nobody.
+func TestALeakOfWhatSomebodySignsInBy(t *testing.T) {
+	t.Parallel()
+	modelstest.Each(t, func(t *testing.T, s *models.Store) {
+		ctx, by, joe := t.Context(), modelstest.By(), modelstest.User(t, s, "joe")
+		_, session, err := s.BeginSession(ctx, by, models.SignIn{Session: models.Session{UserID: joe.ID, AuthTime: s.Now(), ACR: "1", AMR: []string{"pwd"}, ExpiresAt: s.Now() + 1000}})
+		require.NoError(t, err)
+		link := &models.Link{Purpose: models.LinkRecover, UserID: &joe.ID, ExpiresAt: s.Now() + 600}
+		setup := &models.Link{Purpose: models.LinkSetup, ExpiresAt: s.Now() + 600}
+		for _, l := range []*models.Link{link, setup} {
+			_, err = s.CreateLink(ctx, by, l)
+			require.NoError(t, err)
+		}
+		var all sync.WaitGroup
+		for range 3 {
+			for _, id := range []string{session.ID, link.ID, setup.ID} {
+				all.Go(func() {
+					if err := s.EndLeaked(ctx, by, id); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		all.Wait()
+		require.ElementsMatch(t, []string{"leak " + session.ID + " " + joe.ID + " holder", "leak " + link.ID + " " + joe.ID + " holder"}, told(t, s))
+		rows, _, err := s.Entries(ctx, models.EntryFilter{Action: "tellLeak"}, -1, 10)
+		require.NoError(t, err)
+		require.Len(t, rows, 2)
+		for _, action := range []string{"revokeSession", "endLink"} {
+			rows, _, err := s.Entries(ctx, models.EntryFilter{Action: action}, -1, 10)
+			require.NoError(t, err)
+			require.Len(t, rows, map[string]int{"revokeSession": 1, "endLink": 2}[action], action)
+		}
+		for _, id := range []string{"ses_none", "lnk_none"} {
+			require.ErrorIs(t, s.EndLeaked(ctx, by, id), models.ErrNotFound)
+		}
+	})
+}
+
 // told takes everything out of the outbox: kind, of what, and to whom as what.
 func told(t *testing.T, s *models.Store) []string {
 	t.Helper()

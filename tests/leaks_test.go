@@ -117,6 +117,22 @@ func TestWhateverASecretOpensEnds(t *testing.T) {
 		require.Equal(t, models.ApprovalCancelled, asked.State)
 		require.False(t, s.Active(s.agent, access), "what came of a request ends with it")
 		require.Equal(t, []string{"false_positive", "false_positive", "false_positive"}, report(t, s.Server, session, link, pending), "they are over")
+
+		for range 3 { // to whom, by which channel; the mails; and one more look
+			require.NoError(t, s.Endpoint.Notify(ctx))
+		}
+		told := map[string]string{}
+		for _, m := range s.Mailbox.Mails() {
+			if strings.HasPrefix(m.To.Address, s.user.Username+"@") {
+				told[m.Subject] = strings.TrimPrefix(m.Link, s.URL)
+			}
+			for _, leaked := range all {
+				require.NotContains(t, m.Text+m.HTML, leaked)
+			}
+		}
+		for subject, link := range map[string]string{"A session of yours was found in the open": "/account/sessions", "A link into your account was found in the open": "/account"} {
+			require.Equal(t, link, told[subject], "%s: %v", subject, told)
+		}
 	})
 }
 

@@ -120,7 +120,7 @@ func (e *Endpoint) foundSession(ctx context.Context, raw string, in *policies.In
 		return nil, err
 	}
 	in.Object = &policies.Object{Kind: "session", ID: s.ID, Owner: s.UserID}
-	return func(ctx context.Context, by models.By) error { return e.store.RevokeSession(ctx, by, s.UserID, s.ID) }, nil
+	return func(ctx context.Context, by models.By) error { return e.store.EndLeaked(ctx, by, s.ID) }, nil
 }
 
 func (e *Endpoint) foundLink(ctx context.Context, raw string, in *policies.Input) (ending, error) {
@@ -129,7 +129,7 @@ func (e *Endpoint) foundLink(ctx context.Context, raw string, in *policies.Input
 		return nil, err
 	}
 	in.Object = &policies.Object{Kind: "link", ID: l.ID}
-	return func(ctx context.Context, by models.By) error { return e.store.EndLink(ctx, by, l.ID) }, nil
+	return func(ctx context.Context, by models.By) error { return e.store.EndLeaked(ctx, by, l.ID) }, nil
 }
 
 func (e *Endpoint) foundRequest(ctx context.Context, f *facts, raw string, in *policies.Input) (ending, error) {

@@ -9,24 +9,27 @@ import (
 	"github.com/deputyauth/deputy/models"
 )
 
-// Kinds of news of a client.
+// Kinds of news: of a client, or of what somebody signs in by.
 const (
 	NewsClientEnds       = "client_ends"
 	NewsCredentialEnds   = "credential_ends"
 	NewsCredentialLeaked = "credential_leaked"
 	NewsGrantLeaked      = "grant_leaked"
 	NewsTokenLeaked      = "token_leaked"
+	NewsSessionLeaked    = "session_leaked"
+	NewsLinkLeaked       = "link_leaked"
 	NewsTransferAccepted = "transfer_accepted"
 	NewsTransferDeclined = "transfer_declined"
 )
 
 // News is what somebody is told of a client that asks them nothing: it ends soon, a
 // secret of it was found in the open and is dead, or somebody was offered it and has
-// answered. There is no secret in it.
+// answered. Of a session or link that was found, it is of no client. There is no secret in
+// it.
 type News struct {
 	ID    string // the same at every attempt
 	Kind  string
-	Thing string // id of what ends or ended: the client, a credential, a grant, a token, an offer
+	Thing string // id of what ends or ended: the client, a credential, a grant, a token, an offer, a session, a link
 	Name  string // of the thing, or its id
 	As    string // models.ToldOwner, …
 	At    int64  // when it ends or ended
@@ -54,11 +57,14 @@ func (e *Endpoint) remind(ctx context.Context, now int64) error {
 	return err
 }
 
-// tellNews tells one person news of a client, or finds out who must be told.
+// tellNews tells one person news, or finds out who must be told.
 func (e *Endpoint) tellNews(ctx context.Context, n *models.Notice) error {
-	client, err := e.store.Client(ctx, n.ClientID)
-	if err != nil {
-		return err
+	client := &models.Client{} // none: what is told is the person's own
+	if n.ClientID != "" {
+		var err error
+		if client, err = e.store.Client(ctx, n.ClientID); err != nil {
+			return err
+		}
 	}
 	m, err := e.news(ctx, n, client)
 	switch {
@@ -93,14 +99,18 @@ func (e *Endpoint) news(ctx context.Context, n *models.Notice, client *models.Cl
 		news.Kind = NewsTokenLeaked
 	case models.HasPrefix(n.Ref, models.PrefixCredential):
 		news.Kind = NewsCredentialLeaked
+	case models.HasPrefix(n.Ref, models.PrefixSession):
+		news.Kind = NewsSessionLeaked
+	case models.HasPrefix(n.Ref, models.PrefixLink):
+		news.Kind = NewsLinkLeaked
 	default:
 		return m, fmt.Errorf("news of %q: %w", n.Ref, ErrNoUse)
 	}
 	if n.Kind == models.NoticeLeak {
 		news.Do = "deputy agent rotate " + client.Name
 	}
-	if n.ToldAs == models.ToldPerson {
-		news.Do = "" // it is not theirs to do
+	if n.ToldAs == models.ToldPerson || n.ToldAs == models.ToldHolder {
+		news.Do = "" // it is not theirs to do, or no command does it
 	}
 	if !models.HasPrefix(n.Ref, models.PrefixCredential) {
 		return m, nil

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/text/language"
 
 	"github.com/deputyauth/deputy/models"
-	"github.com/deputyauth/deputy/server/grants"
 	"github.com/deputyauth/deputy/server/word"
 )
 
@@ -65,22 +64,18 @@ func (v letter) form() string {
 	return ""
 }
 
-// Then is the key of what a letter with news says of what to do. Only some help by a
-// command.
+// Then is the key of what a letter with news says of what to do.
 func (v letter) Then() string {
-	switch v.News.Kind {
-	case grants.NewsTransferAccepted, grants.NewsTransferDeclined:
-		return "news.do." + v.News.Kind
+	if v.News.As == models.ToldPerson {
+		return "news.nothing"
 	}
-	if v.News.Do != "" {
-		return "news.do." + v.News.Kind
-	}
-	return "news.nothing"
+	return "news.do." + v.News.Kind
 }
 
 // See is the key of what a letter with news says of its link.
 func (v letter) See() string {
-	if v.News.As == models.ToldFormer || v.News.As == models.ToldOfferer {
+	switch v.News.As {
+	case models.ToldFormer, models.ToldOfferer, models.ToldHolder:
 		return "news.see_account"
 	}
 	return "news.see"

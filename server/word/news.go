@@ -10,7 +10,7 @@ import (
 type hookedNews struct {
 	Thing      string `json:"thing"`              // id of what ends or ended
 	ThingName  string `json:"thing_name"`         // what it is called, or its id
-	ToldAs     string `json:"told_as"`            // owner, person, former, offerer, administrator or operator
+	ToldAs     string `json:"told_as"`            // owner, person, holder, former, offerer, administrator or operator
 	Unanswered bool   `json:"unanswered"`         // nobody answers for the client
 	EndedAt    int64  `json:"ended_at,omitempty"` // 0: it is still to end
 	By         string `json:"answered_by,omitempty"`
@@ -33,4 +33,11 @@ func userOf(u *models.User) *hookedUser {
 		return nil
 	}
 	return &hookedUser{u.ID, u.Username, u.Name, u.Email}
+}
+
+func clientOf(n Note) *hookedParty {
+	if n.ClientID == "" { // it is of none
+		return nil
+	}
+	return &hookedParty{n.ClientID, n.Client}
 }

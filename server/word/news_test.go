@@ -59,6 +59,36 @@ func TestNewsAreWrittenForEverybody(t *testing.T) {
 	}
 }
 
+// Of what somebody signs in by they are told, in both languages, with no agent in it.
+func TestWhatSomebodySignsInByIsTheirs(t *testing.T) {
+	write, h := letters(t), newHook(t)
+	hook, err := word.NewWebhook(h.URL, "0123456789abcdef", outbound.New(outbound.Reach{Loopback: true}), now)
+	require.NoError(t, err)
+	for kind, subject := range map[string]string{
+		grants.NewsSessionLeaked: "A session of yours was found in the open", grants.NewsLinkLeaked: "A link into your account was found in the open",
+	} {
+		n := word.Note{Link: "https://auth.example/account", Message: grants.Message{News: &grants.News{ID: "ntc_1", Kind: kind, Thing: "ses_1", Name: "ses_1", As: models.ToldHolder, At: at.Unix()}}}
+		texts := map[string]bool{}
+		for _, n.Lang = range []string{"en", "de"} {
+			l, err := write.Mail(n)
+			require.NoError(t, err)
+			texts[l.Text] = true
+			require.Contains(t, l.Text, "\n"+n.Link+"\n")
+			require.Contains(t, l.Text, "14:05 UTC")
+			require.Contains(t, l.HTML, `<a href="`+n.Link+`">`)
+			require.NotContains(t, l.Text+l.HTML, "gent", "it is of no agent")
+			require.NotContains(t, l.Text+l.HTML, "news.")
+			require.Equal(t, n.Lang == "en", l.Subject == subject)
+		}
+		require.Len(t, texts, 2)
+		require.NoError(t, hook.Send(t.Context(), joe(), n))
+		var got map[string]any
+		require.NoError(t, json.Unmarshal(h.body, &got))
+		require.Equal(t, []any{strings.Replace(kind, "_", ".", 1), "holder", "ses_1", "Joe Park"}, []any{got["type"], got["told_as"], got["thing"], got["user"].(map[string]any)["name"]})
+		require.NotContains(t, got, "client")
+	}
+}
+
 // How an offer was answered is said with who did, and leads to where its reader can go on.
 func TestAnswersToOffersAreWrittenForWhomTheyConcern(t *testing.T) {
 	write := letters(t)

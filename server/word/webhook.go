@@ -93,7 +93,7 @@ func (h *Webhook) Send(ctx context.Context, u *models.User, n Note) error {
 	now := h.now()
 	out := hooked{
 		Type: "approval.asked", Timestamp: now.UTC().Format(time.RFC3339), User: userOf(u),
-		Client: &hookedParty{n.ClientID, n.Client}, Approval: n.Approval, Message: n.Words, Compare: n.Compare, Link: n.Link, EndsAt: n.EndsAt, Lang: n.Lang,
+		Client: clientOf(n), Approval: n.Approval, Message: n.Words, Compare: n.Compare, Link: n.Link, EndsAt: n.EndsAt, Lang: n.Lang,
 	}
 	id := n.Approval
 	if n.Transfer != "" {

@@ -123,8 +123,12 @@ func (w *Word) Send(ctx context.Context, channel, userID string, m grants.Messag
 	return w.send(ctx, channel, userID, Note{Message: m, Link: link})
 }
 
-// newsLink leads to the page of the agent, for whom it has one.
+// newsLink leads to the page of the agent, for whom it has one; of a session, to those
+// that somebody has.
 func (w *Word) newsLink(m grants.Message) string {
+	if m.News.Kind == grants.NewsSessionLeaked {
+		return w.Issuer + "/account/sessions"
+	}
 	if m.News.As == models.ToldOwner || m.News.As == models.ToldPerson {
 		return w.Issuer + "/account/agents/" + url.PathEscape(m.ClientID)
 	}
