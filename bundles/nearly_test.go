@@ -348,6 +348,9 @@ func leaks(t testing.TB) (out []policies.Input) {
 		func(in *policies.Input) { in.Object.Kind = "passkey" },
 		func(in *policies.Input) { in.Object.ID = "" },
 		func(in *policies.Input) { in.Approval.State = "approved" },
+		func(in *policies.Input) { in.Approval.State, in.Approval.Until = "approved", worldNow+1 },
+		func(in *policies.Input) { in.Approval.State, in.Approval.Until = "approved", worldNow },
+		func(in *policies.Input) { in.Approval.State, in.Approval.Until = "used", worldNow+1 },
 		func(in *policies.Input) { in.Approval.State = "denied" },
 		func(in *policies.Input) { in.Approval.ExpiresAt = worldNow },
 	}

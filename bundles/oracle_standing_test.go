@@ -170,7 +170,7 @@ func (o *oracle) revoke() {
 func (o *oracle) leaked() {
 	c, b, a := o.in.Credential, o.in.Object, o.in.Approval
 	other := c.ID != "" || b != nil && b.ID != "" && (b.Kind == "session" || b.Kind == "link") ||
-		a != nil && (a.State == "approved" || a.State == "pending" && o.ahead(a.ExpiresAt))
+		a != nil && (a.State == "approved" && o.ahead(a.Until) || a.State == "pending" && o.ahead(a.ExpiresAt))
 	o.refuse("token_unusable", o.token == nil && o.grant == nil && !other)
 	t, g := o.token, o.grant
 	token := t != nil && !t.Revoked && !t.Grant.Revoked && o.ahead(t.Grant.ExpiresAt) && o.ahead(t.Expires)

@@ -116,7 +116,10 @@ func TestWhateverASecretOpensEnds(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, models.ApprovalCancelled, asked.State)
 		require.False(t, s.Active(s.agent, access), "what came of a request ends with it")
-		require.Equal(t, []string{"false_positive", "false_positive", "false_positive"}, report(t, s.Server, session, link, pending), "they are over")
+		require.Equal(t, []string{"false_positive", "false_positive", "false_positive", "false_positive"}, report(t, s.Server, all...), "they are over")
+		denied, answered := s.ask()
+		s.deny(answered.ID)
+		require.Equal(t, []string{"false_positive"}, report(t, s.Server, denied))
 
 		for range 3 { // to whom, by which channel; the mails; and one more look
 			require.NoError(t, s.Endpoint.Notify(ctx))

@@ -198,6 +198,16 @@ func TestTrap_AnApprovalIsTakenBack(t *testing.T) {
 		require.Equal(t, int64(1), fall(approval.ID).Tokens)
 		require.NoError(t, cancel(approval.ID))
 		require.False(t, s.Active(s.agent, raw), "what came of it ends with it")
+		require.Equal(t, []string{"false_positive", "false_positive"}, report(t, s.Server, unused, secret), "they open nothing")
+
+		unused, _ = s.approved()
+		secret, _ = s.approved()
+		raw = s.token(s.with(secret)).String("access_token")
+		require.True(t, s.Active(s.agent, raw))
+		require.Equal(t, []string{"true_positive", "true_positive"}, report(t, s.Server, unused, secret), "found in the open")
+		require.False(t, s.Active(s.agent, raw))
+		require.Equal(t, http.StatusBadRequest, s.token(s.with(unused)).Status)
+		require.Equal(t, []string{"false_positive", "false_positive"}, report(t, s.Server, unused, secret))
 		require.Zero(t, fall(approval.ID).Tokens)
 		if s.parent != "" {
 			require.True(t, s.Active(s.agent, s.parent), "and nothing else")

@@ -133,7 +133,7 @@ func (e *Endpoint) foundLink(ctx context.Context, raw string, in *policies.Input
 }
 
 func (e *Endpoint) foundRequest(ctx context.Context, f *facts, raw string, in *policies.Input) (ending, error) {
-	a, _, err := f.view.ByApproval(ctx, raw)
+	a, given, err := f.view.ByApproval(ctx, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -141,5 +141,27 @@ func (e *Endpoint) foundRequest(ctx context.Context, f *facts, raw string, in *p
 		return nil, models.ErrNotFound
 	}
 	in.Approval = approval(a)
+	if given != nil { // what came of it
+		in.Authorization = authorization(given)
+	}
+	if a.State == models.ApprovalUsed {
+		if in.Token, err = e.issuedFor(ctx, f, a); err != nil {
+			return nil, err
+		}
+	}
 	return func(ctx context.Context, by models.By) error { return e.store.CancelApproval(ctx, by, a.ID) }, nil
+}
+
+// issuedFor is the token that a machine got for an approval, as far as it says whether
+// the token lives.
+func (e *Endpoint) issuedFor(ctx context.Context, f *facts, a *models.Approval) (*policies.Token, error) {
+	t, err := e.store.Token(ctx, a.TokenID)
+	if err != nil {
+		return nil, err
+	}
+	now, err := f.view.TokenState(ctx, t.ID)
+	return &policies.Token{
+		ID: t.ID, Client: t.ClientID, Subject: t.SubjectID, Chain: []string{}, Expires: t.ExpiresAt, IssuedAt: t.IssuedAt, Revoked: now.Revoked, Grant: now.Grant,
+		Txn: now.Txn, Own: []string{}, Scopes: map[string]map[string][]string{},
+	}, err
 }

@@ -75,7 +75,12 @@ _others contains "approval" if {
 	standing.unexpired(input.approval.expires_at)
 }
 
-_others contains "approval" if input.approval.state == "approved"
+# Of a machine, which has not got yet what it was allowed. Of everybody else, and of a machine
+# that has got it, what came of it is there: the authorization, or the token.
+_others contains "approval" if {
+	input.approval.state == "approved"
+	standing.unexpired(input.approval.until)
+}
 
 _named(id) if {
 	is_string(id)

@@ -91,8 +91,23 @@ test_every_type_counts if {
 _found := [
 	fixtures.found, fixtures.found_grant, fixtures.found_secret, fixtures.found_session, fixtures.found_request,
 	fixtures.but(fixtures.found_session, "object/kind", "link"),
-	fixtures.but(fixtures.found_request, "approval/state", "approved"),
+	_allowed_machine, _allowed, _done_machine,
 ]
+
+_allowed_machine := fixtures.plus(
+	fixtures.without(fixtures.found_request, "approval"),
+	"approval", {"id": "apr_1", "state": "approved", "expires_at": 900, "until": 1250},
+)
+
+_allowed := fixtures.plus(
+	fixtures.but(fixtures.found_request, "approval/state", "approved"),
+	"authorization", fixtures.refresh.authorization,
+)
+
+_done_machine := fixtures.plus(
+	fixtures.but(fixtures.found_request, "approval/state", "used"),
+	"token", fixtures.surrender.token,
+)
 
 test_whoever_found_it_may_end_it if {
 	every question in _found {
@@ -106,6 +121,19 @@ test_finder_of_what_is_over_ends_nothing if {
 	}
 	every change in [["authorization/revoked", true], ["authorization/ends_at", 1000]] {
 		_over with input as fixtures.but(fixtures.found_grant, change[0], change[1])
+	}
+}
+
+test_finder_of_a_request_that_is_done_with_ends_nothing if {
+	every change in [["authorization/revoked", true], ["authorization/ends_at", 1000]] {
+		_over with input as fixtures.but(_allowed, change[0], change[1])
+	}
+	every change in [["token/revoked", true], ["token/exp", 1000], ["token/grant/revoked", true]] {
+		_over with input as fixtures.but(_done_machine, change[0], change[1])
+	}
+	not revoke.decision.allow with input as fixtures.but(_allowed_machine, "approval/until", 1000)
+	every missing in [[_allowed_machine, "approval/until"], [_allowed, "authorization"], [_done_machine, "token"]] {
+		not revoke.decision.allow with input as fixtures.without(missing[0], missing[1])
 	}
 }
 
@@ -125,7 +153,7 @@ test_finder_of_what_is_nobodys_secret_ends_nothing if {
 	every id in ["", 7, null] {
 		not revoke.decision.allow with input as fixtures.but(fixtures.found_session, "object/id", id)
 	}
-	every state in ["denied", "cancelled", "expired", "used", ""] {
+	every state in ["approved", "denied", "cancelled", "expired", "used", ""] {
 		not revoke.decision.allow with input as fixtures.but(fixtures.found_request, "approval/state", state)
 	}
 	not revoke.decision.allow with input as fixtures.but(fixtures.found_request, "approval/expires_at", 1000)
