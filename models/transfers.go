@@ -3,9 +3,6 @@ package models
 import (
 	"context"
 	"encoding/json"
-	"errors"
-
-	"gorm.io/gorm"
 )
 
 // States of a transfer. One that is open and whose time is over has expired.
@@ -48,10 +45,19 @@ func (t *Transfer) Now(moment int64) string {
 	return t.State
 }
 
-// OfferTransfer asks t.ToID to answer for t.ClientID, and tells them by channels. An
-// offer that was open before is cancelled. If t.Named is set, the owner offers, and must
-// be it still: ErrNotFound if not.
-func (s *Store) OfferTransfer(ctx context.Context, by By, t *Transfer, channels []string) error {
+// to is who is asked, "" if nobody is.
+func (t *Transfer) to() string {
+	if t.ToID == nil {
+		return ""
+	}
+	return *t.ToID
+}
+
+// OfferTransfer asks t.ToID to answer for t.ClientID, and has them told. An offer that was
+// open before is cancelled. If t.Named is set, the owner offers, and must be it still:
+// ErrNotFound if not. To nobody it takes what it takes to somebody, down to the
+// statements: how long it takes does not tell which.
+func (s *Store) OfferTransfer(ctx context.Context, by By, t *Transfer) error {
 	return s.change(ctx, by, "offerTransfer", func(c *change) error {
 		var client Client
 		if err := c.forUpdate().First(&client, "id = ?", t.ClientID).Error; err != nil {
@@ -80,7 +86,8 @@ func (s *Store) OfferTransfer(ctx context.Context, by By, t *Transfer, channels 
 			return err
 		}
 		c.touch("offers", t.OfferedBy)
-		if err := c.tellOffered(t, channels); err != nil {
+		// By which channels, and whether there is anybody to tell, is found out when it is due.
+		if err := c.notice(Notice{Kind: NoticeWord, Ref: t.ID, ClientID: t.ClientID, SubjectID: t.to()}); err != nil {
 			return err
 		}
 		return c.record(t.ID, nil, t)
@@ -92,18 +99,15 @@ func (c *change) offered(t *Transfer) error {
 	if err := checkText("to", t.Named, 200); err != nil {
 		return err
 	}
-	if t.ToID == nil {
-		if t.Named == "" {
-			return invalid("to", "names nothing that exists")
-		}
-		return nil
-	}
-	if t.FromID != nil && *t.FromID == *t.ToID {
+	switch {
+	case t.ToID == nil && t.Named == "":
+		return invalid("to", "names nothing that exists")
+	case t.ToID != nil && sameOwner(t.FromID, t.ToID):
 		return invalid("to", "answers for it already")
 	}
-	var to User
-	err := c.tx.First(&to, "id = ? and status <> ?", *t.ToID, StatusDecommissioned).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
+	var there int64
+	err := c.tx.Model(&User{}).Where("id = ? and status <> ?", t.to(), StatusDecommissioned).Count(&there).Error
+	if err == nil && t.ToID != nil && there == 0 {
 		return invalid("to", "names nobody who could answer")
 	}
 	return err
@@ -246,19 +250,6 @@ const (
 // endTransfersOf ends the offers of a client or a user who is stopped.
 func (c *change) endTransfersOf(id string) error {
 	return c.endTransfers(openOffersOf, bindPending(id, c.now))
-}
-
-// tellOffered has whoever is asked told.
-func (c *change) tellOffered(t *Transfer, channels []string) error {
-	if t.ToID == nil {
-		return nil
-	}
-	for _, channel := range channels {
-		if err := c.notice(Notice{Kind: NoticeWord, Channel: channel, Ref: t.ID, ClientID: t.ClientID, SubjectID: *t.ToID}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // tellAnswer has a person told how an offer was answered, if they are still there. Where

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"github.com/deputyauth/deputy/models"
 	"github.com/deputyauth/deputy/models/modelstest"
@@ -35,10 +36,10 @@ func newEstate(t testing.TB, s *models.Store) *estate {
 }
 
 // offered is an offer to a user, by an administrator.
-func (e *estate) offered(to *models.User, channels ...string) *models.Transfer {
+func (e *estate) offered(to *models.User) *models.Transfer {
 	e.Helper()
 	t := &models.Transfer{ClientID: e.agent.ID, ToID: &to.ID}
-	require.NoError(e, e.OfferTransfer(e.Context(), models.By{ClientID: "app_admin"}, t, channels))
+	require.NoError(e, e.OfferTransfer(e.Context(), models.By{ClientID: "app_admin"}, t))
 	return t
 }
 
@@ -70,8 +71,8 @@ func eachEstate(t *testing.T, test func(t *testing.T, e *estate)) {
 
 func TestAnOfferChangesNothingUntilItIsAccepted(t *testing.T) {
 	eachEstate(t, func(t *testing.T, e *estate) {
-		offer := e.offered(e.a, "mail", "push")
-		require.Equal(t, []string{"mail", "push"}, e.notices(offer.ID))
+		offer := e.offered(e.a)
+		require.Equal(t, []string{""}, e.notices(offer.ID), "by which channels is found out when it is told")
 		require.Equal(t, []any{models.TransferOpen, "app_admin", e.owner.ID, e.Now() + models.TransferLife}, []any{offer.State, offer.OfferedBy, *offer.FromID, offer.ExpiresAt})
 		require.Equal(t, e.owner.ID, e.ownerNow())
 
@@ -143,7 +144,7 @@ func TestAnOfferEndsWithWhatItIsAbout(t *testing.T) {
 			}, models.TransferOpen},
 		} {
 			e := newEstate(t, s)
-			offer := e.offered(e.a, "mail")
+			offer := e.offered(e.a)
 			require.NoError(t, c.happens(t, e), name)
 			require.Equal(t, c.left, e.state(offer.ID), name)
 			before := e.ownerNow()
@@ -170,14 +171,14 @@ func TestWhoCanBeAsked(t *testing.T) {
 		require.NoError(t, e.RemoveUser(t.Context(), by, gone.ID, models.AnyVersion))
 		nobody := "usr_nobody"
 		for name, to := range map[string]*string{"nobody": nil, "no user": &nobody, "who left": &gone.ID, "who answers already": &e.owner.ID, "no person": &e.agent.ID} {
-			err := e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: to}, nil)
+			err := e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: to})
 			var wrong *models.Invalid
 			require.ErrorAs(t, err, &wrong, name)
 			require.Equal(t, "to", wrong.Field, name)
 		}
-		require.ErrorIs(t, e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: "agt_none", ToID: &e.a.ID}, nil), models.ErrNotFound)
+		require.ErrorIs(t, e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: "agt_none", ToID: &e.a.ID}), models.ErrNotFound)
 		require.NoError(t, e.DecommissionClient(t.Context(), by, e.agent.ID, models.AnyVersion))
-		require.Error(t, e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: &e.a.ID}, nil))
+		require.Error(t, e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: &e.a.ID}))
 		rows, _, err := e.Transfers(t.Context(), models.TransferFilter{}, models.Page{})
 		require.NoError(t, err)
 		require.Empty(t, rows)
@@ -190,7 +191,7 @@ func TestAnOwnersOffer(t *testing.T) {
 		ctx := t.Context()
 		offer := func(as models.By, to *string, name string) (*models.Transfer, error) {
 			tr := &models.Transfer{ClientID: e.agent.ID, ToID: to, Named: name}
-			return tr, e.OfferTransfer(ctx, as, tr, []string{"mail"})
+			return tr, e.OfferTransfer(ctx, as, tr)
 		}
 		_, err := offer(models.By{SubjectID: e.b.ID}, &e.a.ID, e.a.Username)
 		require.ErrorIs(t, err, models.ErrNotFound, "it is not hers to offer")
@@ -199,10 +200,11 @@ func TestAnOwnersOffer(t *testing.T) {
 		lost, err := offer(e.owners, nil, "no-such-person")
 		require.NoError(t, err)
 		require.Equal(t, models.TransferOpen, lost.State)
-		require.Empty(t, e.notices(lost.ID))
+		require.Equal(t, []string{""}, e.notices(lost.ID), "as for somebody")
 		real, err := offer(e.owners, &e.a.ID, e.a.Username)
 		require.NoError(t, err)
-		require.Equal(t, []string{"mail"}, e.notices(real.ID))
+		require.Equal(t, []string{""}, e.notices(real.ID))
+		require.Empty(t, e.notices(lost.ID))
 		require.Equal(t, models.TransferCancelled, e.state(lost.ID), "at most one is open")
 
 		v, err := e.View(ctx)
@@ -234,6 +236,40 @@ func TestAnOwnersOffer(t *testing.T) {
 		_, err = e.SuspendUser(ctx, by, e.owner.ID)
 		require.NoError(t, err)
 		require.Equal(t, models.TransferCancelled, e.state(again.ID), "what somebody offered who was stopped is not taken")
+	})
+}
+
+// To offer an agent to nobody is the same work as to offer it to somebody, statement by
+// statement, so how long it takes tells nothing.
+func TestAnOfferToNobodyTakesTheSameWork(t *testing.T) {
+	eachEstate(t, func(t *testing.T, e *estate) {
+		require.NoError(t, e.RemoveUser(t.Context(), by, e.b.ID, models.AnyVersion))
+		var statements []string
+		note := func(db *gorm.DB) { statements = append(statements, db.Statement.SQL.String()) }
+		for _, db := range []*gorm.DB{e.Writer(), e.Reader()} {
+			c := db.Callback()
+			require.NoError(t, errors.Join(
+				c.Create().After("*").Register("watch", note), c.Query().After("*").Register("watch", note), c.Row().After("*").Register("watch", note),
+				c.Update().After("*").Register("watch", note), c.Delete().After("*").Register("watch", note), c.Raw().After("*").Register("watch", note)))
+		}
+		offer := func(name string, asked int) []string {
+			statements = nil
+			tr := &models.Transfer{ClientID: e.agent.ID, Named: name}
+			u, err := e.UserNamed(t.Context(), name)
+			if err == nil && u.Status == models.StatusActive { // as grants.OfferTo does
+				tr.ToID, asked = &u.ID, asked-1
+			}
+			require.NoError(t, e.OfferTransfer(t.Context(), e.owners, tr))
+			require.Zero(t, asked)
+			return statements
+		}
+		offer(e.a.Username, 1) // from now on each takes another's place
+		want := offer(e.a.Username, 1)
+		require.Greater(t, len(want), 8)
+		for name, asked := range map[string]int{"no-such-person": 0, e.b.Username: 0, e.a.Username: 1} {
+			require.Equal(t, want, offer(name, asked), name)
+			require.Equal(t, want, offer(name, asked), name)
+		}
 	})
 }
 
@@ -286,7 +322,7 @@ func TestOffersFallWithWhoIsStopped(t *testing.T) {
 				"to them, by somebody": {ClientID: third.ID, ToID: &mine.owner.ID, Named: mine.owner.Username, OfferedBy: hers.owner.ID},
 			}
 			for _, o := range all {
-				require.NoError(t, s.OfferTransfer(ctx, models.By{SubjectID: o.OfferedBy}, o, nil))
+				require.NoError(t, s.OfferTransfer(ctx, models.By{SubjectID: o.OfferedBy}, o))
 			}
 			stopped, ends := mine.owner.ID, []string{"as the owner", "to nobody", "to them, by somebody"}
 			if strings.HasSuffix(name, "agent") {
@@ -361,7 +397,7 @@ func TestOneOfferIsOpen(t *testing.T) {
 				to = e.b
 			}
 			group.Go(func() {
-				if err := e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: &to.ID}, nil); err != nil {
+				if err := e.OfferTransfer(t.Context(), by, &models.Transfer{ClientID: e.agent.ID, ToID: &to.ID}); err != nil {
 					t.Error(err)
 				}
 			})

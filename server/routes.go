@@ -72,7 +72,7 @@ func (s *Server) routes() error {
 	open.OPTIONS(s.base+UserinfoPath, preflight)
 
 	return api.Register(root, api.Config{
-		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Offers: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Seal: s.People.SealUpstream, Call: call, Gate: s.Limits.Admin, Log: s.Log,
+		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Seal: s.People.SealUpstream, Call: call, Gate: s.Limits.Admin, Log: s.Log,
 	})
 }
 

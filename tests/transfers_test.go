@@ -49,7 +49,7 @@ func eachHandover(t *testing.T, o harness.Options, test func(t *testing.T, w *ha
 func (w *handover) offer() string {
 	w.TB.Helper()
 	t := &models.Transfer{ClientID: w.agent.ID, ToID: &w.joe.ID}
-	require.NoError(w.TB, w.Endpoint.Offer(context.Background(), models.By{ClientID: w.agent.ID}, t))
+	require.NoError(w.TB, w.Store.OfferTransfer(context.Background(), models.By{ClientID: w.agent.ID}, t))
 	return t.ID
 }
 
@@ -71,8 +71,8 @@ func (w *handover) tries() int {
 	return w.Form("/oauth2/token", w.agent, harness.OwnForm(w.sales.Identifier, "sales:export")).Status
 }
 
-// answered is the only mail about an answer, sent by now; to whom it went.
-func (w *handover) answered(to string) word.Envelope {
+// told is the only mail that is sent by now, of those since the last look.
+func (w *handover) told(to string) word.Envelope {
 	w.TB.Helper()
 	*w.Mailbox = word.Mailbox{}
 	for range 3 { // to whom, by which channel; the mail; and one more look
@@ -99,9 +99,7 @@ func TestTransfers_AnAgentIsHandedOn(t *testing.T) {
 		require.Contains(t, a.Body, "You answer for it until they accept")
 		require.Equal(t, w.olivia.ID, w.owner())
 
-		require.NoError(t, w.Endpoint.Notify(context.Background()))
-		mails := w.Mailbox.Mails()
-		require.Len(t, mails, 1)
+		mails := []word.Envelope{w.told("joe")}
 		require.Equal(t, "You are asked to answer for reporter", mails[0].Subject)
 		require.Contains(t, mails[0].Text, "olivia asks you to answer for the agent reporter")
 		path := offerPath.FindString(mails[0].Text)
@@ -138,11 +136,11 @@ func TestTransfers_AnAgentIsHandedOn(t *testing.T) {
 			require.Equal(t, http.StatusConflict, late.Status)
 			require.Contains(t, late.Body, "You have accepted this.")
 		}
-		told := w.answered("olivia")
-		require.Equal(t, "Somebody else answers for reporter now", told.Subject)
-		require.Contains(t, told.Text, "joe accepted on "+w.Clock.Now().UTC().Format("2 January 2006, 15:04 UTC")+" to answer for the agent reporter")
-		require.Contains(t, told.Text, "because you answered for the agent until then")
-		require.Equal(t, w.URL+"/account", told.Link, "the agent's page is not hers any more")
+		answer := w.told("olivia")
+		require.Equal(t, "Somebody else answers for reporter now", answer.Subject)
+		require.Contains(t, answer.Text, "joe accepted on "+w.Clock.Now().UTC().Format("2 January 2006, 15:04 UTC")+" to answer for the agent reporter")
+		require.Contains(t, answer.Text, "because you answered for the agent until then")
+		require.Equal(t, w.URL+"/account", answer.Link, "the agent's page is not hers any more")
 		require.Equal(t, "tellAnswer", w.LastEntry().Action)
 	})
 }
@@ -152,8 +150,7 @@ func TestTransfers_AreToldInTheLanguageSomebodyChose(t *testing.T) {
 	eachHandover(t, harness.Options{}, func(t *testing.T, w *handover) {
 		require.Equal(t, http.StatusOK, w.his.Post("/account/word", url.Values{"lang": {"de"}}).Status)
 		id := w.offer()
-		require.NoError(t, w.Endpoint.Notify(context.Background()))
-		mail := w.Mailbox.Mails()[0]
+		mail := w.told("joe")
 		require.Equal(t, "Sie werden gebeten, für reporter einzustehen", mail.Subject)
 		require.Contains(t, mail.HTML, "für den Agenten <bdi>reporter</bdi> einzustehen")
 		require.Contains(t, w.his.Get("/account/transfers/"+id+"?ui_locales=de").Body, "Annehmen")
@@ -180,12 +177,12 @@ func TestTransfers_Declined(t *testing.T) {
 			link   string
 		}{{w.olivia, "joe", "/account/agents/" + w.agent.ID}, {w.Person("ann"), "", "/account"}} {
 			tr := &models.Transfer{ClientID: w.agent.ID, ToID: &w.joe.ID, Named: c.named}
-			require.NoError(t, w.Endpoint.Offer(context.Background(), models.By{SubjectID: c.offers.ID}, tr))
+			require.NoError(t, w.Store.OfferTransfer(context.Background(), models.By{SubjectID: c.offers.ID}, tr))
 			require.Equal(t, http.StatusOK, w.his.Post("/account/transfers/"+tr.ID+"/decline", nil).Status)
-			told := w.answered(c.offers.Username)
-			require.Equal(t, "Your offer of reporter was declined", told.Subject)
-			require.Contains(t, told.Text, "joe declined on "+w.Clock.Now().UTC().Format("2 January 2006, 15:04 UTC"))
-			require.Equal(t, w.URL+c.link, told.Link)
+			answer := w.told(c.offers.Username)
+			require.Equal(t, "Your offer of reporter was declined", answer.Subject)
+			require.Contains(t, answer.Text, "joe declined on "+w.Clock.Now().UTC().Format("2 January 2006, 15:04 UTC"))
+			require.Equal(t, w.URL+c.link, answer.Link)
 		}
 	})
 }
@@ -244,6 +241,12 @@ func TestTransfers_DoNotTellWhoThereIs(t *testing.T) {
 			}
 			require.Equal(t, first, seen, name)
 		}
+		require.Equal(t, http.StatusOK, w.offers("max").Status)
+		for range 3 {
+			require.NoError(t, w.Endpoint.Notify(context.Background()))
+		}
+		require.Empty(t, w.Mailbox.Mails(), "word of it goes nowhere")
+		require.Contains(t, w.Last("giveUpWord").Detail, "nobody is called so")
 		for _, wrong := range []string{"", "  ", "olivia", "OLIVIA "} {
 			require.Equal(t, http.StatusUnprocessableEntity, w.offers(wrong).Status, "%q", wrong)
 		}

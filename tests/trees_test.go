@@ -133,7 +133,7 @@ func TestAGrantTakesItsTreeWithIt(t *testing.T) {
 		g.nodes = []node{{0, -1, root}}
 		_, claims := claimsOf(t, root)
 		offer := &models.Transfer{ClientID: g.agents[0].ID, ToID: &s.User("joe").ID}
-		require.NoError(t, s.Store.OfferTransfer(t.Context(), models.By{System: "test"}, offer, nil))
+		require.NoError(t, s.Store.OfferTransfer(t.Context(), models.By{System: "test"}, offer))
 		offers := func() string {
 			now, err := s.Store.Transfer(t.Context(), offer.ID)
 			require.NoError(t, err)

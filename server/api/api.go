@@ -59,7 +59,6 @@ type Config struct {
 	Issuer   string // without trailing slash
 	Endpoint Admitter
 	Explain  Explainer
-	Offers   Offerer
 	Store    *models.Store
 	Keys     Rotator
 	Policy   func() PolicyStatus

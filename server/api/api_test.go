@@ -82,7 +82,7 @@ func newClientOn(t testing.TB, store *models.Store, admitter func(*tokens.Keyrin
 	engine, endpoint := gin.New(), explainerOn(t, store, c.keys)
 	require.NoError(t, Register(engine, Config{
 		Seal:   func(id, secret string) []byte { return []byte(id + " " + secret) },
-		Issuer: issuer, Endpoint: a, Explain: endpoint, Offers: endpoint, Store: store, Keys: c.keys, Log: log,
+		Issuer: issuer, Endpoint: a, Explain: endpoint, Store: store, Keys: c.keys, Log: log,
 		Policy: func() PolicyStatus { return c.policy },
 		Call: func(g *gin.Context) grants.Call {
 			return grants.Call{RequestID: g.GetHeader("X-Request-ID"), IP: "192.0.2.1"}

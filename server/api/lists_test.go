@@ -108,7 +108,7 @@ func testPages(t *testing.T, c *client) {
 		person := modelstest.User(t, c.store, name+"-person")
 		modelstest.Ask(t, c.store, app, person.ID)
 		require.NoError(t, c.store.Acquaint(t.Context(), modelstest.By(), w.Agent.ID, person.ID))
-		require.NoError(t, c.store.OfferTransfer(t.Context(), modelstest.By(), &models.Transfer{ClientID: w.Agent.ID, ToID: &person.ID}, nil))
+		require.NoError(t, c.store.OfferTransfer(t.Context(), modelstest.By(), &models.Transfer{ClientID: w.Agent.ID, ToID: &person.ID}))
 	}
 	for path, field := range map[string]string{
 		"/clients": "id", "/users": "id", "/groups": "id", "/roles": "id", "/assignments": "id", "/resource-servers": "id", "/grants": "id", "/tokens": "id", "/approvals": "id", "/transfers": "id",

@@ -183,7 +183,7 @@ func TestBlastRadiusIsTold(t *testing.T) {
 		require.NoError(t, err)
 		held, _, err := store.Credentials(t.Context(), w.Agent.ID, models.Page{})
 		require.NoError(t, err)
-		require.NoError(t, store.OfferTransfer(t.Context(), modelstest.By(), &models.Transfer{ClientID: w.Agent.ID, ToID: &joe.ID}, nil))
+		require.NoError(t, store.OfferTransfer(t.Context(), modelstest.By(), &models.Transfer{ClientID: w.Agent.ID, ToID: &joe.ID}))
 		told := func(tokens, grants, owned, approvals, offers float64) object {
 			holders := []any{object{"client_id": w.Agent.ID, "tokens": tokens}}
 			return object{"tokens": tokens, "refresh_tokens": 0.0, "grants": grants, "approvals": approvals, "offers": offers, "owned_clients": owned, "holders": holders}

@@ -7,11 +7,6 @@ import (
 	"github.com/deputyauth/deputy/models"
 )
 
-// Offerer asks people to answer for clients, and has them told (grants.Endpoint).
-type Offerer interface {
-	Offer(ctx context.Context, by models.By, t *models.Transfer) error
-}
-
 // transferOf tells what became of an offer. No operation answers one.
 func (s *server) transferOf(t models.Transfer) Transfer {
 	return Transfer{
@@ -31,7 +26,7 @@ func (s *server) OfferTransfer(ctx context.Context, r OfferTransferRequestObject
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Offers.Offer(ctx, who, t); err != nil {
+	if err := s.Store.OfferTransfer(ctx, who, t); err != nil {
 		return nil, err
 	}
 	return OfferTransfer201JSONResponse{Body: s.transferOf(*t), Headers: OfferTransfer201ResponseHeaders{Location: s.location("transfers", t.ID)}}, nil

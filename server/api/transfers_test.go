@@ -66,7 +66,7 @@ func TestAnOfferToNobodyIsSeenByAdministrators(t *testing.T) {
 	owner := modelstest.User(t, c.store, "owner")
 	agent, _ := modelstest.Agent(t, c.store, "helper", owner.ID)
 	offer := &models.Transfer{ClientID: agent.ID, Named: "no-such-person"}
-	require.NoError(t, c.store.OfferTransfer(t.Context(), models.By{SubjectID: owner.ID}, offer, nil))
+	require.NoError(t, c.store.OfferTransfer(t.Context(), models.By{SubjectID: owner.ID}, offer))
 	body := c.do(http.MethodGet, "/transfers/"+offer.ID, nil).is(http.StatusOK)
 	require.Equal(t, "no-such-person", body["named"])
 	require.NotContains(t, body, "to_id")

@@ -11,7 +11,7 @@ import (
 )
 
 // OfferTo offers a client, as its owner, to whoever signs in by a name. Whether anybody
-// does is told to nobody: the offer is made, and looks, the same.
+// does is told to nobody: the offer is made, and looks, the same, and takes the same work.
 func (e *Endpoint) OfferTo(ctx context.Context, by models.By, clientID, name string) error {
 	t := &models.Transfer{ClientID: clientID, Named: strings.ToLower(strings.TrimSpace(name))}
 	user, err := e.store.UserNamed(ctx, t.Named)
@@ -20,28 +20,12 @@ func (e *Endpoint) OfferTo(ctx context.Context, by models.By, clientID, name str
 		t.ToID = &user.ID
 	case err != nil && !errors.Is(err, models.ErrNotFound):
 		return err
-	default: // as many steps for nobody as for somebody
-		if _, err := e.word.Reaches(ctx, by.SubjectID); err != nil {
-			return err
-		}
 	}
-	return e.Offer(ctx, by, t)
+	return e.store.OfferTransfer(ctx, by, t)
 }
 
-// Offer asks t.ToID to answer for a client, and has them told by whatever reaches them.
-func (e *Endpoint) Offer(ctx context.Context, by models.By, t *models.Transfer) error {
-	var channels []string
-	if t.ToID != nil {
-		var err error
-		channels, err = e.word.Reaches(ctx, *t.ToID)
-		if err != nil && !errors.Is(err, models.ErrNotFound) { // of nobody the store says so
-			return err
-		}
-	}
-	return e.store.OfferTransfer(ctx, by, t, channels)
-}
-
-// tellOffer tells a person that they are asked to answer for a client, if they still are.
+// tellOffer tells a person that they are asked to answer for a client, if they still are,
+// or finds out by which channels they are told.
 func (e *Endpoint) tellOffer(ctx context.Context, n *models.Notice) error {
 	t, err := e.store.Transfer(ctx, n.Ref)
 	if errors.Is(err, models.ErrNotFound) || err == nil && t.Now(e.now().Unix()) != models.TransferOpen {
@@ -50,9 +34,15 @@ func (e *Endpoint) tellOffer(ctx context.Context, n *models.Notice) error {
 	if err != nil {
 		return err
 	}
+	if t.ToID == nil {
+		return fmt.Errorf("nobody is called so: %w", ErrNoUse)
+	}
 	client, err := e.store.Client(ctx, t.ClientID)
 	if err != nil {
 		return err
+	}
+	if n.Channel == "" {
+		return e.spread(ctx, n, client)
 	}
 	from, err := e.called(ctx, t.OfferedBy)
 	if err != nil {
