@@ -13,9 +13,11 @@ var (
 	Closure  = closure
 )
 
-// Hanging and PendingOf are the queries of FallOf, UsedScopes is one of UnusedScopes.
+// Hanging and PendingOf are the queries of FallOf, UsedScopes and UsedScopesOf some of
+// UnusedScopes.
 const (
-	UsedScopes = usedScopes
+	UsedScopes   = usedScopes
+	UsedScopesOf = usedScopesOf
 
 	Hanging   = hanging
 	PendingOf = pendingOf

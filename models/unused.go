@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm"
 )
 
-// Unused is what a client holds and does not use, as far as tokens tell.
+// Unused is what a client or a user holds and does not use, as far as tokens tell.
 type Unused struct {
 	Since    int64 // from when on tokens are known and count
 	TooYoung bool  // it exists for less long than was asked for: nothing is said of it
@@ -38,22 +38,27 @@ const usedScopes = `with recursive used(id, resource_id, scopes) as (
 	select t.id, t.resource_id, t.scopes from used cross join tokens t where t.parent_id = used.id and t.parent_id <> ''
 ) select distinct resource_id, scopes from used`
 
-// UnusedScopes tells which scopes a client holds that no token carried which it, or
-// somebody by it, was issued in the last days. What was given to it later than that is
-// not among them, and nothing is of a client that is younger.
-func (s *Store) UnusedScopes(ctx context.Context, clientID string, days int64, p Page) (u *Unused, next string, err error) {
+// usedScopesOf are the scopes of the tokens that speak for a user, whoever holds them.
+const usedScopesOf = `select distinct resource_id, scopes from tokens
+	where subject_id = @user and substr(subject_id, 1, 4) = 'usr_' and issued_at >= @since`
+
+// UnusedScopes tells which scopes a client or a user holds that no token carried which,
+// of a client, it, or somebody by it, was issued in the last days, or which spoke for the
+// user. What was given to them later than that is not among them, and nothing is of who
+// is younger.
+func (s *Store) UnusedScopes(ctx context.Context, id string, days int64, p Page) (u *Unused, next string, err error) {
 	u = &Unused{Since: s.Now() - days*secondsADay}
 	asked, idle := u.Since, map[ScopeRef]bool{}
 	var held []EffectiveScope
 	err = s.snapshot(ctx, func(db *gorm.DB) error {
-		if held, err = u.held(db, clientID, asked); err != nil || u.TooYoung {
+		if held, err = u.held(db, id, asked); err != nil || u.TooYoung {
 			return err
 		}
-		idle, err = old(db, clientID, held, asked)
+		idle, err = old(db, id, held, asked)
 		return err
 	})
 	if err == nil && !u.TooYoung {
-		err = s.forgetUsed(ctx, clientID, u, idle)
+		err = s.forgetUsed(ctx, id, u, idle)
 	}
 	if err != nil {
 		return nil, "", wrap("list unused scopes", err)
@@ -71,27 +76,37 @@ func (s *Store) UnusedScopes(ctx context.Context, clientID string, days int64, p
 		if err := u.narrow(db, idle); err != nil || len(u.Scopes) == 0 {
 			return err
 		}
-		return explain(db, clientID, u.Scopes)
+		return explain(db, id, u.Scopes)
 	})
 	return u, next, wrap("list unused scopes", err)
 }
 
 func (e EffectiveScope) ref() ScopeRef { return ScopeRef{e.ResourceID, e.Scope} }
 
-// held is what a client holds, by resource server and scope. It tells whether the
-// client is too young, and what it has it through.
-func (u *Unused) held(db *gorm.DB, clientID string, asked int64) ([]EffectiveScope, error) {
-	var c Client
-	if err := db.First(&c, "id = ?", clientID).Error; err != nil {
+// held is what a client or a user holds, by resource server and scope. It tells whether
+// they are too young, and what they have it through.
+func (u *Unused) held(db *gorm.DB, id string, asked int64) ([]EffectiveScope, error) {
+	row := any(&Client{})
+	if HasPrefix(id, PrefixUser) {
+		row = &User{}
+	}
+	var made []int64
+	if err := db.Model(row).Where("id = ?", id).Pluck("created_at", &made).Error; err != nil {
 		return nil, err
 	}
-	rows, err := heldScopes(db, clientID)
+	if len(made) == 0 {
+		return nil, ErrNotFound
+	}
+	rows, err := heldScopes(db, id)
 	if err != nil {
 		return nil, err
 	}
+	if HasPrefix(id, PrefixUser) {
+		rows = slices.DeleteFunc(rows, EffectiveScope.everybodys)
+	}
 	slices.SortFunc(rows, func(a, b EffectiveScope) int { return strings.Compare(a.key(), b.key()) })
-	u.Held, u.TooYoung = len(rows), c.CreatedAt > asked
-	sources, err := sourcesOf(db, clientID)
+	u.Held, u.TooYoung = len(rows), made[0] > asked
+	sources, err := sourcesOf(db, id)
 	for _, src := range sources {
 		u.Roles = append(u.Roles, src)
 	}
@@ -99,14 +114,19 @@ func (u *Unused) held(db *gorm.DB, clientID string, asked int64) ([]EffectiveSco
 	return rows, err
 }
 
-// old are those of the scopes that a client was given before a moment, by any role.
-func old(db *gorm.DB, clientID string, held []EffectiveScope, moment int64) (map[ScopeRef]bool, error) {
-	groups, err := groupsOf(db, clientID)
+// everybodys tells whether every user holds it: then it cannot be taken from one.
+func (e EffectiveScope) everybodys() bool {
+	return slices.ContainsFunc(e.Roles, func(src ScopeSource) bool { return src.RoleID == PersonRoleID })
+}
+
+// old are those of the scopes that somebody was given before a moment, by any role.
+func old(db *gorm.DB, id string, held []EffectiveScope, moment int64) (map[ScopeRef]bool, error) {
+	groups, err := groupsOf(db, id)
 	if err != nil {
 		return nil, err
 	}
 	var given []string
-	err = db.Model(&Assignment{}).Where("principal_id in ? and created_at <= ?", append(groups, clientID), moment).Distinct().Pluck("role_id", &given).Error
+	err = db.Model(&Assignment{}).Where("principal_id in ? and created_at <= ?", append(groups, id), moment).Distinct().Pluck("role_id", &given).Error
 	out := map[ScopeRef]bool{}
 	for _, e := range held {
 		if slices.ContainsFunc(e.Roles, func(src ScopeSource) bool { return slices.Contains(given, src.RoleID) }) {
@@ -116,9 +136,8 @@ func old(db *gorm.DB, clientID string, held []EffectiveScope, moment int64) (map
 	return out, err
 }
 
-// forgetUsed takes out of idle what tokens carried, from the newest back, until nothing
-// is left of it or all were seen.
-func (s *Store) forgetUsed(ctx context.Context, clientID string, u *Unused, idle map[ScopeRef]bool) error {
+// forgetUsed takes out of idle what tokens carried, as far back as they are known.
+func (s *Store) forgetUsed(ctx context.Context, id string, u *Unused, idle map[ScopeRef]bool) error {
 	db := s.read.WithContext(ctx)
 	var size int64
 	if err := db.Model(&Head{}).Select("size").Scan(&size).Error; err != nil {
@@ -129,24 +148,35 @@ func (s *Store) forgetUsed(ctx context.Context, clientID string, u *Unused, idle
 		return err
 	}
 	u.Since = max(u.Since, known/1000)
+	if HasPrefix(id, PrefixUser) {
+		return forget(db.Raw(usedScopesOf, map[string]any{"user": id, "since": u.Since}), idle)
+	}
+	// From the newest back, until nothing is left of it.
 	for last := size / stretch; last >= first/stretch && len(idle) > 0; last -= stretchesAtOnce {
 		some := make([]int64, 0, stretchesAtOnce)
 		for n := last; n > last-stretchesAtOnce && n >= first/stretch; n-- {
 			some = append(some, n)
 		}
-		var found []struct{ ResourceID, Scopes string }
-		err := db.Raw(usedScopes, map[string]any{"stretches": some, "client": clientID, "since": u.Since}).Scan(&found).Error
-		if err != nil {
+		if err := forget(db.Raw(usedScopes, map[string]any{"stretches": some, "client": id, "since": u.Since}), idle); err != nil {
 			return err
 		}
-		for _, f := range found {
-			var scopes []string
-			if err := json.Unmarshal([]byte(f.Scopes), &scopes); err != nil {
-				return err
-			}
-			for _, scope := range scopes {
-				delete(idle, ScopeRef{f.ResourceID, scope})
-			}
+	}
+	return nil
+}
+
+// forget takes out of idle the scopes that a query finds.
+func forget(used *gorm.DB, idle map[ScopeRef]bool) error {
+	var found []struct{ ResourceID, Scopes string }
+	if err := used.Scan(&found).Error; err != nil {
+		return err
+	}
+	for _, f := range found {
+		var scopes []string
+		if err := json.Unmarshal([]byte(f.Scopes), &scopes); err != nil {
+			return err
+		}
+		for _, scope := range scopes {
+			delete(idle, ScopeRef{f.ResourceID, scope})
 		}
 	}
 	return nil

@@ -106,6 +106,55 @@ func TestUnusedIsWhatNoTokenCarried(t *testing.T) {
 	})
 }
 
+// Of a user, every token counts that speaks for them, whoever holds it, and nobody else's.
+func TestUnusedOfAUserIsWhatNoTokenForThemCarried(t *testing.T) {
+	eachIdle(t, func(i *holding) {
+		joe, eve := modelstest.User(i, i.Store, "joe"), modelstest.User(i, i.Store, "eve")
+		other, _ := modelstest.Agent(i, i.Store, "other", i.owner.ID)
+		i.role("all", "a", "b", "c", "d")
+		i.role("less", "a", "b")
+		i.role("more", "a", "b", "c")
+		for _, who := range []string{joe.ID, eve.ID, i.agent.ID, other.ID} {
+			i.give(who, "all")
+		}
+		i.after(50)
+		speaks := func(u *models.User, scope string) models.Token {
+			t := i.token(i.agent, nil, "d") // its own, which is nobody's
+			t.ID = models.NewID(models.PrefixToken)
+			t.Txn, t.SubjectID, t.Scopes = t.ID, u.ID, []string{scope}
+			return modelstest.Issue(i, i.Store, t)
+		}
+		unused := func(id string, days int64) (scopes, roles []string, u *models.Unused) {
+			u, _, err := i.UnusedScopes(i.Context(), id, days, models.Page{Limit: 200})
+			require.NoError(i, err)
+			for _, e := range u.Scopes {
+				require.Equal(i, i.service.ID, e.ResourceID, "what everybody holds is not told")
+				scopes = append(scopes, e.Scope)
+			}
+			for _, r := range u.Narrower.Roles {
+				roles = append(roles, r.Name)
+			}
+			return scopes, roles, u
+		}
+		_, _, u := unused(joe.ID, 90)
+		require.True(i, u.TooYoung)
+		first := speaks(joe, "a")
+		modelstest.Issue(i, i.Store, func() models.Token { t := modelstest.Exchange(first, other.ID); t.Scopes = []string{"b"}; return t }())
+		i.after(41)
+		speaks(eve, "c")
+		scopes, roles, u := unused(joe.ID, 90)
+		require.Equal(i, []any{[]string{"c", "d"}, []string{"less"}, 4, 2, false}, []any{scopes, roles, u.Held, u.Unused, u.TooYoung})
+		require.Equal(i, []models.ScopeSource{{RoleID: i.roles["all"].ID, Role: "all", Direct: true}}, u.Roles)
+		scopes, _, u = unused(joe.ID, 40)
+		require.Equal(i, []string{"a", "b", "c", "d"}, scopes)
+		require.Empty(i, u.Narrower.Scopes)
+		scopes, _, _ = unused(eve.ID, 90)
+		require.Equal(i, []string{"a", "b", "d"}, scopes)
+		_, _, err := i.UnusedScopes(i.Context(), "usr_nobody", 30, models.Page{})
+		require.ErrorIs(i, err, models.ErrNotFound)
+	})
+}
+
 // Who stands in a chain must hold what its last link carries.
 func TestWhatOthersExchangedIsUsed(t *testing.T) {
 	eachIdle(t, func(i *holding) {
@@ -250,11 +299,14 @@ func TestUnusedIsFoundByIndexes(t *testing.T) {
 		slices.Sort(took)
 		i.Logf("%d tokens of one client among %d: %v", n, all, took)
 		require.Less(i, took[0], 5*time.Second, "on a machine that has other things to do")
-		plan := i.plan(i.agent.ID)
+		plan := i.plan(models.UsedScopes, map[string]any{"stretches": []int64{1, 2, 3}, "client": i.agent.ID, "since": 0})
 		require.Contains(i, plan, "ledger_client_idx")
 		require.Contains(i, plan, map[string]string{"sqlite": "sqlite_autoindex_tokens_1", "postgres": "tokens_pk"}[i.Dialect()])
 		require.Contains(i, plan, "tokens_parent_idx")
 		require.NotRegexp(i, `(?i)(seq )?scan (on )?(t|l|tokens|ledger)\b`, plan)
+		plan = i.plan(models.UsedScopesOf, map[string]any{"user": i.owner.ID, "since": 0})
+		require.Contains(i, plan, "tokens_subject_idx")
+		require.NotRegexp(i, `(?i)(seq )?scan (on )?tokens\b`, plan)
 	})
 }
 
@@ -263,15 +315,14 @@ func (i *holding) exec(query string, args ...any) {
 	require.NoError(i, i.Writer().Exec(query, args...).Error)
 }
 
-// plan is how the database looks for what a client used.
-func (i *holding) plan(clientID string) string {
+// plan is how the database looks for what was used.
+func (i *holding) plan(what string, bound map[string]any) string {
 	i.Helper()
 	query := "explain query plan "
 	if i.Dialect() == "postgres" {
 		query = "explain "
 	}
-	bound := map[string]any{"stretches": []int64{1, 2, 3}, "client": clientID, "since": 0}
-	rows, err := i.Reader().Raw(query+models.UsedScopes, bound).Rows()
+	rows, err := i.Reader().Raw(query+what, bound).Rows()
 	require.NoError(i, err)
 	defer rows.Close()
 	var plan strings.Builder

@@ -51,41 +51,128 @@ type agentUnusedCmd struct {
 
 // Run tells what is not used, and what would do.
 func (c *agentUnusedCmd) Run(ctx context.Context, io streams) error {
-	if c.Days < 1 {
-		return errors.New("--days must be 1 or more")
-	}
 	r, err := c.as("clients:read resources:read groups:read")
 	if err != nil {
 		return err
 	}
-	if c.Agent == "" {
-		return c.all(ctx, r, io)
+	u := unused{remote: r, io: io, path: "/clients/", days: c.Days}
+	if c.Agent != "" {
+		client, err := r.client(ctx, c.Agent)
+		if err != nil {
+			return err
+		}
+		return u.one(ctx, holder{client.ID, client.Name})
 	}
-	client, err := r.client(ctx, c.Agent)
+	var all []holder
+	err = pages(ctx, r, "/clients", url.Values{}, func(a apiClient) {
+		if a.Status != "decommissioned" {
+			all = append(all, holder{a.ID, a.Name})
+		}
+	})
 	if err != nil {
 		return err
 	}
-	u, err := c.of(ctx, r, client.ID, "")
+	return u.all(ctx, all)
+}
+
+type userUnusedCmd struct {
+	connection
+	User string `arg:"" optional:"" help:"Username or id; without one, a line for each who holds anything they do not use."`
+	Days int    `default:"90" help:"How far back to look."`
+}
+
+// Run tells what is not used, and what would do.
+func (c *userUnusedCmd) Run(ctx context.Context, io streams) error {
+	r, err := c.as("users:read roles:read resources:read groups:read")
+	if err != nil {
+		return err
+	}
+	u := unused{remote: r, io: io, path: "/users/", days: c.Days}
+	if c.User != "" {
+		id, err := r.user(ctx, c.User)
+		if err != nil {
+			return err
+		}
+		return u.one(ctx, holder{id, r.names().of(ctx, id)})
+	}
+	var all []holder
+	err = pages(ctx, r, "/users", url.Values{}, func(a apiUser) {
+		if a.Status != "decommissioned" {
+			all = append(all, holder{a.ID, a.Username})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return u.all(ctx, all)
+}
+
+// holder is who holds scopes, and how commands name them.
+type holder struct{ id, name string }
+
+// unused asks what clients or users do not use, and prints it.
+type unused struct {
+	*remote
+	io   streams
+	path string // of all of a kind in the admin API
+	days int
+}
+
+func (c *unused) of(ctx context.Context, id, after string) (*apiUnused, error) {
+	if c.days < 1 {
+		return nil, errors.New("--days must be 1 or more")
+	}
+	q := url.Values{"days": {fmt.Sprint(c.days)}, "limit": {"200"}}
+	setIf(q, "cursor", after)
+	var u apiUnused
+	return &u, c.call(ctx, http.MethodGet, c.path+id+"/unused-scopes?"+q.Encode(), nil, &u)
+}
+
+// one prints what one of them does not use, and what would do.
+func (c *unused) one(ctx context.Context, who holder) error {
+	u, err := c.of(ctx, who.id, "")
 	if err != nil {
 		return err
 	}
 	if u.TooYoung {
-		fmt.Fprintf(io.out, "%s exists for less than %d days: too young to tell.\n", client.Name, c.Days)
+		fmt.Fprintf(c.io.out, "%s exists for less than %d days: too young to tell.\n", who.name, c.days)
 		return nil
 	}
-	fmt.Fprintf(io.out, "%s does not use %d of %d scopes since %s.\n", client.Name, u.Unused, u.Held, u.Since)
+	fmt.Fprintf(c.io.out, "%s does not use %d of %d scopes since %s.\n", who.name, u.Unused, u.Held, u.Since)
 	for page := u; ; {
 		for _, s := range page.Items {
-			fmt.Fprintf(io.out, "    %s at %s, by %s\n", s.Scope, s.Resource, strings.Join(rolesOf(s.Roles), ", "))
+			fmt.Fprintf(c.io.out, "    %s at %s, by %s\n", s.Scope, s.Resource, strings.Join(rolesOf(s.Roles), ", "))
 		}
 		if page.Next == "" {
 			break
 		}
-		if page, err = c.of(ctx, r, client.ID, page.Next); err != nil {
+		if page, err = c.of(ctx, who.id, page.Next); err != nil {
 			return err
 		}
 	}
-	u.narrower(ctx, r, io, client)
+	u.narrower(ctx, c.remote, c.io, who)
+	return nil
+}
+
+// all prints a line for each of them that does not use everything.
+func (c *unused) all(ctx context.Context, them []holder) error {
+	young := 0
+	fmt.Fprintf(c.io.err, "%-24s %6s %6s  %-20s %s\n", "NAME", "UNUSED", "HELD", "SINCE", "WOULD DO")
+	for _, who := range them {
+		u, err := c.of(ctx, who.id, "")
+		if err != nil {
+			return err
+		}
+		if u.TooYoung {
+			young++
+		}
+		if u.Unused > 0 {
+			fmt.Fprintf(c.io.out, "%-24s %6d %6d  %-20s %s\n", who.name, u.Unused, u.Held, u.Since, u.wouldDo())
+		}
+	}
+	if young > 0 {
+		fmt.Fprintf(c.io.err, "%d exist for less than %d days: too young to tell.\n", young, c.days)
+	}
 	return nil
 }
 
@@ -95,42 +182,6 @@ func rolesOf(sources []apiSource) []string {
 		out[i] = src.Role
 	}
 	return out
-}
-
-func (c *agentUnusedCmd) of(ctx context.Context, r *remote, clientID, after string) (*apiUnused, error) {
-	q := url.Values{"days": {fmt.Sprint(c.Days)}, "limit": {"200"}}
-	setIf(q, "cursor", after)
-	var u apiUnused
-	return &u, r.call(ctx, http.MethodGet, "/clients/"+clientID+"/unused-scopes?"+q.Encode(), nil, &u)
-}
-
-// all prints a line for each client that does not use everything.
-func (c *agentUnusedCmd) all(ctx context.Context, r *remote, io streams) error {
-	var clients []apiClient
-	if err := pages(ctx, r, "/clients", url.Values{}, func(a apiClient) { clients = append(clients, a) }); err != nil {
-		return err
-	}
-	young := 0
-	fmt.Fprintf(io.err, "%-24s %6s %6s  %-20s %s\n", "NAME", "UNUSED", "HELD", "SINCE", "WOULD DO")
-	for _, client := range clients {
-		if client.Status == "decommissioned" {
-			continue
-		}
-		u, err := c.of(ctx, r, client.ID, "")
-		if err != nil {
-			return err
-		}
-		if u.TooYoung {
-			young++
-		}
-		if u.Unused > 0 {
-			fmt.Fprintf(io.out, "%-24s %6d %6d  %-20s %s\n", client.Name, u.Unused, u.Held, u.Since, u.wouldDo())
-		}
-	}
-	if young > 0 {
-		fmt.Fprintf(io.err, "%d exist for less than %d days: too young to tell.\n", young, c.Days)
-	}
-	return nil
 }
 
 // wouldDo is what would do, in few words.
@@ -154,7 +205,7 @@ func (u *apiUnused) enough() []string {
 }
 
 // narrower prints what would do, as commands.
-func (u *apiUnused) narrower(ctx context.Context, r *remote, io streams, client *apiClient) {
+func (u *apiUnused) narrower(ctx context.Context, r *remote, io streams, who holder) {
 	if u.Unused == 0 {
 		return
 	}
@@ -166,7 +217,7 @@ func (u *apiUnused) narrower(ctx context.Context, r *remote, io streams, client 
 		fmt.Fprintf(io.out, "Enough, of the roles there are: %s (%d of the unused scopes stay).\n", strings.Join(enough, ", "), u.Narrower.Spare)
 		for _, name := range enough {
 			if !slices.Contains(rolesOf(u.Roles), name) {
-				fmt.Fprintf(io.out, "    deputy role give %s %s\n", name, client.Name)
+				fmt.Fprintf(io.out, "    deputy role give %s %s\n", name, who.name)
 			}
 		}
 	case u.Narrower.Total > len(u.Narrower.Scopes):
@@ -174,24 +225,24 @@ func (u *apiUnused) narrower(ctx context.Context, r *remote, io streams, client 
 		return
 	default:
 		own := u.ownRole(ctx, r)
-		enough = []string{client.Name + "-only"}
-		fmt.Fprintf(io.out, "No role there is would do. One of its own would:\n    deputy role create %s %s\n    deputy role give %s %s\n", enough[0], own, enough[0], client.Name)
+		enough = []string{who.name + "-only"}
+		fmt.Fprintf(io.out, "No role there is would do. One of its own would:\n    deputy role create %s %s\n    deputy role give %s %s\n", enough[0], own, enough[0], who.name)
 	}
-	u.rest(ctx, r, io, client, enough)
+	u.rest(ctx, r, io, who, enough)
 }
 
 // rest prints how the roles go that are not needed.
-func (u *apiUnused) rest(ctx context.Context, r *remote, io streams, client *apiClient, enough []string) {
+func (u *apiUnused) rest(ctx context.Context, r *remote, io streams, who holder, enough []string) {
 	named := r.names()
 	for _, src := range u.Roles {
 		if slices.Contains(enough, src.Role) {
 			continue
 		}
 		if src.Direct {
-			fmt.Fprintf(io.out, "    deputy role take %s %s\n", src.Role, client.Name)
+			fmt.Fprintf(io.out, "    deputy role take %s %s\n", src.Role, who.name)
 		}
 		for _, group := range src.Via {
-			fmt.Fprintf(io.out, "%s comes through the group %s, to which others belong: take %s out of it, or the role from the group.\n", src.Role, named.of(ctx, group), client.Name)
+			fmt.Fprintf(io.out, "%s comes through the group %s, to which others belong: take %s out of it, or the role from the group.\n", src.Role, named.of(ctx, group), who.name)
 		}
 	}
 }

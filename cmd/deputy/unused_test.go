@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ages makes all there is a hundred days older: clients, and what they were given.
+// ages makes all there is a hundred days older: clients, users, and what they were given.
 func (d *devServer) ages() {
 	d.t.Helper()
 	db, err := sql.Open("pgx", d.db)
 	require.NoError(d.t, err)
 	defer db.Close()
-	for _, table := range []string{"clients", "assignments"} {
+	for _, table := range []string{"clients", "users", "assignments"} {
 		_, err := db.Exec("update " + table + " set created_at = created_at - 100 * 86400")
 		require.NoError(d.t, err)
 	}
@@ -61,6 +61,20 @@ func TestUnusedScopesGoAsTheCommandSays(t *testing.T) {
 	_, err = d.deputy("token", "get", "--as", "reporting-agent", "--scope", "sales:read", "--resource", "https://sales-api.example")
 	require.ErrorContains(t, err, "does not hold scope sales:read")
 	require.Contains(t, d.must("agent", "unused", "reporting-agent"), "does not use 0 of 1")
+
+	d.must("user", "add", "max")
+	d.must("role", "give", "both", "max")
+	require.Contains(t, d.must("user", "unused", "max"), "max exists for less than 90 days")
+	_, err = d.deputy("user", "unused", "max", "--days", "0")
+	require.ErrorContains(t, err, "1 or more")
+	d.ages()
+	require.Regexp(t, `(?m)^max +2 +2 +\S+ +no role$`, d.must("user", "unused"))
+	said = d.must("user", "unused", "max")
+	require.Contains(t, said, "max does not use 2 of 2 scopes")
+	commands = regexp.MustCompile(`(?m)^    deputy .*$`).FindAllString(said, -1)
+	require.Equal(t, []string{"    deputy role take both max"}, commands)
+	admin(commands[0])
+	require.Contains(t, d.must("user", "unused", "max"), "does not use 0 of 0")
 }
 
 // Whose secret was revoked, after a leak, say, gets another by the same command.

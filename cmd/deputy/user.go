@@ -20,6 +20,7 @@ type userCmd struct {
 	Suspend  userSuspendCmd  `cmd:"" group:"admin API" help:"Stop a user, and with them every agent they own, now."`
 	Restore  userRestoreCmd  `cmd:"" group:"admin API" help:"End a suspension."`
 	Handover userHandoverCmd `cmd:"" group:"admin API" help:"Ask somebody to answer for every agent of a user who leaves, or put them in charge."`
+	Unused   userUnusedCmd   `cmd:"" group:"admin API" help:"Show scopes that users hold by roles and do not use, and the roles that would do."`
 	Remove   userRemoveCmd   `cmd:"" group:"admin API" help:"Remove a user for good. The record stays, because the ledger names it."`
 
 	Link       userLinkCmd       `cmd:"" group:"database" help:"Make a one-time link with which a user chooses a password, and print it once."`

@@ -1426,7 +1426,7 @@ type UnusedScopes struct {
 	Roles []ScopeSource `json:"roles"`
 	Since Time          `json:"since"`
 
-	// TooYoung The client exists for less long than was asked for: nothing is said of what it uses
+	// TooYoung The client or user exists for less long than was asked for: nothing is said of what they use
 	TooYoung bool `json:"too_young"`
 
 	// Unused How many of them it does not use
@@ -2023,6 +2023,18 @@ type ListSessionsParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 }
 
+// ListUserUnusedScopesParams defines parameters for ListUserUnusedScopes.
+type ListUserUnusedScopesParams struct {
+	// Days How far back to look; 90 unless told.
+	Days int `form:"days,omitempty" json:"days,omitempty,omitzero"`
+
+	// Limit How many at most; 50 unless told.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+}
+
 // CreateAssignmentJSONRequestBody defines body for CreateAssignment for application/json ContentType.
 type CreateAssignmentJSONRequestBody = AssignmentInput
 
@@ -2418,6 +2430,9 @@ type ServerInterface interface {
 	// SuspendUser Stop a user, and with them every agent they own
 	// (POST /users/{id}/suspend)
 	SuspendUser(c *gin.Context, id ID)
+	// ListUserUnusedScopes List the scopes a user holds by roles and does not use, and what would do
+	// (GET /users/{id}/unused-scopes)
+	ListUserUnusedScopes(c *gin.Context, id ID, params ListUserUnusedScopesParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -5937,6 +5952,58 @@ func (siw *ServerInterfaceWrapper) SuspendUser(c *gin.Context) {
 	siw.Handler.SuspendUser(c, id)
 }
 
+// ListUserUnusedScopes operation middleware
+func (siw *ServerInterfaceWrapper) ListUserUnusedScopes(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserUnusedScopesParams
+
+	// ------------- Optional query parameter "days" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "days", c.Request.URL.Query(), &params.Days, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter days: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListUserUnusedScopes(c, id, params)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -5995,6 +6062,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.PATCH(options.BaseURL+"/users/:id", wrapper.UpdateUser)
 	router.POST(options.BaseURL+"/users/:id/suspend", wrapper.SuspendUser)
 	router.GET(options.BaseURL+"/users/:id/blast-radius", wrapper.GetUserBlastRadius)
+	router.GET(options.BaseURL+"/users/:id/unused-scopes", wrapper.ListUserUnusedScopes)
 	router.POST(options.BaseURL+"/users/:id/restore", wrapper.RestoreUser)
 	router.GET(options.BaseURL+"/users/:id/sessions", wrapper.ListSessions)
 	router.DELETE(options.BaseURL+"/users/:id/sessions/:sessionId", wrapper.RevokeSession)
@@ -10171,6 +10239,46 @@ func (response SuspendUserdefaultApplicationProblemPlusJSONResponse) VisitSuspen
 	return err
 }
 
+type ListUserUnusedScopesRequestObject struct {
+	ID     ID `json:"id"`
+	Params ListUserUnusedScopesParams
+}
+
+type ListUserUnusedScopesResponseObject interface {
+	VisitListUserUnusedScopesResponse(w http.ResponseWriter) error
+}
+
+type ListUserUnusedScopes200JSONResponse UnusedScopes
+
+func (response ListUserUnusedScopes200JSONResponse) VisitListUserUnusedScopesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserUnusedScopesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListUserUnusedScopesdefaultApplicationProblemPlusJSONResponse) VisitListUserUnusedScopesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListApprovals List what clients asked of people, oldest first
@@ -10476,6 +10584,9 @@ type StrictServerInterface interface {
 	// SuspendUser Stop a user, and with them every agent they own
 	// (POST /users/{id}/suspend)
 	SuspendUser(ctx context.Context, request SuspendUserRequestObject) (SuspendUserResponseObject, error)
+	// ListUserUnusedScopes List the scopes a user holds by roles and does not use, and what would do
+	// (GET /users/{id}/unused-scopes)
+	ListUserUnusedScopes(ctx context.Context, request ListUserUnusedScopesRequestObject) (ListUserUnusedScopesResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -13744,339 +13855,371 @@ func (sh *strictHandler) SuspendUser(ctx *gin.Context, id ID) {
 	}
 }
 
+// ListUserUnusedScopes operation middleware
+func (sh *strictHandler) ListUserUnusedScopes(ctx *gin.Context, id ID, params ListUserUnusedScopesParams) {
+	var request ListUserUnusedScopesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserUnusedScopes(ctx, request.(ListUserUnusedScopesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserUnusedScopes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListUserUnusedScopesResponseObject); ok {
+		if err := validResponse.VisitListUserUnusedScopesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P37dhs39i+Ivwp+PN/fStxNURc7Tiz9cxTH3e12EntZzmStE3lEiAWSiIpApQCKZufrWfM082DzJLOw",
-	"9wYKRaKKF5GSlXX+SWSpCoXLxr7vz/6zM9CTQiuhrOmc/tkZC56JEn589YGP3P8zYQalLKzUqnPa+TAW",
-	"TF//Lgb2K8NuRWmkVr1Ot1OKP6ayFFnn1JZT0e2YwVhMuHvfzgvROe0YW0o16nz+3O38qAcch1sc/dex",
-	"KAWzY8GUmNF3mDSbfeBzt1Pwkk+EpZW8LEUmlJU8f/2D+7d0nyq4HXe6HcUn7uVB9Ui24WpeTkujy+W1",
-	"9JX4ZK8G8Nc+00NYVsFHgl2LoS6FWxTM5I+pKOfRVHC8+KP/VYph57TzPw6rwzrEv5pD+rybSePq5KZr",
-	"eg2bYectI9IDG488/InbwThNWI7kYJsGY65GgknDrrkRGdOqx36VdqynlknbZbpkM2nHrP+3fhdeyLmx",
-	"TCvBZlKZsLNIzdWsXw8P8OvxHAturSjd4//n15eXf/vvy85vxwcvPv52dPDi459H3eNvP192nvxXp5si",
-	"ZDmRdnkp/9IzNuFqzrhlE23sGfvmiE1VLoxhVudZ08nnMFw8twn/JCfTSef05Oio25lIhf86DpORyoqR",
-	"wOO/EMbdxsYzM/T3bNPbVApTaGUEXKbv3Va/55mcwj8HWlmhYBN4UeQSb/bh7wav93o0HI8JX1zkCtwy",
-	"RxGGDUs9YdIypWe9zudu5wetxPIBuN/Cn38Ws5e5pPntZKo0XGKWH4hrDeAJd8YJZpoamh47hGcW2GPb",
-	"8+E5mIxbamBiu1tuNWTbksNTPfZ66M5HGsaZEYNSWHdBpXG/cRdVq3zOrJwIesqM9Uz12M/iVpRswAdj",
-	"kS1s3dbb8epWKPteDIS8FeXOdqQ+asumlPTMQ1DCP0s9LXa2ZBytZakj98BDrPO9MHpaDsSFKHd5xgvD",
-	"th4yPskMPPoge6BzsbuVu8Ha1qtz8RCL/KUwthR8srOFhgFbFluU+lZmD3Oqv5gd0jMM1rLQqXmARb5V",
-	"4rxwW7xDcRUGbFgsp7+DcvBWiXtVDu6oGNCePaBUu7NEoyXco3S6m2Si+T6olNmVhPFruS9pcSdJQZP9",
-	"UHJlhjvc8jBgw6T1cOi2GL9+7zLnzvKGtu3eZMed5IYb8l2pr3PRtsMFPvH3zSbtx20yJmdCWTYrtRr1",
-	"2LOjo1MwTZxNLIxlA66UtuxasKly87VaZ+6x4y57dvT0lCnNrL4RCtwQWglm3ZATPmfutUyDveNeeAbP",
-	"mulgTK6s3qV6dvTilEwfC84unpeCZ/Mee3Z8An9B30fGjFQDsJJm3DD3jHvkaZc9O/4G53utszmMozXL",
-	"eTkSMJ8h40q7oZmz5Hvs2cnJKesPpcizPhtzw/iluuX5lKZdLdZYXYqsx75xa7TlnPERl4rxoRUl42yi",
-	"J056XSrwNdBGu3M4H/wx5VJZrgbAWYpSF6K0Et0FKPSuZJbwLXQ7g1JwK7IrblfeXDkR7o2ilGogC57T",
-	"kPXDPQeShIPhyPu7bDbWRrCJmFyL0sAxXQvGzY3Ikj6dyjPyWzT5hQ/XZv4xDIOn7KYZb8qP0tjljZFW",
-	"TOo/tCo28SZ/Dh/kZcnn7t+Rr3EDh2G8VpxGci2Rlpa4S5wUG9xTIEBWiNJoxYZ0QehmdRlXGZu5l67F",
-	"gE8cv2XS9hiMY8diznie65nIHFlLha5ArYybP5Kr4uA5OMPPTPhgLJXoumf7o5IrK7J+Dw4r3mquzEyU",
-	"G5EZKooiu5oqK/N131pB7HpS8FJcDXSW8FldjPVMMbc12o6ZUJnpMqNx1YXQRS7cXWVW5Ll3l8DfYCMy",
-	"cSsH4tTROvzlRumZcbzDkTsuf5nYt7l+mcidBjhf9fwP9NxPbq3uPTkSJuEqvfjX+cHJN89hFXmOK3L8",
-	"DmgJznUsPqWmLj4VshRmg6kDfSS5xq9IkSOu0KsMTtilLxJ9Lb/+NiLFUyRvWAKScqe75g2nW/ZP95nU",
-	"FW+gKlk0hVFktJXgOE2t6kaqxJL6A3nN+6dIXI6lgs+VT5x86COx4V89wblxDd3XjESLtODdMz3Wp0vc",
-	"P2V40TEOAk9xc2OAUdAzXdxBaVgpzc28x/q0tf1TeIyj8A3SGliIYXqmusBVpkawsXb/LXQuB3M24457",
-	"eJ70lQlGYGo7SlHoMnnKv9JKM6GkY1CWGT4nrmT0RNixVCM3bVArlgnpWutccNUhtku3YR2KeE+PO7Fr",
-	"uRXrvncBD7u3psDLG2hfg7PWEckZ49fuCBgwPVgV6BgLhxtxnNQWwvEkv1W/KG48PMpw66UxU0erumy4",
-	"g1OzEbdylHvFR6RWtst6kOpwG7o1ue8PK/AwfwoRscAtrH2uxltr3KpNwuLdX1IV+NSOdSn/AxrxVSYs",
-	"l7lpYGPiEx/YfM6+fv+Pl+zF0xfPn4RTlUOnoAKZTnQpYMcNl+tzqHgaP8AsUnzKG6xNYtAMdLGgAi3T",
-	"UG3MhZOKPxCGa9vWnShgwbP0MMrX+4pnLBDHoLwCfX6TLe12Ph2M9AEFBs9fvv8/cASn+eyH2OReaA1l",
-	"Ov62ndtQ/L0uOyxJGqvBJiCdL8V4JsIYPhLpsPW1VBksFB9C1oY85CuQTGymy8ykxnUKoVvBdjzTSXg9",
-	"zTMmPqHVmBZpeF0Sh3huoqmifHe/mMSntOJu7uA+0wDxTLsxWbddiwsvEBf0F2S4Wd9Z4CDDvA0AZoWc",
-	"CKeUOGMqz+Ep0pWEykRG+RmMq3nt1R7rO/nj1aJgfHiNJCXBhJpO3BoLASTSqSwLJ1BAlXCyws8kiIoM",
-	"xUkWLb7azXNj5EhNREpWbK7SN7Dp9QxtIh1dorWdpD+dN8iClAT2T29scIc9ea2KKbqRsky66fL8XbRF",
-	"Q54bsWghLi42zgnhI/vfvCj+e2rK/x6VxZOr344OXvCD/3z8+3+tWG40Sqnz1vcWRVx6F9oXvhMxV5HW",
-	"fQs6Y6aTwoeRFmSc3dACd0LsyunkutHvRAkLaeoOMixij2NumNLM2bVRwgMy4qG0ZuWhNlHuNJOWRFwj",
-	"1WKWTsqTWRnLgcWhl2V+BmlSYx08is6w6mIKDf4oldXwY6/TNLFXyqK1v6h1+JNa2tuND6uBAWVhS9oV",
-	"hWr3Foz8ZVM5/WtvAq/8zBv34OduR0/tQE/EWu+8pWcrWd/Eb8FaXabF9+JWGqmV12Bi27ZN3Deq3+KP",
-	"5Y+8toYVOR8I73XLRTZy/B2I5QisWT21bMQLR+dDXU7cMXekss+fdZaz0RZtzlYjcfmPn9RqaeHW0UWZ",
-	"ASYWmW5EmNUhBUL62EriO2Ge1YW5b+YJX76VmUg64YW/xOvPfsgHmBGc5kfJ+7qoF8MYyCD7eAh9UDIN",
-	"u54ztKa7zGldzoxg/754+zOz4pM9A4eO9wxS3lgwvpfWXpRaD9da3Dt4cnFXcXP8iv14jbv8L8Gz5R12",
-	"UlOs5CIX8BSM4AikFOvxkA/uwcVpw9uNs3yTdutlYgDMpH/qvWORcotion8aubOcdCHp0WP9IZf5tBSo",
-	"LivK2Js4i4RxBhYVJYN7rdd/zqlv3j6hQdKKbcwxgW5xHO96dTswBLW428m0ahnknSeK+jGNuRmnDKHv",
-	"uRHPnxG7Q/7Hh25dEBfU2m5kEbmX05YiUrojcrwWYM+VQrCBnkwc1VuddKndnVJoVl2/BY2U84G+Vd84",
-	"2IOGbUvN2Mj/wCgrJcUiV3fvdfFz6Sku+wVWKE31McjzQb/83WjVe89nP5F5/7m7mN+cUrnA5B7yPO+x",
-	"D06OEY/jpWBG5k5XBEc1hWFLwY1Wjs/NRJ53MR7MkauZqSmE8uI9OFxFbrwknnRh3IGeuhuQiG2RIWxS",
-	"mgPcSeP9qxLn5b/ylaHLT2E5WNU1RJnQGD1jSitBTvfIOy8HY7KqwxCshA/BTV9DOajUZ3OVi6FtcHtU",
-	"j52ysc+ph001ICJIMR9wBakTwv1S5EPQVrBeAFcgLRsJa0Lg3ln24JVaY7YRvRyYG1kc6AIJ7aDQ7pmS",
-	"LEqveybOAby6dApjfisgTQA8DV3GJ1pBycOEsqMpKiL4YFx3IVmkNMdGfTBnjZ0e69xnZiz7/d0fTeVT",
-	"Ml2oViBFc8KGsjTWEQF68OyYK3ZydAT0aHW+ti8P7si/YCLgSuOfXuNrUNSwyDwhBcc0UURwN2BY6hQz",
-	"dsCDR5RI5IoPBspvonFyDEpPTF1k+tJUiQTXc9wOurJ6poAs1th892h2hQM3rQhX4bTWW8EgdmBgqlEO",
-	"jKHQeFifv4TG6gIDTeS0W2NOpRiWwozR45hkGvB3T24+R4QZK/MccmJQ/K7xqaZPnA8GWAlTZ51KSOCX",
-	"5ABjSju2cqtv1vveotDDjy8tOFzTbsQ6A9Utnll1gVLC6CXoNGXCbGg3NBeUMvJGi7Ife467jvAqGQKP",
-	"9FgfyI8ehMCsM/CRNDCMitHV0s7dw4UoudX1gSuv91hcqsX0QtYnyy3+RuV2NoXgGK/tsT6GCtAfGpul",
-	"PdYfa+NG8OHhcqoM+0EUUzvvXao+zyZSSWP95PxjA16WUhjWL+VobPtuBW75/VN3+WpBXTQjHNn3LlWk",
-	"cYa9pKOE/9MudIJV2vFhDjhgMCtqU3IvuQ8n9UsMmiSOFyad1vvAxR1Yzfm718F/b/mNWO06AspJkmBI",
-	"YK5T4DUf3DiVW4mciPlKaSuHxFKuhMpAfiUXEr+c65Ge2qtpKZcfrUeRvq/e+hFe+uX968XR0Oz3SSRX",
-	"E8qE2SSTZJuclSGf5vYqEahoNdbc4+/FMKXhb5t9ApH0TUIl3mm1TFJvnSrM4kj1Vo4tJCDv2cr5tchX",
-	"7syP+BQ8b+zVhkH5Cf90ZW2+lnXQctvgdl817U6SNaZzCgptrCfzUmSyFAOg9+3jqe+0sXgF3tN4v7x/",
-	"DftVTMtCmwb2sZNvL37RKcRXzalPmCPPlfVJNCk9c9m6K7QiN9by3yy3U7M6QZfCGhf4eHAJesa06MJf",
-	"qWC+ohfdtfgJX/vc7UyLbENuQTXt2xivcAv9+8EjCQdTHX21e2Gvwr2rs4klzlXdnUVqaaPi1p1dzZ4X",
-	"SWghsyXa4Gb5tE1IbhMJVqfpf+iSFVKNQI8upmZ86rSdAXf6PpuNnRbjDe3ZGMuJMUcOsqODP2xsbWG6",
-	"zJnurJhe53LAeJaVwtBB/CjUyI7BijnqbiJEF1zvfmpdVOU5w6d9jjlMmDMq3obEUCaVtwD8QtD/CD4D",
-	"Hdszd1vGgwj4ZXGd8MF4kx52R0ZZhEqTsiUVqMFyMM15eQa5sFNjweZdynHYjRqwlIMJM3NGmmEzXd5I",
-	"Neqxc4VWHk7/xRHL+NzE4ABnTE3z3FEseFhj08fdtAMrJ1Wax2/VSbm33BWM3VuYs7+OD8OWU7GspSzD",
-	"GlBK8UgQfZoe+6Wa+6nXRyIHD9xCNB58loozq7tkqBNJepunnn0E6Ybu/ZoRF5+c1/uXv+t4U6lOpbDD",
-	"U4ADMafajX4Ka4TNOIXhDqLkmeXPL1qQNKwuhJKZHzgaciCv+TqfxvxJ/MTHhnu3Ujfcv4IXKWt1YvhR",
-	"q5EwluVyKHwOLqkOUjEjBlpl5ow9fX5Ug75IWfIB5OK7589WwVxUCmF9Or8o+cdUOK0ly8UpO3Zs8Pjk",
-	"O8jUOfgPOzp4wXrsiv1P9nd20GXXYiSVkj5Nl7NcWCtKpkuWyVFaTdxK34zuuxIiM0wr0AWqxJCpKVOJ",
-	"IUsXe5WimkoAp7IB8Eu7KThGDZ4yKOkBpxLJDSdvuGWHQKYnh/iRHvtR3ghW+9QZoyqGzCf/xbdxtVSM",
-	"nX9316HTgkEadJIFbwhugzudmcxzNtMqE+WZR2dhx0dHR2ww5iUfWHQCrdbNN9juSgSX8JMTxccn3/aO",
-	"eke94y777fT0+KP7W64HPB9rY33JUqFL5La3vJyfUUwhdgwynhvtdAN3bUWUCe/JOtPW3UZHhy/v59iW",
-	"zI/KUlj2PxvLnTYzhDSV+OxOQ7o+ZNcJPulCCMJYNhDKliJ1r6oDPVl5nnuwNVIeG+JWzYqxD9N6MeaT",
-	"x6NDTvqg8O1d5Cz4kvX7zVfAr77zSFB7MgvuoqQ/Ds14rxrsXfTQFo/XX1NlS6UBbKBr4VVY4R3bTlHa",
-	"QJN5N7WmsimlAi46EiH9ixtnxFBYGi1Q8F9jUMyccsge9aHuM9A1zA09bwTV14ci/L0oQg+mjGzg0HsI",
-	"gRsEJsWhQWayGyEKr5Xek5Rsy8co3DX4LXIafQRpgbkHiSxUiuA1quVR8TF4CVA5x2AwpFSAuhEXrRAq",
-	"mdNMkOqW81u3KJCRvszk4cqydl2Iv3kIpOHTji83hqMDlOJiPJoi0UzpGYX1c6czz0IlORwhmmFwqjOn",
-	"olM8+QxSMJw96phcLo1dM6u1KEWoDL+ep2muFklEm3BUCnLOkan4FaXbtibwYkS26cRoKRvs/+aFOivT",
-	"eDd1r6cc5nEIK/pcciO6VbHQRl5oZCDbuKFr1ybi28+fgfz1/zzeSYl6+ujjMhJzu6L8JHHI0ayPT75b",
-	"Oe2F/JyJVPTP41Xkscn2tCBtbEAEK+pq6dx3YieRDLpvQ6kG6blfaJWdcfTfZzdmnYyBf//65oIspbU8",
-	"mWEvKm/m5uHnRrUYPdFXv89uVg3171/fbMmBARA1LTaKnDsBIT7ZLoKkkrigtC/CGMpEMoq9iq/WQ5Er",
-	"SukiuOwtGObGMZEzSiVv8BLvP+gRk2vKr8fZv399w4wAHe5rcOY96bHXiFEheOZDdDcC4JggbRKUk24N",
-	"QskKxSZSTa0wHggHR6f3fPktJmc5BeVG6Zk6oydC1ha/ESokqpeIGiZM0CGjz7CcW4+GpNhYT0tUNqOq",
-	"VkKh6nT3e1HTTvsPGuBsHEXAejC1t+aYXeHH2/DOrp1VVV/AcsoeXuR+iHfhv6+uuZEDNC5qv3cGa4/1",
-	"abY3Yt4/ZUUpb7kV7l9Xv8/cnz0dLv+R/LlqDpTALfiBMYjry8J8rnBcfkHsJmzTjXDWYyD3pGMxrHwn",
-	"QjNCj34oufle2wBOuks25psU4CZ/YSxN34oy5wlkoAsMzGEmc55Vs8fASHljWiN0J9+8QIdFcD0drcyK",
-	"8XNJHlND74S3Bf9jKnqd9sAo0c7nbqfmKW0KXEPE3Wpgq2goBqCyUDpbTwi5nrOXr78/77FC5/lpyDOo",
-	"0mG9b+QsYJxHgYwY8R8SUgLwH+YgoKWK2Bjcz6HnM1biJ0WF4RUABXSeu5uNu+LeWT+MjE6Cn3lZ6tkd",
-	"SvzctnJG12YOkapMDoeirEqM2cCdvmHSnrI+t1eOrffZ10QqGBPLxEBOIFHAMPyUedKFNGQj3MPAL8wT",
-	"92jf8Inok+vxUo208DnPzvZ3IhOEKGQEL9Earvoi4EeuX2gNlYn4Ijs5Ojk6OD5BnEWCdewyOGhpDcEM",
-	"sr77er/HXjmiZAi3CHBRECafF4J97V+F5XVp5VCS7bYGCg8QMepJ9xK4yTz0Q7GGVcwKxE3/Mrmcy84p",
-	"A+7W7zIcAr4GIwDv7LEPqISUbvtYKYaiFGpAoyp9qXjubE9u5a0wPXbuJfNz9kZ+32XfsFzcitywTIii",
-	"bds/iEmRE1THHSpKnQnm5uduJvqfwxWWoQ7+es5yrkZTPhJn7JUa5dKM2ddCPXGSMxccZPGfjlI+9+MY",
-	"JGeebQWiblkQYc7UpYYKd6o9rhPdvw08PtKsVHPeu2c+r9s7pnYlvPMgITSq7PUlPGJmx6WejsZ0HLhN",
-	"QSsBUnfENRZ5MkXZRnSxeqaBioI2sapKPOk+gFf8amlfw5ZFc+r68/zYSgbbWElbEsr/poBAASkQobbD",
-	"bD/DXWi7EWO4Z2331XAooILswh/fQvVu/Rak8R+wpdNQpqFC98CjSp1vGsW+gDk0olBtyQ8Wt2eJNeBM",
-	"V+/8Lqho4Szvm5JuRSql+iIgAmB1KsBk6bLCBnhtqZpUZuTd8P4IqGUGbQnQtBIVzNOEhf06EKNpYDsA",
-	"bzvQaiBKZahUGSM9/peAKEvFrKBpKoxzrh/9GHBRpL11yNYMe3n+6h077h1RQZq0XZoE5JIjXHELQtBq",
-	"yGDwOrf4eOswRmnQ2uY/6mnRDpaTgInRBoSc908ORRox73crG4ogm+JZ64a9pEn2Dny7jI9D6KxuQLMZ",
-	"NFnXd0tr/PP0Ok1CcjUwkHcHp3FuKtVm4Q4SbkAfU2DI+9wHuwip6ADhBDKR9ddzEZMiBHNu5Abf+yyt",
-	"O3G124bgCZThp64Y2sUQESeI/CSWrifHxl6Smo0006qxlqkUJuWS74PTts9yZ2JZrdmQl5DRCZxEmhho",
-	"H8GSCPoZEFEQu7/C1nd2PLLFvp9wH728s8Sqktw6WirtWuOJxd1h9oQOuOZtnZb5qiDQL+9/3G3Zlfvm",
-	"yhhHbZ+2UeDTG7CU42qEM7yVNWcsF0PL9NSZ/HkSe5o2ayltByIO2xbtwPYubJj70MpN2YkuU+8qdM+q",
-	"zCcIqa13uIvoljWcWPLv1FBdo7TFMyhnwX6kAAEts34XoTw0ITx0Pe55LXkouA+rAV6+/v48PBylj8KL",
-	"7nuD+psJdWpgdUmJj2nIiXoxTgwqi/gpyOHAImBfO2lz9f/+3/9P/0md8o6fP/1udQpEa4LW2yEsF9li",
-	"lFzZPw1pPFRXwQNAuR56YRcnjvYTRUbRID4DDMah9B12PXdaawCRCZE1yln0xQMeIkdpZrRWGIlVVAdV",
-	"z2DkRbkiOSMVTDjHbphWs4EmLK0A9HGGXrtIkQ7T5IZcxChCWmILaW8whRQaITMXsnTjAFcVW47CWwhV",
-	"GgetOt2OasLoqmm9y4UBmNDFwfZKQLGugmBdge7p9PdFFM+ApBzdM8x7PUMtF4K6QZNfiOxEcxyU2YrZ",
-	"NRdjvx16TI04nRmJu19LaV66IoSQRiStM6ixI+KPAF2qdTolWUGyQUz514IVTiFyYxGJTaZ4uNUSR8qu",
-	"tUSvxrYmfK+dvr1ZVvi9JHzHCb4JQq4JhFMK91dMzWMRud0+q5CfIKlgJI2FeFSdzmqS/9l3m4F9O7J/",
-	"/4+X7Ltvj7515IQP9hsLgZ5tkip2/LwNGLw+kZ/BVF+Qp1TbEM8mIrnf/n//4+Dy8rfLy48H/9fHP4+7",
-	"xyfffU5S3gpwKZ9a9oWIRyKOtTlBHfZnEoP6BJYJ1WO1Sw2YY79Pja2qxHuMhO/iiDI1kpM8M0oTWZ2x",
-	"v06KX8QgWlQ3kf3gASSXU7/Rz7h8fmpBxyLhTwxzzItCKAOsr8f65KSq4yNBnFgSH3W6mFaQqev5GL3U",
-	"6QLq55UEeEtKD/yYTBjPpMdlXZZVYy5VQyKx0+QM9rcfTMsSkM8UyaLN/Fg5lxOzWdDzPMswAp4GHK4O",
-	"qw2wrfEwAN8OC/U916M+RQCMsZZ18XY4TFsVJD74dS5S+lZdIiK5g+7V3rNnAqj9LfHL9c+jDceb6jwz",
-	"nwRGkt2RAURZyBXqtuzU76D2IJOOYk3qkNa019sxF4yfDLVfAzBWnlPHJqURd4zlfABpJDvLMk8WoMeZ",
-	"LPFJOs1uvWT+DVq7NXWswNtbUUcjM1O8AdnemOlkNXBwBI5fh89cS7tdSBLzpVvgKk/qvOvewPb8rixi",
-	"3q1egiVu/7nbEYVGr2N9dZhQgaKZTYuAduL4ortCudbuDkFRwBokIMoylX5U4WvBAxVWb2Qs6nQ4E164",
-	"qg237NKBWpDGnjATaYz7MX0LKWGBvO8zPu8G40SqkfGonWJS2HlVfzSsJPu1YBWe8lrH/CMf3CS9N3wi",
-	"7oIR/naI9q2H4qGgieMiWLYOuRwxtlmE+h3g8lthpuApD6GPjHCgy2z1jXtPz8U0Cft3dS2u2lsB+k8w",
-	"fwFA9wdPMbaZWe3yXfpSRRV+28MWpHhOQyOxL7ZiII2MWYGTQbhNxk0a0678jRPy2wTPmg3iauUqK9zO",
-	"cC678Kw2doncp0c19G2/a1BhgT2u26ijsXTjIVHeqKYiXtJmxWmwq9uEINqFzPrgJmsg6qw07hpxLmB1",
-	"u6F4aPP/ABT/E+R0Ls+/NXyOiaB36521MM3wvXj0FbPe2c7TJjzE/m8DE7KKwzSwkrXK06sLC9XpmKpi",
-	"53uMtkJXuTTc5jYlcB4FOclKTZN1mGKD/ukwxRhieYUs9Pu2CxINZ7Cq12Azqf371zcbOkg8dt2NoA6Y",
-	"335z/O2TU/bqJXuHTa1L9u7g6XfPuuxVdvLNN8cvwHX4/uIczGfKRWYnR8++Y9fSmh7r83wEeQHOnNFD",
-	"9uri5JvnXfbqggb54eK8y967XzKuskv1zv+I2IZDiVbKjSC4KPcpD3zo1H55K1SPnfvyIl95Rk1VeokE",
-	"7pXtMt6Ihu5gt2KTduv56IFV0mXN8yYNqrxxmWgEEeI9iAGLHjNHGoILdsOF3IoS0zeTiKhVV6+vjDv4",
-	"bkjg0uXEEdtI51yNerocHX46nOjs0Ewn2fWh0lasl01UIdy641xQgiqSSF2+N2InbMAR4/Yc4I2Yb1ks",
-	"llNPqLSHCrtpS3S/R139jShv5UAYdNCDdTPERhtiziZCWCbtGXu6AYDi86Nn362oztqgn0k70B4xGkJs",
-	"O/MAHfWprk/wnxMH8mMAUNrSwfCPUsAkD7ACp+CSkBlrSYKAEyJzpx5XFS7Pn525N8F1BmiSz59GanQX",
-	"a3oMMXJEnfvmebKNYgzwtHIpKbijBeBNGM7NyAhLYLHofgSx0VvBwitoT/DqLF24oc5zPUu581U+d6Tr",
-	"e+xH+W/eg59LY+Nk0Mh9jj7h5YRSxTg4wqq2SOBb7TKExu4yK8pJF/GlupFLs+vhkUHu52ICfs1ClOAm",
-	"0SrFuXM+F2VTllY5zQVmVJyy66nMLZMKQy++fcRXWK5GrlSqfaArS5TkoxgR5Q9zTW0mpgj+jSnmH9t7",
-	"TKf6RNsE3ox36JLS1cWYUbfq1uQTcLos7jTdRbdKly2EBbp4Ma5oOVCcV0ztvKFztZ03NrOEPzZ3yoBo",
-	"xfJyXuosqjLhiP9oItEFHsI0PmspJiKbt7bsIrdxw/vTVLToHzJHBOIcWj1fi1zP8LSlMIeBGGATz3D3",
-	"Dn1suyIcdj11VnSPXYhbUfKcySF1eOIKuf+1gPhy08TaHcrfY0UfhtpArv/06sP5D+cfzhsRYlL7JH1I",
-	"rlsBYTUggwH3a9pr7njsFJzcxgqedUPqA7dsLPIi6YWYjXU6GQhjFBkKzbUjE9SaZ5U2gPfK86dAmZ5Z",
-	"VJcyEBjOtBsYZUqTwIotUb73FS6LzfTyVJANnqYCi0/SWEpqG6HrGIDLOaIlAOYp5hNTZiKmpGEJhtIz",
-	"7//HDsZVgadjslQKgUllUKZMLZ3W2lg3yZ/5RLR3gk8D89K0qdZS5zFkLcXnHfEQdIbKql+B5QJp2Dm3",
-	"Ip9D3EfkeVSRenR0tAtId+P4ZAsOGd143DS8Lobqj+FYqZR+hFHIVFMsy/OW8f02rfZDIhX5GUegSPiJ",
-	"FF1ixHyJHlsCTh66blSK+d0DRhsWkTWzrmTXkVSwH5HXILPNCeozjx1n5QDzSUtmxnqmgNz0FJrflY41",
-	"RyK8isFAqoPABBbYj4/dberNFmsVLRab+mNIntxM3RnS4g6gEJXRQugx0jAznkI+e4jcSeiepzcEkHj6",
-	"/OhuGBLvQiRwQZMFzau1nzbwF2xLxsxYpgUTam4r+3JH0n694iPw3DUEoN3F40yJmShDaLtqfbs8lObZ",
-	"9ih8iypqNVrzdr+PyrAatr15I9cw/Rb7A8UY2eBJAE8jVTtB+AU66ILun7yXbkh9nYvJ8ox9mLY5WRh1",
-	"T2gU7Y/bv4SnTGcDSEvZRForELZj0FDqUfW2T0hKzFGDEZwmKSfCS0OvDLUqskMp8oaFQGQ96NeYFO94",
-	"Y84nSTWv6uWUEGTO7Grodscn2DYWMScK3PjQ/s5Xna1X9hYqQZE/3UjHqId+0FPWn5bqFM2UU//Ly+nR",
-	"0dPBQGcCfoIk18CTpqVc6c8KhXEWYl+hT1NLK/mlhIGkV7QhHLFJ6LRGrO3LiB+OWuM33Oz3JKsuQpH4",
-	"A8V5o0r0ZGiNf7rKRGHHacJsxr0mDt2Y/LZW57KwSwuNy9ZvafeQ0epakX8ydB1ovVpWvOWbxbbrJPWQ",
-	"Qe46TS0Mc210PrWC/fL+dcA6H5Z8NBHKYmjnu2+Pvn1ySiVcmM4L/Aydnr7Zy0ss+AxVCO2kW5/ET24h",
-	"mPLrPfOQXYiplpjhiN85Y8+W6wIIGH5Xvt+tcgKWrtiyaFhqQesUSfSDVzqmRIhnn4Ifdah2fyqxntBs",
-	"UBuU8qrWbm17b6PaKdfaG+24u9HS3V28rKvv2C7CKAuC4J5j/vWv7yP4X7uFa96dDQTLXahyPzJoQxpc",
-	"nQJRP6OPtWNbR2FP6efvyer3r+VQ2DgRmZxOnHUiR+P0ezoXX2JS2g67tHxx+W1bobC7g3p0eW47PMd1",
-	"U+bcPu2EjbuLcd/M27uH1+2J35yItUSTrRt2j0liuyWJNZitvzfAZxsgvlatJdMzZWwp+GQnHKkltLdj",
-	"nLB1HKpJHkXe1WjhKdqBRe6cK/mIB4cYUUi1gZKPZchKqjP3iQTfrORk9cNMfDrTENzB9oFKQEUMwmuH",
-	"rJMe8ygXUPaGmjiUk7l3rkVQv7MKYnUXAZbtT979svEId8EwHwRxLezVLvBnNm8VsnGDkPUDHI2rJRS/",
-	"ZR4G1fRpwxHChXBhqIgZKr+qiiwozU5XbuqUn/K1RcT9TWHBbiVfHgwygtE/mZonxHFr1WNSdRmuNp8j",
-	"UANCaCIC/ga1k4mYIGEaatBmaEtx3skDQZizlLeyTIcpjS21GuXzqnKcEFVmY425a7xMbiuflMncBYjC",
-	"oJfl+NvnTzaqHN1ZBZIsmtOrjRBqoy4+G5chAalcyU2+AqnX2C90l3nc7tjxqGBPat9ZmOjC7rRQ106Y",
-	"MxHqfbNnWPG/KMFz4Yqs33RGp6LTG2Xcus3/j9jGoIP3wOtPE0mt8wPhFt4BSOiDB9VYsMRXIxzoqRUl",
-	"6D7bYBu01TRuFtsD7yOF+xuia5sznFYIzqZp/W5l0ottzHQjzkJZf02fqUCBuIkVvmasxEfTmo7ANZfX",
-	"TNXSsHJfF09l/GtwynCa+IXt29fRJ+shuup8V/Y2a2qxubRmruaniJfPLXQlWcS+ilQTAn8yq/tZKK0E",
-	"tOnGGpg6ssCYG6Z0/A0CtBiLHDSid29evooybLiaN6KFNTWxgPX/S+dZMlTZyhSqZpObstL4sGmUxrPZ",
-	"hdBDlnrPIi/0503CQPv0H7Rca3B1jHs6ggYgSs+YVgmEQmq2sgF/ePjCdbeiRjbq8ZOqPjIUK5qNK/ZK",
-	"yWP1vq+wm1m60qjFY5alVXPIQ5opmgwC80AOCqajTBYa3UazYskuYJ9Dyltjt9OwdPqatAF5Lo71IUdQ",
-	"gl2LsVRNwjVk8bWeCJHnhfWdIPTqg/EE22PnYQe4os3Czmt0GO5pSL81p8GaqdrFGu3RzfFhmedVb54N",
-	"m/JFW1slAdYc6qtEAO3ENu4rq1fvWP1yS3sn+C+rW9ewE27pGdcDMcwLT75erukC4Av5YCAK6/PUcqng",
-	"xwFXA+GuZjjodFzsF0g1vggaUn2Hxslkr5BOTAnKPjc8mY+y8/4ElP2+aqR6lvx2Z9RtSqb/ACnZ0nOe",
-	"2Uauy5Y2E5KA3NbCd9f6aq6nqczqKBcCmQ1cMdCvco1tFlQdE+w0ztk3XGYhgVVCt0mTdH5Rcv+qfHYA",
-	"/ss0tpFkmAa60qpEVLxqkd0O9XhZqCjohlT1QBmpW/RLUbm0l1xRV1hvt5mFsGutYczNVVMLV8oijqG0",
-	"qLcmNW/0xx2aMi4f1ubV/y1hmFZo0ijvGfn8tYhRR3HGWONZlPpWZummMFuZbdvmB3wBQfAAclAz+rxJ",
-	"F5FplEZXO4nNAub+Rmwj3+t3ZiFmHnAGfQtaDyLKlaWeC8CAOCu4MTNdZjt0ydSwo5cn90YUlk1VJlCJ",
-	"nHBHk9j31OldYMFCyUajfySV4WdqtMxmpbQgFqFzTdWnwfezWT994C1G9q6n1kK1oi8fXhXCa6qVQtDi",
-	"haSyvd+uVGpCktzbyHQXKlwQAveswvnvbpNGsCfx1H5NoO7b8htU7viMz1vzyjZJZdgjka1OdqjxPEh4",
-	"+MXsJhldTKjkYgc+3YYzywNgQXt1nC/Bbz6VtdIAF4tkthKSzuBrnMcOu7L4zwRhiucRSUravQ1lpNnO",
-	"/l2XGho6P/PBQE/Vl9b2eVv6S6fUnazMQ4lppyWr7hQRNI5PvoNk9oP/sKODF6zHrtj/ZH9nB112LUZS",
-	"KWfbkK6cC2uxCW4mRylf0WJHGz+RJhL5UaoE2MXOLn4ElbJeD6QVADrYw2iF+8evaxvyz+VQ+FZlyWLQ",
-	"M8ZZxufbQ888T+ZQJ8CQpLqVFgvsoVv0uiGAxUp+Grl5p3agnZj7dy65b26jlWzH4ECtkAYZ2YbMa0MG",
-	"hItqhfVsFk3r6RJeNnyEF4wYTEtp59DtFjfpWvAStQv86R9+uf/+9UOnu9yKiw8GeBtC8JDqV8hHWutT",
-	"2ccyRNSisRDxkBfy8Pa43/MtasEDgJMIKxpbW3Q+uxlLNdQNGNjoCnI2WuaunLFQgeDmRHb9gCtmBIKX",
-	"+FYWkMZhABUmp05SpssKoYtcdENHGWrlruPfzJydCCgM3Uvl85kodu54OnbalLZ3qS7V3/52XutW1fvb",
-	"32hWXwHWAzt/9xo88kuthHN542Y8x0SoU2aEymCR8b7PwLUXyrCkuVQtWw0tE8/jLgSn7HvY8X6PveKD",
-	"MVVuS62oiScgukAmpAdjYF/bcu72W0+tL5w19CeDkC5PzqhLO8bHVIRLD/B7AN/hNHX0qkDPJx995nnu",
-	"W8UPON6/TAwk9V+IUKoCsjSNjwdAe+5ElPnb3yBe8f4fL9nTp09f9Bi4elAtod4XEJ9Br2hUazwX2AoI",
-	"A0RnTAXfP74LyCJ9d9H79D3HUN33oHWCVKzgI2FOGeKisH7EE/sVBFr4Qo+dKzZVN8rRwx9TqBPmJZ8I",
-	"J/fdUwqx16uqMM4m0phC5PZSIVwXrSsH/2nVKYvmhxAwxhFf/935h5f/6iPNQTf/iShHggGbIOzGpy+e",
-	"PyEQEuq8gGEhY/mcsFZw+WR1ccW8HkYN/p0R1mNvsf/1pSJVpk86cJ8NeFkCnoajyFcf+Kh/hgQuLbR6",
-	"g9+/Hh785GbVr7IGqdjbsAnPBNMK8dx9BIobNkQfydfPjk/w4sykEU9oG165XfR04UuxMz2YOt3S4OJf",
-	"PPvm2yc91o+SEfrRZbhb/XvvUj07eQHL+eboKTMcrkf/vbDl/OAcu2yOQ7zCQ1FoNuPSnobSR0pKRtQV",
-	"zfTQCsU4Pd9FRggNEuHJIZd5eKyLYJlG4yfcnAzshlPb3aSVb/LSY+cMdhXJ3TtzjtlP8vsuU8JYzKSG",
-	"3z49YZkQBaJm5nIgFOo1caVp57zgg7E4OOkdecOn9ruqjj44kB07dwwysp5OO8dUZqZ4ITunnae9Yxiw",
-	"4HYMcuzQ43whMHHKYQDBKaCeCGoHogtdjCToSQS6cy2gjynydAbYb+BAw8T1OKIKggZZBXCNipt6+ei4",
-	"faaFcUIv/PV11jntuJt7HmYO2UrIAUzn9Lc/O9LNG3hDtXl1z6tvcb+kHaRfruXnbP42hWjX66zv10Vh",
-	"ajdo6vFqyYc/yol0Kt/KB70O+RGSjAqtDGozJ0dH4BrRylJaaCToD38nyLXNpg9qMygjS+i3fIQogP4A",
-	"e5hwh328GoYP8z30cByxZgan7nUyjxp5WgqedT661ZrpZMLLeee046ZF/XaBIDwx6mFQZ3SeiSij0PKR",
-	"iaAoP7rvVtfm8E+ZfY7uTp1ORyKQaSe95+1rfatEeP/+9ui94HSbg4M/bJKvQUltzNI9XEGOr3/ofP64",
-	"vJuH1zk39qDkmZw2s6UPY8FAn5JadSO5Bq1AfDaNBJT0ims5DUOEDklOrkoB8E1n2CWzasSMDGyJ8UQH",
-	"+r2b5Xuc5DZnG79/f2f7QeQ5bQggwgxBb8SOW7Qw1NnjLIO9nTR+BAtQNh4PGlvbhiBlkhoM0wBWuVxX",
-	"ATk6qC2ixeDIJRNKioxU4Zh+MJGnRkBRLMjpChNdih5763Uq+Bp1JKmTGBMqMyHziUA2QQOMO7jWEmyX",
-	"o08Z9QwOhI4z9/o6JYmwr5+dnDwBsAl3sm5gO5NgCDn5C1rzMsXjEX3xXOxW34hFWn/lbMCqF7PnBNXm",
-	"N3J3qMEBPbeRtYMKEj23lhJSldm0KhHrtn1IfaLwvv01vvOo9Iqw12toFtW57Fy3gJSUNtUCMe0wn5mK",
-	"qTyRYToLsM8k5/pQN/3R7kMsLPQrxJpx6C0GlWNjnlCTMR5S7VwHfYfC2O81Qt7u+GjQo/y57qSkGMMC",
-	"ZRzv4fMpqoBykfBED5KNeEaNJ3/UgwCImPoEPXoYnqMP7JqccIKLBPVPeSs84GnUET7R/mWBvhZ4WNBR",
-	"M5ELTDSs0wn+foFOaqf1bPVif9BKdO5xdz7wm7A7Poy9fM+2VFOmmbSHQtnSt+xpFAHuyVf04FoygDqB",
-	"rUnbbvg37o2EYFjo/6lLUAQqRPQ+uDVPUaNBAG9seH3lFYq+e6lPsfeXQFf9BrkSQOA2Nn/11A70RGy2",
-	"5rf0UmLZi3BQHjn9Tlb/ct+L2Rhqme7mDlgKkJJcqLuvGz4TCoE2/U5UoQV1Qd2oObsuGZVZNXwVKWTT",
-	"T6IXeqwLJ6OcOgp1StCH0ckozDqV1sRVVE0T+LQVmUUFVhvM26MuEqRYuQDOWuv3YLW+adK6fJfjzagh",
-	"AHW6Y8m5bSQFnzRbDb9ZvWU7bNvy3L73HUVofg3Twk649zetPjeDfpf8yCBmIPYQe2x6DVPVJeaiVlMN",
-	"OUhmQCG7ZO7RI1OTvTyar1aTSb7tXEUG6ZlUkS8ELwfjKDYQCW14yysvsfxddLEtCEEEIRFsyAfW1EMM",
-	"TjZiN3uNQN2cFaWGq026M4YmpKkHxhiAUlPH3B77oNlgLAY3PhVUDz3Y46Wy5dRYMKWriO4pQ0zXf3Ez",
-	"/rqfCz7sP0Gbvj/mZixMHyKihvVtKUSv1Nr22dcNRd0216MuxOWev3h+8qRL6yCQCKegXqpbPR2MhQmR",
-	"ZBgWwgvL3qtAH529U+GtzKB9fYNWDnt/j8QHbk1eD0pR53bDhJ/sMkHuRotEh5eo9/ROUzR2a9Y6Y9fC",
-	"zgRljnncZaiItcb7iqBAF3SKad6E9+zIvcfqHtPqypA37FJR3JYD49cmxJlxx85oFhORSWGWn1oGL2dK",
-	"z9xnfUEw9vIQC+FCZ69fKmoJz3LBM5OiXYHNvu+HfuPW603UWz1yjzRMLc9TzaJ3T7ljAq8YpdPtRRFz",
-	"IcOMngg8ZJEbceaOmUpbMmkZNJmb9x0BKAR+Mb4xADo5qyZmE4Ktn5XSWqF6jXwM0DX2zcbgIw1E4BZ+",
-	"3xys1o/PcfrAEZwCaWx8KA3ilUJfrYbtS3pm9zYtjlwZtU0hU4irrDfkUkJzyliG5J8RLSqpIs5UBbew",
-	"ofVBuckbqP+0wWR3JNCfPM5Tk3W4jS/59ZBBS1LMBvEhUEyMwppmp8X4XPwuNYgDq9GXmjap18WYY33q",
-	"0nSiZvXJ5nCDsBPcAsgEijGhMmIKDd/0+YjhoY3MkNYj4d77CqcD2YkNk/B/q74dlTr/dn7wv/jBf44O",
-	"XnysfuxdHR58/POo+/zk83+tM6tfA8wepAudUf5YH77cb5sWVpf8laIAeEKrTRsiqZ3zZhq32f+PDAaV",
-	"9ChZMmLEnvk2hwEwtscyHWRjSIODeOYiPgo6QZvc/7hle3L94+Cbuv3bj+FnMaM57+nwoIhvWbZiFStE",
-	"wkfkYI82JnmCkTBNONmXgQOrgzPUSpHUbwSKh6RVn1EG4IWg5PlUQt9BMzJUMddOWlKzsapEWsKaAD7h",
-	"V01cnVmtl0kFJx1IZUO1cfgTpmR//FLiBq0n/UPU8idCntElG2mdNdzUpvSe6HZtERbfL523GMEDP+0k",
-	"V9oqF8OXGizlvgte5hIsbk+SYEjK0RiaCHm6lJZ9vUCrT86cvc4tNrOCCL5vHUuNXZuDoyFGACmZyxSP",
-	"5WE7ofh9sVUqdPjcrY0EGcgHsN1/v8uoazDrL4GIk1cYU7Tb6XiRNx/ywR9TLpXlaiCa88rOPd1M+Jzx",
-	"fMbnEF/z7SZ9+tDUiNJQtP9W+L65qLgHdizxCUgtI0xlN5TVlGslwGbG3PN0jmttyptS6ZflmI6Wslp/",
-	"w+11Gw0xbgN+Lpndvz43G+tJJSTCCY4BdderZ3jAJnbXTXbHW9sJ+fDPkPHzul0BWQgXk79lpKH/N1K1",
-	"0QjmEiD/Uitr0h7iE+48Ck3gRxGluCoNCDrg/b/Z7REum+GUS4sJHVh+xZHUu2SNT8Tk2t0Bql9AEDJv",
-	"7BUcOmotpny9zjqLTL3N9nNSe5q2P4jQPWYZ5DOeBtSgkbCGmlXLElvK87njefhn5JzuSs3bcwuLqX3k",
-	"RONIJTpGAB6hg6uOdD3xtFbWM4bZA/oq6DbkLYn/4mvdsBFYFcpKeVJRfP/FspkDMI0oBVhFhcj2yJEj",
-	"u67dqRo996ilebWQNXwxsdHru+QB6yBMq4dw0xCBfLVgkwPELbY5j8klOrbtDaSkr+fcN032ZXqUMEN1",
-	"rSCUoc80BKilz2YH/+2ZL9m9EQLMfsPG3Iyr3uYnR158wLqCa+HXsabCTkO1lZW9RHWT2ySithtc5I0K",
-	"W7kvj1T4wO69UtXcd02vFYGlhQ6lgnqpQ0bwIN7MNLG2sarDP6t/rNAdF51RPfZe3OqbNWsIMOFs4ei/",
-	"CEG/at9hlWLB5YrXaKf8YQ2uXh3VKhG0cK5r1lOhCxIuMxbta+vTI4gtqjMQpTWMXg1uHUgE6KZdi07F",
-	"CNN5xGoGIaGjSRSuIuZZoDGPvWRI/6joBXazyrl8JERTag9Kew8TayuIAPRklJEzXd5gllOfGvv3EXQw",
-	"9FV1pKnEDDJQpWkWnehe37WIwz27RxH33n0wJKk8ein3E7/B6IaZQs66N4wr6NP1ZJzwUMMHFUpdkumB",
-	"N9xrXHwi2EBngk5b5LmhpKZKJ5ppX3aXScNHpRCxq69GJF9hVN9Arh90X56NBYhtMpGnRlwqSHfhudEs",
-	"E4VQmWFagSaHGRBOAewGNHhI13LkbwhPv8ugqN6DrTiyTOVOOdOjDr/8yM2P+mJWmyBIBuBEXESOAQcH",
-	"n4j7t0FiZsNrnMWn8c33aLKWwlhdih3X3u6Fq+JMv+RIG8Wr0gWogR3gU2bdYPKhH3W3R/Sa/HdK+xTS",
-	"JfcRHYUzhNFxtNRYHkolELolbtnBfsaya+82tpCYnC2faa3k6FGd6YXMAT0q3NgYoohINVvvfG3UL2WH",
-	"B/wzRSUw+dfQBLElBTQU8N124FeZJmgpWXpwSlCO5hjYOn7GMrD3zhV26iALgRumC6F8FEGaCjDg9FJ5",
-	"qBtUwyqHw8TjzkbcYZbiAjGf6DKofvFicySo7gugjxAsiRpypGQfTDo0eNiPQlbvp3HP5a9V84p0jips",
-	"wBdX99rqYj83N0HFWaNT0Hq3DZsLrNIIzz2Cm0HIKDDmkC16tAdpq/tTAaAbqrULlSTcWLg6BDzgXghr",
-	"WgB0wIJNzHEAWr9UM7oxFf/lxH0rVDgKxxj8Vi7VDc3RRJgVgL230PQUUyoAqd1GuGXU8Ac3qsfII8BL",
-	"wRBtDRDDygA5BjUDlIdEI/ByMJa3IjtlfVhHnxk+N4DSNeRlk2paa1SypN0s958Ik7Ca5VrfnLEXR7Um",
-	"Yw05ke40asmQAYT06fNvYgjS4xRI8ePSkGt7elfd+CzA20H/kGthZCZ8BBANJ61IhXDD3r8uHaAXzYIq",
-	"DWuIG5REWGUYM8r0jrVsTAVZEQjyD33p2GUNzQi3TTinZVPhdimYEhJsYo9Ro1bWJ+cEGN+aZf6oYmm4",
-	"KWsE0mj3HgYvjVJyRqWALKcGWKhGqxD6gxkhMCUqkxlexIGTQfxGeCxLklygmgKzsWMxMSK/FQYjD8zH",
-	"rMApw6kpJe5MKIBEX44PlmRLjA3wPAdaDXM5sD2GbLJmm4KUvRZB6JOTCJaaSGQoBWV00WHuy/OHoz+I",
-	"nulX1qBm0hHsnvUT0Tdoio4cUTtyBPaVYUXOBxUYVi1zK9OeQCZNyE/+ayth/eJz3i9fuO8NXwUMyP2X",
-	"dwoMV9v49SJW5zGiWgnIylpVIgbKUAFiefH6g+YCli51MxJ8MD6DxCZMhkOrEppiQl/9dFALP/SXS5wh",
-	"VgpRKyyed3x5j4dN4G27dYLEiVJ1ApGW5dqIqkMxllqDcYmRXUjBi9Crpd0q3B1uSatB81aJyjUq7ZmH",
-	"RIfAwEI3p5R2B80UV2T5fRnB9jWw+ogwMCWyvjGR3h4dZRMfF7dC2YNSDIS8JZ9Hoy7+yj37Pjz6uAMj",
-	"8VpWa5Rhg3YuReAAWlVKKBS/RVZdClZMzXhRsYzq2NOXnA/GOEbsDnKX893biw8IJV4KBjVzFzRPBluE",
-	"zg0EMf/u2fG3iLDx3Yun3zzp+gJq7CkQNRCAxr7aUIBw4FhFqS7VUjcCLFTJ8x5zl3ugJ84qHVpqTEcd",
-	"CipQWg9PCkLn5Oioy06OTtwQJ0fPQkuNS+TKfASoSo5HBB876KfwB/KQZXyOlTE+OJ5netINzGQsvENN",
-	"Gvbs6CjllsFkrRo17UmlrX1j5ylb9RXsh8aTium/+G0g70DaEdp8Q2X+At9aWVT4K8mwGbVlABzbucDf",
-	"yTxnhBDr3WKpvP3FU37sxX9tx/Juasb+WJA5UHJ7kus0Kf/L92KL6NV9kGYLuvdm7Hc7PQ/Hbwe66f/z",
-	"1QdGT/Y9lgz2Y+kyPbVGZmIhGgR9/rDVA+lp5PYmECanNHSpTakmBbfk4Gbi5uYUgZ/gg5cK+XIf/tfv",
-	"OksSgMJ67FdKVJbWSxEgFkUOxH6hDXRU6qMuOOuxc3NDbBixnsITZ16xZLOxzAXrO4LrU7i7KV3jNu0e",
-	"XMBDq2ZBO0ecHcNyoSah74F2FC68CeNxaBcw0ib8049Cjey4c3p8dNRdQ7ncsS7zfVWtuNCWQk/8Kfbu",
-	"//ZwAO5GYAwfygmNrVN8HXF7wMhpdJF5cCZHUcUUkisJVOn3qbEUciGbRqgM0PKIvAugVEgHioCdTEBw",
-	"4sYpLBPqsIIzPgM6vVT9qQHHbr/rP8HjrkcLn+qSkhH6/Y+5wfmR2iQhDQCneakorb3r+KxHsIJAOaEX",
-	"XU8JBTHcLF9URyAcKnRv0di0iVF0KtFYCVtDQWExok1eKj1TZ5hFDzHk6IqYsZ5Rd18Ozc+6cNchQh0K",
-	"lIHLlAS7M3H7MxPQmaYJn+o9zmVfyhJ+ZAM16S+DiYU34dRfpG49JtQNgYrwi9j7gS3hWl0hmJoX4OLp",
-	"Xl0TbL8gdzX0mYAEijg3i1Bc8aojrEOrxflPfORLiv08JiMXtm+1cYsHce/BkpE/3KRjAv+60r0MS+zs",
-	"ew+b7jFM8gEcyyNa9e48jdF2b15giZGjYSnMOPYkOuFpQieOlGsYNvev5hhGZzu4hbFR977OaS/+4ADr",
-	"ELDOaEGQc+3r+p1qo8SM3D1nCPqQO9WDEC8zwbNtnMEN9/nL9cTi5ixmhi7TfzOf09NilRSER9aSgpvD",
-	"6+HoqFsm+yYQ6u8KlD2s5v7LCVA9LdYRoG4Ldy4HcNg2AUp04QmLfhH7gVPeyn9Srf0+FG8Ye+feSZzx",
-	"frY3HS7PoCuumBR2voRNELa5ur9rgZp5wINc+w5qWIwCRlMJQCkpOYlD+kN77E7Htl3/AVaaQIOICLtZ",
-	"EfREvYWLcZ/01arGNS7zbtBiKQSvXRDQnvjFrvG7aoPuDL7r3plQAO9alwEdEodZrU38RA8+6hhutJLV",
-	"Mpq2Zl/4WKtkNR3iV4b0KD+fnd3+BlI4/BN/eN3e2Arhi6MNfUydrXCF4OFMYgndaWNXQFLxSFv2aBPw",
-	"vQYIKn8aO8Gf+kBF3LQBUK2GDTSR1GDvfBETFN4STnMCXRJ3GHHL2PfCGW1SJdGpNqsIhyoPp/DAZJa1",
-	"G55lj43s3k1tU485JhU0oGvl2Ddi3s6i34i52adP641obnpTJVVhkE+J/VQquE1YUaYgR8qRoXsyyoPX",
-	"NkJYTzqW3QsxLENjHEmJT9YNj9muWMUDIaXrXEKU14cjMS4yUj49pZ8LnvUrNAVpDStKkQkqxq8NEsoK",
-	"MbpE7b3wc5cq6juLNytMqtZUhD6PDSRoWmdVYVP0cRPiSwZ7SUifMgP3MBWSwb16I+Z7MgrfiHkMwLDP",
-	"5Gu3iAZnreOUN2L+xVX4wU1oh3kAmojuQxPlU3e1Fn/5O99/bW/Mhb7QcAg4w30FvVoctU4EUpAYm+40",
-	"7aGPjx1QDnQrp35PD1/Qszvz0aXekwDlMZQLqQfrhrg26xQSVhY1Ckn2s4A90X81z1/9YNdJEK1nzu++",
-	"nXI9bJsSmotziBu9LhJ1a1OFMSTJ+TrBubBnmGYxFhNQCK7n7n9NyHX1rduTSKl/ZOcOx4U17O0sV3RY",
-	"gJOUA1F13C+C6tB+uilOttJJGcf0nEqEWA2Z4BTUR5gecF8C8g7QR5PDcokMHrvncsWpBedlqji42q5V",
-	"l7JJcCdu1RY+rPui6xan53JL33YmtcseC1XHJuBjNXgXAhNCY9V3kAFAuiElUkF7Xi+CPbwVpohFPUcq",
-	"MIBcD24qoPtz35CBBCYkYdHvCl7a0BFQYC22hz4wkbngbXm032MbNQ0piJ7fnd7EfbPyXfuC06PvzCn8",
-	"oIIiOIg3ulONomG9xI8AmLGAzQHagZMaWAroSwR77DzP/a0Ax1nG53Q9NFwPDH150p7wOdY5k3GdzBup",
-	"7/qjTiABfBTiGUuig1KygQMxOYRiBQDqrthYyVDcZntgpM2UkgnLZQ6tqdsNpB/gwQ/zR4+kVy1ktTEA",
-	"2wKRhr0A5q1hCkD+85xq9etZynh0dBf3L4zXo6HDP93/WpVTj9YF/jMnPCnflHE1h8oUlN8Ac0AXijTV",
-	"Jg21OtLOY9Mx3W41Hu22KmbbfuzjIjX5iNzieg+im95pW3cQW/oZEIKG4fpi3eWLpy+eO3EIkzl5csqO",
-	"nU55fPKde7R/fvC/GD/4Dzs6eMF67IqdskN20HcK6UgqcBgi9BvLhYUGYSXL5Ag0UmZybsZMmkvV//+f",
-	"/KOPvuFE1Mp6mrhrxOpXSh/XkG5dQ9Gm20w4eUMsJwKnLX7GQ2eR2sCpxvMMQLMgkUbxstQzr8ZjQg3h",
-	"iTnTCzBkUfUYizzrYhtZYiZKz1Ke8WK6eCt2r/9WH3iQcoX17iNofFTfBbUnM0Qss2OJvq5dOvHXnBIE",
-	"MmdfnD9/fe9OK7uBmrRSIExLDVYMJOC2Ov4SrN+yzvZXAD7eHO/4IVU1E3CVHlYlw3kc/un2olUZew+e",
-	"wA31rQuC4HhcqpYHDrlP2Q/fjOR8UUpl+XUu2PnFy9ev2WDMSz6w0FmRym9NwQeiy/6Yaoss+poPbkC+",
-	"99g7UQ6EsgdCAWy7hBJJjOzb8aUyYjQRyp65xZJCwNr1AYpg7SaDxSyDilGDCHKxXbu7YJNd0SqS2r1c",
-	"hrEfRCTjqhpEH6bY3Kc4XmM6j1MU/yCGUoU7nhC4FnZ1DVHr2GF7oBie2Fl4+FGFUnW+hiSm9LC9pHE1",
-	"R0xBjHkQM1kmYjRwbu2IjZvj+LtR2Zg3Nv9yW7avwKnOxe7DpW6+ezm65uoM2MTESYX7uAYmDIJiSN/t",
-	"lRKnAC05Bj4b8VvRGObEWTz64GbzbleBzfSGt8QsPRlvE1jZG0m1xSbdvaReXqaVGew0KukERGWNeBmE",
-	"Cbo52ggUcwGRv01PJhTQDJqcNsYJ707K++FXO48JRmPuLhJ4vzywiv01s0GnREetyxpDev+I+wUAueRa",
-	"3/hkV2roTs2llojvWoApYT2v1JZyR9zXk9G7tzPV1uJwH81XG7FhwxNVx1W4+rjWfTb20rOlxPILcmXW",
-	"muI5blS1UcCNh34Fur3R18Lhr5UQvZcWclVcBvytuVYjj59DJeOwnokAjFrd1C1umWp2z2xq33i8PeMS",
-	"pJXuGIcNdPG8t6UzykZrbJc5FkZQIs1Al5mpQI88aFEprqcyt1UaQS+J9PXBp7192Y0AIJCxMfw/9RBZ",
-	"yqlAwKeGmvuCl2KLb8VpfnoIFxA6pnQ9eLv3MRs2lKVpAkGzn9TDN0qwUTfW/90mAfscuS1ZI0kBdu7e",
-	"UX+o+U8NLrYJGwP/sRIDCBbc2feONoaisNPBPWMA2arPtA6dl3aKNBNt/pqNkf1mRI3yIoS6RMpYAyoQ",
-	"bPdfDRWIBGq6xfFuT2svuECbQ/k0XMsvF8qnArOKaHeJZBuZFbWXW5E5Cf33DLUIdIryRMMNEZO44VIE",
-	"d93QLRw0ovDJ3SpFS24yTJVolqGAhrtVRZJYuyDJL/YC3np8Upmmv1owA2mY+28Nht9daCNIb3WdqSaM",
-	"DQphuo9guAOrZXbcaHILb0vVzPH+dgmdhNTec7e90Oobd4gtQneN7EbNP78yyFLYaxtFWDNw4ugU/8Fa",
-	"BX0rSvb1s5OTJz32EluYrikOcDVf+oknvWyIMOE7ui70d6nT/rQgvO3WOOAv4alHnV7jl7GamxWlvpUZ",
-	"IK94BxuF2sDvsHs+F86hPeXmbSHU6x+q6aGSWghd5AKKEKCqhjDKo0OvjrmthNKwfikQ6eVqWsp+aHv/",
-	"gyimdo4tn9H3gdlgVY0+OPipPfSAq9o8oPkbJkja0Hk4lwrrKOLOxA2BRX9ue/Kf+eF3HmAM894bsbTB",
-	"wC3QSgM11JjAyuAjnTDCOkTH67PZe+xCGCO1MmykmSajio4XW/z5kzdjsDWkpda6JbRSwS6BDVHLiA4e",
-	"e+RyxRG+B2Sj9U+xOZpZuztbCLD903Cb0rLu6ncZ2XxdUSS0pDwLBY/027gEkibWYxe+uAlw5vGCKLwt",
-	"UjXFLndE0PtjibuOYS6Ou7M45gOxWh/P3IjbmlX4HL+Yta3jDfEx3pVSDWTB81UAGW6S2yJ+iAmX+V8p",
-	"F8ydx2qdEc5194phY2cDUAqnpg6Zgf9ehaXrFrQvZcrsAdgC5ruXjW3J1Jqa+jU2VeYk/LxSWTof+UZU",
-	"c0QkF9b3o/IRIETZMnoiQFKE9iQTMFwxa4Ec5iCLoor9CmTLXTtsY/kBGiRZXZjIN4dl97hcKsFNO+dI",
-	"yTJ/CdyLluP1yhU2uRnqko20zpKXqFGrMtu7BPZHzC05Yg3EvOOcMMUEL3MpSiYC4dXwGgP9ORL/ukaT",
-	"T84YZzmHYj8lui2JYc6ETDa8I6XKfIFwEW5SO1emzB6gIe6Z1YaEsLW47QZYD6YQnFKBFsIUUYMD6BeF",
-	"XBrs1OpYiG1XPuVkzM9t1l8t5IedvwCvweqiENmu2MbCUSIojZUrShBeV4/tUcOjr6wDMHoWNQwcitl9",
-	"K3yzsfaHJAFTc9EluPfjcv/G3Xrdrv8EVxA4Ka/FiFcOI/AOnbEgC66FkZnTYoZ48cg7pHQq71flUt34",
-	"I+s8Ao3jjRBF0Dcc4/GomN6F1m5AmjsV7K16yh9m4tDdPpsdB3Q+jNH525p9eeZdzjdCFIglNYaiwF8M",
-	"bBs19nH82033K8MKbsxMl1mXUj2hSaIuu/AHAOMFOFwiyR770S0NmheG4n3qpmn4RLBiWhbaCNRj9KzH",
-	"fNnFGIvvrwU2fvYz6DKjoxTETcpqgCqwW2iT/xvsT3WzR5PNDb+p2bbTjzclKjlS6bGfqQ/sYCyyveY3",
-	"NyPacqeWHlg5IfKNUk/pZg/GGgpweCDG1QpNKYzVpdjDHdstIdI8v0y7hyyIdH4M8Qd8xl3+1YfiuUQ7",
-	"3oB/6HEjDuAq1sAcoOXeV0B0VUYmtriuNCFdQvw/dKndkxrkt+HwT/pphQ606MCh9rrQKbrHXqmMxNna",
-	"+Wl0YI8jQ+1CjpQ/I2p0oZXwtOQR4e9N1aG9S54rsZC78uH6kdGoj4prXlhdVI1CVBXhn5AEAYM5eDVT",
-	"3LTxy/gpj1D+25+daZl3TjuHvJCHt8ewkTRYgy910UrvsXNFEwIFkp2/pn96tRqSh9BqAvXSUJ3Xmftj",
-	"NBS+P0ccSPb2fGrHlEbWW8xFNJ1UuiG3Pu0MdHjw0E6MyG+pVrvHLtz+8RzyNK4FYpDQFSD10TdXoxIT",
-	"n8PpOa5bztRCX4tqSlFpy/K03kFmSK8e10k9SP0UnfRHV3E3rMbtedQixpxRAXpceUy9Q8AollXTuK96",
-	"cYUJNBNZ/vRGOS3xUkJcbXnMcyyKvZ6qzE2VSlQB07g+8cRafV/EqvYDihOXP3KBMNcmxrleQOUNOCFw",
-	"rBkgNwCEmcef4PkMETAEK7gsk2A6SPUE9bNUkRJAHRqI0klFLF+oJoX9WBEv2DvDenFiLGQIJ+p9xsLd",
-	"GaGyA6hjoQCEHhJryMRAImcPnUWRhqPBsW/+8tho8H2FVZvBYPOdF6qAJ0HWfvz8/wUAAP//",
+	"7P37dhs39i+Ivwp+PN/fStxNURc7Tkz9cxTH3XE7ib0sZ7LWiTwixAJJREWgugCKZufrWfM082DzJLOw",
+	"9wYKRaKKF5OylXX+SSypCoXLxr7vz/6zM9TTQiuhrOn0/+xMBM9ECf988Y6P3f8zYYalLKzUqtPvvJsI",
+	"pm/+EEP7lWF3ojRSq16n2ynFv2eyFFmnb8uZ6HbMcCKm3L1vF4Xo9DvGllKNOx8/djs/6SHH4ZZH/20i",
+	"SsHsRDAl5vQdJs12H/jY7RS85FNhaSXPS5EJZSXPX/7gfpbuUwW3k063o/jUvTysHsm2XM3zWWl0ubqW",
+	"gRIf7PUQ/jpgegTLKvhYsBsx0qVwi4KZ/HsmykU0FRwv/uh/lWLU6Xf+x3F1WMf4V3NMn3czaVyd3HZN",
+	"L2Ez7KJlRHpg65FHP3M7nKQJy5EcbNNwwtVYMGnYDTciY1r12G/STvTMMmm7TJdsLu2EDf426MILOTeW",
+	"aSXYXCoTdhapuZr1y9ERfj2eY8GtFaV7/P/8+urqb/991fn99OjZ+99Pjp69//Oke/rtx6vOo//qdFOE",
+	"LKfSri7lRz1nU64WjFs21caes29O2EzlwhhmdZ41nXwOw8Vzm/IPcjqbdvpnJyfdzlQq/Ok0TEYqK8YC",
+	"j/9SGHcbG8/M0N+zbW9TKUyhlRFwmb53W/2WZ3IGPw61skLBJvCiyCXe7OM/DF7vzWg4HhO+uMwVuGWO",
+	"IgwblXrKpGVKz3udj93OD1qJ1QNwv4U//yLmz3NJ89vLVGm4xCzfEdcawhPujBPMNDU0PXYMzyyxx7bn",
+	"w3MwGbfUwMT2t9xqyLYlh6d67OXInY80jDMjhqWw7oJK437jLqpW+YJZORX0lJnoueqxX8SdKNmQDyci",
+	"W9q6nbfjxZ1Q9q0YCnknyr3tSH3Ulk0p6ZnPQQn/LPWs2NuScbSWpY7dA59jnW+F0bNyKC5Fuc8zXhq2",
+	"9ZDxSWbg0c+yBzoX+1u5G6xtvToXn2ORvxbGloJP97bQMGDLYotS38ns85zqr2aP9AyDtSx0Zj7DIl8r",
+	"cVG4Ld6juAoDNiyW099BOXitxL0qB5+oGNCefUap9skSjZZwj9Lp0yQTzfezSpl9SRi/lvuSFp8kKWiy",
+	"70quzGiPWx4GbJi0Ho3cFuPX713mfLK8oW27N9nxSXLDDfmm1De5aNvhAp/4+3aT9uM2GZNzoSybl1qN",
+	"e+zJyUkfTBNnEwtj2ZArpS27EWym3Hyt1pl77LTLnpw87jOlmdW3QoEbQivBrBtyyhfMvZZpsHfcC0/g",
+	"WTMbTsiV1btST06e9cn0seDs4nkpeLbosSenZ/AX9H1kzEg1BCtpzg1zz7hHHnfZk9NvcL43OlvAOFqz",
+	"nJdjAfMZMa60G5o5S77Hnpyd9dlgJEWeDdiEG8av1B3PZzTtarHG6lJkPfaNW6MtF4yPuVSMj6woGWdT",
+	"PXXS60qBr4E22p3DxfDfMy6V5WoInKUodSFKK9FdgELvWmYJ30K3MywFtyK75nbtzZVT4d4oSqmGsuA5",
+	"DVk/3AsgSTgYjry/y+YTbQSbiumNKA0c041g3NyKLOnTqTwjv0eTX/pwbebvwzB4ym6a8ab8JI1d3Rhp",
+	"xbT+j1bFJt7kj+GDvCz5wv0c+Rq3cBjGa8VpJNcSaWmJu8RJscE9BQJkhSiNVmxEF4RuVpdxlbG5e+lG",
+	"DPnU8VsmbY/BOHYiFoznuZ6LzJG1VOgK1Mq4+SO5Kg6eg3P8zJQPJ1KJrnt2MC65siIb9OCw4q3mysxF",
+	"uRWZoaIosuuZsjLf9K01xK6nBS/F9VBnCZ/V5UTPFXNbo+2ECZWZLjMaV10IXeTC3VVmRZ57dwn8DTYi",
+	"E3dyKPqO1uEvt0rPjeMdjtxx+avEvsv1y0TuNMDFuud/oOd+dmt178mxMAlX6eWPF0dn3zyFVeQ5rsjx",
+	"O6AlONeJ+JCauvhQyFKYLaYO9JHkGr8hRY65Qq8yOGFXvkj0tfr664gU+0jesAQk5U53wxtOt+yf7jOp",
+	"K95AVbJoCqPIaCvBcZpa1a1UiSUNhvKGD/pIXI6lgs+VT518GCCx4V89wblxDd3XjESLtODdMz02oEs8",
+	"6DO86BgHgae4uTXAKOiZLu6gNKyU5nbRYwPa2kEfHuMofIO0BhZimJ6rLnCVmRFsot1/C53L4YLNueMe",
+	"nid9ZYIRmNqOUhS6TJ7yb7TSTCjpGJRlhi+IKxk9FXYi1dhNG9SKVUK60ToXXHWI7dJt2IQi3tLjTuxa",
+	"bsWm713Cw+6tGfDyBtrX4Kx1RHLO+I07AgZMD1YFOsbS4UYcJ7WFcDzJb9UvihsPjzLcemnMzNGqLhvu",
+	"4Mxsxa0c5V7zMamV7bIepDrchm5N7vvDCjzMn0JELHALa5+r8dYat2qTsHj3V1QFPrMTXcr/gEZ8nQnL",
+	"ZW4a2Jj4wIc2X7Cv3/7jOXv2+NnTR+FU5cgpqECmU10K2HHD5eYcKp7GDzCLFJ/yBmuTGDRDXSypQKs0",
+	"VBtz6aTiD4Th2rZ1LwpY8Cx9HuXrbcUzlohjWF6DPr/NlnY7H47G+ogCgxfP3/4fOILTfA5DbPIgtIYy",
+	"HX/bzm0o/l6XHZYkjdVgE5DOl2I8U2EMH4t02PpGqgwWig8ha0Me8hVIJjbXZWZS4zqF0K1gN57pJLye",
+	"5RkTH9BqTIs0vC6JQ7ww0VRRvrtfTONTWnM393CfaYB4pt2YrNuuxaUXiEv6CzLcbOAscJBh3gYAs0JO",
+	"hVNKnDGV5/AU6UpCZSKj/AzG1aL2ao8NnPzxalEwPrxGkpJgQs2mbo2FABLpVJaFEyigSjhZ4WcSREWG",
+	"4iSLFl/t5oUxcqymIiUrtlfpG9j0ZoY2kY4u0dpO0p/OG2RBSgL7p7c2uMOevFTFDN1IWSbddHn+Jtqi",
+	"Ec+NWLYQlxcb54Twsf1vXhT/PTPlf4/L4tH17ydHz/jRf97//b/WLDcapdR563vLIi69C+0L34uYq0jr",
+	"vgWdMbNp4cNISzLObmmBOyF27XRy3eh3ooSFNHUHGRaxxwk3TGnm7Noo4QEZ8Uhas/ZQmyh3lklLIq6R",
+	"ajFLJ+XJrIzlwOLQy7I4hzSpiQ4eRWdYdTGFBv8pldXwz16naWIvlEVrf1nr8Ce1srdbH1YDA8rClrQr",
+	"CtXuLRn5q6Zy+tfeBF77mVfuwY/djp7ZoZ6Kjd55Tc9Wsr6J34K1ukqLb8WdNFIrr8HEtm2buG9Uv8W/",
+	"Vz/y0hpW5HwovNctF9nY8XcglhOwZvXMsjEvHJ2PdDl1x9yRyj590lnNRlu2OVuNxNU/flDrpYVbRxdl",
+	"BphYZLoRYVaHFAjpfSuJ74V5VhfmvpknfPlOZiLphBf+Em8++xEfYkZwmh8l7+uyXgxjIIMc4CEMQMk0",
+	"7GbB0JruMqd1OTOC/evy9S/Mig/2HBw63jNIeWPB+F5Ze1FqPdpocW/gyeVdxc3xK/bjNe7yj4Jnqzvs",
+	"pKZYy0Uu4SkYwRFIKTbjIe/cg8vThrcbZ/kq7dbLxBCYyaDvvWORcotiYtCP3FlOupD06LHBiMt8VgpU",
+	"lxVl7E2dRcI4A4uKksG91us/59Q3b5/QIGnFNuaYQLc4jne9uh0YgVrc7WRatQzyxhNF/Zgm3ExShtD3",
+	"3IinT4jdIf/jI7cuiAtqbbeyiNzLaUsRKd0ROV4LsOdKIdhQT6eO6q1OutQ+nVJoVl2/BY2U846+Vd84",
+	"2IOGbUvN2Mj/wChrJcUyV3fvdfFz6Smu+gXWKE31McjzQb/8w2jVe8vnP5N5/7G7nN+cUrnA5B7xPO+x",
+	"d06OEY/jpWBG5k5XBEc1hWFLwY1Wjs/NRZ53MR7MkauZmSmE8uI9OFxFbrwknnZh3KGeuRuQiG2RIWxS",
+	"mgPcSeP9qxLn5b/ylaHLT2E5WNUNRJnQGD1nSitBTvfIOy+HE7KqwxCshA/BTd9AOajUZ3Odi5FtcHtU",
+	"j/XZxOfUw6YaEBGkmA+5gtQJ4X4p8hFoK1gvgCuQlo2FNSFw7yx78EptMNuIXo7MrSyOdIGEdlRo90xJ",
+	"FqXXPRPnAF5dOoUJvxOQJgCehi7jU62g5GFK2dEUFRF8OKm7kCxSmmOjPpizwU5PdO4zM1b9/u6PpvIp",
+	"mS5UK5CiOWUjWRrriAA9eHbCFTs7OQF6tDrf2JcHd+RHmAi40viHl/gaFDUsM09IwTFNFBHcDRiW6mPG",
+	"DnjwiBKJXPHBQPlNNE6OQemJqYtMX5oqkeBmgdtBV1bPFZDFBpvvHs2uceCmFeEqnNZ6JxjEDgxMNcqB",
+	"MRQaD+vzl9BYXWCgiZx2G8ypFKNSmAl6HJNMA/7uyc3niDBjZZ5DTgyK3w0+1fSJi+EQK2HqrFMJCfyS",
+	"HGBMacdW7vTtZt9bFnr48ZUFh2vajVhnoLrlM6suUEoYPQedpkyYDe2G5pJSRt5oUQ5iz3HXEV4lQ+CR",
+	"HhsA+dGDEJh1Bj6SBoZRMbpa2oV7uBAlt7o+cOX1nogrtZxeyAZkucXfqNzOphAc47U9NsBQAfpDY7O0",
+	"xwYTbdwIPjxczpRhP4hiZhe9KzXg2VQqaayfnH9syMtSCsMGpRxP7MCtwC1/0HeXrxbURTPCkX3vSkUa",
+	"Z9hLOkr4P+1CJ1ilHR/mgAMGs6I2JfeS+3BSv8SgSeJ4YdJpvQ9c3IHVXLx5Gfz3lt+K9a4joJwkCYYE",
+	"5joF3vDhrVO5lciJmK+VtnJELOVaqAzkV3Ih8cu5HuuZvZ6VcvXRehTp++qtn+ClX9++XB4NzX6fRHI9",
+	"pUyYbTJJdslZGfFZbq8TgYpWY809/laMUhr+rtknEEnfJlTinVarJPXaqcIsjlTv5NhCAvKerZzfiHzt",
+	"zvyET8Hzxl5vGZSf8g/X1uYbWQcttw1u93XT7iRZYzqnoNDGejIvRSZLMQR63z2e+kYbi1fgLY3369uX",
+	"sF/FrCy0aWAfe/n28hedQnzdnPqEOfJcWZ9Ek9IzV627QityY63+zXI7M+sTdCmscYmPB5egZ0zLLvy1",
+	"CuYLetFdi5/xtY/dzqzItuQWVNO+i/EKt9C/HzyScDDV0Ve7F/Yq3Ls6m1jhXNXdWaaWNipu3dn17HmZ",
+	"hJYyW6INbpZPu4TktpFgdZr+hy5ZIdUY9OhiZiZ9p+0MudP32XzitBhvaM8nWE6MOXKQHR38YRNrC9Nl",
+	"znRnxewml0PGs6wUhg7iJ6HGdgJWzEl3GyG65Hr3U+uiKs8ZPu1zzGHCnFHxNiSGMqm8BeAXgv5H8Bno",
+	"2J75tGV8FgG/Kq4TPhhv0sPuyCiLUGlStqQCNVgOZzkvzyEXdmYs2LwrOQ77UQNWcjBhZs5IM2yuy1up",
+	"xj12odDKw+k/O2EZX5gYHOCcqVmeO4oFD2ts+ribdmTltErz+L06KfeWu4Kxewtz9jfxYdhyJla1lFVY",
+	"A0opHguiT9Njv1Zz73t9JHLwwC1E48FnqTizukuGOpGkt3nq2UeQbujerxlx8cl5vX/1u443laovhR31",
+	"AQ7E9LUbvQ9rhM3ow3BHUfLM6ueXLUgaVhdCycwPHA05lDd8k09j/iR+4n3DvVurGx5ewYuUtTox/KTV",
+	"WBjLcjkSPgeXVAepmBFDrTJzzh4/PalBX6Qs+QBy8d3TJ+tgLiqFsD6dX5X890w4rSXLRZ+dOjZ4evYd",
+	"ZOoc/YedHD1jPXbN/if7OzvqshsxlkpJn6bLWS6sFSXTJcvkOK0m7qRvRvddCZEZphXoAlViyMyUqcSQ",
+	"lYu9TlFNJYBT2QD4pd0UHKMGTxmU9IBTieSGkzfcsmMg07Nj/EiP/SRvBat96pxRFUPmk//i27heKsbO",
+	"v0/XodOCQRp0kgVvCG6DO525zHM21yoT5blHZ2GnJycnbDjhJR9adAKt18232O5KBJfwLyeKT8++7Z30",
+	"TnqnXfZ7v3/63v0t10OeT7SxvmSp0CVy2zteLs4pphA7BhnPjXa6gbu2IsqE92Sdaetuo6PD5/dzbCvm",
+	"R2UprPqfjeVOmxlBmkp8dv2Qrg/ZdYJPuxCCMJYNhbKlSN2r6kDP1p7nAWyNlMeGuFWzYuzDtF6M+eTx",
+	"6JCTPih8ex85C75k/X7zFfCrbzwS1IHMgk9R0h+GZnxQDfZT9NAWj9dfU2VLpQFsoWvhVVjjHdtNUdpC",
+	"k3kzs6ayKaUCLjoWIf2LG2fEUFgaLVDwX2NQzPQ5ZI/6UPc56Brmlp43gurrQxH+QRShz6aMbOHQ+xwC",
+	"NwhMikODzGS3QhReK70nKdmWj1G4a/B75DR6D9ICcw8SWagUwWtUy6PiY/ASoHKOwWBIqQB1Iy5aIVQy",
+	"p5kg1a3mt+5QICN9mcnnK8vadyH+9iGQhk87vtwYjg5QisvxaIpEM6XnFNbPnc48D5XkcIRohsGpzp2K",
+	"TvHkc0jBcPaoY3K5NHbDrNaiFKEy/GaRprlaJBFtwnEpyDlHpuJXlG7bmsCLEdmmE6OlbLH/2xfqrE3j",
+	"3da9nnKYxyGs6HPJjehWxUJbeaGRgezihq5dm4hvP30C8tf/eLqXEvX00cdlJOZuTflJ4pCjWZ+efbd2",
+	"2kv5OVOp6MfTdeSxzfa0IG1sQQRr6mrp3PdiJ5EMum9DqQbpeVholb1x9D/mt2aTjIF//fbqkiyljTyZ",
+	"YS8qb+b24edGtRg90dd/zG/XDfWv317tyIEBEDUtNoqcOwEhPtgugqSSuKC0L8IYykQyir2Or9ZDkWtK",
+	"6SK47B0Y5tYxkXNKJW/wEh8+6BGTa8qvx9m/fnvFjAAd7mtw5j3qsZeIUSF45kN0twLgmCBtEpSTbg1C",
+	"yQrFplLNrDAeCAdHp/d8+S0mZzkF5VbpuTqnJ0LWFr8VKiSql4gaJkzQIaPPsJxbj4ak2ETPSlQ2o6pW",
+	"QqHqdA97UdNO+3ca4GwcRcB6MLW35phd48fb8s5unFVVX8Bqyh5e5EGId+HP1zfcyCEaF7XfO4O1xwY0",
+	"21uxGPRZUco7boX76fqPufuzp8PVP5I/Vy2AErgFPzAGcX1ZmM8VjssviN2EbboVznoM5J50LIaV70Vo",
+	"RujRn0tuvtU2gJPuk435JgW4yV8YS9N3osx5AhnoEgNzmMmcZ9XsMTBS3prWCN3ZN8/QYRFcTydrs2L8",
+	"XJLH1NA74XXB/z0TvU57YJRo52O3U/OUNgWuIeJuNbBVNBQDUFkona0nhNws2POX31/0WKHzvB/yDKp0",
+	"WO8bOQ8Y51EgI0b8h4SUAPyHOQhoqSI2Bvdz6PmMlfhJUWF4BUABnefuZuOuuHc2DyOjk+AXXpZ6/gkl",
+	"fm5bOaNrs4BIVSZHI1FWJcZs6E7fMGn7bMDttWPrA/Y1kQrGxDIxlFNIFDAMP2UedSEN2Qj3MPAL88g9",
+	"OjB8KgbkerxSYy18zrOz/Z3IBCEKGcErtIarvgz4kZsXWkNlIr7Izk7OTo5OzxBnkWAduwwOWlpDMINs",
+	"4L4+6LEXjigZwi0CXBSEyReFYF/7V2F5XVo5lGS7rYHCA0SMetS9Am6yCP1QrGEVswJxM7hKLueq02fA",
+	"3QZdhkPA12AE4J099g6VkNJtHyvFSJRCDWlUpa8Uz53tya28E6bHLrxkfspeye+77BuWizuRG5YJUbRt",
+	"+zsxLXKC6viEilJngrn5uZuJ/udwhWWog79ZsJyr8YyPxTl7oca5NBP2tVCPnOTMBQdZ/KejlI+DOAbJ",
+	"mWdbgahbFkSYM3WpocKdao/rRPdvC4+PNGvVnLfumY+b9o6pXQnvPEgIjSp7fQWPmNlJqWfjCR0HblPQ",
+	"SoDUHXFNRJ5MUbYRXayfaaCioE2sqxJPug/gFb9a2tewZdGcuv4837eSwS5W0o6E8r8pIFBACkSo7TDb",
+	"z3Af2m7EGO5Z230xGgmoILv0x7dUvVu/BWn8B2zpNJJpqNAD8KhS59tGsS9hDo0oVDvyg+XtWWENONP1",
+	"O78PKlo6y/umpDuRSqm+DIgAWJ0KMFm6rLABXlqqJpUZeTe8PwJqmUFbAjStRAXzLGFhvwzEaBrYDsDb",
+	"DrUailIZKlXGSI//JSDKUjEraJoK45ybRz+GXBRpbx2yNcOeX7x4w057J1SQJm2XJgG55AhX3IIQtB4y",
+	"GLzOLT7eOoxRGrS2+Y96VrSD5SRgYrQBIef9kyORRsz7w8qGIsimeNamYS9pkr0DX6/i4xA6qxvQbAdN",
+	"1vXd0hr/PLtJk5BcDwzk3cFpnJtKtVm6g4QbMMAUGPI+D8AuQio6QjiBTGSDzVzEpAjBnBu5wfc+S+uT",
+	"uNpdQ/AEyvBTVwztYoiIE0R+EkvXk2NjL0nNxppp1VjLVAqTcskPwGk7YLkzsazWbMRLyOgETiJNDLSP",
+	"YEkE/QyIKIjdX2HrOzse2eLAT3iAXt55YlVJbh0tlXat8cTi7jAHQgfc8LbOynxdEOjXtz/tt+zKfXNt",
+	"jKO2T7so8OkNWMlxNcIZ3sqac5aLkWV65kz+PIk9TZu1krYDEYddi3Zge5c2zH1o7absRZepdxW6Z1Xm",
+	"A4TUNjvcZXTLGk4s+XdqqK5R2uI5lLNgP1KAgJbZoItQHpoQHroe97yWPBTch9UAz19+fxEejtJH4UX3",
+	"vWH9zYQ6NbS6pMTHNOREvRgnBpVF/BTkcGARsK+dtLn+f//v/2fwqE55p08ff7c+BaI1Qev1CJaLbDFK",
+	"rhz0QxoP1VXwAFCuR17YxYmjg0SRUTSIzwCDcSh9h90snNYaQGRCZI1yFn3xgIfIUZoZrRVGYhXVQdUz",
+	"GHlRrknOSAUTLrAbptVsqAlLKwB9nKPXLlKkwzS5IRcxipCW2ELaG0whhUbIzKUs3TjAVcWWo/AWQpXG",
+	"QatOt6OaMLpqWu9qYQAmdHGwvRJQrOsgWNegezr9fRnFMyApR/cM817PUcuFoG7Q5JciO9Ech2W2ZnbN",
+	"xdivRx5TI05nRuIe1FKaV64IIaQRSesMauyI+CNAl2qdTklWkGwQU/6NYIVTiNxYRGLTGR5utcSxshst",
+	"0auxrQnfG6dvb5cVfi8J33GCb4KQawKhT+H+iql5LCK32+cV8hMkFYylsRCPqtNZTfI/+W47sG9H9m//",
+	"8Zx99+3Jt46c8MFBYyHQk21SxU6ftgGD1yfyC5jqS/KUahvi2UQk9/v/738cXV39fnX1/uj/ev/naff0",
+	"7LuPScpbAy7lU8u+EPFIxLExJ6jD/kxjUJ/AMqF6rHapAXPsj5mxVZV4j5HwXR5RpkZykmdOaSLrM/Y3",
+	"SfGLGESL6iayHzyA5GrqN/oZV89PLelYJPyJYU54UQhlgPX12ICcVHV8JIgTS+KjThfTCjJ1PR+jlzpd",
+	"QP28lgBvSemB75MJ45n0uKyrsmrCpWpIJHaanMH+9sNZWQLymSJZtJ0fK+dyarYLel5kGUbA04DD1WG1",
+	"AbY1Hgbg22Ghvud61KcIgDE2si5ej0Zpq4LEB7/JRUrfqktEJHfQvdp79kwBtb8lfrn5ebTheFOdZ+aT",
+	"wEiyOzKAKAu5Qt2W9f0Oag8y6SjWpA5pQ3u9HXPB+MlQ+zUAY+U5dWxSGnHHWM6HkEaytyzzZAF6nMkS",
+	"n6TT7DZL5t+itVtTxwq8vRV1NDIzxRuQ7Y2ZTdcDB0fg+HX4zI2026UkMV+6Ba7ypM676Q1sz+/KIubd",
+	"6iVY4fYfux1RaPQ61leHCRUomtmsCGgnji+6K5Rr7e4QFAVsQAKiLFPpRxW+FjxQYfVGxqJOhzPhheva",
+	"cKsuHagFaewJM5XGuH+mbyElLJD3fc4X3WCcSDU2HrVTTAu7qOqPRpVkvxGswlPe6Jh/4sPbpPeGT8Wn",
+	"YIS/HqF966F4KGjiuAiWrUMuR4xtFqF+B7j8VpgpeMpD6CMjHOoyW3/j3tJzMU3C/l3fiOv2VoD+E8xf",
+	"AND9wVOMbWbWu3xXvlRRhd/2sAUpntPQSOyLrRhII2NW4GQQbpNxk8a0K3/rhPw2wbNhg7haucoatzOc",
+	"yz48q41dIg/pUQ192z81qLDEHjdt1NFYuvE5Ud6opiJe0nbFabCru4Qg2oXM5uAmGyDqrDXuGnEuYHX7",
+	"oXho8/8ZKP5nyOlcnX9r+BwTQT+td9bSNMP34tHXzHpvO0+b8Dn2fxeYkHUcpoGVbFSeXl1YqE7HVBW7",
+	"OGC0FbrKpeE2dymB8yjISVZqmqzDFBv0T4cpxhDLa2Sh37d9kGg4g3W9BptJ7V+/vdrSQeKx624FdcD8",
+	"9pvTbx/12Yvn7A02tS7Zm6PH3z3pshfZ2TffnD4D1+HbywswnykXmZ2dPPmO3UhremzA8zHkBThzRo/Y",
+	"i8uzb5522YtLGuSHy4sue+t+ybjKrtQb/0/ENhxJtFJuBcFFuU954EOn9ss7oXrswpcX+cozaqrSSyRw",
+	"r22X8Uo0dAe7E9u0W8/Hn1klXdU8b9OgyluXiUYQId6DGLDoMXOkIbhgt1zInSgxfTOJiFp19frKuIPv",
+	"hgQuXU4dsY11ztW4p8vx8Yfjqc6OzWya3RwrbcVm2UQVwq07ziUlqCKJ1OV7JfbCBhwx7s4BXonFjsVi",
+	"OfWESnuosJu2RPd71NXfiPJODoVBBz1YNyNstCEWbCqEZdKes8dbACg+PXny3ZrqrC36mbQD7RGjIcS2",
+	"cw/QUZ/q5gT/MXEgPwUApR0dDP8oBUzyCCtwCi4JmbGWJAg4ITJ36nFV4fL0ybl7E1xngCb59HGkRnex",
+	"pscQI0fUuW+eJtsoxgBPa5eSgjtaAt6E4dyMjLAEFovuRxAbvTUsvIL2BK/OyoUb6TzX85Q7X+ULR7q+",
+	"x36U/+Y9+Lk0Nk4Gjdzn6BNeTShVjIMjrGqLBL7VLkNo7C6zopx2EV+qG7k0ux4eGeR+Lqbg1yxECW4S",
+	"rVKcO+cLUTZlaZWzXGBGRZ/dzGRumVQYevHtI77CcjVypVLtA11ZoiQfxYgof5RrajMxQ/BvTDF/395j",
+	"OtUn2ibwZrxDl5SuLsaMulW3Jp+A02Vxp+kuulW6bCks0MWLcU3LgeK8YmYXDZ2r7aKxmSX8sblTBkQr",
+	"VpfzXGdRlQlH/EcTiS7wEKbxWUsxFdmitWUXuY0b3p+lokX/kDkiEOfQ6vlG5HqOpy2FOQ7EAJt4jrt3",
+	"7GPbFeGwm5mzonvsUtyJkudMjqjDE1fI/W8ExJebJtbuUP4eK/ow1AZy/ecX7y5+uHh30YgQk9on6UNy",
+	"3QoIqwEZDLhf015zx2Nn4OQ2VvCsG1IfuGUTkRdJL8R8otPJQBijyFBobhyZoNY867QBvFeePwXK9Myi",
+	"upSBwHCm3cAoU5oEVmyJ8q2vcFluppengmzwNBVYfJDGUlLbGF3HAFzOES0BME8xn5gyEzElDUswlJ57",
+	"/z92MK4KPB2TpVIITCqDMmVq6bTRxrpJ/sKnor0TfBqYl6ZNtZY6jyFrKT7viIegM1RW/QosF0jDzrkV",
+	"+QLiPiLPo4rUk5OTfUC6G8cnW3DI6MbjpuF1MVR/DMdKpfRjjEKmmmJZnreM77dpvR8SqcjPOAJFwk+k",
+	"6BIj5iv02BJw8tB141IsPj1gtGURWTPrSnYdSQX7EXkNMtucoD732HFWDjGftGRmoucKyE3PoPld6Vhz",
+	"JMKrGAykOghMYIH9eN/dpd5suVbRYrGpP4bkyc3VJ0NafAIoRGW0EHqMNMxMZpDPHiJ3Errn6S0BJB4/",
+	"Pfk0DIk3IRK4pMmC5tXaTxv4C7YlY2Yi04IJNbe1fbkjab9Z8RF47hoC0O7icabEXJQhtF21vl0dSvNs",
+	"dxS+ZRW1Gq15u99GZVgN2968kRuYfsv9gWKMbPAkgKeRqp0g/AIddEH3T95LN6S+ycV0dcY+TNucLIy6",
+	"JzSK9sftX8JTprMBpKVsKq0VCNsxbCj1qHrbJyQl5qjBCE6TlFPhpaFXhloV2ZEUecNCILIe9GtMine8",
+	"MefTpJpX9XJKCDJndjV0u+NTbBuLmBMFbnxof+erzjYrewuVoMifbqVj1CM/aJ8NZqXqo5nS97+8mp2c",
+	"PB4OdSbgX5DkGnjSrJRr/VmhMM5C7Cv0aWppJb+SMJD0ijaEI7YJndaItX0Z8cNRa/yGm/2WZNVlKBL/",
+	"THHeqBI9GVrjH64zUdhJmjCbca+JQzcmv23UuSzs0lLjss1b2n3OaHWtyD8Zug60Xi0r3vLtYtt1kvqc",
+	"Qe46TS0Nc2N0PrOC/fr2ZcA6H5V8PBXKYmjnu29Pvn3UpxIuTOcFfoZOT9/s5TkWfIYqhHbSrU/iZ7cQ",
+	"TPn1nnnILsRUS8xwxO+csyerdQEEDL8v3+9OOQErV2xVNKy0oHWKJPrBKx1TIsSzT8GPOlS7P5VYT2i2",
+	"qA1KeVVrt7a9t1HtlGvtjfbc3Wjl7i5f1vV3bB9hlCVBcM8x//rXDxH8r93CDe/OFoLlU6jyMDJoSxpc",
+	"nwJRP6P3tWPbRGFP6edvyer3r+VQ2DgVmZxNnXUix5P0ezoXX2JS2h67tHxx+W07obC7g3pweW57PMdN",
+	"U+bcPu2FjbuLcd/M27uHN+2J35yItUKTrRt2j0li+yWJDZitvzfAZxsgvtatJdNzZWwp+HQvHKkltLdn",
+	"nLBNHKpJHkXe1WjhKdqBRe6dK/mIB4cYUUi1gZKPVchKqjP3iQTfrOVk9cNMfDrTENzB9oFKQEUMwmuH",
+	"rJMe8ygXUPaGmjiUk7l3bkRQv7MKYnUfAZbdT979svEI98EwPwviWtirfeDPbN8qZOsGIZsHOBpXSyh+",
+	"qzwMqunThiOEC+HCUBEzVH5VFVlQmp2u3NQpP+VLi4j728KC3Um+OhhkBKN/MjVPiOPWqsek6jJcbb5A",
+	"oAaE0EQE/C1qJxMxQcI01KDN0JbivJMHgjBnKW9lmQ5TGltqNc4XVeU4IarMJxpz13iZ3FY+LZO5CxCF",
+	"QS/L6bdPH21VObq3CiRZNKdXGyHUVl18ti5DAlK5ltt8BVKvsV/oPvO43bHjUcGe1L6zNNGl3Wmhrr0w",
+	"ZyLU+2bPsOIfKcFz6Yps3nRGp6LTW2Xcus3/j9jFoIP3wOtPE0mt8x3hFn4CkNA7D6qxZImvRzjQMytK",
+	"0H12wTZoq2ncLrYH3kcK9zdE17ZnOK0QnE3T+sPKpBfbmNlWnIWy/po+U4ECcRMrfM1YiQ+mNR2Ba66u",
+	"maqlYeW+Lp7K+DfglOE08Qu7t6+jT9ZDdNX5ru1t1tRic2XNXC36iJfPLXQlWca+ilQTAn8y6/tZKK0E",
+	"tOnGGpg6ssCEG6Z0/A0CtJiIHDSiN6+ev4gybLhaNKKFNTWxgPX/qPMsGapsZQpVs8ltWWl82DRK49ns",
+	"Q+ghS71nkRf68yZhoH36D1quNbg6xj0dQQMQpedMqwRCITVb2YI/fP7CdbeiRjbq8ZOqPjIUK5pPKvZK",
+	"yWP1vq+wm1m60qjFY5alVXPIQ5ormgwC80AOCqajTJca3UazYskuYB9Dyltjt9OwdPqatAF5Lo71IUdQ",
+	"gt2IiVRNwjVk8bWeCJHnpfWdIPT6g/EE22MXYQe4os3Czmt0GO5pSL81/WDNVO1ijfbo5viwzPOqN8+W",
+	"Tfmira2SAGsO9XUigHZiF/eV1et3rH65pf0k+C+rW9ewF27pGddnYpiXnny9XNMFwBfy4VAU1uep5VLB",
+	"P4dcDYW7muGg03GxXyHV+DJoSPUdmiSTvUI6MSUo+9zwZD7K3vsTUPb7upHqWfK7nVG3KZn+HaRkS895",
+	"5lu5LlvaTEgCctsI313r64WepTKro1wIXeKlQ6YDVw30rFxjuwVVxwbrx7n7hsssJLICt8IUzlUvGGX5",
+	"r0tsBwTATGM/yfpgzeYlwuNVq+12qNnLUmlBN+SsBxJJXadfi8q3veKTusbCu+1MhX2rDxNurpt6uVI6",
+	"cYypRU02qYujP/fQnXH1sLaHAWiJx7RilEYJ0Mjwb0QMP4ozxmLPotR3Mkt3h9nJfts1UeALiIYHtIOa",
+	"9edtu4hMo3y62klsFzn3N2IXQV+/M0vB8wA46HvRejRRriw1XwAOxFnBjZnrMtujb6YGIr06uVeisGym",
+	"MoHa5JQ7msQGqE4BA1MWajcaHSWpVD9To2U2L6UF+QgtbKqGDb6xzeZ5BK8xxHczsxbKFn0d8bpYXlPR",
+	"FKIXL2WXHfx2pXIUkuTeRqb70OWCELhnXc5/d5d8ggOJp/ZrAgXglt+ilsfnfNGaYLZNTsMBiWx91kON",
+	"50Hmw69mP1npYkq1F3tw7jacWR6QC9rL5HwtfvOpbJQPuFwts5OQdEpo4zz22J7FfyYIUzyPSFLS7m0p",
+	"I81uhvCm1NDQApoPh3qmvrT+z7vSXzq37mxtQkpMOy3pdX2E0jg9+w6y2o/+w06OnrEeu2b/k/2dHXXZ",
+	"jRhLpZxxQ7pyLqzFbriZHKecRsutbfxEmkjkJ6kSqBd7u/gRZspmzZDWIOlgM6M1fiC/rl3IP5cj4XuW",
+	"JatCzxlnGV/sjkHzNJlMnUBFkupOWqy0h7bRm8YClkv6aeTmndqDdmLu38vkvrmLVrIbgwO1QhpkZFsy",
+	"ry0ZEC6qFd+zWTRtpkt42fAeXjBiOCulXUDbW9ykG8FL1C7wX//wy/3Xb+863dWeXHw4xNsQoohUyELO",
+	"0lrDygHWI6IWjRWJx7yQx3eng57vVQseAJxEWNHE2qLz0c1YqpFuAMNGX5Cz0TJ35YyFUgQ3J7Lrh1wx",
+	"IxDFxPe0gHwOA/AwObWUMl1WCF3koht5k6Cnu45/M3d2IsAxdK+UT2yiILrj6dhyU9relbpSf/vbRa1t",
+	"Ve9vf6NZfQWgD+zizUtwza/0FM7lrZvxAjOi+swIlcEi432fg48v1GNJc6Vathp6J17E7Qj67HvY8UGP",
+	"veDDCZVwS62omydAu0BKpEdlYF/bcuH2W8+sr6A19CeD2C6PzqldOwbKVARQDzh8gOPhNHX0qkDzJx+G",
+	"5nnue8YPOd6/TAwlNWKI4KoCxDSNjwdAe+5ElPnb3yBw8fYfz9njx4+f9Ri4elAtoSYYEKhB92hUdLwQ",
+	"2BMII0XnTIUgAL4LECMDd9EH9D3HUN33oIeCVKzgY2H6DAFS2CDiiYMKCy18occuFJupW+Xo4d8zKBjm",
+	"JZ8KJ/fdUwpB2KvyMM6m0phC5PZKIW4XrSsHB2rVMovmh1gwxhHf4M3Fu+c/DpDmoK3/VJRjwYBNEIjj",
+	"42dPHxEaCbVgwPiQsXxBoCu4fLK6uGJeD6NO/84I67HX2Aj7SpEqMyAdeMCGvCwBWMNR5It3fDw4RwKX",
+	"Fnq+we9fjo5+drMaVOmDVPVt2JRngmmFwO4+FMUNG6GP5Osnp2d4cebSiEe0DS/cLnq68DXZmR7OnG5p",
+	"cPHPnnzz7aMeG0RZCYPoMnxaIXzvSj05ewbL+ebkMTMcrsfgrbDl4ugC221OQuDCY1JoNufS9kMNJGUn",
+	"I/yKZnpkhWKcnu8iI4ROifDkiMs8PNZF1Eyj8RNuTgZ2w6ntbtLKd3vpsQsGu4rk7p05p+xn+X2XKWEs",
+	"plTDbx+fsUyIAuEzczkUCvWauOS0c1Hw4UQcnfVOvOFT+11VUB8cyI6dOwYZWU/9zinVmyleyE6/87h3",
+	"CgMW3E5Ajh17wC9EKE45DCBKBdQTYe5AeKGLoQQ9jdB3bgQ0NEWezgAEDhxomMEeh1ZB0CCrAK5RcVMv",
+	"Hx23z7QwTuiFv77MOv2Ou7kXYeaQtoQcwHT6v//ZkW7ewBuqzat7Xn2v+xXtIP1yLVFn+7cpVrtZi32/",
+	"LopXu0FTj1dLPv5JTqVT+dY+6HXI95BtVGhlUJs5OzkB14hWlvJDI0F//Adhr203fVCbQRlZgcHlY4QD",
+	"9AfYw8w7bOjVMHyY77HH5Yg1Mzh1r5N5+Mh+KXjWee9Wa2bTKS8XnX7HTYsa7wJBeGLUo6DO6DwTUWqh",
+	"5WMTYVK+d9+trs3xnzL7GN2dOp2ORSDTTnrP29f6Wonw/v3t0VvB6TYHB3/YJF+MktqYlXu4hhxf/tD5",
+	"+H51N49vcm7sUckzOWtmS+8mgoE+JbXqRnINeoL4tBoJ4dKKazkNQ4RWSU6uSgE4TufYLrPqyIwMbIXx",
+	"RAf6vZvlW5zkLmcbv39/Z/tO5DltCEDDjEBvxNZbtDDU2eN0g4OdNH4EK1G2Hg86XNuGIGWSGgzTgFq5",
+	"WmAByTqoLaLF4MglE0qKjFThmH4wo6dGQFEsyOkKU12KHnvtdSr4GrUmqZMYEyozIQWK0DZBA4xbudYy",
+	"bVejTxk1Dw6EjjP3+jpli7Cvn5ydPQLUCXeybmA7l2AIOfkLWvMqxeMRffFc7E7fimVaf+FswKops+cE",
+	"1eY3cncoxgE9t5G1gwoSPbeRElLV27QqEZv2f0h9ovC+/Q2+86D0irDXG2gW1bnsXbeAlJQ21QLB7TCx",
+	"maqqPJFhOguwzyTnelc3/dHuQ1As9CvEmnFoMgYlZBOeUJMxHlLtXAd9h8LY7zVi3+75aNCj/LHupKQY",
+	"wxJlnB7g8ymqgLqR8EQPko14Rh0of9LDgIyY+gQ9ehyeow/sm5xwgssE9U95JzzyadQaPtEHZom+lnhY",
+	"0FEzkQvMOKzTCf5+iU5qp/Vk/WJ/0Ep07nF33vHbsDs+jL16z3ZUU2aZtMdC2dL37mkUAe7JF/TgRjKA",
+	"WoJtSNtu+FfujYRgWGoEqktQBCpo9AG4Nfuo0SCSN3a+vvYKxcC9NKDY+3Ogq0GDXAlocFubv3pmh3oq",
+	"tlvza3opsexlXCgPof5JVv9qA4z5BIqaPs0dsBIgJblQd183fCZUBG37nahUCwqEulGXdl0yqrdq+CpS",
+	"yLafRC/0RBdORjl1FAqWoCGjk1GYdiqticupmibwYScyiyqttpi3h18kbLFyCaW11vjBan3bpHX5dsfb",
+	"UUNA7HTHknPbSAo+abYafrvCy3b8ttW5fe9bi9D8GqaFLXHvb1oDboaDLvmRQcxA7CH22PQapqpLzEWt",
+	"phpykMyQQnbJ3KMHpiZ7ebRYryaTfNu7igzSM6kiXwpeDidRbCAS2vCWV15i+bvsYlsSgohGItiID62p",
+	"hxicbMS29hoRuzkrSg1Xm3RnDE1IUw+MMUCnpta5PfZOs+FEDG99KqgeedTHK2XLmbFgSlcR3T5DcNcf",
+	"uZl8PcgFHw0eoU0/mHAzEWYAEVHDBrYUoldqbQfs64bqbpvrcRfick+fPT171KV1EFqEU1Cv1J2eDSfC",
+	"hEgyDAvhhVXvVaCPzsGp8E5m0Me+QSuHvb9H4gO3Jq8HpaiFu2HCT3aVIPejRaLDS9Sbe6cpGts2a52x",
+	"G2HngjLHPAAzlMZa431FUKkLOsUsbwJ+duTeY3WPaXVlyBt2pShuy4HxaxPizLhj5zSLqcikMKtPraKY",
+	"M6Xn7rO+MhibeoilcKGz168U9YZnueCZSdGuwK7f90O/cQ/2JuqtHrlHGqbe56mu0fun3AmhWIzT6fai",
+	"iLmQYUZPBR6yyI04d8dMpS2ZtAy6zS0GjgAUIsAY3yEAnZxVN7Mp4dfPS2mtUL1GPgYwG4dmY/CRBiJw",
+	"C79vDlZrzOc4feAIToE0Nj6UBvFKoa9Ww/Y5PbN/mxZHrozappApxFU2G3IloTllLEPyz5gWlVQR56rC",
+	"XdjS+qDc5C3Uf9pgsjsSMFAe8KnJOtzFl/xyxKA3KWaD+BAoJkZhcbPTYnwufpc6xYHV6GtOm9TrYsKx",
+	"UHVlOlHX+mSXuGHYCW4BbQLFmFAZMYWGb/p8xPDQVmZI65Fw732F04HsxIZJ+L9V345qnn+/OPpf/Og/",
+	"J0fP3lf/7F0fH73/86T79Ozjf20yq98C3h6kC51T/tgAvjxomxZWl/yVogB4QutNGyKpvfNmGrfZ/48M",
+	"BpX0KFkyYsSe+TaHATC2xzIdZGNIg4N45jJQCjpBm9z/uGUHcv3j4Nu6/duP4Rcxpzkf6PCgiG9VtmIV",
+	"K0TCx+RgjzYmeYKRME042VcRBKuDM9RTkdRvRIyHpFWfUQYohqDk+VRC30ozMlQx105aUrOxqkRaAp0A",
+	"PuFXTVydWa1XSQUnHUhlS7Vx9DOmZL//UuIGrSf9Q9T7J4Kg0SUba5013NSm9J7odu0QFj8snbcYwUM/",
+	"7SRX2ikXw5carOS+C17mEixuT5JgSMrxBLoJebqUln29RKuPzp29zi12tYIIvu8hSx1em4OjIUYAKZmr",
+	"FI/lYXuh+EOxVSp0+NitjQQZyEew3X//lFE3YNZfAhEnrzCmaLfT8TJvPubDf8+4VJaroWjOK7vwdDPl",
+	"C8bzOV9AfM33nfTpQzMjSkPR/jvhG+ii4h7YscQnILWMwJXdUFZTrpUAmxlzz9M5rrUpb0ulX5ZjOlrK",
+	"ev0Nt9dtNMS4Dfi5ZHb/+tx8oqeVkAgnOAH4Xa+e4QGb2F033R9vbSfk4z9Dxs/LdgVkKVxM/paxhkbg",
+	"SNVGI5hLwP5LraxJe4hPuPMgNIGfRJTiqjRA6ID3/3a/R7hqhlMuLSZ0YPkVR1LvkjU+FdMbdweofgHR",
+	"yLyxV3BorbWc8vUy6ywz9Tbbz0ntWdr+IEL34GWQz9gP4I5jYQ11rZYl9pbnC8fz8M/IOd2VWrTnFhYz",
+	"+8CJxpFKdIwAPEIHVx3pZuJpo6xnDLMHGFbQbchbEv/F17phR7AqlJXypKL4/otlMwdgGlEKsIoKkR2Q",
+	"I0d2XbtTNXruQUvzaiEb+GJio9e3ywPWQZhWn8NNQwTy1ZJNDli32O88Jpfo2HY3kJK+ngvfPdmX6VHC",
+	"DNW1glCGhtMQoJY+mx38t+e+ZPdWCDD7DZtwM6manJ+dePEB6wquhd8mmgo7DdVWVvYS1U3ukojabnCR",
+	"Nyps5aE8UuED+/dKVXPfN71WBJYWOpQK6qUOGcHDeDPTxNrGqo7/rH5YozsuO6N67K2407cb1hBgwtnS",
+	"0X8Rgn7dvsMqxZLLFa/RXvnDBly9Oqp1ImjpXDesp0IXJFxmLNrX1qdHEFtU5yBKa2C9Gtw6kAjQTbsW",
+	"nYoRpvOA1QyCREeTKFxFzLNAYx6bypD+UdEL7GaVc/lAiKbUHp32HibWVhABMMooI+e6vMUspwF1+B8g",
+	"6GBosOpIU4k5ZKBK0yw60b2+bxGHe3aPIu6t+2BIUnnwUu5nfovRDTODnHVvGFfQp5vJOOExh48qlLok",
+	"0wNvuNe4+FSwoc4EnbbIc0NJTZVONNe+7C6Tho9LIWJXX41IvsKovoFcP2jDPJ8IENtkIs+MuFKQ7sJz",
+	"o1kmCqEyw7QCTQ4zIJwC2A2w8JCu5cjfELB+l0FRvQdbcWSZyp1ypkcdh/mBmx/1xaw3QZAMwIm4jBwD",
+	"Dg4+Ffdvg8TMhtc4i0/jWxzQZC2FsboUe669PQhXxZl+yZE2ilelC1ADO8CnzKbB5GM/6n6P6CX575T2",
+	"KaQr7iM6CmcIo+NopcM8lEogdEvcu4P9gmXX3m1sITE5Wz3TWsnRgzrTS5kDelS4sTFEEZFqttn52qhx",
+	"yh4P+BeKSmDyr6EJYm8K6Czg2+7ArzJN0FKy9OCUoBwtMLB1+oRlYO9dKGzZQRYCN0wXQvkogjQVYED/",
+	"SnmoG1TDKofD1OPORtxhnuICMZ/oMqh+8WJzLKjuC6CPECyJOnOkZB9MOnR6OIxCVm+scc/lr1UXi3SO",
+	"KmzAF1f32upivzC3QcXZoGXQZrcNmwus0wgvPIKbQcgoMOaQLXq0B2mr+1MBoBuqtQuVJNxYuDoEPOBe",
+	"CGtaAnTAgk3McQBav1JzujEV/+XEfStUOArHGPxWLtUtzdFEmBWAvbfU/RRTKgCp3Ua4ZdT5Bzeqx8gj",
+	"wEvBEG0NEMPKADkGNQOUh0Qj8HI4kXci67MBrGPADF8YQOka8bJJNa11LFnRblb7T4RJWM1yrW/P2bOT",
+	"WrexhpxIdxq1ZMgAQvr46TcxBOlpCqT4YWnItT39VN34PMDbQQORG2FkJnwEEA0nrUiFcMPevy4doBfN",
+	"kioNa4gblERYZRgzyvSetWxMBVkTCPIPfenYZQ1dCXdNOKdlU+F2KZgSEmxij1Gj1tYn5wQY35pl/qBi",
+	"abgpGwTSaPc+D14apeSMSwFZTg2wUI1WIfQsMkJgSlQmM7yIQyeD+K3wWJYkuUA1BWZjJ2JqRH4nDEYe",
+	"mI9ZgVOGU3dK3JlQAIm+HB8syVYYG+B5DrUa5XJoewzZZM02BSl7I4LQJycRLDWRyFAKyuiiwzyU5w9H",
+	"/yx6pl9Zg5pJR7B/1k9E36ApOnJE7cgR2FeGFTkfVmBYtcytTHsCmTYhP/mvrYX1i8/5sHzhvjd8HTAg",
+	"91/eKzBcbeM3i1hdxIhqJSAra1WJGChDBYjl5esPmgtYutTNSPDh5BwSmzAZDq1K6I4JDfbTQS380F8u",
+	"cYZYKUStsHje8eUDHjaBt+3XCRInStUJRFqWayOqVsVYag3GJUZ2IQUvQq+Wdqdwd7glrQbNayUq16i0",
+	"5x4SHQIDS92cUtoddFVck+X3ZQTbN8DqI8LAlMj6xkR6e3SUTXxc3Allj0oxFPKOfB6NuvgL9+zb8OjD",
+	"DozEa1mvUYYN2rsUgQNoVSmhUPwOWXUpWDEzk2XFMqpjT19yPpzgGLE7yF3ON68v3yGUeCkY1Mxd0jwZ",
+	"bBE6NxDE/Lsnp98iwsZ3zx5/86jrC6ixp0DUQAA6/GpDAcKhYxWlulIr3QiwUCXPe8xd7qGeOqt0ZKkx",
+	"HXUoqEBpPTwpCJ2zk5MuOzs5c0OcnTwJLTWukCvzMaAqOR4RfOygn8IfyEOW8QVWxvjgeJ7paTcwk4nw",
+	"DjVp2JOTk5RbBpO1atR0IJW29o29p2zVV3AYGk8qpj/yu0DegbQjtPmGyvwlvrW2qPA3kmFzassAOLYL",
+	"gb+Tec4IIda7xVJ5+8un/NCL/9qO5c3MTPyxIHOg5PYk12lS/lfvxQ7Rq/sgzRZ07+3Y7256Ho7fDnQz",
+	"+OeLd4yeHHgsGezH0mV6Zo3MxFI0CPr8YasH0tPI7U0gTE5p6FKbUk0KbsnBzcTNbR+Bn+CDVwr58gD+",
+	"N+g6SxKAwnrsN0pUltZLESAWRQ7EQaENdFQaoC4477ELc0tsGLGewhPnXrFk84nMBRs4ghtQuLspXeMu",
+	"7R5cwkOrZkE7R5wdw3KhJmHggXYULrwJ43FklzDSpvzDT0KN7aTTPz056W6gXO5Zl/m+qlZcakuhp/4U",
+	"e/d/ezgAdyMwhg/lhMbWKb6OuD1g5DS6yDw4k6OoYgbJlQSq9MfMWAq5kE0jVAZoeUTeBVAqpANFwE4m",
+	"IDhx4xSWKXVYwRmfA51eqcHMgGN30PWf4HHXo6VPdUnJCI3/J9zg/EhtkpAGgNO8UpTW3nV81iNYQaCc",
+	"0ItuZoSCGG6WL6ojEA4VurdobNrEKDqVaKyEraGgsBjRJq+UnqtzzKKHGHJ0RcxEz6m7L4fmZ1246xCh",
+	"DgXKwGVKgt2Zuv2ZC+hM04RP9RbncihlCT+yhZr0l8HEwpvQ9xepW48JdUOgIvwi9n5gS7hWVwim5gW4",
+	"eLpXNwTbL8hdDX0mIIEizs0iFFe86gjr0Gpx/hMf+ZJiPw/JyIXtW2/c4kHce7Bk7A836ZjAv651L8MS",
+	"O4few6Z7DJP8DI7lMa16f57GaLu3L7DEyNGoFGYSexKd8DShE0fKNQyb+1dzDKOzHdzC2Kj7UOd0EH9w",
+	"gHUIWGe0IMi59nX9TrVRYk7unnMEfcid6kGIl5ng2S7O4Ib7/OV6YnFzljNDV+m/mc/pWbFOCsIjG0nB",
+	"7eH1cHTULZN9Ewj1dw3KHlZz/+UEqJ4VmwhQt4V7lwM4bJsAJbrwhEW/iP3AKW/lP6nW/hCKN4y9d+8k",
+	"zvgw25sOl2fQFVdMC7tYwSYI21zd341AzTzgQa59BzUsRgGjqQSglJScxCH9oT10p2Pbrv8AK02gQUSE",
+	"3awIeqLewcV4SPpqVeMal/lp0GIpBK99ENCB+MW+8btqg+4NvuvemVAA79qUAR0Th1mvTfxMDz7oGG60",
+	"kvUymrbmUPhY62Q1HeJXhvQoP5+93f4GUjj+E//xsr2xFcIXRxv6kDpb4QrBw5nEEvqkjV0DScUjbdmj",
+	"TcD3GiCo/GnsBX/qHRVx0wZAtRo20ERSg73zRUxQeEs4zQl0SdxhxC1j3wtntEmVRKfariIcqjycwgOT",
+	"WdVueJY9NLJ7M7NNPeaYVNCArpVj34pFO4t+JRbmkD6tV6K56U2VVIVBPiUOU6ngNmFNmYIcK0eG7sko",
+	"D17bCGE96Vh2L8SwDI1xJCU+WDc8ZrtiFQ+ElG5yCVFeH47EuMhY+fSUQS54NqjQFKQ1rChFJqgYvzZI",
+	"KCvE6BK198LPXamo7yzerDCpWlMR+jw2kKBpnVeFTdHHTYgvGewlIX3KDNzDVEgG9+qVWBzIKHwlFjEA",
+	"wyGTr90iGpy1jlPeisUXV+EHN6Ed5gFoIroPTZRP3dVa/OVvfP+1gzEX+kLDIeAMDxX0anHUOhFIQWJs",
+	"utO0hz4+dkQ50K2c+i09fEnP7s1Hl3pPApTHSC6lHmwa4tquU0hYWdQoJNnPAvZE/9U8f/WD3SRBtJ45",
+	"v/92yvWwbUpoLs8hbvS6TNStTRUmkCTn6wQXwp5jmsVETEEhuFm4/zUh19W37kAipf6RvTscl9ZwsLNc",
+	"02EBTlIORdVxvwiqQ/vppjjZWidlHNNzKhFiNWSCU1AfYXrAfQnIO0AfTQ7LFTJ46J7LNacWnJep4uBq",
+	"u9ZdyibBnbhVO/iw7ouuW5yeqy1925nUPnssVB2bgI/V4F0ITAiNVd9BBgDpRpRIBe15vQj28FaYIhb1",
+	"HKnAAHI9vK2A7i98QwYSmJCERb8reGlDR0CBtdge+sBE5oK35dF+j23UNKQgen73ehMPzcr37QtOj743",
+	"p/BnFRTBQbzVnWoUDZslfgTAjCVsDtAOnNTAUkBfIthjF3nubwU4zjK+oOuh4Xpg6MuT9pQvsM6ZjOtk",
+	"3kh91x90AgngoxDPWBEdlJINHIjJERQrAFB3xcZKhuI2OwAjbaaUTFguc2hN3W4g/QAPvls8eCS9aiHr",
+	"jQHYFog0HAQwbwNTAPKfF1SrX89SxqOju3h4YbwZDR3/6f7Xqpx6tC7wnznhSfmmjKsFVKag/AaYA7pQ",
+	"pKk2aajVkXYemo7pdqvxaHdVMdv24xAXqclH5BbX+yy66Sdt6x5iS78AQtAoXF+su3z2+NlTJw5hMmeP",
+	"+uzU6ZSnZ9+5RwcXR/+L8aP/sJOjZ6zHrlmfHbOjgVNIx1KBwxCh31guLDQIK1kmx6CRMpNzM2HSXKnB",
+	"///sHwP0DSeiVtbTxKdGrH6j9HEN6dY1FG26zYSTN8JyInDa4mc8dBapDZxqPM8BNAsSaRQvSz33ajwm",
+	"1BCemDO9AEMWVY+JyLMutpElZqL0POUZL2bLt2L/+m/1gc9SrrDZfQSNj+q7oPZkjohldiLR17VPJ/6G",
+	"U4JA5vyL8+dv7t1pZTdQk1YKhGmpwYqBBNxVx1+B9VvV2f4KwMfb4x1/TlXNBFylz6uS4TyO/3R70aqM",
+	"vQVP4Jb61iVBcDwsVcsDh9yn7IdvRnK+KKWy/CYX7OLy+cuXbDjhJR9a6KxI5bem4EPRZf+eaYss+oYP",
+	"b0G+99gbUQ6FskdCAWy7hBJJjOzbyZUyYjwVyp67xZJCwNr1AYpg7SeDxayCilGDCHKx3bi7YJNd0SqS",
+	"2r9chrE/i0jGVTWIPkyxuU9xvMF0HqYo/kGMpAp3PCFwLezqBqLWscP2QDE8sbfw8IMKpep8A0lM6WEH",
+	"SeNqjpiCGPMgZrJMxGjg3NoRG7fH8XejsglvbP7ltuxQgVOdi/2HS918D3J0zdUZsImJkwr3cQNMGATF",
+	"kL7bKyVOAVpyDHw25neiMcyJs3jwwc3m3a4Cm+kNb4lZejLeJbByMJJqi026e0m9vEwrM9hrVNIJiMoa",
+	"8TIIE3RztBEo5gIif5eeTCigGTQ5bYwTfjopH4Zf7T0mGI25v0jg/fLAKvbXzAadEh21LmsM6f0j7hcA",
+	"5JJrfeuTXamhOzWXWiG+GwGmhPW8UlvKHXFfT0bvXs9VW4vDQzRfbcSGDU9UHVfh6uNaD9nYS89XEssv",
+	"yZVZa4rnuFHVRgE3HvoV6PZGX0uHv1FC9EFayFVxGfC35lqNPX4OlYzDeqYCMGp1U7e4VarZP7OpfePh",
+	"9oxLkFa6Yxw20MXz3pXOKButsV3mRBhBiTRDXWamAj3yoEWluJnJ3FZpBL0k0tc7n/b2ZTcCgEDG1vD/",
+	"1ENkJacCAZ8aau4LXoodvhWn+ekRXEDomNL14O3ex2zYSJamCQTNflCfv1GCjbqx/u82CdjnyG3JBkkK",
+	"sHP3jvpDzX9qcLFN2Bj4w1oMIFhw59A72hiKwk4H94wBZKs+0zp0Xtor0ky0+Rs2RvabETXKixDqEilj",
+	"DahAsN1/NVQgEqjpFsf7Pa2D4AJtD+XTcC2/XCifCswqot0Vkm1kVtRebk3mJPTfM9Qi0CnKUw03REzj",
+	"hksR3HVDt3DQiMIn96sUrbjJMFWiWYYCGu5OFUli44Ikv9hLeOvhSWWa/nrBDKRh7r81GH53qY0gvdV1",
+	"ppowNiiE6T6C4Q6sl9lxo8kdvC1VM8f72yV0ElJ7z/32Qqtv3DG2CN03shs1//zKIEthL20UYc3AiaNT",
+	"/AdrFfSdKNnXT87OHvXYc2xhuqE4wNV86See9LIhwoTv6LrU36VO+7OC8LZb44C/hqcedHqNX8Z6blaU",
+	"+k5mgLziHWwUagO/w/75XDiH9pSb14VQL3+opodKaiF0kQsoQoCqGsIojw69Oua2EkrDBqVApJfrWSkH",
+	"oe39D6KY2QW2fEbfB2aDVTX64OCn9tBDrmrzgOZvmCBpQ+fhXCqso4g7EzcEFv25Hch/5offe4AxzPtg",
+	"xNIGA7dEKw3UUGMCa4OPdMII6xAdr89m77FLYYzUyrCxZpqMKjpebPHnT95MwNaQllrrltBKBbsENkQt",
+	"Izp46JHLNUf4FpCNNj/F5mhm7e7sIMAOT8NtSsumq99nZPNlRZHQkvI8FDzSb+MSSJpYj1364ibAmccL",
+	"ovC2SNUUu9wTQR+OJe47hrk87t7imJ+J1fp45lbc1qzD5/jVbGwdb4mP8aaUaigLnq8DyHCT3BXxQ0y5",
+	"zP9KuWDuPNbrjHCu+1cMGzsbgFI4M3XIDPx5HZauW9ChlClzAGALmO9BNrYlU2tm6tfYVJmT8O+1ytLF",
+	"2DeiWiAiubC+H5WPACHKltFTAZIitCeZguGKWQvkMAdZFFXsVyBb7tphG8t30CDJ6sJEvjksu8flUglu",
+	"2jlHSpb5S+BetByvV66wyc1Il2ysdZa8RI1aldndJXA4Ym7JEWsg5j3nhCkmeJlLUTIRCK+G1xjoz5H4",
+	"1zWafHTOOMs5FPsp0W1JDHMmZLLhHSlV5guEi3CT2rsyZQ4ADXHPrDYkhG3EbbfAejCF4JQKtBSmiBoc",
+	"QL8o5NJgp1bHQmy78iknY35us/5qIT/s/AV4DVYXhcj2xTaWjhJBaaxcU4LwsnrsgBoefWUTgNHzqGHg",
+	"SMzvW+GbT7Q/JAmYmssuwYMfl/sZd+tlu/4TXEHgpLwRY145jMA7dM6CLLgRRmZOixnhxSPvkNKpvF+V",
+	"S3Xrj6zzADSOV0IUQd9wjMejYnoXWrsBaT6pYG/dU/4wE4fu9tnsOaDzboLO39bsy3Pvcr4VokAsqQkU",
+	"Bf5qYNuosY/j3266XxlWcGPmusy6lOoJTRJ12YU/ABgvwOESSfbYT25p0LwwFO9TN03Dp4IVs7LQRqAe",
+	"o+c95ssuJlh8fyOw8bOfQZcZHaUgblNWA1SB3UKb/N9gf6rbA5psbvhtzba9frwpUcmRSo/9Qn1ghxOR",
+	"HTS/uRnRlju19MjKKZFvlHpKN3s40VCAwwMxrldoSmGsLsUB7th+CZHm+WXaPWRBpPNjiD/gM+7yrz8U",
+	"zyXa8Qb8Qw8bcQBXsQHmAC33vgKi6zIyscV1pQnpEuL/oUvtgdQgvw3Hf9K/1uhAyw4caq8LnaJ77IXK",
+	"SJxtnJ9GB/YwMtQu5Vj5M6JGF1oJT0seEf7eVB3au+S5Egv5VD5cPzIa9UFxzUuri6pRiKoi/FOSIGAw",
+	"B6/mem46UzMjsqMVCJcVlFNfkw/toKP0U2z/nmGvdjDt9W2lrgFxwTy58XnaUlWdCzJwm/pW8iDewFca",
+	"ECHH8k4oZnUY7UqhG8pOuKrqELWTo3kOrRHcDCOPAu5LJT4D6JM0VmR9N/EqZclyACp2VoBWoscG0Lp6",
+	"gEgIEz1nI445OzEo663Sc9XUTN6RyK8wpyYMnPpW/1j/CJTNnbNnJ2ymckxvR+daKraTIbJArYW8nM6m",
+	"nf7jp9+cdDtTqfDH09BNXiorxo6IH1zYJ97TTQF5UjjKbu/O62hIwd41lc2hFVHSQVqXrAEViAB9eEzK",
+	"bkkBNifTAil7ZkSc+Au2eqb3JnMbV4Ez9y0Ofv+zMyvzTr9zzAt5fHcK5EAzaAjGLLv5euxCEUcDC5Rd",
+	"vKQfvV0O2YfodgH71FCh6Ln7YzQUvr9AIFn2+mJmJ5SH2ltOZjadVL4ytz5vFZwAEOKZGpHfEdhDj106",
+	"8uA5JHrdCAQxIhlK9qfvzkg1aj4J3KtsbjkzC9RVTSmqjVud1htILevVA8OpB6khqyMajDV1w2rcnkc9",
+	"psy5p6gIuoCaDwGzk1XXya96cYkadCNa/fRWSXHxUkJgfnXMC6yqv5mpzE3V3wyVYVJ5NfHEWn1j1ap4",
+	"DKqbVz9yiTj5JgbKX4L1DpcSjjUD6BfAQPTCkudzhNARrOCyTKJxIdUTVthKSVtAhWkgykquVpPChs4I",
+	"OO696b04sx5KDBIFgxPh7oxQ2REUwlEEU4+I82ViKFE1DK2JkYajwfksIxlRHxs9Rl9h2Xfw+PjWLVXG",
+	"BGFev//4/wUAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

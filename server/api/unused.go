@@ -8,19 +8,34 @@ import (
 )
 
 // Bounds of what is told of unused scopes: how far back is looked unless somebody says
-// so, in days, and how many scopes one answer names that a client needs.
+// so, in days, and how many scopes one answer names that somebody needs.
 const (
 	unusedDays = 90
 	neededTold = 1000
 )
 
 func (s *server) ListUnusedScopes(ctx context.Context, r ListUnusedScopesRequestObject) (ListUnusedScopesResponseObject, error) {
-	days := int64(cmp.Or(r.Params.Days, unusedDays))
-	u, next, err := s.Store.UnusedScopes(ctx, r.ID, days, page(r.Params.Limit, r.Params.Cursor))
-	if err != nil {
+	if _, err := s.Store.Client(ctx, r.ID); err != nil {
 		return nil, err
 	}
-	return ListUnusedScopes200JSONResponse{
+	u, err := s.unused(ctx, r.ID, r.Params.Days, page(r.Params.Limit, r.Params.Cursor))
+	return ListUnusedScopes200JSONResponse(u), err
+}
+
+func (s *server) ListUserUnusedScopes(ctx context.Context, r ListUserUnusedScopesRequestObject) (ListUserUnusedScopesResponseObject, error) {
+	if _, err := s.Store.User(ctx, r.ID); err != nil {
+		return nil, err
+	}
+	u, err := s.unused(ctx, r.ID, r.Params.Days, page(r.Params.Limit, r.Params.Cursor))
+	return ListUserUnusedScopes200JSONResponse(u), err
+}
+
+func (s *server) unused(ctx context.Context, id string, days int, p models.Page) (UnusedScopes, error) {
+	u, next, err := s.Store.UnusedScopes(ctx, id, int64(cmp.Or(days, unusedDays)), p)
+	if err != nil {
+		return UnusedScopes{}, err
+	}
+	return UnusedScopes{
 		Since: at(u.Since), TooYoung: u.TooYoung, Held: u.Held, Unused: u.Unused,
 		Items: each(u.Scopes, effectiveOf), NextCursor: cursor(next), Roles: each(u.Roles, sourceOf), Narrower: narrowerOf(u.Narrower),
 	}, nil

@@ -51,3 +51,31 @@ func TestUnusedScopesAndWhatWouldDo(t *testing.T) {
 		}
 	})
 }
+
+func TestUnusedScopesOfAUser(t *testing.T) {
+	modelstest.EachDatabase(t, func(t *testing.T, o models.Options) {
+		ahead := time.Duration(0)
+		o.Now = func() time.Time { return time.Now().Add(ahead) }
+		c := newClientOn(t, modelstest.Open(t, o), nil)
+		w := modelstest.NewWorld(t, c.store, "w")
+		joe := modelstest.User(t, c.store, "joe")
+		modelstest.Assign(t, c.store, w.Role.ID, joe.ID)
+		reader := modelstest.Role(t, c.store, "reader", w.Service.ID, "read")
+		at := "/users/" + joe.ID + "/unused-scopes"
+		require.Equal(t, true, c.do(http.MethodGet, at, nil).is(http.StatusOK)["too_young"])
+		ahead = 91 * 24 * time.Hour
+		token := w.Token(c.store)
+		token.SubjectID = joe.ID
+		modelstest.Issue(t, c.store, token)
+		body := c.do(http.MethodGet, at, nil).is(http.StatusOK)
+		require.Equal(t, []any{false, 2.0, 1.0}, []any{body["too_young"], body["held"], body["unused"]})
+		require.Equal(t, "write", body["items"].([]any)[0].(map[string]any)["scope"])
+		require.Equal(t, []any{map[string]any{"id": reader.ID, "name": "reader"}}, body["narrower"].(map[string]any)["roles"])
+		c.do(http.MethodGet, "/users/"+w.Agent.ID+"/unused-scopes", nil).problem(http.StatusNotFound, "not_found", "")
+		c.do(http.MethodGet, at+"?days=0", nil).problem(http.StatusBadRequest, "invalid_request", "days")
+
+		g, _ := newMeddled(t)
+		g.bearer = g.token("users:read")
+		g.do(http.MethodGet, "/users/usr_x/unused-scopes", nil).problem(http.StatusForbidden, "insufficient_scope", "")
+	})
+}

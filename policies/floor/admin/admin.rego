@@ -59,6 +59,7 @@ required := {
 	"listUsers": "users:read",
 	"getUser": "users:read",
 	"getUserBlastRadius": "tokens:read",
+	"listUserUnusedScopes": "roles:read",
 	"createUser": "users:write",
 	"updateUser": "users:write",
 	"deleteUser": "users:write",
