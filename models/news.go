@@ -93,17 +93,26 @@ func (s *Store) Answers(ctx context.Context, c *Client) (*User, error) {
 	return u, nil
 }
 
-// Administrators are the ids of some who may change clients: to be told where nobody
-// else can be.
-func (s *Store) Administrators(ctx context.Context) ([]string, error) {
+// Administrators are the ids of some who may change clients: to be told of what happened
+// to one, by its id, where nobody else can be. This is no rule of who may know what: a
+// letter tells only what its reader can read by the rights that are asked for here -
+// the name of the client, how its credential is called, and when it ends or was revoked
+// by clients:read, that a grant or token of it was by tokens:read too - and whoever may
+// change it can help. The decision at the API stays policy's (floor.admin).
+func (s *Store) Administrators(ctx context.Context, thing string) ([]string, error) {
+	rights := []string{"clients:read", "clients:write"}
+	if HasPrefix(thing, PrefixGrant) || HasPrefix(thing, PrefixToken) {
+		rights = append(rights, "tokens:read")
+	}
 	var ids []string
-	err := s.read.WithContext(ctx).Raw(`with recursive holders(id) as (
-		select a.principal_id from assignments a join role_scopes r on r.role_id = a.role_id
-			where r.resource_id = @self and r.scope = 'clients:write'
+	err := s.read.WithContext(ctx).Raw(`with recursive holders(id, scope) as (
+		select a.principal_id, r.scope from assignments a join role_scopes r on r.role_id = a.role_id
+			where r.resource_id = @self and r.scope in @rights
 		union
-		select m.member_id from group_members m join holders h on m.group_id = h.id
-	) select u.id from users u join holders h on h.id = u.id where u.status = @active and u.expires_at > @now order by u.id limit @most`,
-		map[string]any{"self": SelfID, "active": StatusActive, "now": s.Now(), "most": administratorsTold}).Scan(&ids).Error
+		select m.member_id, h.scope from group_members m join holders h on m.group_id = h.id
+	) select u.id from users u join holders h on h.id = u.id where u.status = @active and u.expires_at > @now
+		group by u.id having count(*) = @needed order by u.id limit @most`,
+		map[string]any{"self": SelfID, "rights": rights, "needed": len(rights), "active": StatusActive, "now": s.Now(), "most": administratorsTold}).Scan(&ids).Error
 	return ids, wrap("administrators", err)
 }
 

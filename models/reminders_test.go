@@ -273,17 +273,29 @@ func TestAdministratorsAreThoseWhoMayChangeClients(t *testing.T) {
 		}
 		inner := modelstest.Group(c, c.Store, "inner", want[1])
 		outer := modelstest.Group(c, c.Store, "outer", inner.ID, want[2])
-		part := &models.Role{Name: "part", Scopes: []models.ScopeRef{{ResourceID: models.SelfID, Name: "clients:read"}}}
-		require.NoError(c, c.CreateRole(c.Context(), modelstest.By(), part))
-		modelstest.Assign(c, c.Store, part.ID, c.owner.ID)
+		parts := map[string]string{}
+		for _, scope := range []string{"clients:read", "clients:write"} { // each of them alone is not enough
+			part := &models.Role{Name: scope[8:], Scopes: []models.ScopeRef{{ResourceID: models.SelfID, Name: scope}}}
+			require.NoError(c, c.CreateRole(c.Context(), modelstest.By(), part))
+			parts[scope] = part.ID
+		}
+		modelstest.Assign(c, c.Store, parts["clients:read"], c.owner.ID)
+		modelstest.Assign(c, c.Store, parts["clients:write"], modelstest.User(c, c.Store, "writes").ID)
+		both := modelstest.User(c, c.Store, "both").ID
+		modelstest.Assign(c, c.Store, parts["clients:read"], modelstest.Group(c, c.Store, "readers", both).ID)
+		modelstest.Assign(c, c.Store, parts["clients:write"], both)
 		modelstest.Assign(c, c.Store, models.AdminRoleID, want[0])
 		modelstest.Assign(c, c.Store, models.AdminRoleID, outer.ID)
 		modelstest.Assign(c, c.Store, models.AdminRoleID, c.agent.ID)
 		_, err := c.SuspendUser(c.Context(), modelstest.By(), want[2])
 		require.NoError(c, err)
-		got, err := c.Administrators(c.Context())
-		require.NoError(c, err)
-		require.ElementsMatch(c, want[:2], got)
+		for thing, who := range map[string][]string{
+			"agt_1": append(want[:2:2], both), "crd_1": append(want[:2:2], both), "tok_1": want[:2], "gnt_1": want[:2],
+		} {
+			got, err := c.Administrators(c.Context(), thing)
+			require.NoError(c, err)
+			require.ElementsMatch(c, who, got, thing)
+		}
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,17 @@ func TestNews_OfAnAgentThatNobodyAnswersForAdministratorsAreTold(t *testing.T) {
 		require.Equal(t, []any{"client.ends", "operator", true}, []any{s.hooked[0]["type"], s.hooked[0]["told_as"], s.hooked[0]["unanswered"]})
 		require.NotContains(t, s.hooked[0], "user")
 	})
+}
+
+// What they are told is asked for by the rights by which policy lets them read it.
+func TestNews_TellAdministratorsWhatTheyCanRead(t *testing.T) {
+	floor, err := os.ReadFile("../policies/floor/admin/admin.rego")
+	require.NoError(t, err)
+	for operation, right := range map[string]string{
+		"getClient": "clients:read", "listCredentials": "clients:read", "updateClient": "clients:write", "getToken": "tokens:read", "getGrant": "tokens:read",
+	} {
+		require.Contains(t, string(floor), `"`+operation+`": "`+right+`"`, "models.Administrators relies on it")
+	}
 }
 
 func TestNews_ThatIsOverIsNotTold(t *testing.T) {

@@ -179,7 +179,7 @@ func (e *Endpoint) receivers(ctx context.Context, n *models.Notice, client *mode
 	if owner != nil {
 		return []models.Notice{{SubjectID: owner.ID, ToldAs: models.ToldOwner}}, nil
 	}
-	ids, err := e.store.Administrators(ctx)
+	ids, err := e.store.Administrators(ctx, n.Ref)
 	to := []models.Notice{{ToldAs: models.ToldOperator}}
 	for _, id := range ids {
 		to = append(to, models.Notice{SubjectID: id, ToldAs: models.ToldAdministrator})
