@@ -73,7 +73,7 @@ func TestAnOfferChangesNothingUntilItIsAccepted(t *testing.T) {
 	eachEstate(t, func(t *testing.T, e *estate) {
 		offer := e.offered(e.a)
 		require.Equal(t, []string{""}, e.notices(offer.ID), "by which channels is found out when it is told")
-		require.Equal(t, []any{models.TransferOpen, "app_admin", e.owner.ID, e.Now() + models.TransferLife}, []any{offer.State, offer.OfferedBy, *offer.FromID, offer.ExpiresAt})
+		require.Equal(t, []any{models.TransferOpen, "app_admin", e.owner.ID, offer.CreatedAt + models.TransferLife}, []any{offer.State, offer.OfferedBy, *offer.FromID, offer.ExpiresAt})
 		require.Equal(t, e.owner.ID, e.ownerNow())
 
 		_, err := e.AcceptTransfer(t.Context(), by, offer.ID, e.b.ID)
