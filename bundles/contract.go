@@ -18,6 +18,7 @@ var contributions = map[string][]string{
 	policies.KindAuthorize:  {"deny", "remove", "max_ttl", "require"},
 	policies.KindIntrospect: {"deny"},
 	policies.KindAdmin:      {"deny", "max_ttl"},
+	policies.KindAccess:     {"deny"},
 	policies.KindUserinfo:   {"deny", "remove"},
 }
 

@@ -106,6 +106,19 @@ func requestTerm(r policies.Request) *ast.Term {
 	if r.Answer != nil {
 		pairs = append(pairs, pair("answer", answerTerm(r.Answer)))
 	}
+	if r.Asked != nil {
+		pairs = append(pairs, pair("asked", askedTerm(r.Asked)))
+	}
+	return ast.ObjectTerm(pairs...)
+}
+
+func askedTerm(a *policies.Asked) *ast.Term {
+	pairs := [][2]*ast.Term{
+		pair("type", ast.StringTerm(a.Type)), pair("subject", ast.StringTerm(a.Subject)), pair("resource_type", ast.StringTerm(a.ResourceType)),
+	}
+	if a.Chain != nil {
+		pairs = append(pairs, pair("chain", stringsTerm(a.Chain)))
+	}
 	return ast.ObjectTerm(pairs...)
 }
 

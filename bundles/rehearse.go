@@ -80,12 +80,14 @@ func samples() ([]policies.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, exchange, introspect, admin := ask, ask, ask, ask
+	own, exchange, introspect, admin, access := ask, ask, ask, ask, ask
 	own.Action = policies.IssueClientCredentials
 	exchange.Action, exchange.Subject, exchange.Parent = policies.IssueTokenExchange, agent, token
 	introspect.Action, introspect.Subject, introspect.Token = policies.Introspect, agent, token
 	admin.Action, admin.Subject, admin.Token = policies.AdminPrefix+"listClients", agent, token
-	return append(people, own, exchange, introspect, admin), nil
+	access.Action, access.Subject = policies.Evaluate, agent
+	access.Request.Asked = &policies.Asked{Type: "agent", Subject: "agt_sample", Chain: []string{}, ResourceType: "resource_server"}
+	return append(people, own, exchange, introspect, admin, access), nil
 }
 
 // peoplesSamples are those in which a person takes part: what is asked of the

@@ -218,6 +218,10 @@ func (w *writer) request(r policies.Request) {
 	if w.present(r.Renewal != nil) {
 		w.numbers(r.Renewal.Overlap, r.Renewal.Life)
 	}
+	if a := r.Asked; w.present(a != nil) {
+		w.text(a.Type, a.Subject, a.ResourceType)
+		w.texts(a.Chain)
+	}
 	if a := r.ActorToken; w.present(a != nil) {
 		w.text(a.Subject, a.Client, a.Problem, a.Audience)
 		w.texts(a.Chain)

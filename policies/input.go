@@ -107,7 +107,8 @@ type Request struct {
 	Visit      *Visit      `json:"visit,omitempty"`  // how a client asks for a user
 	Answer     *Answer     `json:"answer,omitempty"` // what the user says to that
 	// Approval is set when a machine grant brings an auth_req_id.
-	Approval bool `json:"approval,omitempty"`
+	Approval bool   `json:"approval,omitempty"`
+	Asked    *Asked `json:"asked,omitempty"` // of whom a service asks, and what about
 	// TokenProblem says why the presented token could not be read as a fact.
 	TokenProblem string `json:"token_problem,omitempty"`
 	// Renewal is what a client wants that makes the successor of its own secret.
@@ -118,6 +119,16 @@ type Request struct {
 type Renewal struct {
 	Overlap int64 `json:"overlap"` // for which the old one is to go on working
 	Life    int64 `json:"life"`    // that the old one was meant to live; Never: without end
+}
+
+// Asked is what a service says of those about whom it asks. All of it is a name, and
+// none of it a fact.
+type Asked struct {
+	Type    string `json:"type"` // of the subject: user | agent | application
+	Subject string `json:"subject"`
+	// Chain are the actors, outermost first; nil where that is left to a token.
+	Chain        []string `json:"chain,omitzero"`
+	ResourceType string   `json:"resource_type"`
 }
 
 // Visit is what an authorization request says beside scopes and resources.

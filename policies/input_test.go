@@ -37,6 +37,7 @@ func full(t *testing.T) Input {
 		Request: Request{
 			GrantType: "urn:ietf:params:oauth:grant-type:token-exchange", Resources: []string{"https://one"}, Scopes: []string{"read"},
 			Approval: true, RequestedTTL: 60, TokenProblem: "none", Details: payments, Renewal: &Renewal{Overlap: 3600, Life: 86400},
+			Asked:      &Asked{Type: "user", Subject: "usr_1", Chain: []string{"agt_1"}, ResourceType: "resource_server"},
 			Visit:      &Visit{RedirectOK: true, PKCE: "ok", Prompt: []string{"login"}, MaxAge: new(int64), ACRValues: []string{"1"}, Began: 900, Subject: "usr_1"},
 			Answer:     &Answer{Scopes: []Grants{{Resource: "rsv_1", Scope: "read"}}, Details: []GrantedDetail{{Resource: "rsv_1"}}, Until: 2000},
 			ActorToken: &ActorToken{Subject: "agt_1", Client: "agt_1", Chain: []string{}, Expires: 2000, Problem: "none", Audience: "https://one"},

@@ -36,12 +36,13 @@ const (
 	AnswerConsent          = "consent"   // the user has answered
 	Introspect             = "introspect"
 	Revoke                 = "revoke"
-	Leaked                 = "leaked"          // somebody found what opens something
-	Userinfo               = "userinfo"        // whoever carries a token asks who its user is
-	Follow                 = "events"          // a client follows events of the services it operates
-	AskApproval            = "approval:ask"    // a client asks somebody who is elsewhere
-	ShowApproval           = "approval:show"   // they look at it
-	AnswerApproval         = "approval:answer" // they have answered
+	Leaked                 = "leaked"            // somebody found what opens something
+	Userinfo               = "userinfo"          // whoever carries a token asks who its user is
+	Follow                 = "events"            // a client follows events of the services it operates
+	Evaluate               = "access:evaluation" // it asks what somebody may do there
+	AskApproval            = "approval:ask"      // a client asks somebody who is elsewhere
+	ShowApproval           = "approval:show"     // they look at it
+	AnswerApproval         = "approval:answer"   // they have answered
 	// AdminPrefix is followed by an operation id of the admin API.
 	AdminPrefix = "admin:"
 	// AccountPrefix is followed by what a person changes of their own account.
@@ -60,11 +61,12 @@ const (
 	KindUserinfo   = "userinfo"
 	KindAccount    = "account"
 	KindEvents     = "events"
+	KindAccess     = "access"
 )
 
 // Kinds lists every kind of decision.
 func Kinds() []string {
-	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin, KindUserinfo, KindAccount, KindEvents}
+	return []string{KindIssue, KindAuthorize, KindIntrospect, KindRevoke, KindAdmin, KindUserinfo, KindAccount, KindEvents, KindAccess}
 }
 
 // Kind tells which entrypoint answers an action.
@@ -80,6 +82,8 @@ func Kind(action string) string {
 		return KindAuthorize
 	case action == Leaked:
 		return KindRevoke
+	case action == Evaluate:
+		return KindAccess
 	default:
 		return action
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/deputyauth/deputy/server/access"
 	"github.com/deputyauth/deputy/server/api"
 	"github.com/deputyauth/deputy/server/limits"
 	"github.com/deputyauth/deputy/server/pages"
@@ -50,7 +51,10 @@ func (s *Server) routes() error {
 		open.HEAD(path, handler)
 		open.OPTIONS(path, preflight)
 	}
+	decisions := &access.API{Issuer: s.Issuer, Endpoint: s.Endpoint, Call: call, Fail: s.fail}
 	endpoints := map[string]gin.HandlerFunc{
+		s.base + access.EvaluationPath: decisions.Evaluation,
+
 		s.base + "/oauth2/token":      s.token,
 		s.base + "/oauth2/introspect": s.introspect,
 		s.base + "/oauth2/revoke":     s.revoke,

@@ -16,6 +16,7 @@ var causes = map[string][]string{
 	"scope_not_in_parent":  {"scope_unknown"},
 	"scope_not_authorized": {"scope_unknown"},
 	"details_not_covered":  {"resource_several", "resource_unknown", "resource_required", "resource_ambiguous", "details_type_unknown"},
+	"subject_mismatch":     {"subject_unknown"},
 	"details_missing":      {"details_type_unknown", "details_not_covered", "approval_required"},
 	"lifetime_exhausted":   {"client_expired", "subject_expired", "actor_expired", "token_expired", "grant_ended", "authorization_ended"},
 }

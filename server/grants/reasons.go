@@ -200,6 +200,9 @@ var answers = []answer{
 	{"step_up_required", oauth.AccessDenied, oauth.InsufficientScope, fixed("House policy asks a person to sign in anew, which this grant cannot bring.")},
 	{"lifetime_unknown", oauth.InvalidRequest, oauth.InvalidToken, fixed("No lifetime can be given to the token.")},
 	{"lifetime_exhausted", oauth.InvalidRequest, oauth.InvalidToken, fixed("Something the token hangs from ends now.")},
+	{"caller_not_operator", oauth.InvalidTarget, oauth.InvalidToken, fixed("The client operates no such resource server.")},
+	{"subject_mismatch", oauth.InvalidRequest, oauth.InvalidToken, party("The subject is not the one that was named, %s, or of another type.")},
+	{"actors_mismatch", oauth.InvalidRequest, oauth.InvalidToken, fixed("The actors are not those of the token.")},
 	{"caller_not_audience", oauth.InvalidRequest, oauth.InvalidToken, fixed("The token is for another service.")},
 }
 
@@ -245,6 +248,8 @@ func newTeller(in policies.Input) teller {
 		t.what = "grant"
 	case policies.Kind(in.Action) == policies.KindAuthorize:
 		t.what = "session"
+	case policies.Kind(in.Action) == policies.KindAccess && in.Token == nil:
+		t.what = "question"
 	}
 	for _, p := range append([]*policies.Fact[policies.Principal]{in.Client, in.Subject}, in.Chain...) {
 		if p != nil {
@@ -281,7 +286,7 @@ const maxTold = 8
 
 // decisive reasons stand alone: whoever has no part in a token learns nothing
 // else of it.
-var decisive = append(slices.Clone(conclusive), "user_unknown", "approval_foreign", "approval_pushed", "approval_pending", "approval_expired", "approval_denied", "approval_over", "approval_used", "not_entitled", "authorization_foreign", "audience_mismatch", "caller_not_audience", "token_not_own")
+var decisive = append(slices.Clone(conclusive), "user_unknown", "approval_foreign", "approval_pushed", "approval_pending", "approval_expired", "approval_denied", "approval_over", "approval_used", "not_entitled", "authorization_foreign", "caller_not_operator", "audience_mismatch", "caller_not_audience", "token_not_own")
 
 // conclusive reasons leave nothing to judge by. Of a token that could not be read
 // nothing is known, and saying so eight times helps nobody.

@@ -71,7 +71,7 @@ func (e *Endpoint) record(call Call, m *matter, d policies.Decision, view *model
 	if in.Client != nil {
 		r.Entry.ClientID = in.Client.Value.ID
 	}
-	if (in.Session != nil || in.Object != nil) && in.Subject != nil {
+	if (in.Session != nil || in.Object != nil || in.Request.Asked != nil) && in.Subject != nil {
 		r.Entry.SubjectID = in.Subject.Value.ID
 	}
 	if a := in.Authorization; a != nil {

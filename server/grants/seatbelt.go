@@ -25,6 +25,9 @@ func seatBelt(in policies.Input, d policies.Decision) error {
 	if policies.Kind(in.Action) == policies.KindAdmin {
 		return beltRenewal(in, d)
 	}
+	if policies.Kind(in.Action) == policies.KindAccess {
+		return beltAccess(in, d)
+	}
 	if policies.Kind(in.Action) != policies.KindIssue {
 		return nil
 	}

@@ -4,10 +4,17 @@ import rego.v2
 
 # METADATA
 # scope: document
-# description: The token that was presented, whatever it was presented for.
+# description: >-
+#   The token that was presented, whatever it was presented for. Whoever asks about
+#   somebody without one says what it would say; nobody carries that.
 presented := input.parent
 
 presented := input.token
+
+presented := {"subject": asked.subject, "chain": asked.chain, "client": asked.subject} if {
+	not input.token
+	asked := input.request.asked
+}
 
 # METADATA
 # scope: document
