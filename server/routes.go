@@ -36,24 +36,20 @@ func (s *Server) routes() error {
 		return err
 	}
 
-	// Open to browsers of any origin: nothing here goes by cookies.
-	open := r.Group("", anyOrigin)
-	discovery := map[string]gin.HandlerFunc{
-		"/.well-known/oauth-authorization-server" + s.base:            s.oauthMetadata,
-		"/.well-known/openid-configuration" + s.base:                  s.openIDMetadata,
-		s.base + "/.well-known/openid-configuration":                  s.openIDMetadata,
-		"/.well-known/oauth-protected-resource" + s.base + api.Prefix: s.resourceMetadata,
-		s.base + "/oauth2/jwks":                                       s.jwks,
-		s.userinfoMetadataPath():                                      s.userinfoMetadata,
-	}
-	for path, handler := range discovery {
-		open.GET(path, handler)
-		open.HEAD(path, handler)
-		open.OPTIONS(path, preflight)
-	}
+	s.open(r.Group("", anyOrigin))
+
+	return api.Register(root, api.Config{
+		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Seal: s.People.SealUpstream, Call: call, Gate: s.Limits.Admin, Log: s.Log,
+	})
+}
+
+// open are for browsers of any origin: nothing here goes by cookies.
+func (s *Server) open(open *gin.RouterGroup) {
 	decisions := &access.API{Issuer: s.Issuer, Endpoint: s.Endpoint, Call: call, Fail: s.fail}
+	s.discovery(open, decisions)
 	endpoints := map[string]gin.HandlerFunc{
-		s.base + access.EvaluationPath: decisions.Evaluation,
+		s.base + access.EvaluationPath:  decisions.Evaluation,
+		s.base + access.EvaluationsPath: decisions.Evaluations,
 
 		s.base + "/oauth2/token":      s.token,
 		s.base + "/oauth2/introspect": s.introspect,
@@ -74,10 +70,25 @@ func (s *Server) routes() error {
 	open.GET(s.base+UserinfoPath, s.bounded, s.userinfo)
 	open.POST(s.base+UserinfoPath, held, s.bounded, s.userinfo)
 	open.OPTIONS(s.base+UserinfoPath, preflight)
+}
 
-	return api.Register(root, api.Config{
-		Issuer: s.Issuer, Endpoint: s.Endpoint, Explain: s.Endpoint, Store: s.Store, Keys: s.Keys, Policy: s.Policy, Seal: s.People.SealUpstream, Call: call, Gate: s.Limits.Admin, Log: s.Log,
-	})
+// discovery is where others look first.
+func (s *Server) discovery(open *gin.RouterGroup, decisions *access.API) {
+	discovery := map[string]gin.HandlerFunc{
+		access.MetadataPath + s.base: decisions.Metadata,
+
+		"/.well-known/oauth-authorization-server" + s.base:            s.oauthMetadata,
+		"/.well-known/openid-configuration" + s.base:                  s.openIDMetadata,
+		s.base + "/.well-known/openid-configuration":                  s.openIDMetadata,
+		"/.well-known/oauth-protected-resource" + s.base + api.Prefix: s.resourceMetadata,
+		s.base + "/oauth2/jwks":                                       s.jwks,
+		s.userinfoMetadataPath():                                      s.userinfoMetadata,
+	}
+	for path, handler := range discovery {
+		open.GET(path, handler)
+		open.HEAD(path, handler)
+		open.OPTIONS(path, preflight)
+	}
 }
 
 // people are the pages that people see.
