@@ -309,7 +309,7 @@ func nearlyEveryday(t testing.TB) []policies.Input {
 			out = append(out, p.question(t))
 		}
 	}
-	return slices.Concat(out, strays(t), visits(t), conferrals(t), farewells(t), leaks(t), acquaintances(t), accounts(t), elsewheres(t), detaileds(t), machines(t), followings(t), renewals(t))
+	return slices.Concat(out, strays(t), visits(t), conferrals(t), farewells(t), leaks(t), acquaintances(t), accounts(t), elsewheres(t), detaileds(t), machines(t), followings(t), renewals(t), enquiries(t))
 }
 
 // farewells give up an access token, what a person granted, both and nothing: by who

@@ -48,7 +48,7 @@ func detailedWorlds() *rapid.Generator[policies.Input] {
 		}
 		return w.question(rapid.SampledFrom([]string{
 			policies.IssueClientCredentials, policies.IssueTokenExchange, policies.IssueTokenExchange, policies.IssueTokenExchange, policies.IssueAuthorizationCode,
-			policies.IssueRefreshToken, policies.IssueCIBA, policies.Introspect, policies.Authorize, policies.AnswerConsent, policies.ShowApproval, policies.AnswerApproval,
+			policies.IssueRefreshToken, policies.IssueCIBA, policies.Introspect, policies.Authorize, policies.AnswerConsent, policies.ShowApproval, policies.AnswerApproval, policies.Evaluate,
 		}).Draw(t, "action"))
 	})
 }

@@ -91,6 +91,8 @@ func judge(in policies.Input) verdict {
 		o.account()
 	case policies.KindEvents:
 		v = o.events()
+	case policies.KindAccess:
+		v = o.access()
 	}
 	v.Codes = slices.Sorted(maps.Keys(o.codes))
 	return v

@@ -37,6 +37,7 @@ var unseen = []string{
 	"not standing.visiting",             // the same, of a client that asks for a user
 	`input.action.name == "userinfo"`,   // the same, of who asks who a user is
 	`input.action.name == "events"`,     // the same, of who follows events
+	`name == "access:evaluation"`,       // the same, of what a service asks
 	"count(scope.granted) > 0",          // only house policy asks for consent again
 	"consent.covers(audience.id, s)",    // the same
 }

@@ -41,7 +41,7 @@ func issueWorlds() *rapid.Generator[policies.Input] {
 
 func otherWorlds() *rapid.Generator[policies.Input] {
 	return worlds(policies.Introspect, policies.Revoke, policies.Leaked, "admin:listClients", "admin:createClient", "admin:makeMeKing", "admin:rotateOwnCredential",
-		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession", "account:offerAgent", policies.Follow)
+		policies.Authorize, policies.Authorize, policies.AnswerConsent, policies.AskApproval, policies.AskApproval, policies.ShowApproval, policies.AnswerApproval, policies.Userinfo, "account:removePasskey", "account:endSession", "account:offerAgent", policies.Follow, policies.Evaluate, policies.Evaluate)
 }
 
 func (w *world) bad(what string) bool {
@@ -92,6 +92,9 @@ func (w *world) anyQuestion(action string) policies.Input {
 	}
 	if kind == policies.KindEvents {
 		return w.followed()
+	}
+	if kind == policies.KindAccess {
+		return w.evaluated()
 	}
 	servers := []string{oneServer, twoServer}
 	if kind == policies.KindAdmin {

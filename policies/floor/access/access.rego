@@ -69,7 +69,7 @@ reasons contains {"code": "resource_unknown", "party": "resource", "value": type
 # METADATA
 # description: Of several, or of none, nobody can say whose it is.
 # custom: {lacks: resource, who: [requester], remedy: Name the resource server.}
-reasons contains {"code": "resource_required", "party": "resource"} if not count(input.request.resources) == 1
+reasons contains {"code": "resource_required", "party": "resource"} if not _named
 
 # METADATA
 # custom: {lacks: token, who: [requester], remedy: "Ask about the service that the token is for, or leave the token out."}
@@ -97,8 +97,8 @@ reasons contains {"code": "actors_mismatch", "party": "parent"} if {
 # description: Who acts twice acts for themselves; no token has such a chain.
 # custom: {lacks: place, who: [requester], remedy: Name each actor once.}
 reasons contains {"code": "chain_circular", "party": "actor", "id": id} if {
-	some i, id in standing.presented.chain
-	id in array.slice(standing.presented.chain, 0, i)
+	some i, id in chain
+	id in array.slice(chain, 0, i)
 }
 
 # METADATA
@@ -107,7 +107,7 @@ reasons contains {"code": "chain_circular", "party": "actor", "id": id} if {
 reasons contains {"code": "chain_too_deep", "party": "resource", "id": server, "value": depth} if {
 	audience.id
 	not _within_limit
-	depth := sprintf("%d", [count(standing.presented.chain)])
+	depth := sprintf("%d", [count(chain)])
 }
 
 # METADATA
@@ -135,7 +135,7 @@ reasons contains {"code": "scope_not_held", "party": "subject", "id": standing.s
 # custom: {lacks: scope, who: [owner, roles:assign], remedy: Assign the actor a role with the scope.}
 reasons contains {"code": "scope_not_held", "party": "actor", "id": id, "scope": s} if {
 	some s in audience.asked
-	some i, id in standing.presented.chain
+	some i, id in chain
 	not input.chain[i].scopes[server][s][0]
 }
 
@@ -182,9 +182,18 @@ by_token if input.token
 
 by_token if input.request.token_problem
 
+# METADATA
+# description: Who acts, outermost first, as the token says, or, without one, the service.
+chain := standing.presented.chain if is_array(standing.presented.chain)
+
+_named if {
+	is_array(input.request.resources)
+	count(input.request.resources) == 1
+}
+
 _within_limit if {
 	is_number(input.resources[audience.index].max_depth)
-	count(standing.presented.chain) <= input.resources[audience.index].max_depth
+	count(chain) <= input.resources[audience.index].max_depth
 }
 
 _subject_meant if {
@@ -210,7 +219,7 @@ _agreed(s) if {
 # description: A user who is there themselves needs nobody's consent. Nobody may be left out for that.
 alone if {
 	not by_token
-	standing.presented.chain == []
+	chain == []
 }
 
 # METADATA
@@ -223,12 +232,12 @@ agreements contains agreement if {
 
 # First hand the user was asked about the scope itself; what is handed on follows from it.
 _leads_to(agreement, s) if {
-	count(standing.presented.chain) == 1
+	count(chain) == 1
 	agreement.resource == server
 	agreement.scopes[s] == true
 }
 
 _leads_to(agreement, s) if {
-	count(standing.presented.chain) > 1
+	count(chain) > 1
 	agreement.reach[server][s][0]
 }

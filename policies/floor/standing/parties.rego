@@ -13,6 +13,7 @@ presented := input.token
 
 presented := {"subject": asked.subject, "chain": asked.chain, "client": asked.subject} if {
 	not input.token
+	not input.request.token_problem
 	asked := input.request.asked
 }
 
