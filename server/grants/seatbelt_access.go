@@ -18,6 +18,9 @@ func beltAccess(in policies.Input, d policies.Decision) error {
 	if !slices.Equal(d.Scopes, in.Request.Scopes) {
 		return fmt.Errorf("scopes %v were not asked about", d.Scopes)
 	}
+	if in.Request.Asked == nil {
+		return fmt.Errorf("nobody was asked about")
+	}
 	chain := in.Request.Asked.Chain
 	if in.Token != nil {
 		chain = in.Token.Chain
@@ -34,6 +37,19 @@ func beltAccess(in policies.Input, d policies.Decision) error {
 				return fmt.Errorf("scope %s is not held by everybody", s)
 			}
 		}
+		if in.Subject.Value.Kind == "user" && len(chain) > 0 && !agreedTo(in, d.Resource, s) {
+			return fmt.Errorf("scope %s was not consented to", s)
+		}
 	}
 	return nil
+}
+
+// agreedTo: a consent names the scope, or leads to it.
+func agreedTo(in policies.Input, resource, scope string) bool {
+	if in.Token != nil {
+		return consented(in, resource, scope)
+	}
+	return slices.ContainsFunc(in.Consents, func(c *policies.Consent) bool {
+		return c != nil && !c.Revoked && c.ExpiresAt > in.Now && c.Subject == in.Subject.Value.ID && c.Reach[resource][scope] != nil
+	})
 }
