@@ -178,6 +178,7 @@ func TestDecisionAPIOnTheWire(t *testing.T) {
 		"id as number":       {more(named, doc{"subject": doc{"type": "user", "id": 7}}), nil, 400, "subject.id must be text"},
 		"empty id":           {more(named, doc{"subject": doc{"type": "user", "id": ""}}), nil, 400, "subject.id must be text"},
 		"long id":            {more(named, doc{"subject": doc{"type": "user", "id": strings.Repeat("x", 256)}}), nil, 400, "subject.id must be text"},
+		"control characters": {more(named, doc{"subject": doc{"type": "user", "id": "usr_\x00"}}), nil, 400, "subject.id must be text"},
 		"properties as text": {more(named, doc{"subject": doc{"type": "user", "id": "x", "properties": "x"}}), nil, 400, "subject.properties must be an object"},
 		"context as list":    {more(named, doc{"context": []any{}}), nil, 400, "context must be an object"},
 		"token as object":    {more(named, doc{"context": doc{"token": doc{}}}), nil, 400, "context.token must be text"},

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -155,8 +156,13 @@ func TestDecisionsFollowWhatTheyRestOn(t *testing.T) {
 		code    string
 		byToken string // where it is another; "-" if the token lives on
 	}{
-		"user suspended": {func(ctx context.Context, r resting) error { _, err := r.Store.SuspendUser(ctx, by, r.user.ID); return err }, "subject_inactive", ""},
-		"user removed":   {func(ctx context.Context, r resting) error { return r.Store.RemoveUser(ctx, by, r.user.ID, models.AnyVersion) }, "subject_inactive", ""},
+		"user suspended": {func(ctx context.Context, r resting) error {
+			_, err := r.Store.SuspendUser(ctx, by, r.user.ID)
+			return err
+		}, "subject_inactive", ""},
+		"user removed": {func(ctx context.Context, r resting) error {
+			return r.Store.RemoveUser(ctx, by, r.user.ID, models.AnyVersion)
+		}, "subject_inactive", ""},
 		"user expired": {func(ctx context.Context, r resting) error {
 			_, err := r.Store.UpdateUser(ctx, by, r.user.ID, models.AnyVersion, func(u *models.User) { u.ExpiresAt = r.Clock.Now().Unix() })
 			return err
@@ -282,8 +288,15 @@ func (d *desk) narrowed(ctx context.Context) {
 }
 
 // Every decision is in the ledger, with what was asked and why, and can be explained.
+// House policy narrows it, knowing what the floor would permit, and where.
 func TestDecisionsAreRecorded(t *testing.T) {
-	d := newDesk(t, "sqlite", harness.Options{})
+	d := newDesk(t, "sqlite", harness.Options{House: fstest.MapFS{
+		"issue.rego":  {Data: []byte("package house.issue\n\n_nothing := true\n")},
+		"access.rego": {Data: []byte("package house.access\n\ndeny contains \"office_closed\" if {\n\tinput.resource.name == \"desk\"\n\t\"desk:write\" in input.granted\n}\n")},
+	}})
+	d.permits(d.operator, d.about("agent", d.agent.ID))
+	a := d.refuses(d.operator, more(d.about("agent", d.agent.ID), doc{"action": doc{"name": "desk:write"}}), "office_closed")
+	require.Contains(t, a.Body, `"party":"house_policy"`)
 	d.consents(d.user, d.agent)
 	for _, want := range []string{models.OutcomeGranted, models.OutcomeRefused} {
 		question := d.about("user", d.user.ID, d.agent.ID)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
+	"unicode"
 
 	"github.com/deputyauth/deputy/policies"
 	"github.com/deputyauth/deputy/server/grants"
@@ -218,8 +220,8 @@ func text(o object, in, name string, most int) (string, *oauth.Error) {
 		return "", bad("member_missing", "%s is missing.", path(in, name))
 	}
 	var s string
-	if json.Unmarshal(o[name], &s) != nil || s == "" || len(s) > most {
-		return "", bad("member_mistyped", "%s must be text of 1 to %d bytes.", path(in, name), most)
+	if json.Unmarshal(o[name], &s) != nil || s == "" || len(s) > most || strings.ContainsFunc(s, unicode.IsControl) {
+		return "", bad("member_mistyped", "%s must be text of 1 to %d bytes, without control characters.", path(in, name), most)
 	}
 	return s, nil
 }

@@ -111,7 +111,7 @@ func TestEveryTextIsTranslated(t *testing.T) {
 	bracketed, unread := regexp.MustCompile(`⟦[^⟦⟧]*⟧`), regexp.MustCompile(`<script.*?</script>|<span class="face[^>]*>[^<]*</span>`)
 	own := []string{
 		"Deputy", "auth.example", "request-1", "deputy --help", "/.well-known/oauth-authorization-server/base", "/base/oauth2/jwks", "/base/api/v1/openapi.json",
-		"POST /base/oauth2/token", "POST /base/oauth2/introspect", "POST /base/oauth2/revoke",
+		"POST /base/oauth2/token", "POST /base/oauth2/introspect", "POST /base/access/v1/evaluation", "POST /base/oauth2/revoke",
 	}
 	for _, p := range sample.Pages() {
 		body := get(r, "/base/x", "", p.Name, p.View).Body.String()
