@@ -153,7 +153,7 @@ func (o *oracle) tickedRisk() bool {
 func (o *oracle) once(granted []string, details []inquiry) (out []string) {
 	for _, r := range o.chosen() {
 		asked := o.asked()
-		if len(asked) == 0 && o.client != nil {
+		if asked != nil && len(asked) == 0 && o.client != nil {
 			asked = o.client.Defaults[r.ID]
 		}
 		if slices.ContainsFunc(asked, func(s string) bool { return r.Scopes[s].Risk == "high" && slices.Contains(granted, r.ID+" "+s) }) {
