@@ -14,7 +14,7 @@ help:
 	@echo "test         everything below up to check"
 	@echo "check        vet, formatting, generated code, dependencies"
 	@echo "go-test      Go tests, on SQLite and Postgres"
-	@echo "policy-test  the Rego's own tests, with coverage"
+	@echo "policy-test  the Rego's own tests, with coverage; go-test runs them, too"
 	@echo "client-test  OAuth clients from npm against a running server"
 	@echo "browser-test people's pages in Chromium: keyboard, axe, sizes, light and dark, no JavaScript"
 	@echo "pages        people's pages with sample views on http://127.0.0.1:8090, to look at"
@@ -35,7 +35,7 @@ run: build
 build:
 	$(GO) build -trimpath -tags nomsgpack -ldflags "-s -w" -o deputy ./cmd/deputy
 
-test: tools check go-test policy-test client-test browser-test
+test: tools check go-test client-test browser-test
 	@echo "make test: everything passed"
 
 tools:
