@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -53,7 +54,7 @@ func readBody(r *http.Request) (object, *oauth.Error) {
 	}
 	body, ok := objectIn(raw)
 	if !ok {
-		return nil, bad("unreadable", "The body must be one JSON object.")
+		return nil, bad("unreadable", "The body must be one JSON object, with no member twice.")
 	}
 	return body, nil
 }
@@ -164,7 +165,7 @@ func actors(raw json.RawMessage) (chain []string, problem *oauth.Error) {
 	for !absent(raw) {
 		act, ok := objectIn(raw)
 		if !ok {
-			return nil, bad("actor_malformed", "subject.properties.act must be an object, as the act claim of a token is.")
+			return nil, bad("actor_malformed", "subject.properties.act must be an object with no member twice, as the act claim of a token is.")
 		}
 		for name := range act {
 			if name != "sub" && name != "sub_profile" && name != "act" {
@@ -209,7 +210,7 @@ func optional(o object, in, name string) (object, *oauth.Error) {
 	}
 	member, ok := objectIn(o[name])
 	if !ok {
-		return nil, bad("member_mistyped", "%s must be an object.", path(in, name))
+		return nil, bad("member_mistyped", "%s must be an object, with no member twice.", path(in, name))
 	}
 	return member, nil
 }
@@ -236,9 +237,27 @@ func path(in, name string) string {
 // absent: what is null is not there.
 func absent(raw json.RawMessage) bool { return raw == nil || string(raw) == "null" }
 
-// objectIn reads one object, with nothing after it.
+// objectIn reads one object, with nothing after it. A member that stands twice makes it
+// none: readers differ in which of the two counts, and one may name an actor (RFC 7493
+// section 2.3).
 func objectIn(raw json.RawMessage) (object, bool) {
-	var o object
-	err := json.Unmarshal(raw, &o)
-	return o, err == nil && o != nil
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, false
+	}
+	o := object{}
+	for d.More() {
+		token, err := d.Token()
+		name, ok := token.(string)
+		var member json.RawMessage
+		if err != nil || !ok || d.Decode(&member) != nil || o[name] != nil {
+			return nil, false
+		}
+		o[name] = member
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, false
+	}
+	_, err := d.Token()
+	return o, errors.Is(err, io.EOF)
 }
